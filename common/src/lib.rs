@@ -1,0 +1,3 @@
+//! Everything that Proctor's functions share: the model, the orchestration rules, the store and the HTTP plumbing.
+
+pub mod model;
