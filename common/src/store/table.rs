@@ -1,0 +1,443 @@
+//! THE table: every entity's keys, every index and every access pattern, in one file.
+//!
+//! An item carries its record as JSON in two attributes. `head` holds the fields that filters and sorts look at,
+//! `tail` the rest. An index that serves filters projects `head`, so a filter over many records reads only what it
+//! needs; put together they are the whole record. No other attribute but the keys below is ever read or
+//! conditioned on, which keeps items small and conditions simple.
+//!
+//! Collections over "all records of a kind" are spread over [`Shards`]: an index keyed by the kind alone would
+//! be the textbook hot partition, and a hot index throttles the writes of the table itself. Readers merge the shards.
+//!
+//! `README.md` of the store lists [`ENTITIES`], [`Index::ALL`] and [`ACCESS_PATTERNS`]; a test keeps them equal.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, StreamSpecification, StreamViewType,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{EventId, FlowId, FlowRunId, StateId, TaskRunId, Timestamp};
+
+/// The attribute with the partition key.
+pub const PARTITION: &str = "pk";
+/// The attribute with the sort key.
+pub const SORT: &str = "sk";
+/// The attribute with the second, in seconds since the epoch, after which DynamoDB deletes the item.
+pub const EXPIRES: &str = "expires";
+
+/// What a missing value sorts as: before every time and name, where SQL puts a null.
+const NULL: &str = "!";
+
+/// An item's primary key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+}
+
+/// The kinds of items, by what their partition key starts with.
+pub const ENTITIES: &[(&str, &str, &str)] = &[
+    ("flow", "flow#<flow id>", "flow"),
+    ("flow run", "flow_run#<flow run id>", "run"),
+    ("flow run state", "flow_run#<flow run id>", "state#<time>#<state id>"),
+    ("flow run input", "flow_run#<flow run id>", "input#<key>"),
+    ("task run", "task_run#<task run id>", "run"),
+    ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
+    ("cached task state", "task_cache#<cache key>", "state"),
+    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>"),
+    ("event", "event#<event id>", "event"),
+    ("unique name or key", "unique#<kind>#<name or key>", "unique"),
+];
+
+/// How requests reach items: what is asked, and through which key or index.
+pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
+    ("a flow, flow run, task run or event by its id", "table: get"),
+    ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
+    ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
+    ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
+    ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
+    ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
+    ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
+    ("the latest state of a task's cache key", "table: get `task_cache#<cache key>`"),
+    ("a state by its id", "lookup: query `state#<state id>`, then get"),
+    ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
+    ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
+    ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
+    ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
+    ("all flow runs or task runs by expected start time", "by_time: query each shard"),
+    ("all events by time of occurrence", "by_time: query each shard"),
+    ("all logs by time", "by_time: query each shard"),
+    ("all runs by next scheduled start time", "by_next_start: query each shard, then get"),
+    ("all runs by end time", "by_end: query each shard, then get"),
+    ("all flows or runs by name", "by_name: query each shard, then get"),
+    ("all flows by creation, all runs by id", "by_creation: query each shard, then get"),
+    ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
+    ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
+    ("the subflow runs of a flow run, by start time", "by_outer: query `flow_run#<flow run id>`, then get"),
+];
+
+/// A global secondary index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Index {
+    /// All flow runs by start time, or by expected start time before they start.
+    ByStart,
+    /// All runs by expected start time, all events by occurrence, all log chunks by window.
+    ByTime,
+    /// All runs by next scheduled start time.
+    ByNextStart,
+    /// All runs by end time.
+    ByEnd,
+    /// All flows and runs by name.
+    ByName,
+    /// All flows by creation time, all runs by id.
+    ByCreation,
+    /// Flow runs by flow, task runs by flow run.
+    ByParent,
+    /// Subflow runs by the flow run around them.
+    ByOuter,
+    /// States by id, log chunks by task run, events by resource.
+    Lookup,
+    /// Events by the flow run that they relate to.
+    Related,
+}
+
+/// Which attributes an index carries besides the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// The whole item.
+    All,
+    /// `head` and `version`.
+    Head,
+    /// Keys only; the item is fetched by its primary key.
+    Keys,
+}
+
+impl Index {
+    /// Every index of the table.
+    pub const ALL: [Self; 10] = [
+        Self::ByStart,
+        Self::ByTime,
+        Self::ByNextStart,
+        Self::ByEnd,
+        Self::ByName,
+        Self::ByCreation,
+        Self::ByParent,
+        Self::ByOuter,
+        Self::Lookup,
+        Self::Related,
+    ];
+
+    /// Returns the index's name; its keys are the attributes `<name>_pk` and `<name>_sk`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ByStart => "by_start",
+            Self::ByTime => "by_time",
+            Self::ByNextStart => "by_next_start",
+            Self::ByEnd => "by_end",
+            Self::ByName => "by_name",
+            Self::ByCreation => "by_creation",
+            Self::ByParent => "by_parent",
+            Self::ByOuter => "by_outer",
+            Self::Lookup => "lookup",
+            Self::Related => "related",
+        }
+    }
+
+    /// Returns what the index carries.
+    pub fn carries(self) -> Carries {
+        match self {
+            Self::ByStart | Self::ByParent => Carries::All,
+            Self::ByTime => Carries::Head,
+            _ => Carries::Keys,
+        }
+    }
+
+    /// Returns the attribute with the index's partition key.
+    pub fn partition(self) -> String {
+        format!("{}_pk", self.name())
+    }
+
+    /// Returns the attribute with the index's sort key.
+    pub fn sort(self) -> String {
+        format!("{}_sk", self.name())
+    }
+}
+
+/// An item's place in an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The index.
+    pub index: Index,
+    /// The index's partition key.
+    pub pk: String,
+    /// The index's sort key.
+    pub sk: String,
+}
+
+/// A kind of record that is listed as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Collection {
+    /// All flows.
+    Flows,
+    /// All flow runs.
+    FlowRuns,
+    /// All task runs.
+    TaskRuns,
+    /// All events.
+    Events,
+    /// All logs, in chunks.
+    Logs,
+}
+
+impl Collection {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flows => "flows",
+            Self::FlowRuns => "flow_runs",
+            Self::TaskRuns => "task_runs",
+            Self::Events => "events",
+            Self::Logs => "logs",
+        }
+    }
+}
+
+/// Over how many index partitions each collection is spread.
+///
+/// Fixed for a table's life: a reader that counts on fewer shards than a writer used would miss records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shards(pub u8);
+
+impl Shards {
+    /// Returns the index partition of the record `id` in `collection`.
+    pub fn of(self, collection: Collection, id: Uuid) -> String {
+        let shard = id.as_u128() % u128::from(self.0.max(1));
+        format!("{}#{shard}", collection.name())
+    }
+
+    /// Returns all index partitions of `collection`.
+    pub fn all(self, collection: Collection) -> Vec<String> {
+        (0..self.0.max(1)).map(|shard| format!("{}#{shard}", collection.name())).collect()
+    }
+}
+
+/// Writes a time or nothing so that text order is time order, and nothing comes first.
+pub fn time_or_null(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| NULL.to_owned(), Timestamp::sortable)
+}
+
+/// Appends the id that makes equal sort values distinct.
+pub fn sort_with_id(value: &str, id: impl std::fmt::Display) -> String {
+    // DynamoDB takes 1,024 bytes of sort key; what follows can't decide an order that a person would see.
+    let end = (0..=value.len().min(900)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}#{id}", &value[..end])
+}
+
+/// Returns the key of a flow.
+pub fn flow(id: FlowId) -> Key {
+    Key::new(format!("flow#{id}"), "flow")
+}
+
+/// Returns the key of a flow run.
+pub fn flow_run(id: FlowRunId) -> Key {
+    Key::new(format!("flow_run#{id}"), "run")
+}
+
+/// Returns the key of a task run.
+pub fn task_run(id: TaskRunId) -> Key {
+    Key::new(format!("task_run#{id}"), "run")
+}
+
+/// Returns the key of an event.
+pub fn event(id: EventId) -> Key {
+    Key::new(format!("event#{id}"), "event")
+}
+
+/// Returns the key of a state in the partition of its run.
+pub fn state(run: &Key, time: Timestamp, id: StateId) -> Key {
+    Key::new(run.pk.clone(), format!("{STATES}{}#{id}", time.sortable()))
+}
+
+/// What the sort keys of a run's states start with.
+pub const STATES: &str = "state#";
+
+/// Returns the key of a flow run's input.
+pub fn flow_run_input(run: FlowRunId, key: &str) -> Key {
+    Key::new(format!("flow_run#{run}"), format!("{INPUTS}{key}"))
+}
+
+/// What the sort keys of a flow run's inputs start with.
+pub const INPUTS: &str = "input#";
+
+/// Returns the key of the latest completed state under a task's cache key.
+pub fn cached_state(cache_key: &str) -> Key {
+    Key::new(format!("task_cache#{}", bounded(cache_key)), "state")
+}
+
+/// Returns the partition of the logs of a flow run, or of a task run without one, or of neither.
+pub fn logs_partition(flow_run: Option<FlowRunId>, task_run: Option<TaskRunId>) -> String {
+    match (flow_run, task_run) {
+        (Some(id), _) => format!("logs#{id}"),
+        (None, Some(id)) => format!("logs#task#{id}"),
+        (None, None) => "logs#none".to_owned(),
+    }
+}
+
+/// Returns the key of a chunk of logs.
+pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid) -> Key {
+    Key::new(partition, format!("{}#{}#{chunk}", window.sortable(), first.sortable()))
+}
+
+/// Returns the `lookup` partition of a state's id.
+pub fn state_lookup(id: StateId) -> String {
+    format!("state#{id}")
+}
+
+/// Returns the `lookup` partition of a task run's logs.
+pub fn task_logs_lookup(id: TaskRunId) -> String {
+    format!("logs#{id}")
+}
+
+/// Returns the `lookup` partition of a resource's events.
+pub fn resource_lookup(resource: &str) -> String {
+    format!("resource#{}", bounded(resource))
+}
+
+/// Returns the `related` partition of the events that relate to a resource.
+pub fn related_lookup(resource: &str) -> String {
+    format!("related#{}", bounded(resource))
+}
+
+/// Returns the `by_parent` partition of a flow's runs.
+pub fn runs_of_flow(id: FlowId) -> String {
+    format!("flow#{id}")
+}
+
+/// Returns the `by_parent` partition of a flow run's task runs, and the `by_outer` one of its subflow runs.
+pub fn runs_in_flow_run(id: FlowRunId) -> String {
+    format!("flow_run#{id}")
+}
+
+/// Returns the key of the claim on a flow's name.
+pub fn unique_flow_name(name: &str) -> Key {
+    unique("flow", name)
+}
+
+/// Returns the key of the claim on a flow run's idempotency key.
+pub fn unique_flow_run(flow: FlowId, idempotency_key: &str) -> Key {
+    unique("flow_run", &format!("{flow}#{}", bounded(idempotency_key)))
+}
+
+/// Returns the key of the claim on a task run's place in its flow run.
+pub fn unique_task_run(flow_run: Option<FlowRunId>, task_key: &str, dynamic_key: &str) -> Key {
+    let flow_run = flow_run.map(|id| id.to_string()).unwrap_or_default();
+    unique("task_run", &format!("{flow_run}#{}#{}", bounded(task_key), bounded(dynamic_key)))
+}
+
+fn unique(kind: &str, value: &str) -> Key {
+    Key::new(format!("unique#{kind}#{}", bounded(value)), "unique")
+}
+
+/// Keeps a client's text within a partition key's 2,048 bytes: a longer one is replaced by its digest.
+fn bounded(text: &str) -> std::borrow::Cow<'_, str> {
+    const LONGEST: usize = 600;
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(text.as_bytes());
+    let hex = digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        use std::fmt::Write;
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    format!("sha256#{hex}").into()
+}
+
+/// Returns the request that makes the table `name`, as the infrastructure template declares it.
+///
+/// # Errors
+/// Only if the SDK refuses a definition that this file holds.
+pub fn definition(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+) -> Result<
+    aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder,
+    aws_sdk_dynamodb::error::BuildError,
+> {
+    let mut request = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(key_schema(PARTITION, SORT)?))
+        .attribute_definitions(text_attribute(PARTITION)?)
+        .attribute_definitions(text_attribute(SORT)?)
+        .stream_specification(
+            StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?,
+        );
+    for index in Index::ALL {
+        let projection = match index.carries() {
+            Carries::All => Projection::builder().projection_type(ProjectionType::All),
+            Carries::Head => Projection::builder()
+                .projection_type(ProjectionType::Include)
+                .non_key_attributes("head")
+                .non_key_attributes("version"),
+            Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
+        };
+        request = request
+            .attribute_definitions(text_attribute(&index.partition())?)
+            .attribute_definitions(text_attribute(&index.sort())?)
+            .global_secondary_indexes(
+                GlobalSecondaryIndex::builder()
+                    .index_name(index.name())
+                    .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))
+                    .projection(projection.build())
+                    .build()?,
+            );
+    }
+    Ok(request)
+}
+
+fn key_schema(partition: &str, sort: &str) -> Result<Vec<KeySchemaElement>, aws_sdk_dynamodb::error::BuildError> {
+    Ok(vec![
+        KeySchemaElement::builder().attribute_name(partition).key_type(KeyType::Hash).build()?,
+        KeySchemaElement::builder().attribute_name(sort).key_type(KeyType::Range).build()?,
+    ])
+}
+
+fn text_attribute(name: &str) -> Result<AttributeDefinition, aws_sdk_dynamodb::error::BuildError> {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_sorts_before_any_time() {
+        assert!(time_or_null(None) < time_or_null(Some(Timestamp::now())));
+    }
+
+    #[test]
+    fn long_texts_stay_within_a_key() {
+        let key = unique_flow_run(FlowId::new(), &"k".repeat(5_000));
+        assert!(key.pk.len() < 2_048);
+        assert_ne!(key.pk, unique_flow_run(FlowId::new(), &"k".repeat(5_001)).pk);
+        assert!(sort_with_id(&"ü".repeat(1_000), FlowId::new()).len() <= 1_024);
+    }
+
+    #[test]
+    fn every_record_has_one_of_the_shards() {
+        let shards = Shards(4);
+        let id = Uuid::new_v4();
+        assert!(shards.all(Collection::FlowRuns).contains(&shards.of(Collection::FlowRuns, id)));
+    }
+}

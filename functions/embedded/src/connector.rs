@@ -1,0 +1,58 @@
+//! The HTTP client of the AWS SDK that answers from the embedded database.
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+
+use crate::{EmbeddedDatabase, dispatch};
+
+#[derive(Clone)]
+struct Connector(EmbeddedDatabase);
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Connector").field(&self.0.location).finish()
+    }
+}
+
+pub(crate) fn http_client(database: EmbeddedDatabase) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Connector(database));
+    http_client_fn(move |_settings, _components| connector.clone())
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let database = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+            let body = request
+                .body()
+                .bytes()
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| ConnectorError::user("the embedded database takes no streamed bodies".into()))?;
+            let engine = database.engine.clone();
+            // SQLite blocks, so it runs off the async threads.
+            let answer = tokio::task::spawn_blocking(move || dispatch::dispatch(&engine, &target, &body))
+                .await
+                .map_err(|error| ConnectorError::other(error.into(), None))?;
+            if answer.wrote {
+                database.written.notify_one();
+            }
+            respond(answer.status, answer.body)
+        })
+    }
+}
+
+/// Builds an SDK response from a status and DynamoDB's JSON.
+pub(crate) fn respond(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {
+    let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    Ok(response)
+}

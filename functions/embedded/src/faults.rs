@@ -1,0 +1,113 @@
+//! Faults for tests: what DynamoDB does on a bad day, and the embedded database never does by itself.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+};
+
+use crate::connector::respond;
+
+/// One fault, met by one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The table or index has no capacity left; nothing was done.
+    Throttled,
+    /// Another transaction holds an item; nothing was done.
+    TransactionConflict,
+    /// DynamoDB failed inside; nothing was done.
+    InternalError,
+    /// The request was carried out, and its answer was lost.
+    AnswerLost,
+}
+
+/// Which requests meet a fault.
+type Plan = VecDeque<Option<Fault>>;
+
+/// A script of faults, taken by the requests in their order; requests after its end meet none.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    plan: Arc<Mutex<Plan>>,
+    only: Option<&'static str>,
+}
+
+impl Faults {
+    /// Makes an empty script that only counts requests for `operation`, such as `PutItem`.
+    pub fn on(operation: &'static str) -> Self {
+        Self { plan: Arc::default(), only: Some(operation) }
+    }
+
+    /// Lets the next request meet `fault`, after those scripted before.
+    pub fn then(&self, fault: Fault) -> &Self {
+        self.lock().push_back(Some(fault));
+        self
+    }
+
+    /// Lets one request pass.
+    pub fn then_pass(&self) -> &Self {
+        self.lock().push_back(None);
+        self
+    }
+
+    /// Returns how many scripted steps no request has met yet.
+    pub fn left(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self, request: &HttpRequest) -> Option<Fault> {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let counted = self.only.is_none_or(|operation| target.ends_with(&format!(".{operation}")));
+        if counted { self.lock().pop_front().flatten() } else { None }
+    }
+
+    /// Puts this script before `client`.
+    pub fn before(&self, client: SharedHttpClient) -> SharedHttpClient {
+        let faults = self.clone();
+        http_client_fn(move |settings, components| {
+            let inner = client.http_connector(settings, components);
+            SharedHttpConnector::new(FaultyConnector { inner, faults: faults.clone() })
+        })
+    }
+}
+
+#[derive(Debug)]
+struct FaultyConnector {
+    inner: SharedHttpConnector,
+    faults: Faults,
+}
+
+impl HttpConnector for FaultyConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.faults.next(&request) {
+            None => self.inner.call(request),
+            Some(Fault::AnswerLost) => {
+                let call = self.inner.call(request);
+                HttpConnectorFuture::new(async move {
+                    call.await?;
+                    Err(ConnectorError::timeout("the answer was lost".into()))
+                })
+            }
+            Some(Fault::Throttled) => refuse(400, "ProvisionedThroughputExceededException", ""),
+            Some(Fault::InternalError) => refuse(500, "InternalServerError", ""),
+            Some(Fault::TransactionConflict) => refuse(
+                400,
+                "TransactionCanceledException",
+                r#","CancellationReasons":[{"Code":"TransactionConflict"}]"#,
+            ),
+        }
+    }
+}
+
+fn refuse(status: u16, code: &str, rest: &str) -> HttpConnectorFuture {
+    let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"{rest}}}"#);
+    HttpConnectorFuture::ready(respond(status, body))
+}

@@ -1,0 +1,108 @@
+//! An embedded database in place of DynamoDB, for the local server and the tests.
+//!
+//! The store always speaks through `aws-sdk-dynamodb`. Here the SDK is given an HTTP client that hands each
+//! request to [`dynoxide`] (SQLite) in this process: no socket, and the same code as in the cloud. The same
+//! database can be served over HTTP ([`EmbeddedDatabase::serve`]) to functions that run as processes of their own.
+
+mod connector;
+mod dispatch;
+pub mod faults;
+mod stream;
+
+use std::{future::Future, path::Path, sync::Arc};
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub use stream::{ChangeStream, StreamRecord};
+
+/// What went wrong with the database file or its stream.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The database engine refused a request.
+    #[error("the embedded database failed: {0}")]
+    Engine(#[from] dynoxide::DynoxideError),
+    /// The database file could not be maintained.
+    #[error("the embedded database's file failed: {0}")]
+    File(#[from] rusqlite::Error),
+    /// A blocking task was cancelled or panicked.
+    #[error("a database task did not finish: {0}")]
+    Task(#[from] tokio::task::JoinError),
+    /// The database could not be served over HTTP.
+    #[error("the embedded database's HTTP server failed: {0}")]
+    Serve(String),
+}
+
+/// One embedded database; clones share it.
+#[derive(Clone)]
+pub struct EmbeddedDatabase {
+    engine: dynoxide::Database,
+    /// Where SQLite finds the database: a path, or the URI of one in memory.
+    location: Arc<str>,
+    /// Wakes the reader of the stream after a write.
+    written: Arc<Notify>,
+}
+
+impl EmbeddedDatabase {
+    /// Opens a database of its own in memory, which is gone with its last clone.
+    pub fn in_memory() -> Result<Self, EmbeddedError> {
+        Self::at(format!("file:/{}?vfs=memdb", Uuid::new_v4()))
+    }
+
+    /// Opens the database in the file `path`, and makes it if there is none.
+    pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
+        Self::at(path.to_string_lossy().into_owned())
+    }
+
+    fn at(location: String) -> Result<Self, EmbeddedError> {
+        let engine = dynoxide::Database::new(&location)?;
+        // Leaves the journal at NORMAL synchronisation: safe with a write-ahead log, and far faster than FULL.
+        engine.disable_bulk_loading()?;
+        stream::prepare(&location)?;
+        Ok(Self { engine, location: location.into(), written: Arc::new(Notify::new()) })
+    }
+
+    /// Returns an HTTP client for the AWS SDK that answers from this database.
+    pub fn http_client(&self) -> SharedHttpClient {
+        connector::http_client(self.clone())
+    }
+
+    /// Returns an SDK configuration that reaches this database and needs no credentials of the user's.
+    pub fn sdk_config(&self) -> aws_sdk_dynamodb::Config {
+        Self::config_with(self.http_client())
+    }
+
+    /// Returns an SDK configuration that answers through `http_client`, such as one with [`faults`].
+    pub fn config_with(http_client: SharedHttpClient) -> aws_sdk_dynamodb::Config {
+        aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("local"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "embedded"))
+            .http_client(http_client)
+            .build()
+    }
+
+    /// Returns the reader of the table's change stream, in the place of a Lambda event source mapping.
+    pub fn change_stream(&self, table: &str) -> ChangeStream {
+        ChangeStream::new(self.clone(), table)
+    }
+
+    /// Serves the database over HTTP on `listener`, as DynamoDB's endpoint, until `shutdown` resolves.
+    pub async fn serve(
+        &self,
+        listener: tokio::net::TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), EmbeddedError> {
+        dynoxide::server::serve_with_shutdown(listener, self.engine.clone(), shutdown)
+            .await
+            .map_err(EmbeddedError::Serve)
+    }
+
+    /// Deletes the items whose time to live has passed, as DynamoDB does by itself; returns how many.
+    pub async fn sweep_expired(&self) -> Result<usize, EmbeddedError> {
+        let engine = self.engine.clone();
+        Ok(tokio::task::spawn_blocking(move || engine.sweep_ttl()).await??)
+    }
+}

@@ -1,0 +1,121 @@
+//! The change stream of the embedded database, read in place of DynamoDB Streams.
+//!
+//! The engine writes each change's record in the same SQLite transaction as the change, so a record is as durable
+//! as what it tells of. It neither indexes nor trims its records, and looks for the last one at every write: both
+//! are done here, on a connection of our own. A record is deleted only after its consumer has finished with it.
+
+use std::{collections::HashMap, time::Duration};
+
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+use crate::{EmbeddedDatabase, EmbeddedError};
+
+/// How long the consumer sleeps at most before it looks for records that another process wrote.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How many consumed records may pile up before they are deleted.
+const TRIM_EVERY: usize = 2_000;
+
+/// One change of one item, in DynamoDB's JSON.
+#[derive(Clone, Debug)]
+pub struct StreamRecord {
+    /// `INSERT`, `MODIFY` or `REMOVE`.
+    pub event_name: String,
+    /// The item's primary key, attribute by attribute.
+    pub keys: HashMap<String, Value>,
+    /// The item after the change; none after a removal.
+    pub new_image: Option<HashMap<String, Value>>,
+    position: i64,
+}
+
+/// Adds the indexes that keep the engine's and our own look-ups in the stream short.
+pub(crate) fn prepare(location: &str) -> Result<(), EmbeddedError> {
+    connect(location)?.execute_batch(
+        "CREATE INDEX IF NOT EXISTS stream_positions
+             ON _stream_records (table_name, CAST(sequence_number AS INTEGER));",
+    )?;
+    Ok(())
+}
+
+fn connect(location: &str) -> Result<Connection, EmbeddedError> {
+    let connection = Connection::open(location)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+/// The one consumer of a table's change stream.
+pub struct ChangeStream {
+    database: EmbeddedDatabase,
+    table: String,
+    /// The last record handed out and acknowledged.
+    acknowledged: i64,
+    untrimmed: usize,
+}
+
+impl ChangeStream {
+    pub(crate) fn new(database: EmbeddedDatabase, table: &str) -> Self {
+        Self { database, table: table.to_owned(), acknowledged: 0, untrimmed: 0 }
+    }
+
+    /// Waits for changes and returns the oldest ones, `limit` at most, in the order of their writes.
+    ///
+    /// The same records come again until they are acknowledged, also after a restart.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
+        loop {
+            let records = self.read(limit).await?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            self.trim().await?;
+            let _ = tokio::time::timeout(POLL_INTERVAL, self.database.written.notified()).await;
+        }
+    }
+
+    /// Marks `records` as consumed; they are not handed out again.
+    pub async fn acknowledge(&mut self, records: &[StreamRecord]) -> Result<(), EmbeddedError> {
+        let Some(last) = records.last() else { return Ok(()) };
+        self.acknowledged = last.position;
+        self.untrimmed += records.len();
+        if self.untrimmed >= TRIM_EVERY { self.trim().await } else { Ok(()) }
+    }
+
+    async fn read(&self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
+        let (location, table, after) = (self.database.location.clone(), self.table.clone(), self.acknowledged);
+        tokio::task::spawn_blocking(move || {
+            let connection = connect(&location)?;
+            let mut statement = connection.prepare(
+                "SELECT id, event_name, keys_json, new_image FROM _stream_records
+                 WHERE id > ?1 AND table_name = ?2 ORDER BY id LIMIT ?3",
+            )?;
+            let rows = statement.query_map(params![after, table, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                Ok(StreamRecord {
+                    position: row.get(0)?,
+                    event_name: row.get(1)?,
+                    keys: parse(Some(row.get::<_, String>(2)?)).unwrap_or_default(),
+                    new_image: parse(row.get(3)?),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await?
+    }
+
+    async fn trim(&mut self) -> Result<(), EmbeddedError> {
+        if self.untrimmed == 0 {
+            return Ok(());
+        }
+        self.untrimmed = 0;
+        let (location, table, upto) = (self.database.location.clone(), self.table.clone(), self.acknowledged);
+        tokio::task::spawn_blocking(move || {
+            connect(&location)?
+                .execute("DELETE FROM _stream_records WHERE id <= ?1 AND table_name = ?2", params![upto, table])?;
+            Ok(())
+        })
+        .await?
+    }
+}
+
+fn parse(json: Option<String>) -> Option<HashMap<String, Value>> {
+    json.and_then(|json| serde_json::from_str(&json).ok())
+}
