@@ -1,3 +1,16 @@
 //! Everything that Proctor's functions share: the model, the orchestration rules, the store and the HTTP plumbing.
 
+pub mod api;
+pub mod contract;
+pub mod error;
+pub mod http;
+pub mod lambda;
+pub mod logging;
 pub mod model;
+pub mod settings;
+pub mod store;
+
+pub use api::Api;
+pub use error::{Error, Result};
+pub use settings::Settings;
+pub use store::Store;

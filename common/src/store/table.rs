@@ -71,6 +71,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
+    ("the subflow run of a task run", "lookup: query `parent#<task run id>`, then get"),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
@@ -82,7 +83,6 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all flows by creation, all runs by id", "by_creation: query each shard, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
     ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
-    ("the subflow runs of a flow run, by start time", "by_outer: query `flow_run#<flow run id>`, then get"),
 ];
 
 /// A global secondary index.
@@ -102,9 +102,7 @@ pub enum Index {
     ByCreation,
     /// Flow runs by flow, task runs by flow run.
     ByParent,
-    /// Subflow runs by the flow run around them.
-    ByOuter,
-    /// States by id, log chunks by task run, events by resource.
+    /// States by id, log chunks by task run, events by resource, subflow runs by parent task run.
     Lookup,
     /// Events by the flow run that they relate to.
     Related,
@@ -123,7 +121,7 @@ pub enum Carries {
 
 impl Index {
     /// Every index of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::ByStart,
         Self::ByTime,
         Self::ByNextStart,
@@ -131,7 +129,6 @@ impl Index {
         Self::ByName,
         Self::ByCreation,
         Self::ByParent,
-        Self::ByOuter,
         Self::Lookup,
         Self::Related,
     ];
@@ -146,7 +143,6 @@ impl Index {
             Self::ByName => "by_name",
             Self::ByCreation => "by_creation",
             Self::ByParent => "by_parent",
-            Self::ByOuter => "by_outer",
             Self::Lookup => "lookup",
             Self::Related => "related",
         }
@@ -321,7 +317,12 @@ pub fn runs_of_flow(id: FlowId) -> String {
     format!("flow#{id}")
 }
 
-/// Returns the `by_parent` partition of a flow run's task runs, and the `by_outer` one of its subflow runs.
+/// Returns the `lookup` partition of a task run's subflow run.
+pub fn subflow_lookup(parent: TaskRunId) -> String {
+    format!("parent#{parent}")
+}
+
+/// Returns the `by_parent` partition of a flow run's task runs.
 pub fn runs_in_flow_run(id: FlowRunId) -> String {
     format!("flow_run#{id}")
 }

@@ -1,0 +1,20 @@
+//! HTTP: routes, the extraction of validated requests, and the service made of them.
+//!
+//! A request meets, from the outside in: the boundary ([`boundary`]: cost, one log line, explanation headers), the
+//! router, the contract ([`contract_layer`]: validation of path, query, headers and body as upstream does it), and
+//! the handler, which takes typed values out of the validated request ([`extract`]).
+
+mod boundary;
+mod contract_layer;
+pub mod extract;
+pub mod route;
+mod unrouted;
+
+pub use extract::{Body, Headers, Path, Query, Sent};
+pub use route::{Method, Route, service};
+
+/// The largest request body that is read, in bytes: what Lambda takes in a synchronous invocation.
+pub const LARGEST_BODY: usize = 6 * 1024 * 1024;
+
+/// What every path of the API starts with.
+pub const PREFIX: &str = "/api";

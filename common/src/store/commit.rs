@@ -1,0 +1,231 @@
+//! Writes: one conditional write, or one transaction of them.
+
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem},
+};
+use serde_dynamo::to_item;
+
+use super::{Item, Key, Record, Store, cost, failure, table};
+use crate::error::{Error, Result};
+
+/// One write of a transaction.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Adds an item that must not exist yet.
+    Insert(Item),
+    /// Replaces the item of the version before.
+    Replace(Item),
+    /// Writes an item whatever was there: only for items whose content derives from their key.
+    Put(Item),
+    /// Deletes an item, whether it is there or not.
+    Delete(Key),
+    /// Deletes an item of this version.
+    DeleteVersion(Key, u64),
+}
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub enum CommitError {
+    /// The write at this place of the list met an item that contradicts its condition.
+    Refused(usize),
+    /// Another transaction held an item: load, decide and try again.
+    Contended,
+    /// The store failed.
+    Failed(Error),
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(_) => Self::Conflict("The record was changed by another request".into()),
+            CommitError::Contended => Self::Unavailable("other requests hold the record".into()),
+            CommitError::Failed(error) => error,
+        }
+    }
+}
+
+impl From<Error> for CommitError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+const NOT_THERE: &str = "attribute_not_exists(pk)";
+const SAME_VERSION: &str = "version = :version";
+
+impl Store {
+    /// Returns the write that adds `record`.
+    pub fn insert<R: Record>(&self, record: &R) -> Result<Write> {
+        Ok(Write::Insert(Item::of(record, 1, self.shards)?))
+    }
+
+    /// Returns the write that replaces the record that was read at `version` with `record`.
+    pub fn replace<R: Record>(&self, record: &R, version: u64) -> Result<Write> {
+        Ok(Write::Replace(Item::of(record, version + 1, self.shards)?))
+    }
+
+    /// Carries out `writes`: all of them or none.
+    ///
+    /// # Errors
+    /// [`CommitError::Refused`] names the first write whose condition failed.
+    pub async fn commit(&self, mut writes: Vec<Write>) -> Result<(), CommitError> {
+        match writes.len() {
+            0 => Ok(()),
+            1 => self.commit_one(writes.remove(0)).await,
+            _ => self.commit_all(writes).await,
+        }
+    }
+
+    async fn commit_one(&self, write: Write) -> Result<(), CommitError> {
+        let total = ReturnConsumedCapacity::Total;
+        let (condition, version) = condition(&write);
+        let version = version.map(|version| [(":version".to_owned(), number(version))].into());
+        let sent = match &write {
+            Write::Insert(item) | Write::Replace(item) | Write::Put(item) => self
+                .client
+                .put_item()
+                .table_name(&*self.table)
+                .set_item(Some(to_item(item).map_err(Error::from)?))
+                .set_condition_expression(condition)
+                .set_expression_attribute_values(version)
+                .return_consumed_capacity(total)
+                .send()
+                .await
+                .map(|answer| answer.consumed_capacity)
+                .map_err(|error| (error.code() == Some(FAILED), failure(&error))),
+            Write::Delete(key) | Write::DeleteVersion(key, _) => self
+                .client
+                .delete_item()
+                .table_name(&*self.table)
+                .set_key(Some(to_item(key).map_err(Error::from)?))
+                .set_condition_expression(condition)
+                .set_expression_attribute_values(version)
+                .return_consumed_capacity(total)
+                .send()
+                .await
+                .map(|answer| answer.consumed_capacity)
+                .map_err(|error| (error.code() == Some(FAILED), failure(&error))),
+        };
+        match sent {
+            Ok(capacity) => {
+                cost::add(&cost::Kind::Write, 0, capacity.as_slice());
+                Ok(())
+            }
+            Err((refused, error)) => {
+                cost::add(&cost::Kind::Write, 0, &[]);
+                Err(if refused { CommitError::Refused(0) } else { CommitError::Failed(error) })
+            }
+        }
+    }
+
+    async fn commit_all(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        let mut request =
+            self.client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
+        for write in &writes {
+            request = request.transact_items(self.transact_item(write)?);
+        }
+        match request.send().await {
+            Ok(answer) => {
+                cost::add(&cost::Kind::Write, 0, answer.consumed_capacity.as_deref().unwrap_or_default());
+                Ok(())
+            }
+            Err(error) => {
+                cost::add(&cost::Kind::Write, 0, &[]);
+                let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+                else {
+                    return Err(CommitError::Failed(failure(&error)));
+                };
+                let reasons: Vec<&str> =
+                    cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+                Err(cancellation(&reasons, || failure(&error)))
+            }
+        }
+    }
+
+    fn transact_item(&self, write: &Write) -> Result<TransactWriteItem> {
+        let (condition, version) = condition(write);
+        let version = version.map(|version| [(":version".to_owned(), number(version))].into());
+        let wrong = |error: aws_sdk_dynamodb::error::BuildError| Error::Internal(error.to_string());
+        let item = TransactWriteItem::builder();
+        Ok(match write {
+            Write::Insert(record) | Write::Replace(record) | Write::Put(record) => item.put(
+                Put::builder()
+                    .table_name(&*self.table)
+                    .set_item(Some(to_item(record)?))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_values(version)
+                    .build()
+                    .map_err(wrong)?,
+            ),
+            Write::Delete(key) | Write::DeleteVersion(key, _) => item.delete(
+                Delete::builder()
+                    .table_name(&*self.table)
+                    .set_key(Some(to_item(key)?))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_values(version)
+                    .build()
+                    .map_err(wrong)?,
+            ),
+        }
+        .build())
+    }
+}
+
+/// DynamoDB's code for a condition that was not met by a single write.
+const FAILED: &str = "ConditionalCheckFailedException";
+
+fn condition(write: &Write) -> (Option<String>, Option<u64>) {
+    debug_assert_eq!(table::PARTITION, "pk", "the condition names the partition key");
+    match write {
+        Write::Insert(_) => (Some(NOT_THERE.into()), None),
+        Write::Replace(item) => (Some(SAME_VERSION.into()), Some(item.version.saturating_sub(1))),
+        Write::DeleteVersion(_, version) => (Some(SAME_VERSION.into()), Some(*version)),
+        Write::Put(_) | Write::Delete(_) => (None, None),
+    }
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn cancellation(reasons: &[&str], failure: impl Fn() -> Error) -> CommitError {
+    if let Some(place) = reasons.iter().position(|code| *code == "ConditionalCheckFailed") {
+        return CommitError::Refused(place);
+    }
+    if reasons.contains(&"TransactionConflict") {
+        return CommitError::Contended;
+    }
+    if reasons.iter().any(|code| matches!(*code, "ThrottlingError" | "ProvisionedThroughputExceeded")) {
+        return CommitError::Failed(Error::Unavailable("the table is throttled".into()));
+    }
+    if reasons.iter().any(|code| matches!(*code, "ItemCollectionSizeLimitExceeded" | "ValidationError")) {
+        return CommitError::Failed(Error::TooLarge("The record is larger than the 400 KB that the store takes".into()));
+    }
+    CommitError::Failed(failure())
+}
+
+/// How often a read and its write are repeated when other requests write the same record.
+const ATTEMPTS: u32 = 20;
+
+/// Repeats `attempt`, which reads, decides and writes, until no other request came between its read and its write.
+///
+/// # Errors
+/// [`Error::Unavailable`] if others always came first, or the error that `attempt` failed with.
+pub async fn until_uncontended<T, Attempt: Future<Output = Result<T, CommitError>>>(
+    attempt: impl Fn() -> Attempt,
+) -> Result<T> {
+    for repeat in 0..ATTEMPTS {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(CommitError::Failed(error)) => return Err(error),
+            Err(CommitError::Refused(_) | CommitError::Contended) => {
+                // Spread out, so that those who lost once do not meet again.
+                let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % (2 << repeat.min(6));
+                tokio::time::sleep(std::time::Duration::from_millis(spread)).await;
+            }
+        }
+    }
+    Err(Error::Unavailable("too many requests write the same record".into()))
+}

@@ -1,0 +1,84 @@
+//! Flows in the table.
+
+use super::{
+    CommitError, Key, Record, Store, Versioned, Write,
+    table::{self, Collection, Index, Place, Shards},
+};
+use crate::{
+    error::Result,
+    model::{Flow, FlowId},
+};
+
+impl Record for Flow {
+    const HEAD: &'static [&'static str] = &["id", "created", "updated", "name", "tags"];
+
+    fn key(&self) -> Key {
+        table::flow(self.id)
+    }
+
+    fn places(&self, shards: Shards) -> Vec<Place> {
+        let pk = shards.of(Collection::Flows, self.id.0);
+        vec![
+            Place { index: Index::ByName, pk: pk.clone(), sk: table::sort_with_id(&self.name, self.id) },
+            Place { index: Index::ByCreation, pk, sk: table::sort_with_id(&self.created.sortable(), self.id) },
+        ]
+    }
+}
+
+impl Store {
+    /// Reads the flow `id`.
+    pub async fn flow(&self, id: FlowId) -> Result<Option<Versioned<Flow>>> {
+        self.get(&table::flow(id)).await
+    }
+
+    /// Reads the flow called `name`.
+    pub async fn flow_by_name(&self, name: &str) -> Result<Option<Versioned<Flow>>> {
+        match self.owner(&table::unique_flow_name(name)).await? {
+            Some(id) => self.flow(id.into()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Adds `flow`, or returns the one that has its name already.
+    pub async fn add_flow(&self, flow: Flow) -> Result<(Flow, Added)> {
+        loop {
+            if let Some(existing) = self.flow_by_name(&flow.name).await? {
+                return Ok((existing.record, Added::Existed));
+            }
+            let writes = vec![self.insert(&flow)?, self.claim(table::unique_flow_name(&flow.name), flow.id)?];
+            match self.commit(writes).await {
+                Ok(()) => return Ok((flow, Added::Created)),
+                // Another request took the name between our look and our write.
+                Err(CommitError::Refused(_) | CommitError::Contended) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Replaces a flow that was read at `version`.
+    pub async fn update_flow(&self, flow: &Flow, version: u64) -> Result<(), CommitError> {
+        self.commit(vec![self.replace(flow, version)?]).await
+    }
+
+    /// Deletes the flow `id`; returns whether there was one.
+    ///
+    /// Its runs are deleted by the consumer of the table's stream.
+    pub async fn delete_flow(&self, id: FlowId) -> Result<bool> {
+        let Some(flow) = self.flow(id).await? else { return Ok(false) };
+        let writes = vec![
+            Write::Delete(table::flow(id)),
+            Write::Delete(table::unique_flow_name(&flow.record.name)),
+        ];
+        self.commit(writes).await?;
+        Ok(true)
+    }
+}
+
+/// Whether a create made a record or found one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// The record is new.
+    Created,
+    /// The record was there before, under the same name or key.
+    Existed,
+}

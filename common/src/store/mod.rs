@@ -1,0 +1,203 @@
+//! The single table: the only place that knows DynamoDB.
+//!
+//! [`table`] says where everything is. This file makes single calls, [`commit`] writes, [`query`] reads in order,
+//! and one file per aggregate offers what handlers and services ask for.
+
+pub mod commit;
+pub mod cost;
+pub mod query;
+pub mod record;
+pub mod flows;
+pub mod table;
+pub mod unique;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::{KeysAndAttributes, ReturnConsumedCapacity, TimeToLiveSpecification},
+};
+use serde_dynamo::{from_item, to_item};
+
+pub use commit::{CommitError, Write};
+pub use record::{Item, Record, Versioned};
+pub use table::{Key, Shards};
+
+use crate::error::{Error, Result};
+
+/// How many keys one `BatchGetItem` takes.
+const BATCH_GET: usize = 100;
+
+/// How often an answer with unprocessed keys is asked again before the store counts as unavailable.
+const UNPROCESSED_RETRIES: u32 = 6;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: Arc<str>,
+    shards: Shards,
+}
+
+impl Store {
+    /// Takes a client of DynamoDB, the table's name, and over how many shards its collections are spread.
+    pub fn new(client: Client, table: &str, shards: Shards) -> Self {
+        Self { client, table: table.into(), shards }
+    }
+
+    /// Returns over how many shards the table's collections are spread.
+    pub fn shards(&self) -> Shards {
+        self.shards
+    }
+
+    /// Makes the table if there is none; only for local databases, the template makes the real one.
+    pub async fn create_table(&self) -> Result<()> {
+        let request = table::definition(&self.client, &self.table)
+            .map_err(|error| Error::Internal(format!("the table's definition is wrong: {error}")))?;
+        match request.send().await {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(()),
+            Err(error) => return Err(failure(&error)),
+        }
+        let expiry = TimeToLiveSpecification::builder()
+            .enabled(true)
+            .attribute_name(table::EXPIRES)
+            .build()
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        self.client
+            .update_time_to_live()
+            .table_name(&*self.table)
+            .time_to_live_specification(expiry)
+            .send()
+            .await
+            .map_err(|error| failure(&error))?;
+        Ok(())
+    }
+
+    /// Asks DynamoDB whether the table is there and active.
+    pub async fn is_ready(&self) -> Result<bool> {
+        let answer =
+            self.client.describe_table().table_name(&*self.table).send().await.map_err(|error| failure(&error))?;
+        let status = answer.table().and_then(|table| table.table_status());
+        Ok(status == Some(&aws_sdk_dynamodb::types::TableStatus::Active))
+    }
+
+    /// Reads the item under `key`, strongly consistent.
+    pub async fn get_item(&self, key: &Key) -> Result<Option<Item>> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&*self.table)
+            .set_key(Some(to_item(key)?))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| failure(&error))?;
+        cost::add(&cost::Kind::Read, usize::from(answer.item.is_some()), answer.consumed_capacity.as_slice());
+        answer.item.map(from_item).transpose().map_err(Error::from)
+    }
+
+    /// Reads the record under `key`, strongly consistent.
+    pub async fn get<R: Record>(&self, key: &Key) -> Result<Option<Versioned<R>>> {
+        self.get_item(key).await?.map(|item| item.versioned()).transpose()
+    }
+
+    /// Reads the items under `keys`, strongly consistent, in the order of the keys and without the missing ones.
+    pub async fn get_items(&self, keys: &[Key]) -> Result<Vec<Item>> {
+        let mut distinct: Vec<&Key> = Vec::with_capacity(keys.len());
+        let mut seen = std::collections::HashSet::with_capacity(keys.len());
+        distinct.extend(keys.iter().filter(|key| seen.insert(*key)));
+        let batches = distinct.chunks(BATCH_GET).map(|batch| self.get_batch(batch));
+        let found: std::collections::HashMap<Key, Item> = futures::future::try_join_all(batches)
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|item| (item.key.clone(), item))
+            .collect();
+        Ok(keys.iter().filter_map(|key| found.get(key).cloned()).collect())
+    }
+
+    /// Reads the records under `keys`, in the order of the keys and without the missing ones.
+    pub async fn get_many<R: Record>(&self, keys: &[Key]) -> Result<Vec<Versioned<R>>> {
+        self.get_items(keys).await?.iter().map(Item::versioned).collect()
+    }
+
+    async fn get_batch(&self, keys: &[&Key]) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut pending = keys.iter().map(to_item).collect::<Result<Vec<_>, _>>()?;
+        for attempt in 0..=UNPROCESSED_RETRIES {
+            if pending.is_empty() {
+                return Ok(items);
+            }
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+            }
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut pending)))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&*self.table, wanted)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| failure(&error))?;
+            let found = answer.responses.unwrap_or_default().remove(&*self.table).unwrap_or_default();
+            cost::add(&cost::Kind::Read, found.len(), answer.consumed_capacity.as_deref().unwrap_or_default());
+            for item in found {
+                items.push(from_item(item)?);
+            }
+            let rest = answer.unprocessed_keys.unwrap_or_default().remove(&*self.table);
+            pending = rest.map(|rest| rest.keys).unwrap_or_default();
+        }
+        if pending.is_empty() { Ok(items) } else { Err(Error::Unavailable("keys were left unprocessed".into())) }
+    }
+}
+
+/// The codes with which DynamoDB says "not now": a repeat may succeed.
+const PASSING: &[&str] = &[
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "InternalServerError",
+    "TransactionInProgressException",
+    "TransactionConflictException",
+    "ReplicatedWriteConflictException",
+    "LimitExceededException",
+];
+
+/// Turns what the SDK says into our error.
+fn failure<E, R>(error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let message = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or_default();
+            let said = service.err().message().unwrap_or_default();
+            if PASSING.contains(&code) {
+                Error::Unavailable(message)
+            } else if code == "ValidationException" && is_about_size(said) {
+                Error::TooLarge("The record is larger than the 400 KB that the store takes".into())
+            } else {
+                Error::Internal(message)
+            }
+        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            Error::Unavailable(message)
+        }
+        _ => Error::Internal(message),
+    }
+}
+
+/// Recognises DynamoDB's words for items, transactions and requests over its limits.
+fn is_about_size(message: &str) -> bool {
+    message.contains("Item size") || message.contains("item size") || message.contains("exceeded the maximum")
+}

@@ -1,0 +1,258 @@
+//! Ordered reads: partitions of the table or an index, merged by their sort keys.
+//!
+//! A range over all records of a kind has one partition per shard. Their pages are fetched in parallel and merged, so
+//! a reader that stops early has read little more than it took.
+
+use std::collections::{HashMap, VecDeque};
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use serde_dynamo::from_item;
+
+use super::{
+    Item, Store, cost, failure,
+    table::{self, Collection, Index},
+};
+use crate::error::{Error, Result};
+
+/// The largest page that one query asks for.
+const LARGEST_PAGE: usize = 1_000;
+
+/// In which order items come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The smallest sort key first.
+    Ascending,
+    /// The largest sort key first.
+    Descending,
+}
+
+/// Which items to read: some partitions, and a range of sort keys in them.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// The index, or the table itself.
+    pub index: Option<Index>,
+    /// The partitions that are merged.
+    pub partitions: Vec<String>,
+    /// The smallest sort key wanted.
+    pub from: Option<String>,
+    /// The largest sort key wanted, with all that start with it.
+    pub to: Option<String>,
+    /// The order.
+    pub direction: Direction,
+}
+
+impl Range {
+    /// Reads one whole partition of the table, in ascending order.
+    pub fn partition(pk: impl Into<String>) -> Self {
+        Self { index: None, partitions: vec![pk.into()], from: None, to: None, direction: Direction::Ascending }
+    }
+
+    /// Reads one whole partition of `index`, in ascending order.
+    pub fn of_index(index: Index, pk: impl Into<String>) -> Self {
+        Self { index: Some(index), ..Self::partition(pk) }
+    }
+
+    /// Reads all shards of `collection` in `index`, in ascending order.
+    pub fn all(store: &Store, index: Index, collection: Collection) -> Self {
+        Self {
+            index: Some(index),
+            partitions: store.shards().all(collection),
+            from: None,
+            to: None,
+            direction: Direction::Ascending,
+        }
+    }
+
+    /// Narrows the range to sort keys that start with `prefix`.
+    #[must_use]
+    pub fn starting_with(mut self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        self.to = Some(prefix.clone());
+        self.from = Some(prefix);
+        self
+    }
+
+    /// Narrows the range to sort keys from `from` to `to`, where given.
+    #[must_use]
+    pub fn between(mut self, from: Option<String>, to: Option<String>) -> Self {
+        self.from = from;
+        self.to = to;
+        self
+    }
+
+    /// Sets the order.
+    #[must_use]
+    pub fn in_direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+}
+
+type StartKey = HashMap<String, AttributeValue>;
+
+#[derive(Debug, Default)]
+struct Cursor {
+    partition: String,
+    items: VecDeque<Item>,
+    next: Option<StartKey>,
+    started: bool,
+}
+
+impl Cursor {
+    fn is_dry(&self) -> bool {
+        self.items.is_empty() && (!self.started || self.next.is_some())
+    }
+}
+
+/// Reads a [`Range`] piece by piece, in order.
+pub struct Reader<'s> {
+    store: &'s Store,
+    range: Range,
+    cursors: Vec<Cursor>,
+    page: usize,
+}
+
+impl Store {
+    /// Starts to read `range` for a caller that will take about `wanted` items.
+    pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
+        let count = range.partitions.len().max(1);
+        // Ids spread evenly: a quarter more than the mean keeps most merges to one page a shard.
+        let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 2 };
+        let cursors =
+            range.partitions.iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
+        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
+    }
+
+    /// Reads all items of `range`, in order.
+    pub async fn read_all(&self, range: Range) -> Result<Vec<Item>> {
+        let mut reader = self.read(range, LARGEST_PAGE);
+        let mut items = Vec::new();
+        while let Some(more) = reader.next().await? {
+            items.extend(more);
+        }
+        Ok(items)
+    }
+
+    /// Reads the first item of `range`.
+    pub async fn read_first(&self, range: Range) -> Result<Option<Item>> {
+        Ok(self.read(range, 1).next().await?.and_then(|items| items.into_iter().next()))
+    }
+
+    /// Counts the items of `range` without reading them out.
+    pub async fn count(&self, range: Range) -> Result<u64> {
+        let counts = range.partitions.iter().map(|partition| self.count_partition(&range, partition));
+        Ok(futures::future::try_join_all(counts).await?.into_iter().sum())
+    }
+
+    async fn count_partition(&self, range: &Range, partition: &str) -> Result<u64> {
+        let (mut count, mut start) = (0, None);
+        loop {
+            let answer = self
+                .query(range, partition)
+                .select(aws_sdk_dynamodb::types::Select::Count)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failure(&error))?;
+            let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
+            cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+            count += u64::try_from(answer.count()).unwrap_or_default();
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn query(
+        &self,
+        range: &Range,
+        partition: &str,
+    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        let (pk, sk) = match range.index {
+            Some(index) => (index.partition(), index.sort()),
+            None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
+        };
+        // No sort key that starts with `to` is larger than it followed by the largest character.
+        let to = range.to.as_ref().map(|to| format!("{to}\u{10FFFF}"));
+        let sort_condition = match (&range.from, &to) {
+            (Some(_), Some(_)) => format!(" AND {sk} BETWEEN :from AND :to"),
+            (Some(_), None) => format!(" AND {sk} >= :from"),
+            (None, Some(_)) => format!(" AND {sk} <= :to"),
+            (None, None) => String::new(),
+        };
+        let mut query = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression(format!("{pk} = :pk{sort_condition}"))
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+            .scan_index_forward(range.direction == Direction::Ascending)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if let Some(from) = &range.from {
+            query = query.expression_attribute_values(":from", AttributeValue::S(from.clone()));
+        }
+        if let Some(to) = to {
+            query = query.expression_attribute_values(":to", AttributeValue::S(to));
+        }
+        match range.index {
+            Some(index) => query.index_name(index.name()),
+            None => query.consistent_read(true),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Returns the next items in order, at least one, or `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<Item>>> {
+        self.fill().await?;
+        let sort = self.range.index.map(Index::sort);
+        let mut items = Vec::new();
+        // Until a shard runs dry its next item is unknown, and nothing after that may be handed out.
+        while !self.cursors.iter().any(Cursor::is_dry) {
+            let heads = self.cursors.iter().enumerate().filter_map(|(place, cursor)| {
+                cursor.items.front().map(|item| (sort_key(item, sort.as_deref()), place))
+            });
+            let first = match self.range.direction {
+                Direction::Ascending => heads.min(),
+                Direction::Descending => heads.max_by(|left, right| left.0.cmp(right.0)),
+            };
+            let Some(place) = first.map(|(_, place)| place) else { break };
+            items.extend(self.cursors.get_mut(place).and_then(|cursor| cursor.items.pop_front()));
+        }
+        Ok(if items.is_empty() { None } else { Some(items) })
+    }
+
+    async fn fill(&mut self) -> Result<()> {
+        let (store, range, page) = (self.store, &self.range, self.page);
+        let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
+            // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
+            while cursor.is_dry() {
+                let answer = store
+                    .query(range, &cursor.partition)
+                    .limit(i32::try_from(page).unwrap_or(i32::MAX))
+                    .set_exclusive_start_key(cursor.next.take())
+                    .send()
+                    .await
+                    .map_err(|error| failure(&error))?;
+                let items = answer.items.unwrap_or_default();
+                cost::add(&cost::Kind::Read, items.len(), answer.consumed_capacity.as_slice());
+                for item in items {
+                    cursor.items.push_back(from_item(item)?);
+                }
+                cursor.next = answer.last_evaluated_key;
+                cursor.started = true;
+            }
+            Ok::<_, Error>(())
+        });
+        futures::future::try_join_all(fetches).await?;
+        Ok(())
+    }
+}
+
+fn sort_key<'i>(item: &'i Item, attribute: Option<&str>) -> &'i str {
+    match attribute {
+        None => &item.key.sk,
+        Some(attribute) => item.places.get(attribute).map_or("", String::as_str),
+    }
+}

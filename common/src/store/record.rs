@@ -1,0 +1,105 @@
+//! Records as items: which fields go to `head`, and where the indexes find them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::table::{Key, Place, Shards};
+use crate::error::{Error, Result};
+
+/// Something that is kept as one item.
+pub trait Record: Serialize + DeserializeOwned + Send {
+    /// The fields that filters and sorts look at, kept in `head`.
+    const HEAD: &'static [&'static str];
+
+    /// Returns the item's primary key.
+    fn key(&self) -> Key;
+
+    /// Returns where the indexes find the item.
+    fn places(&self, shards: Shards) -> Vec<Place>;
+}
+
+/// A record and the version of the item that it was read from.
+#[derive(Clone, Debug)]
+pub struct Versioned<R> {
+    /// The record.
+    pub record: R,
+    /// The item's version, for a condition on the next write.
+    pub version: u64,
+}
+
+/// An item of the table, or what an index projects of one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Item {
+    /// The primary key.
+    #[serde(flatten)]
+    pub key: Key,
+    /// Counts the writes of this item, from 1.
+    #[serde(default)]
+    pub version: u64,
+    /// The version at which the record's state last changed, for records that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transition: Option<u64>,
+    /// The fields of the record that filters and sorts look at, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// The other fields of the record, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<String>,
+    /// When DynamoDB deletes the item, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// The keys of the indexes, by attribute.
+    #[serde(flatten)]
+    pub places: BTreeMap<String, String>,
+}
+
+impl Item {
+    /// Turns `record` into an item of the given version.
+    pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
+        let Value::Object(fields) = serde_json::to_value(record)? else {
+            return Err(Error::Internal("a record is a JSON object".into()));
+        };
+        let (head, tail): (Map<_, _>, Map<_, _>) =
+            fields.into_iter().partition(|(name, _)| R::HEAD.contains(&name.as_str()));
+        let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
+        let places = record
+            .places(shards)
+            .into_iter()
+            .flat_map(|place| [(place.index.partition(), place.pk), (place.index.sort(), place.sk)])
+            .collect();
+        Ok(Self {
+            key: record.key(),
+            version,
+            transition: None,
+            head: Some(serde_json::to_string(&head)?),
+            tail,
+            expires: None,
+            places,
+        })
+    }
+
+    /// Reads the record, as far as the item carries it.
+    pub fn record<R: Record>(&self) -> Result<R> {
+        let head = self.head.as_deref().unwrap_or("{}");
+        match &self.tail {
+            None => Ok(serde_json::from_str(head)?),
+            Some(tail) => {
+                let (head, tail) = (head.trim_end_matches('}'), tail.trim_start_matches('{'));
+                let comma = if head.len() > 1 && tail.len() > 1 { "," } else { "" };
+                Ok(serde_json::from_str(&format!("{head}{comma}{tail}"))?)
+            }
+        }
+    }
+
+    /// Reads the record together with the item's version.
+    pub fn versioned<R: Record>(&self) -> Result<Versioned<R>> {
+        Ok(Versioned { record: self.record()?, version: self.version })
+    }
+
+    /// Says whether the write that made this version of the item changed the record's state.
+    pub fn has_new_state(&self) -> bool {
+        self.transition == Some(self.version)
+    }
+}

@@ -1,0 +1,56 @@
+//! Claims on unique names and keys: items of their own, written in the same transaction as what they name.
+//!
+//! So uniqueness never depends on an eventually consistent index.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Item, Key, Record, Store, Write,
+    table::{Place, Shards},
+};
+use crate::error::Result;
+
+/// Says which record owns a unique name or key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    #[serde(skip, default = "nowhere")]
+    key: Key,
+    /// The id of the record that owns the name or key.
+    pub owner: Uuid,
+}
+
+fn nowhere() -> Key {
+    Key { pk: String::new(), sk: String::new() }
+}
+
+impl Claim {
+    /// Makes the claim of the record `owner` on `key`.
+    pub fn new(key: Key, owner: impl Into<Uuid>) -> Self {
+        Self { key, owner: owner.into() }
+    }
+}
+
+impl Record for Claim {
+    const HEAD: &'static [&'static str] = &["owner"];
+
+    fn key(&self) -> Key {
+        self.key.clone()
+    }
+
+    fn places(&self, _shards: Shards) -> Vec<Place> {
+        Vec::new()
+    }
+}
+
+impl Store {
+    /// Returns the id of the record that owns `key`.
+    pub async fn owner(&self, key: &Key) -> Result<Option<Uuid>> {
+        self.get_item(key).await?.map(|item| item.record::<Claim>().map(|claim| claim.owner)).transpose()
+    }
+
+    /// Returns the write that claims `key` for `owner`, refused if another record has it.
+    pub fn claim(&self, key: Key, owner: impl Into<Uuid>) -> Result<Write> {
+        Ok(Write::Insert(Item::of(&Claim::new(key, owner), 1, self.shards())?))
+    }
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `update_flow`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&flows::update::ROUTE)
+}

@@ -1,0 +1,32 @@
+//! `POST /flows/`: makes a flow, or finds the one of that name.
+
+use axum::{Json, extract::State, http::StatusCode, routing::post};
+use common::{
+    Api, Result,
+    http::{Body, Route},
+    model::{Flow, FlowId, Object},
+    store::flows::Added,
+};
+use serde::Deserialize;
+
+/// The contract's `create_flow`.
+pub const ROUTE: Route = Route::post("create_flow", "/flows/", || post(create));
+
+#[derive(Debug, Deserialize)]
+struct FlowCreate {
+    name: String,
+    tags: Vec<String>,
+    labels: Option<Object>,
+}
+
+async fn create(State(api): State<Api>, Body(body): Body<FlowCreate>) -> Result<(StatusCode, Json<Flow>)> {
+    let mut flow = Flow::new(FlowId::new(), body.name, api.now());
+    flow.tags = body.tags;
+    flow.labels = body.labels.unwrap_or_default();
+    let (flow, added) = api.store.add_flow(flow).await?;
+    let status = match added {
+        Added::Created => StatusCode::CREATED,
+        Added::Existed => StatusCode::OK,
+    };
+    Ok((status, Json(flow)))
+}

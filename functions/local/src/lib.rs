@@ -1,0 +1,19 @@
+//! Every function in one process.
+
+pub mod services;
+
+use axum::Router;
+use common::{
+    Api,
+    http::{self, Route},
+};
+
+/// Returns the routes of all resources, in the order of the contract.
+pub fn routes() -> Vec<&'static Route> {
+    [flows::ROUTES].into_iter().flatten().collect()
+}
+
+/// Makes the service of all routes.
+pub fn app(api: Api) -> Router {
+    http::service(api, routes())
+}

@@ -1,0 +1,139 @@
+//! `cargo run`: Proctor on one machine, on an embedded database.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+use common::{Api, Settings, Store, http, logging};
+use embedded::EmbeddedDatabase;
+use local::services::Services;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A Prefect 3 server on this machine, on an embedded database.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The address to listen on.
+    #[arg(long, env = "PREFECT_SERVER_API_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, env = "PREFECT_SERVER_API_PORT", default_value_t = 4200)]
+    port: u16,
+    /// The directory of the database file.
+    #[arg(long, env = "PROCTOR_DATA", default_value = "data")]
+    data: PathBuf,
+    /// Keeps everything in memory, and forgets it at the end.
+    #[arg(long, conflicts_with = "data")]
+    in_memory: bool,
+    /// Also serves the database itself on this port, for functions that run as processes of their own.
+    #[arg(long, env = "PROCTOR_DATABASE_PORT")]
+    database_port: Option<u16>,
+    /// Starts without the background services.
+    #[arg(long)]
+    no_services: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("can't listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    #[error("can't use the directory {0}: {1}")]
+    Directory(PathBuf, std::io::Error),
+    #[error(transparent)]
+    Database(#[from] embedded::EmbeddedError),
+    #[error(transparent)]
+    Api(#[from] common::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start_with_default("warn");
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(run(arguments)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("proctor: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let address = SocketAddr::new(arguments.host, arguments.port);
+    let listener = TcpListener::bind(address).await.map_err(|error| Failure::Listen(address, error))?;
+    let database = open(&arguments)?;
+    let settings = Settings::local_from_env()?;
+    let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
+    let store = Store::new(client, &settings.table, settings.shards);
+    store.create_table().await?;
+    let api = Api::new(store, settings);
+
+    let (stop, stopping) = watch::channel(false);
+    let stopped = async move |mut stopping: watch::Receiver<bool>| {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let database_server = match arguments.database_port {
+        None => None,
+        Some(port) => {
+            let address = SocketAddr::new(arguments.host, port);
+            let listener = TcpListener::bind(address).await.map_err(|error| Failure::Listen(address, error))?;
+            println!("The database listens on http://{}", listener.local_addr()?);
+            let (database, stopped) = (database.clone(), stopped(stopping.clone()));
+            Some(tokio::spawn(async move { database.serve(listener, stopped).await }))
+        }
+    };
+    let services = if arguments.no_services { Services::none() } else { Services::start(&api, &database, &stopping)? };
+
+    let url = format!("http://{}{}", listener.local_addr()?, http::PREFIX);
+    println!("Proctor listens on {url}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
+    let server = axum::serve(listener, local::app(api)).with_graceful_shutdown(stopped(stopping));
+    let server = tokio::spawn(server.into_future());
+    stop_signal().await?;
+    let _ = stop.send(true);
+    // What clients hold open longer than this (websockets, idle connections) is cut: all that was answered is stored.
+    if let Ok(Ok(ended)) = tokio::time::timeout(GRACE, server).await {
+        ended?;
+    }
+    services.join().await;
+    if let Some(server) = database_server {
+        let _ = tokio::time::timeout(GRACE, server).await;
+    }
+    Ok(())
+}
+
+/// How long open requests may take to end after a signal to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+fn open(arguments: &Arguments) -> Result<EmbeddedDatabase, Failure> {
+    if arguments.in_memory {
+        return Ok(EmbeddedDatabase::in_memory()?);
+    }
+    std::fs::create_dir_all(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))?;
+    Ok(EmbeddedDatabase::open(&arguments.data.join("proctor.db"))?)
+}
+
+async fn stop_signal() -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
