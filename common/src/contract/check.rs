@@ -1,0 +1,438 @@
+//! Validating and coercing a value by a compiled schema, as pydantic does.
+
+use serde_json::{Map, Value};
+
+use super::{
+    fault::{Complaint, Fault, Step, echo},
+    refinements::{self, FieldRule},
+    scalar::{self, Fit},
+    schema::{Bounds, Choices, Default, Extra, Length, Member, Model, Node, NodeId, Schemas},
+};
+
+/// The levels of typed schemas that may lie within one another.
+const DEEPEST: usize = 100;
+/// The schemas that one request may be tried against; unions of recursive models multiply them.
+const MOST_CHECKS: usize = 10_000_000;
+
+/// A step of the location that is being validated, borrowed until a fault needs it.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Validates one value and gathers its faults.
+pub(super) struct Checker<'a> {
+    schemas: &'a Schemas,
+    loc: Vec<At<'a>>,
+    pub(super) faults: Vec<Fault>,
+    fit: Fit,
+    fields_set: Option<usize>,
+    depth: usize,
+    checks: usize,
+    /// Whether the body is bytes rather than JSON, which only some errors tell.
+    pub(super) raw_bytes: bool,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(schemas: &'a Schemas) -> Self {
+        Self {
+            schemas,
+            loc: Vec::new(),
+            faults: Vec::new(),
+            fit: Fit::Exact,
+            fields_set: None,
+            depth: 0,
+            checks: 0,
+            raw_bytes: false,
+        }
+    }
+
+    /// Validates `input` at the location `loc`; `None` means that faults were added.
+    pub(super) fn check_at(&mut self, loc: &[At<'a>], id: NodeId, input: &'a Value) -> Option<Value> {
+        self.loc.clear();
+        self.loc.extend_from_slice(loc);
+        self.check(id, input)
+    }
+
+    /// Adds the fault of a parameter that wasn't sent.
+    pub(super) fn missing_at(&mut self, loc: &[At<'a>]) {
+        self.loc.clear();
+        self.loc.extend_from_slice(loc);
+        self.complain(missing(), &Value::Null);
+    }
+
+    fn check(&mut self, id: NodeId, input: &'a Value) -> Option<Value> {
+        self.checks += 1;
+        if self.depth >= DEEPEST || self.checks >= MOST_CHECKS {
+            let msg = "Recursion error - cyclic reference detected";
+            return self.complain(Complaint::new("recursion_loop", msg), &Value::Null);
+        }
+        self.depth += 1;
+        let value = self.check_node(id, input);
+        self.depth -= 1;
+        value
+    }
+
+    fn check_node(&mut self, id: NodeId, input: &'a Value) -> Option<Value> {
+        let schemas = self.schemas;
+        match schemas.node(id) {
+            Node::Any => Some(input.clone()),
+            Node::Null | Node::Nullable(_) if input.is_null() => Some(Value::Null),
+            Node::Null => self.complain(Complaint::new("none_required", "Input should be None"), input),
+            Node::Boolean { strict } => self.scalar(scalar::boolean(input, *strict), input),
+            Node::Integer { strict, bounds } => {
+                let number = self.scalar(scalar::integer(input, *strict), input)?;
+                self.bounded(number, bounds, false, input)
+            }
+            Node::Float { strict, bounds } => {
+                let number = self.scalar(scalar::float(input, *strict), input)?;
+                self.bounded(number, bounds, true, input)
+            }
+            Node::Text { length, pattern } => {
+                let Value::String(text) = input else {
+                    return self.complain(Complaint::new("string_type", "Input should be a valid string"), input);
+                };
+                if let Some(complaint) = text_length(text, length) {
+                    return self.complain(complaint, input);
+                }
+                match pattern {
+                    Some(pattern) if !pattern.regex.is_match(text) => {
+                        let msg = format!("String should match pattern '{}'", pattern.source);
+                        let complaint = Complaint::new("string_pattern_mismatch", msg);
+                        self.complain(complaint.with("pattern", pattern.source.as_str()), input)
+                    }
+                    _ => Some(input.clone()),
+                }
+            }
+            Node::Bytes if input.is_string() => Some(input.clone()),
+            Node::Bytes => self.complain(Complaint::new("bytes_type", "Input should be a valid bytes"), input),
+            Node::Uuid => self.scalar(scalar::uuid(input), input),
+            Node::DateTime { lenient: true } => self.scalar(scalar::lenient_datetime(input), input),
+            Node::DateTime { lenient: false } => self.scalar(scalar::datetime(input), input),
+            Node::Duration => self.scalar(scalar::duration(input), input),
+            Node::Enum(choices) => self.choice("enum", choices, input),
+            Node::Literal(choices) => self.choice("literal_error", choices, input),
+            Node::List { items, length } => self.list(*items, length, input),
+            Node::Set { items, length } => self.set(*items, length, input),
+            Node::Sequence { items } => self.sequence(*items, input),
+            Node::Tuple { items } => self.tuple(items, input),
+            Node::Dictionary { values } => self.dictionary(*values, input),
+            Node::Model(model) => self.model(model, input),
+            Node::Nullable(inner) => self.check(*inner, input),
+            Node::Union(members) => self.union(members, input),
+            Node::Refined { inner, rule } => self.refined(*inner, *rule, input),
+        }
+    }
+
+    fn scalar(&mut self, converted: Result<(Value, Fit), Complaint>, input: &Value) -> Option<Value> {
+        match converted {
+            Ok((value, fit)) => {
+                self.fit = self.fit.min(fit);
+                Some(value)
+            }
+            Err(complaint) => self.complain(complaint, input),
+        }
+    }
+
+    fn bounded(&mut self, number: Value, bounds: &Bounds, float: bool, input: &Value) -> Option<Value> {
+        let size = number.as_f64().unwrap_or_default();
+        let broken = [
+            (bounds.le, "le", "less_than_equal", "less than or equal to", size <= bounds.le.unwrap_or(size)),
+            (bounds.lt, "lt", "less_than", "less than", bounds.lt.is_none_or(|limit| size < limit)),
+            (bounds.ge, "ge", "greater_than_equal", "greater than or equal to", size >= bounds.ge.unwrap_or(size)),
+            (bounds.gt, "gt", "greater_than", "greater than", bounds.gt.is_none_or(|limit| size > limit)),
+        ]
+        .into_iter()
+        .find(|(.., holds)| !holds);
+        let Some((Some(limit), key, kind, words, _)) = broken else { return Some(number) };
+        let complaint = Complaint::new(kind, format!("Input should be {words} {limit}"));
+        #[allow(clippy::cast_possible_truncation, reason = "the contract's limits of integers are small integers")]
+        let limit = if float { Value::from(limit) } else { Value::from(limit as i64) };
+        self.complain(complaint.with(key, limit), input)
+    }
+
+    fn choice(&mut self, kind: &'static str, choices: &Choices, input: &Value) -> Option<Value> {
+        if choices.values.contains(input) {
+            return Some(input.clone());
+        }
+        let complaint = Complaint::new(kind, format!("Input should be {}", choices.expected));
+        self.complain(complaint.with("expected", choices.expected.as_str()), input)
+    }
+
+    fn list(&mut self, items: NodeId, length: &Length, input: &'a Value) -> Option<Value> {
+        let Value::Array(values) = input else {
+            return self.complain(Complaint::new("list_type", "Input should be a valid list"), input);
+        };
+        if let Some(complaint) = list_length("List", values.len(), length) {
+            return self.complain(complaint, input);
+        }
+        self.items(items, values).map(Value::Array)
+    }
+
+    fn set(&mut self, items: NodeId, length: &Length, input: &'a Value) -> Option<Value> {
+        let Value::Array(values) = input else {
+            return self.complain(Complaint::new("set_type", "Input should be a valid set"), input);
+        };
+        self.fit = Fit::Lax;
+        let mut members: Vec<Value> = Vec::new();
+        for value in self.items(items, values)? {
+            if !members.contains(&value) {
+                members.push(value);
+            }
+        }
+        match list_length("Set", members.len(), length) {
+            Some(complaint) => self.complain(complaint, input),
+            None => Some(Value::Array(members)),
+        }
+    }
+
+    fn sequence(&mut self, items: NodeId, input: &'a Value) -> Option<Value> {
+        match input {
+            Value::Array(values) => self.items(items, values).map(Value::Array),
+            Value::String(_) => {
+                let kind = if self.raw_bytes { "bytes" } else { "str" };
+                let msg = format!("'{kind}' instances are not allowed as a Sequence value");
+                self.complain(Complaint::new("sequence_str", msg).with("type_name", kind), input)
+            }
+            _ => {
+                let complaint = Complaint::new("is_instance_of", "Input should be an instance of Sequence");
+                self.complain(complaint.with("class", "Sequence"), input)
+            }
+        }
+    }
+
+    fn items(&mut self, node: NodeId, values: &'a [Value]) -> Option<Vec<Value>> {
+        let before = self.faults.len();
+        let mut checked = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            checked.extend(self.within(At::Index(index), node, value));
+        }
+        (self.faults.len() == before).then_some(checked)
+    }
+
+    fn tuple(&mut self, items: &'a [NodeId], input: &'a Value) -> Option<Value> {
+        let Value::Array(values) = input else {
+            return self.complain(Complaint::new("tuple_type", "Input should be a valid tuple"), input);
+        };
+        self.fit = Fit::Lax;
+        let before = self.faults.len();
+        let mut checked = Vec::with_capacity(items.len());
+        for (index, node) in items.iter().enumerate() {
+            match values.get(index) {
+                Some(value) => checked.extend(self.within(At::Index(index), *node, value)),
+                None => self.complain_within(At::Index(index), missing(), input),
+            }
+        }
+        if values.len() > items.len() {
+            let (most, actual) = (items.len(), values.len());
+            let msg = format!("Tuple should have at most {most} items after validation, not {actual}");
+            let complaint = Complaint::new("too_long", msg).with("field_type", "Tuple");
+            return self.complain(complaint.with("max_length", most).with("actual_length", actual), input);
+        }
+        (self.faults.len() == before).then_some(Value::Array(checked))
+    }
+
+    fn dictionary(&mut self, values: NodeId, input: &'a Value) -> Option<Value> {
+        let Value::Object(entries) = input else {
+            return self.complain(Complaint::new("dict_type", "Input should be a valid dictionary"), input);
+        };
+        if let Node::Any = self.schemas.node(values) {
+            return Some(input.clone());
+        }
+        let before = self.faults.len();
+        let mut checked = Map::with_capacity(entries.len());
+        for (key, value) in entries {
+            if let Some(value) = self.within(At::Key(key), values, value) {
+                checked.insert(key.clone(), value);
+            }
+        }
+        (self.faults.len() == before).then_some(Value::Object(checked))
+    }
+
+    fn model(&mut self, model: &'a Model, input: &'a Value) -> Option<Value> {
+        let Value::Object(sent) = input else {
+            let msg = "Input should be a valid dictionary or object to extract fields from";
+            return self.complain(Complaint::new("model_attributes_type", msg), input);
+        };
+        let before = self.faults.len();
+        let mut checked = Map::with_capacity(model.fields.len());
+        let mut known = 0;
+        for field in &model.fields {
+            let value = match sent.get(&field.name) {
+                Some(value) => {
+                    known += 1;
+                    self.within(At::Key(&field.name), field.node, value)
+                }
+                None if field.required => {
+                    self.complain_within(At::Key(&field.name), missing(), input);
+                    None
+                }
+                None => default_of(self.schemas, &field.default),
+            };
+            if let Some(value) = value {
+                checked.insert(field.name.clone(), value);
+            }
+        }
+        if known < sent.len() && model.extra != Extra::Ignore {
+            for (key, value) in sent {
+                if model.fields.iter().any(|field| field.name == *key) {
+                    continue;
+                }
+                if model.extra == Extra::Forbid {
+                    let complaint = Complaint::new("extra_forbidden", "Extra inputs are not permitted");
+                    self.complain_within(At::Key(key), complaint, value);
+                } else {
+                    checked.insert(key.clone(), value.clone());
+                }
+            }
+        }
+        self.fit = Fit::Lax;
+        *self.fields_set.get_or_insert(0) += known;
+        if self.faults.len() > before {
+            return None;
+        }
+        match refinements::complete(model.rules, &mut checked) {
+            Ok(()) => Some(Value::Object(checked)),
+            Err(complaint) => self.complain(complaint, input),
+        }
+    }
+
+    /// Tries every member and takes the one that fits best: most fields set, then least conversion, then the first.
+    fn union(&mut self, members: &'a [Member], input: &'a Value) -> Option<Value> {
+        let (fit, fields_set) = (self.fit, self.fields_set);
+        let before = self.faults.len();
+        let mut best: Option<(Value, Fit, Option<usize>)> = None;
+        for member in members {
+            self.fit = Fit::Exact;
+            self.fields_set = None;
+            let Some(value) = self.within(At::Key(&member.label), member.node, input) else { continue };
+            let exact = self.fit == Fit::Exact && self.fields_set.is_none();
+            let better = best.as_ref().is_none_or(|(_, best_fit, best_set)| match (*best_set, self.fields_set) {
+                (Some(best_set), Some(set)) if best_set != set => best_set < set,
+                _ => *best_fit < self.fit,
+            });
+            if better {
+                best = Some((value, self.fit, self.fields_set));
+            }
+            if exact {
+                break;
+            }
+        }
+        self.fit = fit;
+        self.fields_set = fields_set;
+        let (value, best_fit, best_set) = best?;
+        self.faults.truncate(before);
+        self.fit = self.fit.min(best_fit);
+        if let Some(set) = best_set {
+            *self.fields_set.get_or_insert(0) += set;
+        }
+        Some(value)
+    }
+
+    fn refined(&mut self, inner: NodeId, rule: FieldRule, input: &'a Value) -> Option<Value> {
+        match refinements::before(rule, input) {
+            Ok(None) => {}
+            Ok(Some(value)) => return Some(value),
+            Err(complaint) => return self.complain(complaint, input),
+        }
+        let mut value = self.check(inner, input)?;
+        match refinements::after(rule, &mut value) {
+            Ok(()) => Some(value),
+            Err(complaint) => self.complain(complaint, input),
+        }
+    }
+
+    fn within(&mut self, step: At<'a>, node: NodeId, input: &'a Value) -> Option<Value> {
+        self.loc.push(step);
+        let value = self.check(node, input);
+        self.loc.pop();
+        value
+    }
+
+    fn complain_within(&mut self, step: At<'a>, complaint: Complaint, input: &Value) {
+        self.loc.push(step);
+        self.complain(complaint, input);
+        self.loc.pop();
+    }
+
+    fn complain(&mut self, complaint: Complaint, input: &Value) -> Option<Value> {
+        let loc = self.loc.iter().map(|step| match step {
+            At::Key(key) => Step::Key((*key).to_owned()),
+            At::Index(index) => Step::Index(*index),
+        });
+        self.faults.push(complaint.at(loc.collect(), echo(input)));
+        None
+    }
+}
+
+/// Lets the models that rewrite their input do so, wherever they lie in `input`.
+pub(super) fn prepare(schemas: &Schemas, id: NodeId, input: &mut Value) {
+    match (schemas.node(id), input) {
+        (Node::Model(model), Value::Object(sent)) => {
+            refinements::prepare(model.rules, sent);
+            for field in &model.fields {
+                if let Some(value) = sent.get_mut(&field.name) {
+                    prepare(schemas, field.node, value);
+                }
+            }
+        }
+        (Node::Nullable(inner) | Node::Refined { inner, .. }, input) => prepare(schemas, *inner, input),
+        (Node::List { items, .. }, Value::Array(values)) => {
+            for value in values {
+                prepare(schemas, *items, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns the value of a field that wasn't sent, or `None` where the handler makes it up.
+pub(super) fn default_of(schemas: &Schemas, default: &Default) -> Option<Value> {
+    match default {
+        Default::Value(value) => Some(value.clone()),
+        Default::Generated => None,
+        Default::Model(id) => {
+            let Node::Model(model) = schemas.node(*id) else { return None };
+            let fields = model
+                .fields
+                .iter()
+                .filter_map(|field| Some((field.name.clone(), default_of(schemas, &field.default)?)));
+            Some(Value::Object(fields.collect()))
+        }
+    }
+}
+
+fn missing() -> Complaint {
+    Complaint::new("missing", "Field required")
+}
+
+fn text_length(text: &str, length: &Length) -> Option<Complaint> {
+    if length.min.is_none() && length.max.is_none() {
+        return None;
+    }
+    let count = text.chars().count();
+    let plural = |limit: usize| if limit == 1 { "" } else { "s" };
+    match (length.min, length.max) {
+        (Some(min), _) if count < min => {
+            let msg = format!("String should have at least {min} character{}", plural(min));
+            Some(Complaint::new("string_too_short", msg).with("min_length", min))
+        }
+        (_, Some(max)) if count > max => {
+            let msg = format!("String should have at most {max} character{}", plural(max));
+            Some(Complaint::new("string_too_long", msg).with("max_length", max))
+        }
+        _ => None,
+    }
+}
+
+fn list_length(kind: &'static str, count: usize, length: &Length) -> Option<Complaint> {
+    let plural = |limit: usize| if limit == 1 { "" } else { "s" };
+    let (direction, error, key, limit) = match (length.min, length.max) {
+        (Some(min), _) if count < min => ("least", "too_short", "min_length", min),
+        (_, Some(max)) if count > max => ("most", "too_long", "max_length", max),
+        _ => return None,
+    };
+    let msg = format!("{kind} should have at {direction} {limit} item{} after validation, not {count}", plural(limit));
+    Some(Complaint::new(error, msg).with("field_type", kind).with(key, limit).with("actual_length", count))
+}

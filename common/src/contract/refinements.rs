@@ -1,0 +1,353 @@
+//! What the contract can't say: upstream's hand-written validators, by component and field.
+//!
+//! The contract carries types, bounds and patterns. Defaults that come from factories, strictness and validators
+//! written in Python are not in it; this file is the whole list of those, found by comparing the contract with the
+//! oracle's pydantic models.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use super::fault::Complaint;
+use crate::model::Timestamp;
+
+/// The most entries that a page of a filter may have, and its default.
+pub(super) const PAGE_LIMIT: u64 = 200;
+/// The most bytes of a run's parameters as JSON (`PREFECT_SERVER_API_MAX_PARAMETER_SIZE`).
+const PARAMETER_BYTES: usize = 512 * 1024;
+/// The most characters of a task run's cache key (`PREFECT_SERVER_TASKS_MAX_CACHE_KEY_LENGTH`).
+const CACHE_KEY_CHARACTERS: usize = 2000;
+/// The most delays that a task's retries may have.
+const RETRY_DELAYS: usize = 50;
+/// The most characters of an event's name (`PREFECT_SERVER_EVENTS_MAXIMUM_EVENT_NAME_LENGTH`).
+const EVENT_NAME_CHARACTERS: usize = 1024;
+/// The most labels of an event's resource (`PREFECT_SERVER_EVENTS_MAXIMUM_LABELS_PER_RESOURCE`).
+const RESOURCE_LABELS: usize = 500;
+/// The most related resources of an event (`PREFECT_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES`).
+const RELATED_RESOURCES: usize = 100;
+
+/// Something that holds for one field beyond its schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FieldRule {
+    /// The members of the field's union don't convert.
+    Strict,
+    /// The default comes from a factory; given as JSON.
+    DefaultsTo(&'static str),
+    /// The time is read by pydantic alone, not by upstream's `DateTime`.
+    PlainDateTime,
+    /// The list is declared as a `Sequence`.
+    Sequence,
+    /// The name of a run: whatever Python holds for false stands for a name that the server makes up, here null.
+    RunName,
+    /// A name is more than spaces and quotes.
+    NotBlank,
+    /// A name, introduced in the error by these words, has only lower-case letters, digits and dashes.
+    Dashed(&'static str),
+    /// A name, introduced in the error by these words, has only lower-case letters, digits, dashes and underscores.
+    DashedOrUnderscored(&'static str),
+    /// The parameters of a run may not be larger than 512 KiB.
+    Parameters,
+    /// A cache key has at most 2000 characters.
+    CacheKey,
+    /// A task has at most 50 retry delays.
+    RetryDelays,
+    /// A jitter factor isn't negative.
+    Jitter,
+    /// An event's name has at most 1024 characters.
+    EventName,
+    /// An event has at most 100 related resources.
+    RelatedResources,
+    /// The rules of a component that is a dictionary.
+    Model(&'static [ModelRule]),
+}
+
+/// Something that holds for a whole component beyond its schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ModelRule {
+    /// Retries given by their deprecated names are taken over, before validation.
+    DeprecatedRetries,
+    /// A state without a name is named after its type, a scheduled state without a time is due now.
+    StateDefaults,
+    /// A resource has at most 500 labels.
+    ResourceLabels,
+    /// A resource has an id.
+    ResourceId,
+    /// A related resource has a role.
+    ResourceRole,
+}
+
+use FieldRule as F;
+use ModelRule as M;
+
+/// The fields that the contract alone doesn't describe: component (or operation id), field, rules from inner to outer.
+const FIELDS: &[(&str, &str, &[FieldRule])] = &[
+    ("FlowCreate", "labels", &[F::Strict, F::DefaultsTo("{}")]),
+    ("FlowRunCreate", "labels", &[F::Strict, F::DefaultsTo("{}")]),
+    ("FlowRunCreate", "name", &[F::RunName]),
+    ("FlowRunCreate", "parameters", &[F::Parameters]),
+    ("FlowRunUpdate", "name", &[F::RunName]),
+    ("FlowRunUpdate", "parameters", &[F::Parameters]),
+    ("FlowRunPolicy", "pause_keys", &[F::DefaultsTo("[]")]),
+    ("TaskRunCreate", "labels", &[F::Strict, F::DefaultsTo("{}")]),
+    ("TaskRunCreate", "name", &[F::RunName]),
+    ("TaskRunCreate", "cache_key", &[F::CacheKey]),
+    ("TaskRunUpdate", "name", &[F::RunName]),
+    ("TaskRunPolicy", "retry_delay", &[F::RetryDelays]),
+    ("TaskRunPolicy", "retry_jitter_factor", &[F::Jitter]),
+    ("Event", "event", &[F::EventName]),
+    ("Event", "related", &[F::RelatedResources]),
+    ("create_logs_logs__post", "body", &[F::Sequence]),
+    ("read_flow_run_graph_v2_flow_runs__id__graph_v2_get", "since", &[F::PlainDateTime]),
+    ("DeploymentCreate", "labels", &[F::Strict, F::DefaultsTo("{}")]),
+    ("DeploymentCreate", "parameter_openapi_schema", &[F::DefaultsTo(r#"{"type":"object","properties":{}}"#)]),
+    ("DeploymentCreate", "parameters", &[F::Parameters]),
+    ("DeploymentUpdate", "parameters", &[F::Parameters]),
+    ("DeploymentFlowRunCreate", "labels", &[F::Strict]),
+    ("DeploymentFlowRunCreate", "name", &[F::RunName]),
+    ("DeploymentFlowRunCreate", "parameters", &[F::Parameters]),
+    ("DeploymentFlowRunCreate", "job_variables", &[F::DefaultsTo("{}")]),
+    ("Body_schedule_deployment_deployments__id__schedule_post", "start_time", &[F::PlainDateTime]),
+    ("Body_schedule_deployment_deployments__id__schedule_post", "end_time", &[F::PlainDateTime]),
+    ("ArtifactCreate", "key", &[F::Dashed("Artifact key")]),
+    ("BlockDocumentCreate", "name", &[F::Dashed("Block document name")]),
+    ("BlockTypeCreate", "slug", &[F::Dashed("Block type slug")]),
+    ("VariableCreate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("VariableUpdate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("WorkPoolCreate", "name", &[F::NotBlank]),
+    ("VariableCreate", "value", &[F::Strict]),
+    ("VariableUpdate", "value", &[F::Strict]),
+];
+
+/// The components that the contract alone doesn't describe, with their rules from inner to outer.
+const MODELS: &[(&str, &[ModelRule])] = &[
+    ("StateCreate", &[M::StateDefaults]),
+    ("FlowRunPolicy", &[M::DeprecatedRetries]),
+    ("TaskRunPolicy", &[M::DeprecatedRetries]),
+    ("Resource", &[M::ResourceLabels, M::ResourceId]),
+    ("RelatedResource", &[M::ResourceLabels, M::ResourceId, M::ResourceRole]),
+];
+
+/// The headers that an operation reads though the contract leaves them out: operation id, header, whether it is a UUID.
+const HIDDEN_HEADERS: &[(&str, &str, bool)] = &[
+    ("create_flow_run_flow_runs__post", "prefect-automation-id", true),
+    ("create_flow_run_flow_runs__post", "prefect-automation-name", false),
+    ("create_deployment_deployments__post", "prefect-automation-id", true),
+    ("create_deployment_deployments__post", "prefect-automation-name", false),
+    ("create_flow_run_from_deployment_deployments__id__create_flow_run_post", "prefect-automation-id", true),
+    ("create_flow_run_from_deployment_deployments__id__create_flow_run_post", "prefect-automation-name", false),
+    ("bulk_create_flow_runs_from_deployment_deployments__id__create_flow_run_bulk_post", "prefect-automation-id", true),
+    (
+        "bulk_create_flow_runs_from_deployment_deployments__id__create_flow_run_bulk_post",
+        "prefect-automation-name",
+        false,
+    ),
+];
+
+/// Returns the rules of a field.
+pub(super) fn of_field(owner: &str, field: &str) -> &'static [FieldRule] {
+    FIELDS.iter().find(|(component, name, _)| *component == owner && *name == field).map_or(&[], |(.., rules)| rules)
+}
+
+/// Returns the rules of a component.
+pub(super) fn of_model(component: &str) -> &'static [ModelRule] {
+    MODELS.iter().find(|(name, _)| *name == component).map_or(&[], |(_, rules)| rules)
+}
+
+/// Returns the headers, each with whether it is a UUID, that an operation reads beyond the contract.
+pub(super) fn hidden_headers(operation: &str) -> impl Iterator<Item = (&'static str, bool)> {
+    HIDDEN_HEADERS.iter().filter(move |(id, ..)| *id == operation).map(|(_, header, uuid)| (*header, *uuid))
+}
+
+/// Returns the schema of a hidden header.
+pub(super) fn hidden_header_schema(uuid: bool) -> &'static Value {
+    static SCHEMAS: LazyLock<[Value; 2]> = LazyLock::new(|| {
+        let optional = |schema: Value| json!({"anyOf": [schema, {"type": "null"}]});
+        [optional(json!({"type": "string"})), optional(json!({"type": "string", "format": "uuid"}))]
+    });
+    let [text, id] = &*SCHEMAS;
+    if uuid { id } else { text }
+}
+
+/// Tells whether a path parameter that is a UUID is one to upstream's router too; the lease's id is only validated.
+pub(super) fn routed_as_uuid(parameter: &str) -> bool {
+    parameter != "lease_id"
+}
+
+/// Tells whether a body's field is the limit of a page, which a dependency of upstream reads and bounds.
+pub(super) fn is_page_limit(name: &str, schema: &Value, required: bool) -> bool {
+    name == "limit" && !required && schema.get("default").is_none() && schema.get("type") == Some(&json!("integer"))
+}
+
+/// Names a model as pydantic does in a union's locations, with the validators that lie around it.
+pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
+    rules.iter().fold(name.to_owned(), |label, rule| match rule {
+        M::StateDefaults => {
+            format!("function-after[default_scheduled_start_time(), function-after[default_name_from_type(), {label}]]")
+        }
+        M::ResourceLabels => format!("function-after[enforce_maximum_labels(), {label}]"),
+        M::ResourceId => format!("function-after[requires_resource_id(), {label}]"),
+        M::ResourceRole => format!("function-after[requires_resource_role(), {label}]"),
+        M::DeprecatedRetries => label,
+    })
+}
+
+/// Applies what comes before the schema: a value that needs no further validation, or a complaint.
+pub(super) fn before(rule: FieldRule, input: &Value) -> Result<Option<Value>, Complaint> {
+    match rule {
+        F::RunName if is_falsy(input) => Ok(Some(Value::Null)),
+        F::NotBlank if input.as_str().is_some_and(|name| name.trim_matches(['\'', ' ', '"']).is_empty()) => {
+            Err(Complaint::value_error("name cannot be an empty string"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Applies what comes after the schema.
+pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint> {
+    match (rule, value) {
+        (F::Parameters, Value::Object(parameters)) if !parameters.is_empty() => {
+            let bytes = python_json_bytes(&*parameters);
+            if bytes > PARAMETER_BYTES {
+                return Err(Complaint::value_error(&format!(
+                    "Flow run parameters must be less than {} bytes when serialized (got {} bytes).",
+                    thousands(PARAMETER_BYTES),
+                    thousands(bytes)
+                )));
+            }
+            Ok(())
+        }
+        (F::CacheKey, Value::String(key)) if key.chars().count() > CACHE_KEY_CHARACTERS => {
+            let msg = format!("Cache key exceeded maximum allowed length of {CACHE_KEY_CHARACTERS} characters.");
+            Err(Complaint::value_error(&msg))
+        }
+        (F::RetryDelays, Value::Array(delays)) if delays.len() > RETRY_DELAYS => {
+            Err(Complaint::value_error("Can not configure more than 50 retry delays per task."))
+        }
+        (F::Jitter, Value::Number(factor)) if factor.as_f64().is_some_and(|factor| factor < 0.0) => {
+            Err(Complaint::value_error("`retry_jitter_factor` must be >= 0."))
+        }
+        (F::EventName, Value::String(name)) if name.chars().count() > EVENT_NAME_CHARACTERS => {
+            Err(Complaint::value_error(&format!("Event name must be at most {EVENT_NAME_CHARACTERS} characters")))
+        }
+        (F::RelatedResources, Value::Array(related)) if related.len() > RELATED_RESOURCES => {
+            Err(Complaint::value_error(&format!("The maximum number of related resources is {RELATED_RESOURCES}")))
+        }
+        (F::Dashed(who), Value::String(name)) if !is_plain(name, "-") => {
+            Err(Complaint::value_error(&format!("{who} must only contain lowercase letters, numbers, and dashes.")))
+        }
+        (F::DashedOrUnderscored(who), Value::String(name)) if !is_plain(name, "-_") => {
+            let allowed = "lowercase letters, numbers, and dashes or underscores";
+            Err(Complaint::value_error(&format!("{who} must only contain {allowed}.")))
+        }
+        (F::Model(rules), Value::Object(fields)) => complete(rules, fields),
+        _ => Ok(()),
+    }
+}
+
+/// Applies what comes after the schema of a whole component.
+pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> Result<(), Complaint> {
+    for rule in rules {
+        match rule {
+            M::StateDefaults => complete_state(fields),
+            M::ResourceLabels if fields.len() > RESOURCE_LABELS => {
+                let msg = format!("The maximum number of labels per resource is {RESOURCE_LABELS}");
+                return Err(Complaint::value_error(&msg));
+            }
+            M::ResourceLabels | M::DeprecatedRetries => {}
+            M::ResourceId => require_label(fields, "prefect.resource.id", "Resources")?,
+            M::ResourceRole => require_label(fields, "prefect.resource.role", "Related Resources")?,
+        }
+    }
+    Ok(())
+}
+
+/// Rewrites a model's input, before validation.
+pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>) {
+    if !rules.contains(&M::DeprecatedRetries) {
+        return;
+    }
+    for (old, new) in [("max_retries", "retries"), ("retry_delay_seconds", "retry_delay")] {
+        let given = sent.get(old).filter(|value| !is_zero(value)).cloned();
+        if let Some(value) = given.filter(|_| sent.get(new).is_none_or(is_falsy)) {
+            sent.insert(new.to_owned(), value);
+        }
+    }
+}
+
+fn complete_state(state: &mut Map<String, Value>) {
+    let kind = state.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if state.get("name").is_none_or(Value::is_null) {
+        state.insert("name".to_owned(), capitalize(&kind).into());
+    }
+    if kind == "SCHEDULED"
+        && let Some(Value::Object(details)) = state.get_mut("state_details")
+        && details.get("scheduled_time").is_none_or(Value::is_null)
+    {
+        details.insert("scheduled_time".to_owned(), Timestamp::now().to_string().into());
+    }
+}
+
+/// Writes `SOME_TYPE` as `Some Type`.
+fn capitalize(kind: &str) -> String {
+    let words: Vec<String> = kind
+        .split('_')
+        .map(|word| {
+            let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+            format!("{}{}", first.to_uppercase(), rest.to_lowercase())
+        })
+        .collect();
+    words.join(" ")
+}
+
+fn require_label(labels: &Map<String, Value>, label: &str, who: &str) -> Result<(), Complaint> {
+    match labels.get(label).and_then(Value::as_str) {
+        None => Err(Complaint::value_error(&format!("{who} must include the {label} label"))),
+        Some("") => Err(Complaint::value_error(&format!("The {label} label must be non-empty"))),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Tells whether a name has only lower-case letters, digits and `marks`; a line break may end it, as in Python.
+fn is_plain(name: &str, marks: &str) -> bool {
+    let name = name.strip_suffix('\n').unwrap_or(name);
+    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || marks.contains(c))
+}
+
+/// Tells whether Python holds the value for false.
+fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// Tells whether the value equals 0 in Python, where false does too.
+fn is_zero(value: &Value) -> bool {
+    matches!(value, Value::Bool(false)) || value.as_f64() == Some(0.0)
+}
+
+/// Counts the bytes of the compact JSON that Python writes, in which everything beyond ASCII is escaped.
+fn python_json_bytes(parameters: &Map<String, Value>) -> usize {
+    let Ok(text) = serde_json::to_string(parameters) else { return usize::MAX };
+    text.chars()
+        .map(|c| match c {
+            _ if c.is_ascii() => 1,
+            '\u{10000}'.. => 12,
+            _ => 6,
+        })
+        .sum()
+}
+
+/// Writes a number with a comma between thousands.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let lead = digits.len() % 3;
+    let (head, tail) = digits.split_at_checked(lead).unwrap_or(("", &digits));
+    let mut groups: Vec<&str> = if head.is_empty() { Vec::new() } else { vec![head] };
+    groups.extend(tail.as_bytes().chunks(3).filter_map(|group| std::str::from_utf8(group).ok()));
+    groups.join(",")
+}
