@@ -78,7 +78,7 @@ impl<'a> Checker<'a> {
         let schemas = self.schemas;
         match schemas.node(id) {
             Node::Any => Some(input.clone()),
-            Node::Null if input.is_null() => Some(Value::Null),
+            Node::Null | Node::Nullable(_) if input.is_null() => Some(Value::Null),
             Node::Null => self.complain(Complaint::new("none_required", "Input should be None"), input),
             Node::Boolean { strict } => self.scalar(scalar::boolean(input, *strict), input),
             Node::Integer { strict, bounds } => {
@@ -119,7 +119,6 @@ impl<'a> Checker<'a> {
             Node::Tuple { items } => self.tuple(items, input),
             Node::Dictionary { values } => self.dictionary(*values, input),
             Node::Model(model) => self.model(model, input),
-            Node::Nullable(_) if input.is_null() => Some(Value::Null),
             Node::Nullable(inner) => self.check(*inner, input),
             Node::Union(members) => self.union(members, input),
             Node::Refined { inner, rule } => self.refined(*inner, *rule, input),
@@ -380,7 +379,9 @@ pub(super) fn prepare(schemas: &Schemas, id: NodeId, input: &mut Value) {
         }
         (Node::Nullable(inner) | Node::Refined { inner, .. }, input) => prepare(schemas, *inner, input),
         (Node::List { items, .. }, Value::Array(values)) => {
-            values.iter_mut().for_each(|value| prepare(schemas, *items, value));
+            for value in values {
+                prepare(schemas, *items, value);
+            }
         }
         _ => {}
     }

@@ -61,7 +61,7 @@ impl Complaint {
     }
 }
 
-/// Echoes a value as FastAPI's `jsonable_encoder` does, which drops the keys that SQLAlchemy could have added.
+/// Echoes a value as FastAPI's `jsonable_encoder` does, which drops the keys that `SQLAlchemy` could have added.
 pub(super) fn echo(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields

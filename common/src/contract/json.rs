@@ -11,11 +11,7 @@ const DEEPEST: usize = 940;
 #[derive(Debug, PartialEq)]
 pub(super) enum Unreadable {
     /// The text is not JSON: the error at a character offset, in the words of Python's `json` module.
-    Invalid {
-        text: String,
-        offset: usize,
-        error: &'static str,
-    },
+    Invalid { text: String, offset: usize, error: &'static str },
     /// The bytes are not text, or nested too deeply.
     Undecodable,
 }

@@ -101,7 +101,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "application/json".parse().unwrap());
         let id = "01a2034c-a60e-77df-8caf-82a280613781";
-        let request = Request { path: &[("id", id)], query: "", headers: &headers, body: body.to_string().as_bytes() };
+        let body = body.to_string();
+        let request = Request { path: &[("id", id)], query: "", headers: &headers, body: body.as_bytes() };
         let operation = Operation::find(method, path).unwrap();
         operation.validate(&request).map_err(|rejection| rejection.into_answer().1)
     }

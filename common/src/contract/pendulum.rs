@@ -64,7 +64,9 @@ fn iso_date(text: &str) -> Option<NaiveDate> {
         (3, _) => NaiveDate::from_yo_opt(year, digits(rest)?),
         (2, true) => NaiveDate::from_ymd_opt(year, digits(rest)?, 1),
         (4, false) => NaiveDate::from_ymd_opt(year, digits(rest.get(..2)?)?, digits(rest.get(2..)?)?),
-        (4 | 5, true) => NaiveDate::from_ymd_opt(year, digits(rest.get(..2)?)?, digits(rest.get(2..)?.strip_prefix('-')?)?),
+        (4 | 5, true) => {
+            NaiveDate::from_ymd_opt(year, digits(rest.get(..2)?)?, digits(rest.get(2..)?.strip_prefix('-')?)?)
+        }
         _ => None,
     }
 }

@@ -39,6 +39,12 @@ pub(super) enum FieldRule {
     Sequence,
     /// The name of a run: whatever Python holds for false stands for a name that the server makes up, here null.
     RunName,
+    /// A name is more than spaces and quotes.
+    NotBlank,
+    /// A name, introduced in the error by these words, has only lower-case letters, digits and dashes.
+    Dashed(&'static str),
+    /// A name, introduced in the error by these words, has only lower-case letters, digits, dashes and underscores.
+    DashedOrUnderscored(&'static str),
     /// The parameters of a run may not be larger than 512 KiB.
     Parameters,
     /// A cache key has at most 2000 characters.
@@ -102,6 +108,12 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("DeploymentFlowRunCreate", "job_variables", &[F::DefaultsTo("{}")]),
     ("Body_schedule_deployment_deployments__id__schedule_post", "start_time", &[F::PlainDateTime]),
     ("Body_schedule_deployment_deployments__id__schedule_post", "end_time", &[F::PlainDateTime]),
+    ("ArtifactCreate", "key", &[F::Dashed("Artifact key")]),
+    ("BlockDocumentCreate", "name", &[F::Dashed("Block document name")]),
+    ("BlockTypeCreate", "slug", &[F::Dashed("Block type slug")]),
+    ("VariableCreate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("VariableUpdate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("WorkPoolCreate", "name", &[F::NotBlank]),
     ("VariableCreate", "value", &[F::Strict]),
     ("VariableUpdate", "value", &[F::Strict]),
 ];
@@ -169,9 +181,9 @@ pub(super) fn is_page_limit(name: &str, schema: &Value, required: bool) -> bool 
 /// Names a model as pydantic does in a union's locations, with the validators that lie around it.
 pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
     rules.iter().fold(name.to_owned(), |label, rule| match rule {
-        M::StateDefaults => format!(
-            "function-after[default_scheduled_start_time(), function-after[default_name_from_type(), {label}]]"
-        ),
+        M::StateDefaults => {
+            format!("function-after[default_scheduled_start_time(), function-after[default_name_from_type(), {label}]]")
+        }
         M::ResourceLabels => format!("function-after[enforce_maximum_labels(), {label}]"),
         M::ResourceId => format!("function-after[requires_resource_id(), {label}]"),
         M::ResourceRole => format!("function-after[requires_resource_role(), {label}]"),
@@ -183,6 +195,9 @@ pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
 pub(super) fn before(rule: FieldRule, input: &Value) -> Result<Option<Value>, Complaint> {
     match rule {
         F::RunName if is_falsy(input) => Ok(Some(Value::Null)),
+        F::NotBlank if input.as_str().is_some_and(|name| name.trim_matches(['\'', ' ', '"']).is_empty()) => {
+            Err(Complaint::value_error("name cannot be an empty string"))
+        }
         _ => Ok(None),
     }
 }
@@ -217,6 +232,13 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
         (F::RelatedResources, Value::Array(related)) if related.len() > RELATED_RESOURCES => {
             Err(Complaint::value_error(&format!("The maximum number of related resources is {RELATED_RESOURCES}")))
         }
+        (F::Dashed(who), Value::String(name)) if !is_plain(name, "-") => {
+            Err(Complaint::value_error(&format!("{who} must only contain lowercase letters, numbers, and dashes.")))
+        }
+        (F::DashedOrUnderscored(who), Value::String(name)) if !is_plain(name, "-_") => {
+            let allowed = "lowercase letters, numbers, and dashes or underscores";
+            Err(Complaint::value_error(&format!("{who} must only contain {allowed}.")))
+        }
         (F::Model(rules), Value::Object(fields)) => complete(rules, fields),
         _ => Ok(()),
     }
@@ -226,13 +248,12 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
 pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> Result<(), Complaint> {
     for rule in rules {
         match rule {
-            M::DeprecatedRetries => {}
             M::StateDefaults => complete_state(fields),
             M::ResourceLabels if fields.len() > RESOURCE_LABELS => {
                 let msg = format!("The maximum number of labels per resource is {RESOURCE_LABELS}");
                 return Err(Complaint::value_error(&msg));
             }
-            M::ResourceLabels => {}
+            M::ResourceLabels | M::DeprecatedRetries => {}
             M::ResourceId => require_label(fields, "prefect.resource.id", "Resources")?,
             M::ResourceRole => require_label(fields, "prefect.resource.role", "Related Resources")?,
         }
@@ -284,6 +305,12 @@ fn require_label(labels: &Map<String, Value>, label: &str, who: &str) -> Result<
         Some("") => Err(Complaint::value_error(&format!("The {label} label must be non-empty"))),
         Some(_) => Ok(()),
     }
+}
+
+/// Tells whether a name has only lower-case letters, digits and `marks`; a line break may end it, as in Python.
+fn is_plain(name: &str, marks: &str) -> bool {
+    let name = name.strip_suffix('\n').unwrap_or(name);
+    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || marks.contains(c))
 }
 
 /// Tells whether Python holds the value for false.

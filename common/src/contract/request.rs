@@ -330,7 +330,12 @@ impl<'a> Parts<'a> {
     }
 
     /// Validates the limit of a page, which upstream reads in a dependency and so before everything else.
-    fn page_limit(&mut self, field: &'a Field, raw: &'a Raw, coerced: &mut Map<String, Value>) -> Result<(), Rejection> {
+    fn page_limit(
+        &mut self,
+        field: &'a Field,
+        raw: &'a Raw,
+        coerced: &mut Map<String, Value>,
+    ) -> Result<(), Rejection> {
         self.embedded(std::slice::from_ref(field), raw, coerced);
         let limit = coerced.get(&field.name);
         let refuse = |words: String| Err(Rejection::Unprocessable(format!("Invalid limit: must be {words}.")));

@@ -27,8 +27,7 @@ pub(super) enum Fit {
 type Converted = Result<(Value, Fit), Complaint>;
 
 pub(super) fn boolean(input: &Value, strict: bool) -> Converted {
-    let unclear =
-        || Complaint::new("bool_parsing", "Input should be a valid boolean, unable to interpret input");
+    let unclear = || Complaint::new("bool_parsing", "Input should be a valid boolean, unable to interpret input");
     let wrong = || Complaint::new("bool_type", "Input should be a valid boolean");
     match input {
         Value::Bool(value) => Ok(((*value).into(), Fit::Exact)),
@@ -51,9 +50,8 @@ pub(super) fn boolean(input: &Value, strict: bool) -> Converted {
 
 pub(super) fn integer(input: &Value, strict: bool) -> Converted {
     let wrong = || Complaint::new("int_type", "Input should be a valid integer");
-    let unparsable = || {
-        Complaint::new("int_parsing", "Input should be a valid integer, unable to parse string as an integer")
-    };
+    let unparsable =
+        || Complaint::new("int_parsing", "Input should be a valid integer, unable to parse string as an integer");
     let too_long =
         || Complaint::new("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
     match input {
@@ -189,9 +187,9 @@ pub(super) fn lenient_datetime(input: &Value) -> Converted {
         return Ok(converted);
     }
     match input {
-        Value::String(text) => {
-            pendulum::parse(text, Utc::now()).map(|time| (text_of(time), Fit::Lax)).map_err(|error| Complaint::value_error(&error))
-        }
+        Value::String(text) => pendulum::parse(text, Utc::now())
+            .map(|time| (text_of(time), Fit::Lax))
+            .map_err(|error| Complaint::value_error(&error)),
         _ => Err(Complaint::new("value_error", "value is not a valid datetime")),
     }
 }
@@ -203,7 +201,8 @@ fn text_of(time: DateTime<Utc>) -> Value {
 /// Fractions beyond microseconds are cut, and a number is seconds (or milliseconds, when it is large) in UTC.
 fn config() -> speedate::DateTimeConfig {
     let truncate = MicrosecondsPrecisionOverflowBehavior::Truncate;
-    let time = TimeConfigBuilder::new().microseconds_precision_overflow_behavior(truncate).unix_timestamp_offset(Some(0));
+    let time =
+        TimeConfigBuilder::new().microseconds_precision_overflow_behavior(truncate).unix_timestamp_offset(Some(0));
     speedate::DateTimeConfigBuilder::new().time_config(time.build()).build()
 }
 

@@ -26,28 +26,56 @@ pub(super) struct Schemas {
 pub(super) enum Node {
     Any,
     Null,
-    Boolean { strict: bool },
-    Integer { strict: bool, bounds: Bounds },
-    Float { strict: bool, bounds: Bounds },
-    Text { length: Length, pattern: Option<Pattern> },
+    Boolean {
+        strict: bool,
+    },
+    Integer {
+        strict: bool,
+        bounds: Bounds,
+    },
+    Float {
+        strict: bool,
+        bounds: Bounds,
+    },
+    Text {
+        length: Length,
+        pattern: Option<Pattern>,
+    },
     Bytes,
     Uuid,
-    DateTime { lenient: bool },
+    DateTime {
+        lenient: bool,
+    },
     Duration,
     /// A Python enumeration, told apart from a literal only by its error.
     Enum(Choices),
     Literal(Choices),
-    List { items: NodeId, length: Length },
-    Set { items: NodeId, length: Length },
+    List {
+        items: NodeId,
+        length: Length,
+    },
+    Set {
+        items: NodeId,
+        length: Length,
+    },
     /// A list that is declared as a `Sequence`, which has errors of its own.
-    Sequence { items: NodeId },
-    Tuple { items: Vec<NodeId> },
-    Dictionary { values: NodeId },
+    Sequence {
+        items: NodeId,
+    },
+    Tuple {
+        items: Vec<NodeId>,
+    },
+    Dictionary {
+        values: NodeId,
+    },
     Model(Model),
     Nullable(NodeId),
     Union(Vec<Member>),
     /// A validator that upstream wrote by hand, around what the contract says of the value.
-    Refined { inner: NodeId, rule: FieldRule },
+    Refined {
+        inner: NodeId,
+        rule: FieldRule,
+    },
 }
 
 /// The numeric limits of a schema.
@@ -147,7 +175,14 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles a field called `name` of the component `owner` (or of an operation, by its id).
-    pub(super) fn field(&mut self, owner: &str, name: &str, schema: &'a Value, required: bool, embedded: bool) -> Field {
+    pub(super) fn field(
+        &mut self,
+        owner: &str,
+        name: &str,
+        schema: &'a Value,
+        required: bool,
+        embedded: bool,
+    ) -> Field {
         let rules = refinements::of_field(owner, name);
         let strict = rules.contains(&FieldRule::Strict);
         let mut node = self.node(schema, strict);
@@ -160,7 +195,9 @@ impl<'a> Compiler<'a> {
         for rule in rules {
             match rule {
                 FieldRule::Strict => {}
-                FieldRule::DefaultsTo(value) => default = Default::Value(serde_json::from_str(value).unwrap_or_default()),
+                FieldRule::DefaultsTo(value) => {
+                    default = Default::Value(serde_json::from_str(value).unwrap_or_default());
+                }
                 FieldRule::PlainDateTime => node = self.add(Node::DateTime { lenient: false }),
                 FieldRule::Sequence => {
                     if let Node::List { items, .. } = self.schemas.node(node) {
@@ -374,12 +411,7 @@ impl Choices {
 
 fn bounds(schema: &Value) -> Bounds {
     let bound = |keyword| schema.get(keyword).and_then(Value::as_f64);
-    Bounds {
-        le: bound("maximum"),
-        lt: bound("exclusiveMaximum"),
-        ge: bound("minimum"),
-        gt: bound("exclusiveMinimum"),
-    }
+    Bounds { le: bound("maximum"), lt: bound("exclusiveMaximum"), ge: bound("minimum"), gt: bound("exclusiveMinimum") }
 }
 
 fn length(schema: &Value, min: &str, max: &str) -> Length {
