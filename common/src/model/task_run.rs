@@ -1,7 +1,6 @@
 //! Task runs: one execution of a task, or the place of a subflow run in its parent flow run.
 
-use std::collections::BTreeMap;
-
+use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -151,7 +150,7 @@ pub struct TaskRun {
     pub state_id: Option<StateId>,
     /// Where the inputs come from, by parameter name.
     #[serde(default)]
-    pub task_inputs: BTreeMap<String, Vec<RunInput>>,
+    pub task_inputs: IndexMap<String, Vec<RunInput>>,
     /// The type of the current state.
     #[serde(default)]
     pub state_type: Option<StateType>,
@@ -214,7 +213,7 @@ impl TaskRun {
             tags: Vec::new(),
             labels: Object::new(),
             state_id: None,
-            task_inputs: BTreeMap::new(),
+            task_inputs: IndexMap::new(),
             state_type: None,
             state_name: None,
             run_count: 0,
