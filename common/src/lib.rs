@@ -14,3 +14,4 @@ pub use api::Api;
 pub use error::{Error, Result};
 pub use settings::Settings;
 pub use store::Store;
+pub mod orchestration;

@@ -163,10 +163,12 @@ pub struct FlowRun {
     /// How long the run was running, summed over its executions, without the current one.
     #[serde(default)]
     pub total_run_time: Seconds,
+    /// How long the run was running, the current execution included; in answers only, see `with_estimates`.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    estimated_run_time: Option<Seconds>,
+    pub estimated_run_time: Option<Seconds>,
+    /// How late the run started, or is; in answers only, see `with_estimates`.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    estimated_start_time_delta: Option<Seconds>,
+    pub estimated_start_time_delta: Option<Seconds>,
     /// Whether the scheduler created the run.
     #[serde(default)]
     pub auto_scheduled: bool,

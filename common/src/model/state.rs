@@ -1,7 +1,8 @@
 //! States: what a flow run or task run is doing at a point in time.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -115,7 +116,7 @@ pub struct StateDetails {
     /// What a pause is known by, so that it fires once.
     pub pause_key: Option<String>,
     /// The keys of the inputs that a paused run waits for.
-    pub run_input_keyset: Option<BTreeMap<String, String>>,
+    pub run_input_keyset: Option<IndexMap<String, String>>,
     /// Whether a cached state is to be passed over.
     pub refresh_cache: Option<bool>,
     /// Whether a failed task run may be retried.

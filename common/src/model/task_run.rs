@@ -1,7 +1,6 @@
 //! Task runs: one execution of a task, or the place of a subflow run in its parent flow run.
 
-use std::collections::BTreeMap;
-
+use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -151,7 +150,7 @@ pub struct TaskRun {
     pub state_id: Option<StateId>,
     /// Where the inputs come from, by parameter name.
     #[serde(default)]
-    pub task_inputs: BTreeMap<String, Vec<RunInput>>,
+    pub task_inputs: IndexMap<String, Vec<RunInput>>,
     /// The type of the current state.
     #[serde(default)]
     pub state_type: Option<StateType>,
@@ -179,10 +178,12 @@ pub struct TaskRun {
     /// How long the run was running, summed over its executions, without the current one.
     #[serde(default)]
     pub total_run_time: Seconds,
+    /// How long the run was running, the current execution included; in answers only, see `with_estimates`.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    estimated_run_time: Option<Seconds>,
+    pub estimated_run_time: Option<Seconds>,
+    /// How late the run started, or is; in answers only, see `with_estimates`.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    estimated_start_time_delta: Option<Seconds>,
+    pub estimated_start_time_delta: Option<Seconds>,
     /// The current state.
     #[serde(default)]
     pub state: Option<State>,
@@ -212,7 +213,7 @@ impl TaskRun {
             tags: Vec::new(),
             labels: Object::new(),
             state_id: None,
-            task_inputs: BTreeMap::new(),
+            task_inputs: IndexMap::new(),
             state_type: None,
             state_name: None,
             run_count: 0,
