@@ -68,4 +68,12 @@ typed_ids! {
     LogId,
     /// The id of a key-value input of a flow run.
     FlowRunInputId,
+    /// The id of a block document.
+    BlockDocumentId,
+    /// The id of a concurrency limit, of a tag, of a deployment or global.
+    ConcurrencyLimitId,
+    /// The id of a lease on slots of concurrency limits.
+    LeaseId,
+    /// The id of an artifact.
+    ArtifactId,
 }

@@ -1,9 +1,30 @@
 //! The records of the Prefect API, one file per aggregate.
+//!
+//! A record has one serde form, which is both the stored document and the API's answer, in the order in
+//! which the real server writes its fields. What the API computes at answering time (a run's estimates)
+//! is not part of the stored document; `with_estimates` adds it. Unknown fields are skipped on reading, so
+//! that a document written by a newer version stays readable.
 
+pub mod flow;
+pub mod flow_run;
 pub mod id;
+pub mod seconds;
+pub mod state;
+pub mod task_run;
 pub mod timestamp;
 
+pub use flow::Flow;
+pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use id::{
-    DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
+    ArtifactId, BlockDocumentId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId,
+    LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
 };
+pub use seconds::Seconds;
+pub use state::{State, StateCreate, StateDetails, StateType};
+pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
 pub use timestamp::Timestamp;
+
+use serde_json::{Map, Value};
+
+/// A JSON object, in the order in which the client sent its keys: parameters, context, labels and the like.
+pub type Object = Map<String, Value>;

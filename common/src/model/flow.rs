@@ -1,0 +1,31 @@
+//! Flows: what flow runs are runs of.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FlowId, Object, Timestamp};
+
+/// A flow, known by its unique name (contract schema `Flow`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// The flow's id.
+    pub id: FlowId,
+    /// When the flow was created.
+    pub created: Timestamp,
+    /// When the flow was last changed.
+    pub updated: Timestamp,
+    /// The unique name.
+    pub name: String,
+    /// The flow's tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Key-value labels; the values are strings, numbers or booleans.
+    #[serde(default)]
+    pub labels: Object,
+}
+
+impl Flow {
+    /// Makes a flow without tags and labels, created at `now`.
+    pub fn new(id: FlowId, name: impl Into<String>, now: Timestamp) -> Self {
+        Self { id, created: now, updated: now, name: name.into(), tags: Vec::new(), labels: Object::new() }
+    }
+}
