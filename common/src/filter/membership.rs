@@ -29,7 +29,14 @@ impl<T> AnyOf<T> {
     where
         T: Borrow<V>,
     {
-        self.any.as_deref().is_none_or(|list| is_in(list, value))
+        self.clause(value).unwrap_or(true)
+    }
+
+    pub(crate) fn clause<V: ?Sized + PartialEq>(&self, value: Option<&V>) -> Option<bool>
+    where
+        T: Borrow<V>,
+    {
+        self.any.as_deref().map(|list| is_in(list, value))
     }
 }
 
@@ -56,9 +63,42 @@ impl<T> AnyOrNotAny<T> {
     where
         T: Borrow<V>,
     {
-        let included = self.any.as_deref().is_none_or(|list| is_in(list, value));
-        let excluded = self.not_any.as_deref().filter(|list| !list.is_empty());
-        included && excluded.is_none_or(|list| value.is_some() && !is_in(list, value))
+        self.clauses(value).into_iter().flatten().all(|holds| holds)
+    }
+
+    /// Returns the clause where there is exactly one, which is when the oracle takes notice of it inside a state filter.
+    pub(crate) fn single_clause<V: ?Sized + PartialEq>(&self, value: Option<&V>) -> Option<bool>
+    where
+        T: Borrow<V>,
+    {
+        match self.clauses(value) {
+            [Some(holds), None] | [None, Some(holds)] => Some(holds),
+            _ => None,
+        }
+    }
+
+    /// Returns the values of which every match has one where that is the single clause.
+    pub(crate) fn single_bound(&self) -> Option<&[T]> {
+        self.any.as_deref().filter(|_| self.excluded().is_none())
+    }
+
+    /// Tells whether there is exactly one clause.
+    pub(crate) fn is_single(&self) -> bool {
+        self.any.is_some() != self.excluded().is_some()
+    }
+
+    fn excluded(&self) -> Option<&[T]> {
+        self.not_any.as_deref().filter(|list| !list.is_empty())
+    }
+
+    fn clauses<V: ?Sized + PartialEq>(&self, value: Option<&V>) -> [Option<bool>; 2]
+    where
+        T: Borrow<V>,
+    {
+        [
+            self.any.as_deref().map(|list| is_in(list, value)),
+            self.excluded().map(|list| value.is_some() && !is_in(list, value)),
+        ]
     }
 }
 
@@ -93,8 +133,7 @@ impl<T> AnyOrNull<T> {
 
     /// Returns the values of which every match has one, or `None` where nothing bounds them.
     pub(crate) fn bound(&self) -> Option<&[T]> {
-        let present = usize::from(self.any.is_some()) + usize::from(self.is_null.is_some());
-        self.any.as_deref().filter(|_| self.operator.binds(present))
+        self.operator.bound(&[self.any.is_some(), self.is_null.is_some()], self.any.as_deref())
     }
 }
 

@@ -8,13 +8,35 @@
 //! match satisfies; `None` means that nothing is known, and an empty list that nothing can match.
 
 mod like;
+mod python_json;
 mod text_search;
 
+pub mod deployment;
+pub mod event;
+pub mod flow;
+pub mod flow_run;
+pub mod flow_run_input;
+pub mod log;
 pub mod membership;
 pub mod name;
 pub mod operator;
+pub mod sort;
+pub mod state;
 pub mod tags;
+pub mod task_run;
 pub mod time;
+pub mod work_pool;
+pub mod work_queue;
 
+pub use deployment::{DeploymentFacts, DeploymentFilter};
+pub use event::EventFilter;
+pub use flow::{FlowFacts, FlowFilter};
+pub use flow_run::{FlowRunFacts, FlowRunFilter};
+pub use flow_run_input::FlowRunInputFilter;
+pub use log::LogFilter;
 pub use operator::Operator;
+pub use sort::{DeploymentSort, Direction, EventOrder, FlowRunSort, FlowSort, LogSort, TaskRunSort};
+pub use task_run::{TaskRunFacts, TaskRunFilter};
 pub use time::TimeBounds;
+pub use work_pool::WorkPoolFilter;
+pub use work_queue::WorkQueueFilter;

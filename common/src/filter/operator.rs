@@ -30,9 +30,10 @@ impl Operator {
         }
     }
 
-    /// Tells whether each of `present` clauses holds for every match, so that it may bound a search.
-    pub(crate) fn binds(self, present: usize) -> bool {
-        self == Self::And || present <= 1
+    /// Returns `bound` where the clause that it comes from holds for every match, `present` telling which clauses there are.
+    pub(crate) fn bound<T>(self, present: &[bool], bound: Option<T>) -> Option<T> {
+        let single = present.iter().filter(|present| **present).count() <= 1;
+        bound.filter(|_| self == Self::And || single)
     }
 }
 
@@ -58,7 +59,8 @@ mod tests {
 
     #[test]
     fn an_alternative_binds_only_when_it_is_the_single_one() {
-        assert!(Operator::And.binds(3) && Operator::Or.binds(1));
-        assert!(!Operator::Or.binds(2));
+        assert_eq!(Operator::And.bound(&[true, true], Some(1)), Some(1));
+        assert_eq!(Operator::Or.bound(&[true, false], Some(1)), Some(1));
+        assert_eq!(Operator::Or.bound(&[true, true], Some(1)), None);
     }
 }
