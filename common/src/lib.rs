@@ -6,6 +6,7 @@ pub mod error;
 pub mod http;
 pub mod lambda;
 pub mod logging;
+pub mod filter;
 pub mod model;
 pub mod settings;
 pub mod store;

@@ -5,24 +5,36 @@
 //! is not part of the stored document; `with_estimates` adds it. Unknown fields are skipped on reading, so
 //! that a document written by a newer version stays readable.
 
+pub mod deployment;
+pub mod event;
 pub mod flow;
 pub mod flow_run;
+pub mod flow_run_input;
 pub mod id;
+pub mod log;
 pub mod seconds;
 pub mod state;
 pub mod task_run;
 pub mod timestamp;
+pub mod work_pool;
+pub mod work_queue;
 
+pub use deployment::Deployment;
+pub use event::{Event, ReceivedEvent, RelatedResource, Resource};
 pub use flow::Flow;
 pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
+pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
     ArtifactId, BlockDocumentId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId,
     LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
 };
+pub use log::{Log, LogCreate};
 pub use seconds::Seconds;
 pub use state::{State, StateCreate, StateDetails, StateType};
 pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
 pub use timestamp::Timestamp;
+pub use work_pool::WorkPool;
+pub use work_queue::WorkQueue;
 
 use serde_json::{Map, Value};
 

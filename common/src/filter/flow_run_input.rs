@@ -1,0 +1,59 @@
+//! The filter of a flow run's inputs, which the contract has as fields of the request's body.
+
+use serde::{Deserialize, Serialize};
+
+use super::like::Pattern;
+use crate::model::FlowRunInput;
+
+/// Selects inputs by their keys (contract operation `POST /flow_runs/{id}/input/filter`, without its `limit`).
+///
+/// The answer is in the order of creation. Unknown fields are the body's own and skipped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowRunInputFilter {
+    /// What the key must start with, by the rules of SQLite's `LIKE`.
+    pub prefix: String,
+    /// Keys to exclude.
+    #[serde(default)]
+    pub exclude_keys: Vec<String>,
+}
+
+impl FlowRunInputFilter {
+    /// Tells whether the filter selects `input`.
+    pub fn matches(&self, input: &FlowRunInput) -> bool {
+        let key = input.key.as_str();
+        Pattern::starting_with(&self.prefix).matches(key) && !self.exclude_keys.iter().any(|excluded| excluded == key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{FlowRunId, FlowRunInputId, Timestamp};
+
+    #[test]
+    fn follows_the_truth_table() {
+        let input = FlowRunInput {
+            id: FlowRunInputId::new(),
+            created: Timestamp::now(),
+            updated: Timestamp::now(),
+            flow_run_id: FlowRunId::new(),
+            key: "approval-1".parse().unwrap(),
+            value: "true".to_owned(),
+            sender: None,
+        };
+        let table = [
+            (json!({"prefix": ""}), true),
+            (json!({"prefix": "approval"}), true),
+            (json!({"prefix": "APPROVAL_"}), true),
+            (json!({"prefix": "-1"}), false),
+            (json!({"prefix": "a", "exclude_keys": ["approval-1"]}), false),
+            (json!({"prefix": "a", "exclude_keys": ["approval"]}), true),
+        ];
+        for (filter, expected) in table {
+            let parsed: FlowRunInputFilter = serde_json::from_value(filter.clone()).unwrap();
+            assert_eq!(parsed.matches(&input), expected, "{filter}");
+        }
+    }
+}

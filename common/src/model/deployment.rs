@@ -1,0 +1,212 @@
+//! Deployments: flows with what is needed to run them elsewhere, on a schedule or on demand.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    BlockDocumentId, ConcurrencyLimitId, CreatedBy, DeploymentId, FlowId, Object, Seconds, Timestamp, WorkQueueId,
+};
+
+/// Whether something polls for a deployment's runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeploymentStatus {
+    /// The deployment's queue was polled lately.
+    Ready,
+    /// Nothing has polled the deployment's queue lately.
+    #[default]
+    NotReady,
+}
+
+/// What happens to a run when the deployment's concurrency limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConcurrencyLimitStrategy {
+    /// The run waits.
+    Enqueue,
+    /// The run is cancelled.
+    CancelNew,
+}
+
+/// How a deployment's concurrency limit works (contract schema `ConcurrencyOptions`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConcurrencyOptions {
+    /// What happens to a run when the limit is reached.
+    pub collision_strategy: ConcurrencyLimitStrategy,
+    /// How long a slot is held for a run that isn't running yet, in seconds.
+    #[serde(default)]
+    pub grace_period_seconds: Option<i64>,
+}
+
+/// When a deployment's runs are due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Schedule {
+    /// At a fixed distance (contract schema `IntervalSchedule-Output`).
+    Interval {
+        /// The time from one run to the next.
+        interval: Seconds,
+        /// An instant that the schedule goes through.
+        #[serde(default)]
+        anchor_date: Option<Timestamp>,
+        /// The name of the time zone whose clock changes are kept to.
+        #[serde(default)]
+        timezone: Option<String>,
+    },
+    /// By a cron expression (contract schema `CronSchedule`).
+    Cron {
+        /// The expression.
+        cron: String,
+        /// The name of the time zone that the expression is meant in.
+        #[serde(default)]
+        timezone: Option<String>,
+        /// Whether one of day of month and day of week is enough.
+        #[serde(default = "yes")]
+        day_or: bool,
+    },
+    /// By an iCalendar recurrence rule (contract schema `RRuleSchedule`).
+    RRule {
+        /// The rule.
+        rrule: String,
+        /// The name of the time zone that the rule is meant in.
+        #[serde(default)]
+        timezone: Option<String>,
+    },
+}
+
+/// A schedule of a deployment (contract schema `DeploymentSchedule`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentSchedule {
+    /// The schedule's id.
+    pub id: Uuid,
+    /// When the schedule was created.
+    pub created: Timestamp,
+    /// When the schedule was last changed.
+    pub updated: Timestamp,
+    /// The deployment that is scheduled.
+    #[serde(default)]
+    pub deployment_id: Option<DeploymentId>,
+    /// When runs are due.
+    pub schedule: Schedule,
+    /// Whether runs are created.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// The most runs that are scheduled ahead.
+    #[serde(default)]
+    pub max_scheduled_runs: Option<i64>,
+    /// Parameters that take the place of the deployment's.
+    #[serde(default)]
+    pub parameters: Object,
+    /// What the schedule is called within the deployment.
+    #[serde(default)]
+    pub slug: Option<String>,
+}
+
+/// A deployment (the stored part of the contract schema `DeploymentResponse`).
+///
+/// What the API adds when it answers is not kept here: the name of the work pool and the concurrency limit
+/// itself, which `concurrency_limit_id` points to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The deployment's id.
+    pub id: DeploymentId,
+    /// When the deployment was created.
+    pub created: Timestamp,
+    /// When the deployment was last changed.
+    pub updated: Timestamp,
+    /// The name, unique within the flow.
+    pub name: String,
+    /// The version that the client gave it.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// What the deployment is for.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The flow that is deployed.
+    pub flow_id: FlowId,
+    /// Whether its schedules create no runs.
+    #[serde(default)]
+    pub paused: bool,
+    /// When its runs are due.
+    #[serde(default)]
+    pub schedules: Vec<DeploymentSchedule>,
+    /// The limit on how many of its runs may be active at once.
+    #[serde(default)]
+    pub concurrency_limit_id: Option<ConcurrencyLimitId>,
+    /// How that limit works.
+    #[serde(default)]
+    pub concurrency_options: Option<ConcurrencyOptions>,
+    /// Overrides of the work pool's base job template.
+    #[serde(default)]
+    pub job_variables: Object,
+    /// The parameters of its runs.
+    #[serde(default)]
+    pub parameters: Object,
+    /// The tags of its runs.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Key-value labels; the values are strings, numbers or booleans.
+    #[serde(default)]
+    pub labels: Object,
+    /// The name of the work queue that its runs wait in.
+    #[serde(default)]
+    pub work_queue_name: Option<String>,
+    /// The work queue that its runs wait in.
+    #[serde(default)]
+    pub work_queue_id: Option<WorkQueueId>,
+    /// When something last polled for its runs.
+    #[serde(default)]
+    pub last_polled: Option<Timestamp>,
+    /// The JSON schema of the flow's parameters.
+    #[serde(default)]
+    pub parameter_openapi_schema: Option<Object>,
+    /// The directory of the flow's code.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// The steps that fetch the flow's code.
+    #[serde(default)]
+    pub pull_steps: Option<Vec<Object>>,
+    /// The file and function of the flow within `path`.
+    #[serde(default)]
+    pub entrypoint: Option<String>,
+    /// The block document of the storage that holds the flow's code.
+    #[serde(default)]
+    pub storage_document_id: Option<BlockDocumentId>,
+    /// The block document of the infrastructure that its runs use.
+    #[serde(default)]
+    pub infrastructure_document_id: Option<BlockDocumentId>,
+    /// Who or what created the deployment.
+    #[serde(default)]
+    pub created_by: Option<CreatedBy>,
+    /// Who or what last changed the deployment; the form is that of a creator.
+    #[serde(default)]
+    pub updated_by: Option<CreatedBy>,
+    /// Whether something polls for its runs.
+    #[serde(default)]
+    pub status: DeploymentStatus,
+    /// Whether parameters that break the schema are refused.
+    #[serde(default = "yes")]
+    pub enforce_parameter_schema: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tells_schedules_by_their_fields() {
+        let interval = json!({"interval": 60.0, "anchor_date": "2026-01-31T09:30:00Z", "timezone": "UTC"});
+        let cron = json!({"cron": "0 0 * * *", "timezone": null, "day_or": true});
+        let rrule = json!({"rrule": "FREQ=DAILY", "timezone": "UTC"});
+        for schedule in [interval, cron, rrule] {
+            let read: Schedule = serde_json::from_value(schedule.clone()).unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap(), schedule);
+        }
+    }
+}

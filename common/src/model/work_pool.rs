@@ -1,0 +1,66 @@
+//! Work pools: where flow runs wait for workers of one kind of infrastructure.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BlockDocumentId, Object, Timestamp, WorkPoolId, WorkQueueId};
+
+/// Whether workers serve a work pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WorkPoolStatus {
+    /// A worker is online.
+    Ready,
+    /// No worker is online.
+    #[default]
+    NotReady,
+    /// The pool is paused.
+    Paused,
+}
+
+/// Where the pool's flow code and results are kept (contract schema `WorkPoolStorageConfiguration`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkPoolStorageConfiguration {
+    /// The step that uploads a bundle.
+    pub bundle_upload_step: Option<Object>,
+    /// The step that executes a bundle.
+    pub bundle_execution_step: Option<Object>,
+    /// The block document of the storage that results go to by default.
+    pub default_result_storage_block_id: Option<BlockDocumentId>,
+}
+
+/// A work pool (contract schema `WorkPool`, and the stored part of `WorkPoolResponse`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkPool {
+    /// The pool's id.
+    pub id: WorkPoolId,
+    /// When the pool was created.
+    pub created: Timestamp,
+    /// When the pool was last changed.
+    pub updated: Timestamp,
+    /// The unique name.
+    pub name: String,
+    /// What the pool is for.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The kind of its workers, such as `process`.
+    pub r#type: String,
+    /// What a worker makes a run's infrastructure from.
+    #[serde(default)]
+    pub base_job_template: Object,
+    /// Whether the pool hands out no runs.
+    #[serde(default)]
+    pub is_paused: bool,
+    /// The most runs of the pool that may be active at once.
+    #[serde(default)]
+    pub concurrency_limit: Option<i64>,
+    /// Whether workers serve the pool; `None` for pools of the type `prefect-agent`.
+    #[serde(default)]
+    pub status: Option<WorkPoolStatus>,
+    /// The queue that runs wait in by default.
+    #[serde(default)]
+    pub default_queue_id: Option<WorkQueueId>,
+    /// Where the pool's flow code and results are kept.
+    #[serde(default)]
+    pub storage_configuration: WorkPoolStorageConfiguration,
+}

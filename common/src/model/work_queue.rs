@@ -1,0 +1,68 @@
+//! Work queues: where the flow runs of a work pool wait, by priority.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeploymentId, Timestamp, WorkPoolId, WorkQueueId};
+
+/// Whether something polls a work queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WorkQueueStatus {
+    /// The queue was polled lately.
+    Ready,
+    /// Nothing has polled the queue lately.
+    #[default]
+    NotReady,
+    /// The queue is paused.
+    Paused,
+}
+
+/// The deprecated selection of flow runs by a queue without a pool (contract schema `QueueFilter`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct QueueFilter {
+    /// Only runs with one of these tags.
+    pub tags: Option<Vec<String>>,
+    /// Only runs of these deployments.
+    pub deployment_ids: Option<Vec<DeploymentId>>,
+}
+
+/// A work queue (contract schema `WorkQueue`, and the stored part of `WorkQueueResponse`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkQueue {
+    /// The queue's id.
+    pub id: WorkQueueId,
+    /// When the queue was created.
+    pub created: Timestamp,
+    /// When the queue was last changed.
+    pub updated: Timestamp,
+    /// The name, unique within the pool.
+    pub name: String,
+    /// What the queue is for.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Whether the queue hands out no runs.
+    #[serde(default)]
+    pub is_paused: bool,
+    /// The most runs of the queue that may be active at once.
+    #[serde(default)]
+    pub concurrency_limit: Option<i64>,
+    /// The queue's rank within its pool; 1 is served first.
+    #[serde(default = "highest_priority")]
+    pub priority: i64,
+    /// The pool that the queue belongs to.
+    pub work_pool_id: Option<WorkPoolId>,
+    /// The deprecated selection of runs.
+    #[serde(default)]
+    pub filter: Option<QueueFilter>,
+    /// When the queue was last polled.
+    #[serde(default)]
+    pub last_polled: Option<Timestamp>,
+    /// Whether something polls the queue.
+    #[serde(default)]
+    pub status: WorkQueueStatus,
+}
+
+fn highest_priority() -> i64 {
+    1
+}
