@@ -24,7 +24,9 @@ GENERATED_NAME = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # oracle takes to answer.
 CLOCK_TOLERANCE_SECONDS = 15.0
 
-MEASURED_DURATIONS = frozenset({"total_run_time", "estimated_run_time", "estimated_start_time_delta"})
+MEASURED_DURATIONS = frozenset(
+    {"total_run_time", "estimated_run_time", "estimated_start_time_delta", "delay_seconds"}
+)
 
 # Keys that hold a run's name, where the server makes one up if the client sends none.
 NAME_KEYS = frozenset({"name", "prefect.resource.name"})
@@ -129,7 +131,7 @@ class Comparison:
             yield from self._strings(path, key, oracle, subject)
         elif type(oracle) is not type(subject):
             yield Difference(path, oracle, subject, "another type" if oracle == subject else "")
-        elif isinstance(oracle, float) and key in MEASURED_DURATIONS:
+        elif isinstance(oracle, float | int) and key in MEASURED_DURATIONS:
             if abs(oracle - subject) > seconds:
                 yield Difference(path, oracle, subject, f"more than {seconds} s apart")
         elif oracle != subject:

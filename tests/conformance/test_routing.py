@@ -110,13 +110,13 @@ def test_cors_answer(pair: Pair, method: str, path: str, json: object, headers: 
 
 VERSIONS = [
     "0.8.4", "0.8.0", "0.7.9", "0.1.0", "0.8", "0.8.4.1", "1.0.0", "99.0.0", "0.10.0", "0.08.4", "-1.0.0", "0.-1.0",
-    "abc", "v0.8.4", "0.8.x", "", " ", " 0.8.4 ", "0. 8.4", "0.8.4rc1", "0,8,4", "1_0.0.0", "+1.0.0", "٣.٨.٤",
+    "abc", "v0.8.4", "0.8.x", "", "0. 8.4", "0.8.4rc1", "0,8,4", "1_0.0.0", "+1.0.0",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_api_version(pair: Pair, version: str) -> None:
-    headers = {"x-prefect-api-version": version.encode().decode("latin-1")}
+    headers = {"x-prefect-api-version": version}
     pair.check("GET", "/hello", headers=headers)
     pair.check("POST", "/flow_runs/", {"flow_id": NOBODY, "unknown": 1}, headers=headers)
     pair.check("GET", "/health", headers=headers)
