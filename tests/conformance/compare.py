@@ -35,6 +35,10 @@ NAME_KEYS = frozenset({"name", "prefect.resource.name"})
 COUPLED_TIMES = ("start_time", "end_time", "expected_start_time", "next_scheduled_start_time")
 
 
+# Lists that the oracle keeps as a set, so that their order is left to chance.
+UNORDERED_LISTS = frozenset({"pause_keys"})
+
+
 class Missing:
     """Stands for a key or an element that one of the two answers does not have."""
 
@@ -69,8 +73,8 @@ def parse_time(text: str) -> datetime | None:
 
 
 def time_shape(text: str) -> str:
-    """The format of an instant, without its value."""
-    return re.sub(r"\d", "0", text)
+    """The format of an instant, without its value; microseconds are left out where they are zero."""
+    return re.sub(r"\d", "0", re.sub(r"\.\d{6}(?!\d)", "", text))
 
 
 def leaves(value: Any) -> Iterable[Any]:
@@ -123,6 +127,8 @@ class Comparison:
         if isinstance(oracle, dict) and isinstance(subject, dict):
             yield from self._objects(path, oracle, subject, seconds)
         elif isinstance(oracle, list) and isinstance(subject, list):
+            if key in UNORDERED_LISTS:
+                oracle, subject = self._in_one_order(oracle, subject)
             for index in range(max(len(oracle), len(subject))):
                 left = oracle[index] if index < len(oracle) else MISSING
                 right = subject[index] if index < len(subject) else MISSING
@@ -157,6 +163,19 @@ class Comparison:
                         (subject[left], subject[right]),
                         "equal instants on one side only",
                     )
+
+    def _in_one_order(self, oracle: list[str], subject: list[str]) -> tuple[list[str], list[str]]:
+        """Puts both lists into an order in which what is known to belong together meets."""
+        left, right, rest, others = [], [], [], list(subject)
+        for item in oracle:
+            partner = self.pairs.get(item, item)
+            if partner in others:
+                others.remove(partner)
+                left.append(item)
+                right.append(partner)
+            else:
+                rest.append(item)
+        return left + sorted(rest), right + sorted(others)
 
     def _match_keys(self, oracle: dict[str, Any], subject: dict[str, Any]) -> Iterable[tuple[str, str]]:
         for key in sorted(oracle):

@@ -75,7 +75,12 @@ class Server:
     references: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.client = httpx.Client(timeout=60, headers={"accept-encoding": "identity"})
+        # Both servers close idle connections after five seconds; let go of them before that.
+        self.client = httpx.Client(
+            timeout=60,
+            headers={"accept-encoding": "identity"},
+            limits=httpx.Limits(keepalive_expiry=2),
+        )
         # Only the oracle is known to shed load in normal use, and only it is forgiven for it.
         self.is_oracle = self.client.get(f"{self.url}/health").headers.get("server") == "uvicorn"
 
