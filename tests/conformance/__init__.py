@@ -1,0 +1,1 @@
+"""Sends the same requests to the real Prefect server and to ours, and compares every answer."""

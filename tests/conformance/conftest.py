@@ -1,0 +1,84 @@
+"""Fixtures of the conformance suite: the two servers, asked side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+
+import pytest
+
+from . import library, servers
+from .differences import INTENDED
+from .side_by_side import Pair, Server
+
+LAST_TEST = "test_every_intended_difference_still_exists"
+
+
+@contextmanager
+def asked_side_by_side(
+    settings: Mapping[str, str] | None = None, *, oracle_url: str = "", subject_url: str = ""
+) -> Iterator[Pair]:
+    """Yields both servers: running ones where an address is given, else new and empty ones."""
+    running = (
+        nullcontext(oracle_url) if oracle_url else servers.oracle(settings),
+        nullcontext(subject_url) if subject_url else servers.subject(settings),
+    )
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        oracle, subject = pool.map(stack.enter_context, running)
+        yield Pair(Server(oracle), Server(subject))
+
+
+@pytest.fixture(scope="session")
+def session_pair() -> Iterator[Pair]:
+    """Both servers for the whole session: running ones that the environment names, or new ones."""
+    with asked_side_by_side(
+        oracle_url=os.environ.get("PROCTOR_ORACLE_URL", ""),
+        subject_url=os.environ.get("PROCTOR_SUBJECT_URL", ""),
+    ) as pair:
+        yield pair
+
+
+@pytest.fixture
+def pair(session_pair: Pair, request: pytest.FixtureRequest) -> Pair:
+    """Both servers, shared with every other test: what is found there is not the test's own."""
+    session_pair.test = request.node.nodeid
+    return session_pair
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the check of the list of intended differences behind all that may use it."""
+    items.sort(key=lambda item: item.name == LAST_TEST)
+
+
+@pytest.fixture
+def unused_differences(request: pytest.FixtureRequest) -> list[str]:
+    """The intended differences that the tests of this session should have met, and did not.
+
+    A session of selected tests cannot know, and one of the oracle against itself has none.
+    """
+    config = request.config
+    selected = config.option.keyword or any("::" in argument for argument in config.args)
+    if selected or os.environ.get("PROCTOR_SUBJECT") == "oracle":
+        return []
+    ran = {item.nodeid.split("::")[0].rsplit("/")[-1] for item in request.session.items}
+    return [
+        entry.reason
+        for entry in INTENDED
+        if entry.module in ran and entry not in Pair.used
+    ]
+
+
+@pytest.fixture(scope="session")
+def session_library() -> Iterator[Pair]:
+    """Both servers with the data of `library`, which no test may change."""
+    with asked_side_by_side() as pair:
+        library.build(pair)
+        yield pair
+
+
+@pytest.fixture
+def filled(session_library: Pair, request: pytest.FixtureRequest) -> Pair:
+    session_library.test = request.node.nodeid
+    return session_library
