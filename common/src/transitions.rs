@@ -52,7 +52,7 @@ impl Orchestrated {
 /// # Errors
 /// [`Error::NotFound`] without such a run. A refusal is no error.
 pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    propose::<FlowRun>(api, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force)).await
+    Box::pin(propose::<FlowRun>(api, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
 }
 
 /// Proposes a state for the task run `id` (contract operation `set_task_run_state`).
@@ -60,7 +60,7 @@ pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposa
 /// # Errors
 /// [`Error::NotFound`] without such a run. A refusal is no error.
 pub async fn propose_task_run_state(api: &Api, id: TaskRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    propose::<TaskRun>(api, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force)).await
+    Box::pin(propose::<TaskRun>(api, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force))).await
 }
 
 /// A kind of run that the store keeps.

@@ -16,7 +16,7 @@ use crate::{
         self, DeploymentFilter, FlowFacts, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter,
         TimeBounds, WorkPoolFilter, WorkQueueFilter,
     },
-    model::{Flow, FlowId, FlowRun, FlowRunId, TaskRun},
+    model::{Flow, FlowId, FlowRun, FlowRunId, TaskRun, Timestamp},
 };
 
 /// The filters of a query over flow runs or task runs, as the contract's bodies name them.
@@ -146,11 +146,8 @@ fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, sort: 
 
 /// Turns a filter's limits into the sort keys between which every match is.
 pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> (Option<String>, Option<String>) {
-    let bounds = bounds.unwrap_or_default();
-    (
-        bounds.not_before.map(|time| table::time_or_null(Some(time))),
-        bounds.not_after.map(|time| table::time_or_null(Some(time))),
-    )
+    let key = |time: Option<Timestamp>| time.map(Timestamp::sortable);
+    bounds.map_or((None, None), |bounds| (key(bounds.not_before), key(bounds.not_after)))
 }
 
 /// Turns a sort's direction into an index's.
