@@ -208,7 +208,7 @@ mod tests {
             for _ in 0..3 {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = [0; 512];
-                stream.read(&mut request).await.unwrap();
+                assert!(stream.read(&mut request).await.unwrap() > 0);
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n42").await.unwrap();
             }
         });
