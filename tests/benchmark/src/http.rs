@@ -135,7 +135,8 @@ impl Connection {
         let answer = tokio::time::timeout(TIME_LIMIT, self.exchange(method, path, body))
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {} s", TIME_LIMIT.as_secs())));
-        if answer.is_err() {
+        // The oracle hangs up right after a 503 without saying so; what is sent meanwhile would count as a second error.
+        if answer.as_ref().map_or(true, |answer| answer.status >= 500) {
             self.sender = None;
         }
         answer
