@@ -65,7 +65,7 @@ async fn a_repeated_request_changes_nothing() {
 async fn a_lost_answer_doubles_nothing() {
     let database = EmbeddedDatabase::in_memory().unwrap();
     let faults = Faults::on("PutItem");
-    let config = EmbeddedDatabase::config_with(faults.client(&database.http_client()));
+    let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
     let (store, run) = (store_on(config).await, FlowRunId::new());
     faults.then(Fault::AnswerLost).then(Fault::Throttled);
     let logs: Vec<_> = (0..30).map(|second| line(run, second, "once")).collect();
