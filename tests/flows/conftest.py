@@ -33,8 +33,8 @@ _home = tempfile.TemporaryDirectory(prefix="prefect-home-")
 os.environ["PREFECT_HOME"] = _home.name
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
-from harness import Api, Runner  # noqa: E402
-from servers import start_subject  # noqa: E402
+from harness import Api, Runner
+from servers import start_subject
 
 
 @pytest.fixture(scope="session")

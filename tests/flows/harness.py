@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-
 from servers import REPOSITORY, clean_environment
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
@@ -64,14 +63,8 @@ class Runner:
         }
 
     def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
-        """Starts a script and returns at once; the caller reads its output and ends it."""
-        return subprocess.Popen(
-            [sys.executable, SCRIPTS / f"{script}.py", *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        """Starts a script and returns at once; `finish` is to follow."""
+        return self._python(SCRIPTS / f"{script}.py", *arguments)
 
     def run(self, script: str, *arguments: str, exit_code: int | None = 0) -> Finished:
         """Runs a script to its end; `exit_code` is the one that it is to end with, None for any."""
@@ -91,7 +84,14 @@ class Runner:
 
     def command(self, *arguments: str | Path) -> Finished:
         """Runs Python with these arguments, such as `-m prefect`, which is to succeed."""
-        process = subprocess.Popen(
+        return self.finish(self._python(*arguments))
+
+    def prefect(self, *arguments: str) -> str:
+        """Runs a `prefect` command, which is to succeed, and returns what it printed."""
+        return "\n".join(self.command("-m", "prefect", *arguments).lines)
+
+    def _python(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             env=self.environment,
             cwd=REPOSITORY,
@@ -99,11 +99,6 @@ class Runner:
             stderr=subprocess.PIPE,
             text=True,
         )
-        return self.finish(process)
-
-    def prefect(self, *arguments: str) -> str:
-        """Runs a `prefect` command, which is to succeed, and returns what it printed."""
-        return "\n".join(self.command("-m", "prefect", *arguments).lines)
 
 
 class Api:
@@ -123,7 +118,9 @@ class Api:
 
     @staticmethod
     def _decoded(response: httpx.Response) -> Any:
-        assert response.is_success, f"{response.request.url}: {response.status_code} {response.text}"
+        assert response.is_success, (
+            f"{response.request.url}: {response.status_code} {response.text}"
+        )
         return response.json()
 
     def flow_run(self, run_id: str) -> Json:

@@ -397,14 +397,16 @@ def test_delete_task_run(client: Client, task_run: TaskRun) -> None:
         client.delete_task_run(task_run.id)
 
 
-def log(flow_run: FlowRun, message: str, seconds: int, task_run: TaskRun | None = None) -> LogCreate:
+def log(
+    flow_run: FlowRun, message: str, seconds: int, task_run: TaskRun | None = None
+) -> LogCreate:
     """Returns a log line that is so many seconds older than now."""
     age = datetime.timedelta(seconds=seconds)
     return LogCreate(
         name="prefect.flow_runs",
         level=20,
         message=message,
-        timestamp=datetime.datetime.now(datetime.timezone.utc) - age,
+        timestamp=datetime.datetime.now(datetime.UTC) - age,
         flow_run_id=flow_run.id,
         task_run_id=task_run and task_run.id,
     )

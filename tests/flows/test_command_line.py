@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-
 from harness import Api, Runner, eventually
 
 
@@ -45,8 +43,13 @@ def test_flow_run_inspect(shared_runner: Runner, run_id: str) -> None:
 def test_flow_run_logs(shared_runner: Runner, run_id: str) -> None:
     logs = shared_runner.prefect("flow-run", "logs", run_id)
     assert "the sum is 30" in logs and "adding 1 and 2" in logs
-    assert len(shared_runner.prefect("flow-run", "logs", run_id, "--head", "-n", "2").splitlines()) == 2
-    assert "Finished in state" in shared_runner.prefect("flow-run", "logs", run_id, "--tail", "-n", "1")
+    assert (
+        len(shared_runner.prefect("flow-run", "logs", run_id, "--head", "-n", "2").splitlines())
+        == 2
+    )
+    assert "Finished in state" in shared_runner.prefect(
+        "flow-run", "logs", run_id, "--tail", "-n", "1"
+    )
 
 
 def test_flow_run_cancel_and_delete(shared_runner: Runner, api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from harness import Api
 
 CLIENTS = 16
@@ -80,7 +80,9 @@ async def propose(
         outcome.accepted.setdefault(run_id, []).append(result["state"]["id"])
 
 
-async def all_at_once(api_url: str, kind: str, run_ids: list[str], types: tuple[str, ...]) -> Outcome:
+async def all_at_once(
+    api_url: str, kind: str, run_ids: list[str], types: tuple[str, ...]
+) -> Outcome:
     """Lets every client propose states of random `types` to random runs, all at the same time."""
     outcome = Outcome()
 
@@ -136,7 +138,7 @@ def test_flow_run_histories_are_legal_and_whole(api: Api, api_url: str) -> None:
         accepted = outcome.accepted.get(run_id, [])
         assert_whole(states, accepted, run)
         types = [state["type"] for state in states]
-        illegal = [pair for pair in zip(types, types[1:]) if pair not in legal]
+        illegal = [pair for pair in itertools.pairwise(types) if pair not in legal]
         if not ORACLE:
             assert not illegal, f"{illegal} in {types}"
         # The first state came with the run; of every other one, a client has been told.
@@ -157,7 +159,9 @@ def test_only_one_worker_submits_a_run(api: Api, api_url: str) -> None:
     run_ids = create_flow_runs(api, RUNS, state={"type": "SCHEDULED"})
     outcome = asyncio.run(all_at_once(api_url, "flow_runs", run_ids, ("PENDING",)))
     assert_answered(outcome)
-    assert {run_id: len(ids) for run_id, ids in outcome.accepted.items()} == dict.fromkeys(run_ids, 1)
+    assert {run_id: len(ids) for run_id, ids in outcome.accepted.items()} == dict.fromkeys(
+        run_ids, 1
+    )
 
 
 def test_one_transition_id_is_one_transition(api: Api, api_url: str) -> None:
@@ -168,7 +172,9 @@ def test_one_transition_id_is_one_transition(api: Api, api_url: str) -> None:
 
     async def all_the_same() -> None:
         async with httpx.AsyncClient(base_url=f"{api_url}/", timeout=60) as client:
-            proposals = (propose(client, outcome, "flow_runs", run_id, state) for _ in range(CLIENTS))
+            proposals = (
+                propose(client, outcome, "flow_runs", run_id, state) for _ in range(CLIENTS)
+            )
             await asyncio.gather(*proposals)
 
     asyncio.run(all_the_same())

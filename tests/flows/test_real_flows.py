@@ -8,7 +8,6 @@ import subprocess
 from typing import Any
 
 import pytest
-
 from harness import Api, Runner, eventually
 from servers import REPOSITORY
 
@@ -164,7 +163,11 @@ def test_failing_subflow_fails_its_parents(runner: Runner, api: Api) -> None:
 
 def test_retries_with_delay(runner: Runner, api: Api) -> None:
     answer = runner.run("retries").answer
-    assert (answer["state"], answer["task_attempts"], answer["flow_attempts"]) == ("Completed", 3, 2)
+    assert (answer["state"], answer["task_attempts"], answer["flow_attempts"]) == (
+        "Completed",
+        3,
+        2,
+    )
     run = api.flow_run(answer["flow_run_id"])
     assert run["run_count"] == 2
     assert run["empirical_policy"]["retries"] == 1 and run["empirical_policy"]["retry_delay"] == 1

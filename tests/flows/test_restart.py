@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from harness import Api
 from servers import clean_environment, free_port, start_subject, subject_binary
 
@@ -65,6 +64,11 @@ def snapshot(api: Api, ids: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def clean_exit(stop: signal.Signals) -> int:
+    """Returns the exit code to expect after a signal: only SIGKILL cannot be handled."""
+    return -signal.SIGKILL if stop == signal.SIGKILL else 0
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_everything_outlives_a_restart(tmp_path: Path, stop: signal.Signals) -> None:
     data = tmp_path / "data"
@@ -73,8 +77,7 @@ def test_everything_outlives_a_restart(tmp_path: Path, stop: signal.Signals) -> 
     ids = populate(api)
     before = snapshot(api, ids)
     assert [state["name"] for state in before["states"]] == ["Pending", "Running", "Completed"]
-    exit_code = server.stop(stop)
-    assert exit_code == (-signal.SIGKILL if stop == signal.SIGKILL else 0)
+    assert server.stop(stop) == clean_exit(stop)
 
     again = start_subject(tmp_path, "--data", data)
     try:
@@ -97,13 +100,13 @@ def test_what_was_acknowledged_under_load_is_kept(tmp_path: Path, stop: signal.S
 
     def write() -> None:
         """Creates runs until the server is gone."""
-        with httpx.Client(base_url=f"{server.api_url}/", timeout=10) as client:
-            with contextlib.suppress(httpx.TransportError):
-                while True:
-                    response = client.post("flow_runs/", json={"flow_id": flow_id})
-                    if response.status_code != 201:
-                        return
-                    acknowledged.append(response.json()["id"])
+        client = httpx.Client(base_url=f"{server.api_url}/", timeout=10)
+        with client, contextlib.suppress(httpx.TransportError):
+            while True:
+                response = client.post("flow_runs/", json={"flow_id": flow_id})
+                if response.status_code != 201:
+                    return
+                acknowledged.append(response.json()["id"])
 
     writers = [threading.Thread(target=write) for _ in range(4)]
     for writer in writers:
@@ -111,9 +114,10 @@ def test_what_was_acknowledged_under_load_is_kept(tmp_path: Path, stop: signal.S
     deadline = time.monotonic() + 30
     while len(acknowledged) < 50 and time.monotonic() < deadline:
         time.sleep(0.01)
-    server.stop(stop)
+    exit_code = server.stop(stop)
     for writer in writers:
         writer.join()
+    assert exit_code == clean_exit(stop)
     assert len(acknowledged) >= 50
 
     again = start_subject(tmp_path, "--data", data)

@@ -8,6 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
+
 def hook_of(kind: str):
     def hook(owner, run, state) -> None:
         print(json.dumps([kind, owner.name, state.type.value]), flush=True)
@@ -20,7 +21,9 @@ FLOW_HOOKS = {
     kind: [hook_of(kind)]
     for kind in ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
 }
-TASK_HOOKS = {kind: [hook_of(f"task_{kind}")] for kind in ("on_running", "on_completion", "on_failure")}
+TASK_HOOKS = {
+    kind: [hook_of(f"task_{kind}")] for kind in ("on_running", "on_completion", "on_failure")
+}
 
 
 @task(**TASK_HOOKS)
