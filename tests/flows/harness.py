@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,17 +147,19 @@ class Api:
         }
         return self.post("task_runs/filter", body)
 
-    def finished_task_runs(self, flow_run_id: str, count: int) -> list[Json]:
+    def finished_task_runs(
+        self, flow_run_id: str, count: int, timeout_seconds: float = 20
+    ) -> list[Json]:
         """Waits until exactly `count` task runs are recorded, each in a terminal state."""
         terminal = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
         def probe() -> list[Json]:
             runs = self.task_runs(flow_run_id)
-            assert len(runs) == count, [(run["name"], run["state_name"]) for run in runs]
-            assert {run["state_type"] for run in runs} <= terminal
+            types = Counter(run["state_type"] for run in runs)
+            assert types.total() == count and set(types) <= terminal, types
             return runs
 
-        return eventually(probe)
+        return eventually(probe, timeout_seconds)
 
     def logs(self, flow_run_id: str, **more: Any) -> list[Json]:
         """Returns the logs of a flow run that have arrived so far, oldest first."""

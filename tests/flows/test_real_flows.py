@@ -391,7 +391,7 @@ def test_run_inputs(runner: Runner, api: Api) -> None:
 def test_two_hundred_tasks(runner: Runner, api: Api) -> None:
     answer = runner.run("many_tasks").answer
     assert answer["result"] == sum(range(200))
-    task_runs = api.finished_task_runs(answer["flow_run_id"], 200)
+    task_runs = api.finished_task_runs(answer["flow_run_id"], 200, timeout_seconds=90)
     assert len({task_run["id"] for task_run in task_runs}) == 200
     assert {task_run["state_name"] for task_run in task_runs} == {"Completed"}
     by_flow_run = {"flow_runs": {"id": {"any_": [answer["flow_run_id"]]}}}
