@@ -113,6 +113,8 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("BlockTypeCreate", "slug", &[F::Dashed("Block type slug")]),
     ("VariableCreate", "name", &[F::DashedOrUnderscored("Variable name")]),
     ("VariableUpdate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("EventTrigger-Input", "match", &[F::DefaultsTo("{}")]),
+    ("EventTrigger-Input", "match_related", &[F::DefaultsTo("{}")]),
     ("WorkPoolCreate", "name", &[F::NotBlank]),
     ("VariableCreate", "value", &[F::Strict]),
     ("VariableUpdate", "value", &[F::Strict]),
