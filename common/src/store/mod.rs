@@ -5,6 +5,7 @@
 
 pub mod commit;
 pub mod cost;
+pub mod csrf_tokens;
 pub mod query;
 pub mod record;
 pub mod select;
