@@ -6,7 +6,9 @@
 
 mod boundary;
 mod contract_layer;
+mod csrf;
 pub mod extract;
+pub mod page;
 pub mod route;
 mod unrouted;
 

@@ -6,7 +6,7 @@
 
 use axum::{Router, middleware, routing::MethodRouter};
 
-use super::{LARGEST_BODY, PREFIX, boundary, contract_layer, unrouted};
+use super::{LARGEST_BODY, PREFIX, boundary, contract_layer, csrf, unrouted};
 use crate::{api::Api, contract::Operation};
 
 /// An HTTP method of the contract.
@@ -81,21 +81,23 @@ impl Route {
 /// Makes the service of `routes`: of one in a Lambda function, of all in the local server.
 pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
     let mut templates = Vec::new();
-    let mut router = Router::new();
+    let mut service = Router::new();
     for route in routes {
         templates.push(*route);
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
         }
-        router = router.route(&format!("{PREFIX}{}", route.path), handler.layer(axum::Extension(*route)));
+        service = service.route(&format!("{PREFIX}{}", route.path), handler.layer(axum::Extension(*route)));
     }
     let unrouted = unrouted::Unrouted::new(templates);
-    router
+    let mut service = service
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
         .layer(axum::Extension(unrouted))
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::from_fn(boundary::boundary))
-        .with_state(api)
+        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
+    if api.settings.csrf_protection_enabled {
+        service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
+    }
+    service.layer(middleware::from_fn(boundary::boundary)).with_state(api)
 }
