@@ -7,6 +7,7 @@ pub mod filter;
 pub mod http;
 pub mod lambda;
 pub mod logging;
+pub mod logs_csv;
 pub mod model;
 pub mod settings;
 pub mod store;

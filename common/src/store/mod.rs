@@ -9,6 +9,8 @@ pub mod csrf_tokens;
 pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
+mod log_chunks;
+pub mod logs;
 pub mod query;
 pub mod record;
 pub mod select;

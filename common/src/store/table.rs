@@ -54,7 +54,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
     ("cached task state", "task_cache#<cache key>", "state"),
-    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>"),
+    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
@@ -296,9 +296,9 @@ pub fn logs_partition(flow_run: Option<FlowRunId>, task_run: Option<TaskRunId>) 
     }
 }
 
-/// Returns the key of a chunk of logs.
-pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid) -> Key {
-    Key::new(partition, format!("{}#{}#{chunk}", window.sortable(), first.sortable()))
+/// Returns the key of a part of a chunk of logs, from the window that the logs are in and the time of the first of them.
+pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid, part: usize) -> Key {
+    Key::new(partition, format!("{}#{}#{chunk}#{part}", window.sortable(), first.sortable()))
 }
 
 /// Returns the `lookup` partition of a state's id.
