@@ -309,3 +309,81 @@ def queries(own: str, own_filters: Filters, **others: Filters) -> dict[str, dict
     for entity, filters in others.items():
         bodies |= {f"{entity}: {name}": {entity: filter} for name, filter in filters.items()}
     return bodies
+
+
+def event_filters(since: str, middle: str, until: str, first_id: str) -> Filters:
+    """The cases of the event filter, over events of the shape that `test_events` sends."""
+    cases: Filters = {
+        "empty": {},
+        "ascending": {"order": "ASC"},
+        "descending": {"order": "DESC"},
+        "name": {"event": {"name": ["shop.order.paid", "nobody"]}},
+        "name of nothing": {"event": {"name": []}},
+        "name excluded": {"event": {"exclude_name": ["shop.order.paid"]}},
+        "prefix": {"event": {"prefix": ["shop.order."]}},
+        "prefix other case": {"event": {"prefix": ["SHOP.order."]}},
+        "prefix of two": {"event": {"prefix": ["shop.order.p", "other"]}},
+        "prefix with percent": {"event": {"prefix": ["%order"]}},
+        "prefix with underscore": {"event": {"prefix": ["shop_order"]}},
+        "prefix empty text": {"event": {"prefix": [""]}},
+        "prefix excluded": {"event": {"exclude_prefix": ["shop.order.", "other"]}},
+        "prefix and name": {"event": {"prefix": ["shop."], "exclude_name": ["shop.order.paid"]}},
+        "event empty": {"event": {}},
+        "resource id": {"resource": {"id": ["shop.order.1", "nobody"]}},
+        "resource id of a related one": {"resource": {"id": ["shop.customer.1"]}},
+        "resource id prefix": {"resource": {"id_prefix": ["shop.order."]}},
+        "resource id prefix with star": {"resource": {"id_prefix": ["shop.*"]}},
+        "resource label": {"resource": {"labels": {"color": "red"}}},
+        "resource label one of": {"resource": {"labels": {"color": ["red", "blue"]}}},
+        "resource label of nothing": {"resource": {"labels": {"color": []}}},
+        "resource label glob": {"resource": {"labels": {"color": "r*"}}},
+        "resource label single character": {"resource": {"labels": {"color": "re?"}}},
+        "resource label negated": {"resource": {"labels": {"color": "!red"}}},
+        "resource label with percent": {"resource": {"labels": {"rate": "100%"}}},
+        "resource label with underscore": {"resource": {"labels": {"rate": "1__%"}}},
+        "resource label other case": {"resource": {"labels": {"color": "RED"}}},
+        "resource labels two": {"resource": {"labels": {"color": "red", "size": "big"}}},
+        "resource label id": {"resource": {"labels": {"prefect.resource.id": "shop.order.*"}}},
+        "resource label id one of": {
+            "resource": {"labels": {"prefect.resource.id": ["shop.order.1", "shop.cart.*"], "color": "red"}}
+        },
+        "resource labels empty": {"resource": {"labels": {}}},
+        "resource distinct": {"resource": {"distinct": True}},
+        "resource distinct ascending": {"resource": {"distinct": True}, "order": "ASC"},
+        "resource distinct of some": {"resource": {"distinct": True, "id_prefix": ["shop.order."]}},
+        "resource empty": {"resource": {}},
+        "related id": {"related": {"id": ["shop.customer.1"]}},
+        "related id of the primary": {"related": {"id": ["shop.order.1"]}},
+        "related role": {"related": {"role": ["customer"]}},
+        "related resources in roles": {
+            "related": {"resources_in_roles": [["shop.customer.1", "customer"], ["shop.customer.2", "payer"]]}
+        },
+        "related label": {"related": {"labels": {"tier": "gold"}}},
+        "related label glob": {"related": {"labels": {"tier": "*l*"}}},
+        "related label role": {"related": {"labels": {"prefect.resource.role": "payer"}}},
+        "related label id": {"related": {"labels": {"prefect.resource.id": "shop.customer.*"}}},
+        "related label of nothing": {"related": {"labels": {"tier": []}}},
+        "related id and role": {"related": {"id": ["shop.customer.2"], "role": ["payer"]}},
+        "related list": {"related": [{"id": ["shop.customer.1"]}, {"role": ["payer"]}]},
+        "related empty list": {"related": []},
+        "related empty": {"related": {}},
+        "any resource id": {"any_resource": {"id": ["shop.customer.1", "shop.cart.1"]}},
+        "any resource id prefix": {"any_resource": {"id_prefix": ["shop.customer."]}},
+        "any resource label": {"any_resource": {"labels": {"tier": "gold"}}},
+        "any resource label of the primary": {"any_resource": {"labels": {"color": "blue"}}},
+        "any resource list": {"any_resource": [{"id": ["shop.customer.1"]}, {"labels": {"color": "red"}}]},
+        "any resource empty": {"any_resource": {}},
+        "id": {"id": {"id": [first_id, NOBODY]}},
+        "id of nothing": {"id": {"id": []}},
+        "id empty": {"id": {}},
+        "occurred later half": {"occurred": {"since": middle, "until": until}},
+        "occurred first half": {"occurred": {"since": since, "until": middle}},
+        "occurred never": {"occurred": {"since": until, "until": since}},
+        "occurred with offset": {"occurred": {"since": since.replace("+00:00", "Z"), "until": until}},
+        "name and resource and related": {
+            "event": {"prefix": ["shop."]},
+            "resource": {"labels": {"color": "red"}},
+            "related": {"role": ["customer"]},
+        },
+    }
+    return {name: {"occurred": {"since": since, "until": until}, **case} for name, case in cases.items()}
