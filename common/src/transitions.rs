@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     api::Api,
@@ -50,17 +51,18 @@ impl Orchestrated {
 /// Proposes a state for the flow run `id` (contract operation `set_flow_run_state`).
 ///
 /// # Errors
-/// [`Error::NotFound`] without such a run. A refusal is no error.
+/// [`Error::NoSuchRun`] without such a run. A refusal is no error.
 pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    Box::pin(propose::<FlowRun>(api, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
+    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
 }
 
 /// Proposes a state for the task run `id` (contract operation `set_task_run_state`).
 ///
 /// # Errors
-/// [`Error::NotFound`] without such a run. A refusal is no error.
+/// [`Error::NoSuchRun`] without such a run. A refusal is no error.
 pub async fn propose_task_run_state(api: &Api, id: TaskRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    Box::pin(propose::<TaskRun>(api, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force))).await
+    Box::pin(propose::<TaskRun>(api, id.0, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force)))
+        .await
 }
 
 /// A kind of run that the store keeps.
@@ -79,6 +81,7 @@ impl StoredRun for TaskRun {
 
 async fn propose<R: StoredRun>(
     api: &Api,
+    id: Uuid,
     key: &Key,
     proposal: &Proposal,
     policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
@@ -86,7 +89,7 @@ async fn propose<R: StoredRun>(
     let state_id = StateId::new();
     let mut attempted: Option<(StateId, Orchestrated)> = None;
     for attempt in 0..commit::ATTEMPTS {
-        let run: Versioned<R> = api.store.get(key).await?.ok_or_else(|| Error::not_found(R::KIND))?;
+        let run: Versioned<R> = api.store.get(key).await?.ok_or_else(|| no_such_run(R::KIND, id))?;
         if let Some((entered, answer)) = attempted.take()
             && run.record.state().is_some_and(|state| state.id == entered)
         {
@@ -116,6 +119,11 @@ async fn propose<R: StoredRun>(
         }
     }
     Err(Error::Unavailable("too many requests set the state of the same run".into()))
+}
+
+/// Says that there is no run `id` of the kind, as upstream words it where it sets a state or labels.
+pub fn no_such_run(kind: &str, id: impl std::fmt::Display) -> Error {
+    Error::NoSuchRun(format!("{kind} with id {id} not found"))
 }
 
 fn answer<R: Run>(plan: &Plan<R>) -> Orchestrated {

@@ -4,7 +4,10 @@
 //! written in Python are not in it; this file is the whole list of those, found by comparing the contract with the
 //! oracle's pydantic models.
 
-use std::sync::LazyLock;
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +20,8 @@ pub(super) const PAGE_LIMIT: u64 = 200;
 const PARAMETER_BYTES: usize = 512 * 1024;
 /// The most characters of a task run's cache key (`PREFECT_SERVER_TASKS_MAX_CACHE_KEY_LENGTH`).
 const CACHE_KEY_CHARACTERS: usize = 2000;
+/// The most runs that a schedule makes ahead (`PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS`).
+const SCHEDULED_RUNS: i64 = 50;
 /// The most delays that a task's retries may have.
 const RETRY_DELAYS: usize = 50;
 /// The most characters of an event's name (`PREFECT_SERVER_EVENTS_MAXIMUM_EVENT_NAME_LENGTH`).
@@ -47,6 +52,8 @@ pub(super) enum FieldRule {
     DashedOrUnderscored(&'static str),
     /// The parameters of a run may not be larger than 512 KiB.
     Parameters,
+    /// A schedule makes at most 50 runs ahead.
+    ScheduledRuns,
     /// A cache key has at most 2000 characters.
     CacheKey,
     /// A task has at most 50 retry delays.
@@ -74,6 +81,16 @@ pub(super) enum ModelRule {
     ResourceId,
     /// A related resource has a role.
     ResourceRole,
+    /// A new deployment without parameters has none, before validation, and so also in the body that errors echo.
+    ParametersGiven,
+    /// A block document that isn't anonymous has a name.
+    BlockName,
+    /// An action on a selected thing, here by its name, has that thing's id, and one on an inferred thing hasn't.
+    Selected(&'static str),
+    /// A compound trigger requires at least one and at most all of its triggers.
+    Require,
+    /// A schedule's time zone exists; only its label matters here, the schedules know the zones.
+    TimeZone,
 }
 
 use FieldRule as F;
@@ -102,6 +119,8 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("DeploymentCreate", "parameter_openapi_schema", &[F::DefaultsTo(r#"{"type":"object","properties":{}}"#)]),
     ("DeploymentCreate", "parameters", &[F::Parameters]),
     ("DeploymentUpdate", "parameters", &[F::Parameters]),
+    ("DeploymentScheduleCreate", "max_scheduled_runs", &[F::ScheduledRuns]),
+    ("DeploymentScheduleUpdate", "max_scheduled_runs", &[F::ScheduledRuns]),
     ("DeploymentFlowRunCreate", "labels", &[F::Strict]),
     ("DeploymentFlowRunCreate", "name", &[F::RunName]),
     ("DeploymentFlowRunCreate", "parameters", &[F::Parameters]),
@@ -126,6 +145,20 @@ const MODELS: &[(&str, &[ModelRule])] = &[
     ("FlowRunPolicy", &[M::DeprecatedRetries]),
     ("TaskRunPolicy", &[M::DeprecatedRetries]),
     ("Resource", &[M::ResourceLabels, M::ResourceId]),
+    ("DeploymentCreate", &[M::ParametersGiven]),
+    ("BlockDocumentCreate", &[M::BlockName]),
+    ("RunDeployment-Input", &[M::Selected("deployment")]),
+    ("PauseDeployment", &[M::Selected("deployment")]),
+    ("ResumeDeployment", &[M::Selected("deployment")]),
+    ("PauseWorkPool", &[M::Selected("work_pool")]),
+    ("ResumeWorkPool", &[M::Selected("work_pool")]),
+    ("PauseWorkQueue", &[M::Selected("work_queue")]),
+    ("ResumeWorkQueue", &[M::Selected("work_queue")]),
+    ("PauseAutomation", &[M::Selected("automation")]),
+    ("ResumeAutomation", &[M::Selected("automation")]),
+    ("CompoundTrigger-Input", &[M::Require]),
+    ("IntervalSchedule-Input", &[M::TimeZone]),
+    ("CronSchedule", &[M::TimeZone]),
     ("RelatedResource", &[M::ResourceLabels, M::ResourceId, M::ResourceRole]),
 ];
 
@@ -189,7 +222,11 @@ pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
         M::ResourceLabels => format!("function-after[enforce_maximum_labels(), {label}]"),
         M::ResourceId => format!("function-after[requires_resource_id(), {label}]"),
         M::ResourceRole => format!("function-after[requires_resource_role(), {label}]"),
-        M::DeprecatedRetries => label,
+        M::Selected(thing) => format!("function-after[selected_{thing}_requires_id(), {label}]"),
+        // Upstream's pydantic applies this one twice.
+        M::Require => format!("function-after[validate_require(), function-after[validate_require(), {label}]]"),
+        M::TimeZone => format!("function-after[validate_timezone(), {label}]"),
+        M::DeprecatedRetries | M::ParametersGiven | M::BlockName => label,
     })
 }
 
@@ -220,6 +257,10 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
         }
         (F::CacheKey, Value::String(key)) if key.chars().count() > CACHE_KEY_CHARACTERS => {
             let msg = format!("Cache key exceeded maximum allowed length of {CACHE_KEY_CHARACTERS} characters.");
+            Err(Complaint::value_error(&msg))
+        }
+        (F::ScheduledRuns, Value::Number(runs)) if runs.as_i64().is_none_or(|runs| runs > SCHEDULED_RUNS) => {
+            let msg = format!("`max_scheduled_runs` must be less than or equal to {SCHEDULED_RUNS}.");
             Err(Complaint::value_error(&msg))
         }
         (F::RetryDelays, Value::Array(delays)) if delays.len() > RETRY_DELAYS => {
@@ -255,7 +296,9 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
                 let msg = format!("The maximum number of labels per resource is {RESOURCE_LABELS}");
                 return Err(Complaint::value_error(&msg));
             }
-            M::ResourceLabels | M::DeprecatedRetries => {}
+            M::Selected(thing) => require_selected(fields, thing)?,
+            M::Require => require_triggers(fields)?,
+            M::ResourceLabels | M::DeprecatedRetries | M::ParametersGiven | M::BlockName | M::TimeZone => {}
             M::ResourceId => require_label(fields, "prefect.resource.id", "Resources")?,
             M::ResourceRole => require_label(fields, "prefect.resource.role", "Related Resources")?,
         }
@@ -263,8 +306,25 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
     Ok(())
 }
 
+/// Checks a model's input as a whole, before validation.
+pub(super) fn precondition(rules: &[ModelRule], sent: &Map<String, Value>) -> Result<(), Complaint> {
+    let given = |field: &str| sent.get(field).is_some_and(|value| !is_falsy(value));
+    if rules.contains(&M::BlockName) && !given("is_anonymous") && !given("name") {
+        return Err(Complaint::value_error("Names must be provided for block documents."));
+    }
+    Ok(())
+}
+
+/// Tells whether one of the rules rewrites the model's input.
+pub(super) fn rewrites(rules: &[ModelRule]) -> bool {
+    rules.iter().any(|rule| matches!(rule, M::DeprecatedRetries | M::ParametersGiven))
+}
+
 /// Rewrites a model's input, before validation.
 pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>) {
+    if rules.contains(&M::ParametersGiven) && !sent.contains_key("parameters") {
+        sent.insert("parameters".to_owned(), Value::Object(Map::new()));
+    }
     if !rules.contains(&M::DeprecatedRetries) {
         return;
     }
@@ -273,6 +333,27 @@ pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>) {
         if let Some(value) = given.filter(|_| sent.get(new).is_none_or(is_falsy)) {
             sent.insert(new.to_owned(), value);
         }
+    }
+}
+
+fn require_selected(action: &Map<String, Value>, thing: &str) -> Result<(), Complaint> {
+    let field = format!("{thing}_id");
+    let selected = action.get("source").is_some_and(|source| source == "selected");
+    match (selected, action.get(&field).is_some_and(|id| !id.is_null())) {
+        (true, false) => Err(Complaint::value_error(&format!("{field} is required"))),
+        (false, true) => Err(Complaint::value_error(&format!("{field} is not allowed"))),
+        _ => Ok(()),
+    }
+}
+
+fn require_triggers(trigger: &Map<String, Value>) -> Result<(), Complaint> {
+    let count = trigger.get("triggers").and_then(Value::as_array).map_or(0, Vec::len);
+    match trigger.get("require").and_then(Value::as_i64) {
+        Some(..1) => Err(Complaint::value_error("require must be at least 1")),
+        Some(required) if usize::try_from(required).is_ok_and(|required| required > count) => {
+            Err(Complaint::value_error("require must be less than or equal to the number of triggers"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -334,14 +415,28 @@ fn is_zero(value: &Value) -> bool {
 
 /// Counts the bytes of the compact JSON that Python writes, in which everything beyond ASCII is escaped.
 fn python_json_bytes(parameters: &Map<String, Value>) -> usize {
-    let Ok(text) = serde_json::to_string(parameters) else { return usize::MAX };
-    text.chars()
-        .map(|c| match c {
-            _ if c.is_ascii() => 1,
-            '\u{10000}'.. => 12,
-            _ => 6,
-        })
-        .sum()
+    struct Count(usize);
+
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // A character beyond ASCII becomes one escape of six bytes, or two when UTF-16 needs a pair.
+            let escaped = |byte: &u8| match byte {
+                0..0x80 => 1,
+                0x80..0xC0 => 0,
+                0xC0..0xF0 => 6,
+                _ => 12,
+            };
+            self.0 += bytes.iter().map(escaped).sum::<usize>();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, parameters).map_or(usize::MAX, |()| count.0)
 }
 
 /// Writes a number with a comma between thousands.
@@ -352,4 +447,50 @@ fn thousands(number: usize) -> String {
     let mut groups: Vec<&str> = if head.is_empty() { Vec::new() } else { vec![head] };
     groups.extend(tail.as_bytes().chunks(3).filter_map(|group| std::str::from_utf8(group).ok()));
     groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_the_bytes_that_python_writes() {
+        let parameters = json!({"a": "é\n😀", "b": [1.5, null]});
+        let python = r#"{"a":"\u00e9\n\ud83d\ude00","b":[1.5,null]}"#;
+        assert_eq!(python_json_bytes(parameters.as_object().unwrap()), python.len());
+        assert_eq!(thousands(524_288), "524,288");
+        assert_eq!((thousands(12), thousands(123_456_789)), ("12".to_owned(), "123,456,789".to_owned()));
+    }
+
+    #[test]
+    fn names_every_rule_after_something_in_the_contract() {
+        let contract: Value = serde_json::from_str(include_str!("../../contract/openapi-3.8.8.json")).unwrap();
+        let schemas = &contract["components"]["schemas"];
+        let operations: Vec<&str> = super::super::Operation::all().iter().map(super::super::Operation::id).collect();
+        for (component, field, _) in FIELDS {
+            let known = schemas[component]["properties"].get(field).is_some() || operations.contains(component);
+            assert!(known, "{component}.{field} isn't in the contract");
+        }
+        for (component, _) in MODELS {
+            assert!(schemas.get(component).is_some(), "{component} isn't in the contract");
+        }
+        for (operation, ..) in HIDDEN_HEADERS {
+            assert!(operations.contains(operation), "{operation} isn't in the contract");
+        }
+    }
+
+    #[test]
+    fn takes_over_retries_by_their_old_names_unless_new_ones_are_given() {
+        let mut policy = json!({"max_retries": 3, "retries": 0, "retry_delay_seconds": 5, "retry_delay": 7});
+        prepare(&[M::DeprecatedRetries], policy.as_object_mut().unwrap());
+        assert_eq!((&policy["retries"], &policy["retry_delay"]), (&json!(3), &json!(7)));
+    }
+
+    #[test]
+    fn names_a_state_after_its_type() {
+        let mut state = json!({"type": "SCHEDULED", "name": null, "state_details": {}});
+        complete_state(state.as_object_mut().unwrap());
+        assert_eq!(state["name"], "Scheduled");
+        assert!(state["state_details"]["scheduled_time"].is_string());
+    }
 }
