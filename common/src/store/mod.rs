@@ -6,6 +6,7 @@
 pub mod commit;
 pub mod cost;
 pub mod csrf_tokens;
+pub mod flow_query;
 pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;

@@ -235,10 +235,12 @@ pub fn time_or_null(time: Option<Timestamp>) -> String {
 }
 
 /// Appends the id that makes equal sort values distinct.
+///
+/// What stands between them sorts before every printable character, so that a name comes before its continuations.
 pub fn sort_with_id(value: &str, id: impl std::fmt::Display) -> String {
     // DynamoDB takes 1,024 bytes of sort key; what follows can't decide an order that a person would see.
     let end = (0..=value.len().min(900)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}#{id}", &value[..end])
+    format!("{}\u{1}{id}", &value[..end])
 }
 
 /// Returns the key of a flow.
