@@ -56,6 +56,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("cached task state", "task_cache#<cache key>", "state"),
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
+    ("CSRF token", "csrf_token#<client>", "token"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
@@ -69,6 +70,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the latest state of a task's cache key", "table: get `task_cache#<cache key>`"),
+    ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
@@ -233,10 +235,12 @@ pub fn time_or_null(time: Option<Timestamp>) -> String {
 }
 
 /// Appends the id that makes equal sort values distinct.
+///
+/// What stands between them sorts before every printable character, so that a name comes before its continuations.
 pub fn sort_with_id(value: &str, id: impl std::fmt::Display) -> String {
     // DynamoDB takes 1,024 bytes of sort key; what follows can't decide an order that a person would see.
     let end = (0..=value.len().min(900)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}#{id}", &value[..end])
+    format!("{}\u{1}{id}", &value[..end])
 }
 
 /// Returns the key of a flow.
@@ -278,6 +282,11 @@ pub const INPUTS: &str = "input#";
 /// Returns the key of the latest completed state under a task's cache key.
 pub fn cached_state(cache_key: &str) -> Key {
     Key::new(format!("task_cache#{}", bounded(cache_key)), "state")
+}
+
+/// Returns the key of a client's CSRF token.
+pub fn csrf_token(client: &str) -> Key {
+    Key::new(format!("csrf_token#{}", bounded(client)), "token")
 }
 
 /// Returns the partition of the logs of a flow run, or of a task run without one, or of neither.
