@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from . import filters
+from . import filters, test_events
 from .contract import fields_in, fields_of
 
 TABLES: dict[str, filters.Filters] = {
@@ -17,6 +17,7 @@ TABLES: dict[str, filters.Filters] = {
     "WorkPoolFilter": filters.WORK_POOLS,
     "WorkQueueFilter": filters.WORK_QUEUES,
     "LogFilter": filters.LOGS,
+    "EventFilter": test_events.QUERIES,
 }
 
 

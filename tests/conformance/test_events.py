@@ -1,0 +1,372 @@
+"""Events: recording over HTTP and websocket, queries page by page, what a flow run emits."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from . import filters
+from .events import Event, at, event, related, send, window
+from .library import NOBODY, scheduled
+from .side_by_side import Answer, Pair
+
+# The tests of this file use times apart from each other, in seconds after `BASE`.
+SHOP, CREATED, PAGES, ODD = 0, 1000, 2000, 3000
+
+SHOP_EVENTS: list[Event] = [
+    event(1, "shop.order.placed", "shop.order.1", labels={"color": "red", "size": "big"}),
+    event(
+        2,
+        "shop.order.paid",
+        "shop.order.1",
+        labels={"color": "red", "prefect.resource.name": "Order One"},
+        related=[related("shop.customer.1", "customer", tier="gold")],
+        payload={"by": "credit card", "amount": 12.5, "items": [1, None, {"deep": True}]},
+    ),
+    event(
+        3,
+        "shop.order.placed",
+        "shop.order.2",
+        labels={"color": "blue", "rate": "100%"},
+        related=[related("shop.customer.1", "customer", tier="gold"), related("shop.customer.2", "payer")],
+    ),
+    event(4, "shop.cart.emptied", "shop.cart.1", labels={"color": "Rot", "rate": "1__%"}),
+    event(5, "Shop.Order.shouted", "SHOP.ORDER.1", related=[related("shop.customer.2", "customer", tier="silver")]),
+    event(6, "other.thing", "thing.ü", payload={"text": "Gold ünïcode ✓"}),
+    event(
+        7,
+        "shop.order.paid",
+        "shop.order.2",
+        labels={"color": "blue", "rate": "100"},
+        related=[related("shop.customer.2", "payer"), related("shop.customer.2", "customer")],
+        payload={"by": "cash"},
+    ),
+]
+QUERIES = filters.event_filters(at(SHOP), at(4), at(SHOP + 900), SHOP_EVENTS[0]["id"])
+
+
+def without_token(page: Any) -> Any:
+    """A page of events without the token in its link, which every server writes its own way."""
+    if not isinstance(page, dict) or not page.get("next_page"):
+        return page
+    return {**page, "next_page": page["next_page"].split("page-token=")[0]}
+
+
+def next_page(pair: Pair, answer: Answer) -> Answer:
+    tokens = (
+        response.json()["next_page"].split("page-token=")[1] for response in (answer.oracle, answer.subject)
+    )
+    return pair.check(
+        "GET", "/events/filter/next", params={"page-token": pair.refer(*tokens)}, view=without_token
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded_shop(session_pair: Pair) -> None:
+    send(session_pair, *SHOP_EVENTS)
+
+
+@pytest.fixture
+def shop(pair: Pair, recorded_shop: None) -> Pair:
+    """Both servers, with the events of the shop recorded."""
+    return pair
+
+
+@pytest.mark.parametrize("filter", QUERIES.values(), ids=QUERIES)
+def test_filter(shop: Pair, filter: dict[str, Any]) -> None:
+    shop.check("POST", "/events/filter", {"filter": filter})
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3, 7, 50, 51, -1, "5", "x", 1.5, None])
+def test_limit(shop: Pair, limit: Any) -> None:
+    filter = {"occurred": window(SHOP, SHOP + 900)}
+    shop.check("POST", "/events/filter", {"filter": filter, "limit": limit}, view=without_token)
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"unknown": 1},
+        {"occurred": {"since": "x"}},
+        {"occurred": None},
+        {"event": {"name": "text"}},
+        {"event": {"unknown": []}},
+        {"resource": {"labels": {"a": 1}}},
+        {"resource": {"distinct": "maybe"}},
+        {"related": {"resources_in_roles": [["one"]]}},
+        {"related": "x"},
+        {"any_resource": [{"unknown": 1}]},
+        {"id": {"id": ["x"]}},
+        {"id": None},
+        {"text": {}},
+        {"text": {"query": "x" * 201}},
+        {"order": "UP"},
+        {"order": "asc"},
+        [],
+        "text",
+    ],
+    ids=lambda body: str(body)[:60],
+)
+def test_invalid_filter(shop: Pair, filter: Any) -> None:
+    shop.check("POST", "/events/filter", {"filter": filter})
+
+
+@pytest.mark.parametrize("body", [[], "text", 1], ids=str)
+def test_invalid_query(shop: Pair, body: Any) -> None:
+    shop.check("POST", "/events/filter", body)
+
+
+def test_default_window_is_half_a_year(shop: Pair) -> None:
+    old = event(0, "window.old", "window.1", occurred="2020-01-01T00:00:00Z")
+    future = event(0, "window.future", "window.1", occurred="2090-01-01T00:00:00Z")
+    recent = event(CREATED - 1, "window.recent", "window.1")
+    shop.check("POST", "/events", [old, future, recent])
+    window_only = {"resource": {"id": ["window.1"]}}
+    shop.eventually(
+        "POST", "/events/filter", {"filter": window_only}, until=lambda page: page["total"] == 1
+    )
+    for occurred in (
+        {"since": "2019-01-01T00:00:00Z"},
+        {"since": "2019-01-01T00:00:00Z", "until": "2099-01-01T00:00:00Z"},
+        {"until": "2099-01-01T00:00:00Z"},
+        {"until": "2021-01-01T00:00:00Z"},
+    ):
+        shop.check("POST", "/events/filter", {"filter": {**window_only, "occurred": occurred}})
+
+
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_pages(shop: Pair, order: str) -> None:
+    filter = {"occurred": window(SHOP, SHOP + 900), "order": order}
+    answer = shop.check("POST", "/events/filter", {"filter": filter, "limit": 3}, view=without_token)
+    answer = next_page(shop, answer)
+    next_page(shop, answer)
+    next_page(shop, answer)
+
+
+def test_pages_of_a_filter(shop: Pair) -> None:
+    filter = {"occurred": window(SHOP, SHOP + 900), "related": {"role": ["customer"]}}
+    answer = shop.check("POST", "/events/filter", {"filter": filter, "limit": 2}, view=without_token)
+    next_page(shop, answer)
+
+
+def test_an_event_that_came_later_does_not_move_the_pages(pair: Pair) -> None:
+    filter = {"occurred": window(PAGES, PAGES + 900), "order": "ASC"}
+    send(pair, *(event(PAGES + n, "pages", f"pages.{n}") for n in range(5)))
+    answer = pair.check("POST", "/events/filter", {"filter": filter, "limit": 2}, view=without_token)
+    send(pair, event(PAGES + 10, "pages", "pages.10"))
+    answer = next_page(pair, answer)
+    next_page(pair, answer)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"page-token": ""},
+        {"page-token": "garbage!"},
+        {"page-token": "Z2FyYmFnZQ=="},
+        {"page-token": base64.b64encode(base64.b64encode(b"not json")).decode()},
+        {"page_token": "x"},
+    ],
+    ids=str,
+)
+def test_invalid_page_token(pair: Pair, params: dict[str, str]) -> None:
+    pair.check("GET", "/events/filter/next", params=params)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"payload": {"a": [1, 2.5, None, "ü", {"b": {}}], "n": 10**20, "f": 1e-9}},
+        {"occurred": "2024-01-01T00:00:00"},
+        {"occurred": "2024-01-01T00:00:00.5+05:30"},
+        {"occurred": 1700000000},
+        {"occurred": "1700000000.5"},
+        {"follows": NOBODY},
+        {"related": [related("a", "x", **{"prefect.resource.name": "n"}), related("a", "x"), related("b", "y")]},
+        {"event": "ünï ✓"},
+        {"event": "x" * 1024},
+        {"resource": {"prefect.resource.id": "r", "b": "2", "a": "1", "ü": ""}},
+        {"received": "2020-01-01T00:00:00Z"},
+        {"unknown": "dropped"},
+        {"event": "nul \u0000", "payload": {"nul": "\u0000"}},
+    ],
+    ids=lambda body: str(body)[:60],
+)
+def test_create(pair: Pair, more: dict[str, Any]) -> None:
+    sent = {**event(CREATED, "created", "created.1"), **more}
+    pair.check("POST", "/events", [sent])
+    filter = {"id": {"id": [sent["id"]]}, "occurred": {"since": "2000-01-01T00:00:00Z"}}
+    pair.eventually("POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == 1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"id": "x"},
+        {"id": None},
+        {"occurred": "soon"},
+        {"occurred": None},
+        {"event": None},
+        {"event": 5},
+        {"event": "x" * 1025},
+        {"resource": {}},
+        {"resource": {"prefect.resource.id": ""}},
+        {"resource": {"name": "no id"}},
+        {"resource": {"prefect.resource.id": 5}},
+        {"resource": {"prefect.resource.id": "r", **{f"label-{n}": "x" for n in range(500)}}},
+        {"resource": None},
+        {"related": [{"prefect.resource.id": "a"}]},
+        {"related": [{"prefect.resource.id": "a", "prefect.resource.role": ""}]},
+        {"related": [{"prefect.resource.role": "a"}]},
+        {"related": [related(f"r.{n}", "x") for n in range(101)]},
+        {"related": None},
+        {"related": {}},
+        {"payload": None},
+        {"payload": []},
+        {"follows": "x"},
+    ],
+    ids=lambda body: str(body)[:60],
+)
+def test_refused(pair: Pair, more: dict[str, Any]) -> None:
+    good = event(ODD, "refused", "refused.1")
+    pair.check("POST", "/events", [good, {**good, "id": str(uuid4()), **more}])
+    filter = {"id": {"id": [good["id"]]}, "occurred": window(ODD - 1, ODD + 1)}
+    pair.check("POST", "/events/filter", {"filter": filter})
+
+
+@pytest.mark.parametrize("body", [[], {}, "text", None, [{}], [[]], event(ODD, "a", "b")], ids=lambda b: str(b)[:40])
+def test_create_body(pair: Pair, body: Any) -> None:
+    pair.check("POST", "/events", body)
+
+
+@pytest.mark.parametrize("missing", ["id", "occurred", "event", "resource", "related", "payload"])
+def test_missing_field(pair: Pair, missing: str) -> None:
+    sent = event(ODD, "missing", "missing.1")
+    del sent[missing]
+    pair.check("POST", "/events", [sent])
+
+
+def test_the_same_event_again(pair: Pair) -> None:
+    first = event(CREATED + 1, "again", "again.1", payload={"n": 1})
+    send(pair, first)
+    send(pair, {**first, "payload": {"n": 2}})
+    send(pair, event(CREATED + 2, "again.later", "again.1"))
+    filter = {"resource": {"id": ["again.1"]}, "occurred": window(CREATED, CREATED + 9)}
+    pair.check("POST", "/events/filter", {"filter": filter})
+
+
+class Run:
+    """A flow run on both servers whose events are compared."""
+
+    def __init__(self, pair: Pair, **body: Any) -> None:
+        flow = pair.prepare("POST", "/flows/", {"name": "events", "tags": ["flow-tag", "both"]})
+        run = pair.prepare(
+            "POST", "/flow_runs/", {"flow_id": flow["id"], "name": "emitting", "tags": ["b", "a", "both"], **body}
+        )
+        self.pair, self.id, self.path = pair, run["id"], f"/flow_runs/{run['id']}"
+
+    def set(self, type: str, **state: Any) -> None:
+        body = {"state": {"type": type, **state}, "force": state.pop("force", False)}
+        self.pair.check("POST", f"{self.path}/set_state", body)
+
+    def check_events(self, count: int) -> None:
+        """Waits for the run's events, oldest first, and compares all there is in them."""
+        filter = {"resource": {"id": [f"prefect.flow-run.{self.id}"]}, "order": "ASC"}
+        self.pair.eventually(
+            "POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == count
+        )
+
+
+def test_flow_run_events(pair: Pair) -> None:
+    run = Run(pair)
+    run.set("RUNNING", message="off we go")
+    run.set("COMPLETED", name="Finished", data={"kept": "out"}, message="ü" * 100)
+    run.check_events(3)
+
+
+def test_flow_run_events_of_a_scheduled_run(pair: Pair) -> None:
+    run = Run(pair, state=scheduled("2021-01-01T00:00:00Z"))
+    run.set("SCHEDULED", name="Late", state_details={"scheduled_time": "2021-01-01T00:00:00Z"})
+    run.set("PENDING")
+    run.set("RUNNING")
+    run.set("CRASHED", message="gone")
+    run.check_events(5)
+
+
+def test_flow_run_events_of_refused_states(pair: Pair) -> None:
+    run = Run(pair, state=scheduled("2031-01-01T00:00:00Z"))
+    run.set("RUNNING")
+    run.set("PENDING")
+    run.set("COMPLETED")
+    run.set("RUNNING")
+    run.set("COMPLETED")
+    run.set("PENDING")
+    pair.check("GET", "/flow_run_states/", params={"flow_run_id": run.id})
+    states = len(pair.check("GET", "/flow_run_states/", params={"flow_run_id": run.id}).json)
+    run.check_events(states)
+
+
+def test_flow_run_events_of_retries(pair: Pair) -> None:
+    run = Run(pair, empirical_policy={"retries": 1, "retry_delay": 0})
+    for state in ("RUNNING", "FAILED", "RUNNING", "FAILED"):
+        run.set(state, message=f"to {state}")
+    run.check_events(5)
+
+
+def test_flow_run_events_of_a_pause(pair: Pair) -> None:
+    run = Run(pair)
+    run.set("RUNNING")
+    run.set("PAUSED", state_details={"pause_timeout": "2031-01-01T00:00:00Z"})
+    run.set("RUNNING")
+    run.set("CANCELLING")
+    run.set("CANCELLED")
+    run.check_events(6)
+
+
+def test_flow_run_events_of_a_subflow(pair: Pair) -> None:
+    parent = Run(pair)
+    task = pair.prepare(
+        "POST",
+        "/task_runs/",
+        {"flow_run_id": parent.id, "name": "sub", "task_key": "s", "dynamic_key": "0", "tags": ["task-tag"]},
+    )
+    child = Run(pair, parent_task_run_id=task["id"])
+    child.set("RUNNING")
+    child.set("COMPLETED")
+    child.check_events(3)
+
+
+def test_flow_run_events_by_related_resource(pair: Pair) -> None:
+    flow = pair.prepare("POST", "/flows/", {"name": "events-related"})["id"]
+    for name in ("one", "two"):
+        pair.prepare("POST", "/flow_runs/", {"flow_id": flow, "name": name, "tags": [f"tag-{name}"]})
+    filter = {
+        "related": {"id": [f"prefect.flow.{flow}"], "role": ["flow"]},
+        "event": {"prefix": ["prefect.flow-run."]},
+        "order": "ASC",
+    }
+    pair.eventually("POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == 2)
+    pair.check("POST", "/events/filter", {"filter": {**filter, "text": {"query": "tag-two"}}})
+
+
+def test_flow_run_events_after_a_change_of_name(pair: Pair) -> None:
+    run = Run(pair)
+    pair.check("PATCH", run.path, {"name": "renamed", "tags": ["other"]})
+    run.set("RUNNING")
+    run.check_events(2)
+
+
+def test_flow_events(pair: Pair) -> None:
+    """A flow that is made, changed and deleted says so."""
+    flow = pair.prepare("POST", "/flows/", {"name": "flow-events", "tags": ["b", "a"]})["id"]
+    pair.check("PATCH", f"/flows/{flow}", {"tags": ["c"]})
+    pair.check("DELETE", f"/flows/{flow}")
+    filter = {"resource": {"id": [f"prefect.flow.{flow}"]}, "order": "ASC"}
+    pair.eventually("POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == 3)
+
+
