@@ -165,7 +165,8 @@ def retries(runs: FlowRuns) -> None:
             run_id = runs.create(*path_to("RUNNING"), empirical_policy=policy)
             runs.record(f"retry: {label}, {proposed} instead", run_id, state(proposed))
 
-    policy = {"retries": 1, "retry_delay": 0}
+    # Resuming straight to RUNNING counts as a run, so that two retries leave one.
+    policy = {"retries": 2, "retry_delay": 0}
     run_id = runs.create(*path_to("PAUSED"), state("RUNNING"), empirical_policy=policy)
     runs.record("retry: resets the pause keys", run_id, failed)
     runs.drive(run_id, state("RUNNING"))
@@ -432,7 +433,7 @@ def client_versions(runs: FlowRuns, task_runs: TaskRuns) -> None:
     for version in api_versions:
         headers = {"X-PREFECT-API-VERSION": version}
         run_id = runs.create(
-            *path_to("PAUSED"), state("RUNNING"), empirical_policy={"retries": 1}
+            *path_to("PAUSED"), state("RUNNING"), empirical_policy={"retries": 2}
         )
         failed_task = task_runs.create(*path_to("FAILED"), flow_run_id=run_id)
         runs.record(
@@ -445,6 +446,10 @@ def client_versions(runs: FlowRuns, task_runs: TaskRuns) -> None:
         runs.cases[-1]["failed_task_run_after"] = task_runs.read(failed_task)
         run_id = runs.create(*path_to("PAUSED"))
         runs.record(f"API version {version}: resume", run_id, state("RUNNING"), headers=headers)
+        resuming = state("SCHEDULED", "Resuming")
+        run_id = runs.create(*path_to("PAUSED"), resuming, state("PENDING"))
+        title = f"API version {version}: resumed by way of PENDING"
+        runs.record(title, run_id, state("RUNNING"), headers=headers)
         run_id = runs.create(*path_to("PAUSED"), state("RUNNING"), state("FAILED"))
         runs.record(f"API version {version}: rerun", run_id, state("RUNNING"), headers=headers)
 

@@ -331,7 +331,7 @@ def tag_limits(runs: TaskRuns, running: str) -> None:
     """Concurrency limits on tags, as far as the oracle on SQLite answers.
 
     Taking a slot opens a second transaction inside the first, which SQLite lets wait for itself
-    until the request ends in a 503; so only limits of zero and forced transitions are recorded.
+    until the request ends in a 503; so only limits that leave no slot to take are recorded.
     """
 
     def limited(limit: int) -> str:
@@ -342,9 +342,7 @@ def tag_limits(runs: TaskRuns, running: str) -> None:
 
     run_id = runs.create(state("PENDING"), flow_run_id=running, tags=[limited(0)])
     runs.record("limit: zero", run_id, state("RUNNING"))
-    run_id = runs.create(state("PENDING"), flow_run_id=running, tags=[limited(3), limited(0)])
-    runs.record("limit: one of two is zero", run_id, state("RUNNING"))
-    runs.record("limit: one of two is zero, forced", run_id, state("RUNNING"), force=True)
+    runs.record("limit: zero, forced", run_id, state("RUNNING"), force=True)
     key = runs.api.unique("cache")
     cached = state("COMPLETED", cache_key=key, data=PERSISTED)
     runs.create(*path_to("RUNNING"), cached, flow_run_id=running)

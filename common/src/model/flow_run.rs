@@ -139,6 +139,9 @@ pub struct FlowRun {
     /// The task run that stands for this subflow run in its parent flow run.
     #[serde(default)]
     pub parent_task_run_id: Option<TaskRunId>,
+    /// The flow run that the parent task run belongs to: stored for queries, never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_flow_run_id: Option<FlowRunId>,
     /// The type of the current state.
     #[serde(default)]
     pub state_type: Option<StateType>,
@@ -217,6 +220,7 @@ impl FlowRun {
             tags: Vec::new(),
             labels: Object::new(),
             parent_task_run_id: None,
+            parent_flow_run_id: None,
             state_type: None,
             state_name: None,
             run_count: 0,
@@ -253,6 +257,7 @@ impl FlowRun {
     pub fn with_estimates(mut self, now: Timestamp) -> Self {
         self.estimated_run_time = Some(self.estimated_run_time(now));
         self.estimated_start_time_delta = Some(self.estimated_start_time_delta(now));
+        self.parent_flow_run_id = None;
         self
     }
 }

@@ -157,3 +157,116 @@ fn as_stored(state: &State) -> State {
 fn is_unpersisted(state: &State) -> bool {
     state.data.as_ref().and_then(|data| data.get("type")).and_then(Value::as_str) == Some("unpersisted")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        model::{
+            FlowRun, LeaseId,
+            StateType::{Completed, Failed, Paused, Pending, Running, Scheduled},
+            TaskRunId,
+        },
+        orchestration::{
+            Plan, Policy, decide,
+            testing::{flow_run, now, propose, task_run},
+        },
+    };
+
+    fn accept<R: Run>(transition: &Transition<R>) -> Plan<R> {
+        decide(&Policy { name: "no rules", rules: &[] }, transition)
+    }
+
+    #[test]
+    fn counts_and_times_executions() {
+        let started = accept(&propose(flow_run(Pending), Running)).run;
+        assert_eq!((started.run_count, started.start_time, started.end_time), (1, Some(now()), None));
+
+        let mut end = propose(started, Completed);
+        end.proposed.timestamp = now().plus_seconds(2.5);
+        let ended = accept(&end).run;
+        assert_eq!(ended.end_time, Some(now().plus_seconds(2.5)));
+        assert_eq!(ended.total_run_time, Seconds::from_micros(2_500_000));
+    }
+
+    #[test]
+    fn takes_a_run_that_ends_at_once_to_have_started_then() {
+        let run = accept(&propose(task_run(Pending), Failed)).run;
+        assert_eq!((run.start_time, run.end_time, run.run_count), (Some(now()), Some(now()), 0));
+    }
+
+    #[test]
+    fn forgets_the_end_of_a_run_that_goes_on() {
+        let mut run = task_run(Failed);
+        run.end_time = Some(now().plus_seconds(-10.0));
+        assert_eq!(accept(&propose(run.clone(), Completed)).run.end_time, run.end_time);
+        assert_eq!(accept(&propose(run, Running)).run.end_time, None);
+    }
+
+    #[test]
+    fn notes_when_a_run_is_to_start() {
+        let mut transition = propose(flow_run(None), Scheduled);
+        let later = now().plus_seconds(60.0);
+        transition.proposed.state_details.scheduled_time = Some(later);
+        let run = accept(&transition).run;
+        assert_eq!((run.expected_start_time, run.next_scheduled_start_time), (Some(later), Some(later)));
+        let run = accept(&propose(run, Pending)).run;
+        assert_eq!((run.expected_start_time, run.next_scheduled_start_time), (Some(later), None));
+    }
+
+    #[test]
+    fn does_not_count_a_resumed_pause_as_another_execution() {
+        let mut run = flow_run(Paused);
+        (run.run_count, run.empirical_policy.resuming) = (1, Some(true));
+        let run = accept(&propose(run, Running)).run;
+        assert_eq!((run.run_count, run.empirical_policy.resuming), (1, Some(false)));
+    }
+
+    #[test]
+    fn puts_a_state_behind_its_predecessor() {
+        let mut transition = propose(flow_run(Running), Completed);
+        let initial = transition.initial().unwrap().timestamp;
+        transition.proposed.timestamp = initial;
+        let plan = accept(&transition);
+        assert_eq!(plan.entered().unwrap().timestamp, initial.plus_seconds(0.000_001));
+        assert_eq!(plan.run.end_time, Some(initial.plus_seconds(0.000_001)));
+    }
+
+    #[test]
+    fn saves_a_result_as_an_artifact() {
+        let mut transition = propose(task_run(Running), Completed);
+        transition.proposed.data = Some(json!({"artifact_key": "report", "artifact_type": "", "x": 1}));
+        let plan = accept(&transition);
+        let [Effect::SaveArtifact(artifact)] = &plan.effects[..] else { panic!("{:?}", plan.effects) };
+        assert_eq!((artifact.key.as_deref(), &artifact.r#type), (Some("report"), &None));
+        assert_eq!((&artifact.data, artifact.task_run_id), (&json!({"x": 1}), Some(plan.run.id)));
+        assert_eq!(plan.run.state.unwrap().data, Some(json!({"x": 1})));
+    }
+
+    #[test]
+    fn answers_an_unpersisted_result_and_does_not_store_it() {
+        let mut transition = propose(task_run(Running), Completed);
+        transition.proposed.data = Some(json!({"type": "unpersisted"}));
+        let plan = accept(&transition);
+        assert_eq!(plan.state.unwrap().data, Some(json!({"type": "unpersisted"})));
+        assert_eq!((plan.run.state.unwrap().data, plan.effects), (None, Vec::new()));
+    }
+
+    #[test]
+    fn lets_the_parent_s_task_run_follow() {
+        let parent = TaskRunId::new();
+        let run = FlowRun { parent_task_run_id: Some(parent), ..flow_run(Pending) };
+        let mut transition = propose(run, Running);
+        transition.proposed.state_details.deployment_concurrency_lease_id = Some(LeaseId::new());
+        let plan = accept(&transition);
+        let [Effect::UpdateParentTaskRun { task_run_id, state }] = &plan.effects[..] else {
+            panic!("{:?}", plan.effects)
+        };
+        assert_eq!((*task_run_id, state.r#type), (parent, Running));
+        assert_ne!(state.id, transition.proposed.id);
+        assert_eq!(state.state_details.child_flow_run_id, Some(plan.run.id));
+        assert_eq!(plan.entered().unwrap().state_details.task_run_id, Some(parent));
+    }
+}

@@ -132,3 +132,130 @@ impl<R: Run> Decision<'_, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            FlowRun,
+            StateType::{Cancelled, Completed, Failed, Pending, Running},
+        },
+        orchestration::{
+            StateTypes,
+            testing::{flow_run, propose},
+        },
+    };
+
+    /// A rule that rules as it is told.
+    struct Told {
+        name: &'static str,
+        scope: Scope,
+        ruling: fn(&Attempt<'_, FlowRun>) -> Ruling,
+    }
+
+    impl Rule<FlowRun> for Told {
+        fn name(&self) -> &'static str {
+            self.name
+        }
+
+        fn scope(&self) -> Scope {
+            self.scope
+        }
+
+        fn before(&self, attempt: &mut Attempt<'_, FlowRun>) -> Ruling {
+            (self.ruling)(attempt)
+        }
+    }
+
+    const fn about(to: StateTypes) -> Scope {
+        Scope::Between { from: StateTypes::ALL, to }
+    }
+
+    const PASSES: Told = Told { name: "passes", scope: about(StateTypes::ALL), ruling: |_| Ruling::Pass };
+    const REJECTS: Told =
+        Told { name: "rejects", scope: about(StateTypes::ALL), ruling: |_| Ruling::reject("as told") };
+    const REJECTS_TARGET: Told = Told {
+        name: "rejects its target",
+        scope: about(StateTypes::of(&[Running])),
+        ruling: |_| Ruling::reject("as told"),
+    };
+    const FAILS: Told = Told {
+        name: "fails",
+        scope: about(StateTypes::ALL),
+        ruling: |attempt| Ruling::replace(attempt.state(Failed), "as told"),
+    };
+    const RENAMES: Told = Told {
+        name: "renames",
+        scope: about(StateTypes::ALL),
+        ruling: |attempt| {
+            Ruling::replace(attempt.proposed.clone().named(&format!("{} again", attempt.proposed.name)), "as told")
+        },
+    };
+    const UNIVERSAL: Told = Told { name: "universal", scope: Scope::Universal, ruling: |_| Ruling::Pass };
+
+    fn trace(rules: &'static [&'static dyn Rule<FlowRun>]) -> (Plan<FlowRun>, Vec<(&'static str, Hook)>) {
+        let plan = decide(&Policy { name: "as told", rules }, &propose(flow_run(Pending), Running));
+        let trace = plan.trace.iter().map(|step| (step.rule, step.hook)).collect();
+        (plan, trace)
+    }
+
+    #[test]
+    fn runs_rules_in_order_and_then_in_reverse_order() {
+        let (plan, trace) = trace(&[&UNIVERSAL, &PASSES]);
+        assert_eq!(plan.verdict, Verdict::Accept);
+        let expected = [
+            ("universal", Hook::Before),
+            ("passes", Hook::Before),
+            ("passes", Hook::After),
+            ("universal", Hook::After),
+        ];
+        assert_eq!(trace, expected);
+    }
+
+    #[test]
+    fn silences_the_rules_behind_a_refusal_and_has_those_before_it_clean_up() {
+        let (plan, trace) = trace(&[&PASSES, &FAILS, &REJECTS, &UNIVERSAL]);
+        assert_eq!(plan.entered().map(|state| state.r#type), Some(Failed));
+        let expected = [
+            ("passes", Hook::Before),
+            ("fails", Hook::Before),
+            ("universal", Hook::Before),
+            ("universal", Hook::After),
+            ("fails", Hook::After),
+            ("passes", Hook::CleanUp),
+        ];
+        assert_eq!(trace, expected);
+    }
+
+    #[test]
+    fn follows_up_a_rule_that_is_about_no_state_too() {
+        let (plan, trace) = trace(&[&REJECTS, &UNIVERSAL]);
+        assert_eq!(plan.entered(), None);
+        assert_eq!(trace, [("rejects", Hook::Before), ("rejects", Hook::After)]);
+    }
+
+    #[test]
+    fn forgets_a_rule_whose_target_is_gone() {
+        let (_, trace) = trace(&[&REJECTS_TARGET]);
+        assert_eq!(trace, [("rejects its target", Hook::Before)]);
+    }
+
+    #[test]
+    fn goes_on_where_a_refusal_keeps_the_type() {
+        let (plan, trace) = trace(&[&RENAMES, &RENAMES]);
+        assert_eq!(plan.run.state_name.as_deref(), Some("Running again again"));
+        assert_eq!(trace.len(), 4);
+    }
+
+    #[test]
+    fn leaves_rules_out_that_are_about_other_transitions() {
+        const ELSEWHERE: Told = Told {
+            name: "elsewhere",
+            scope: about(StateTypes::of(&[Completed, Cancelled])),
+            ruling: |_| Ruling::reject("never"),
+        };
+        let (plan, trace) = trace(&[&ELSEWHERE]);
+        assert_eq!((plan.verdict, trace), (Verdict::Accept, Vec::new()));
+    }
+}

@@ -7,8 +7,12 @@ pub mod commit;
 pub mod cost;
 pub mod query;
 pub mod record;
+pub mod select;
+pub mod states;
+pub mod flow_runs;
 pub mod flows;
 pub mod table;
+pub mod task_runs;
 pub mod unique;
 
 use std::{sync::Arc, time::Duration};

@@ -41,6 +41,9 @@ pub struct Item {
     /// The version at which the record's state last changed, for records that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<u64>,
+    /// The state before the one that the record is in, as JSON, written with each transition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// The fields of the record that filters and sorts look at, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
@@ -73,6 +76,7 @@ impl Item {
             key: record.key(),
             version,
             transition: None,
+            previous: None,
             head: Some(serde_json::to_string(&head)?),
             tail,
             expires: None,

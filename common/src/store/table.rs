@@ -72,6 +72,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
     ("the subflow run of a task run", "lookup: query `parent#<task run id>`, then get"),
+    ("the subflow runs of a flow run, by start time", "related: query `subflows#<flow run id>`, then get"),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
@@ -104,7 +105,7 @@ pub enum Index {
     ByParent,
     /// States by id, log chunks by task run, events by resource, subflow runs by parent task run.
     Lookup,
-    /// Events by the flow run that they relate to.
+    /// Events by the flow run that they relate to, subflow runs by the flow run around them.
     Related,
 }
 
@@ -310,6 +311,11 @@ pub fn resource_lookup(resource: &str) -> String {
 /// Returns the `related` partition of the events that relate to a resource.
 pub fn related_lookup(resource: &str) -> String {
     format!("related#{}", bounded(resource))
+}
+
+/// Returns the `related` partition of a flow run's subflow runs.
+pub fn subflows_of(parent: FlowRunId) -> String {
+    format!("subflows#{parent}")
 }
 
 /// Returns the `by_parent` partition of a flow's runs.

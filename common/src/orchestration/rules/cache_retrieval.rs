@@ -1,9 +1,11 @@
 use crate::{
-    model::{StateId, StateType, TaskRun},
+    model::{State, StateId, StateType, TaskRun},
     orchestration::{Attempt, Need, Rule, Ruling, Scope, StateTypes, Transition},
 };
 
 /// Completes a task run by a cached state instead of running it (upstream's `CacheRetrieval`).
+///
+/// A state that has expired is passed over even if it was found: a store may delete it later than it expires.
 pub struct CacheRetrieval;
 
 impl Rule<TaskRun> for CacheRetrieval {
@@ -26,7 +28,10 @@ impl Rule<TaskRun> for CacheRetrieval {
     }
 
     fn before(&self, attempt: &mut Attempt<'_, TaskRun>) -> Ruling {
-        match &attempt.transition.facts.cached_state {
+        let is_fresh = |cached: &&State| {
+            cached.state_details.cache_expiration.is_none_or(|expiration| expiration > attempt.now())
+        };
+        match attempt.transition.facts.cached_state.as_ref().filter(is_fresh) {
             Some(cached) if !self.needs(attempt.transition).is_empty() => {
                 let state = cached.fresh_copy(StateId(attempt.mint("state")), attempt.now()).named("Cached");
                 Ruling::replace(state, "Retrieved state from cache")
@@ -70,6 +75,14 @@ mod tests {
     fn runs_where_nothing_is_cached() {
         let mut transition = run_with_key();
         transition.facts.cached_state = None;
+        check_accepts(&CacheRetrieval, &transition);
+    }
+
+    #[test]
+    fn passes_over_an_expired_state() {
+        let mut transition = run_with_key();
+        let cached = transition.facts.cached_state.as_mut().unwrap();
+        cached.state_details.cache_expiration = Some(now());
         check_accepts(&CacheRetrieval, &transition);
     }
 

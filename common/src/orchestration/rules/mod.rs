@@ -1,4 +1,7 @@
 //! The rules, one file each; [`super::policy`] puts them in order.
+//!
+//! A new rule is a file here with its tests, a line in the list below, and a place in a policy. What it has
+//! to know it asks for in `needs`; if no [`super::Need`] fits, it takes a new one, and a fact to answer it.
 
 macro_rules! rules {
     ($($module:ident: $rule:ident),+ $(,)?) => {

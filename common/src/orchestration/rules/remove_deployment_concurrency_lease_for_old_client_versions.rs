@@ -3,9 +3,9 @@ use crate::{
     orchestration::{Effect, Outcome, Rule, Scope, StateTypes},
 };
 
-/// Deletes the lease that an old client would not renew (upstream's `RemoveDeploymentConcurrencyLeaseForOldClientVersions`).
+/// Deletes the lease that an old client would not renew.
 ///
-/// Its slot stays taken until the run ends; otherwise the reaper would take it back from under the run.
+/// Upstream's rule of the same name. The lease's slot stays taken until the run ends; otherwise the reaper would take it back from under the run.
 pub struct RemoveDeploymentConcurrencyLeaseForOldClientVersions;
 
 impl Rule<FlowRun> for RemoveDeploymentConcurrencyLeaseForOldClientVersions {

@@ -6,7 +6,7 @@ use crate::{
     },
 };
 
-/// Takes a slot of the deployment's concurrency limit for a run that is submitted (upstream's `SecureFlowConcurrencySlots`).
+/// Takes a slot of the deployment's limit for a run that is submitted (upstream's `SecureFlowConcurrencySlots`).
 ///
 /// The slot is taken on the way to PENDING, before a worker provides infrastructure for nothing. It comes
 /// with a lease, which the client has to renew once the run is running. Without a free slot the run waits

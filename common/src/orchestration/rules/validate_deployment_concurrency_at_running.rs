@@ -6,9 +6,9 @@ use crate::{
     },
 };
 
-/// Makes sure that a run that starts still has its deployment's slot (upstream's `ValidateDeploymentConcurrencyAtRunning`).
+/// Makes sure that a run that starts still has its deployment's slot.
 ///
-/// The lease is renewed. If the reaper took the slot back while infrastructure was provided, a free one is
+/// Upstream's rule of the same name. The lease is renewed. If the reaper took the slot back while infrastructure was provided, a free one is
 /// taken; without one the run is cancelled, since its process is already there and can't be put off. Only
 /// clients that renew leases are held to this.
 pub struct ValidateDeploymentConcurrencyAtRunning;

@@ -1,0 +1,193 @@
+//! The planner's machine: reads candidates in order, keeps those that match, and stops when the page is full.
+//!
+//! An aggregate's plan (`flow_run_query.rs` and its siblings) chooses a [`Source`] and gives a [`Matcher`]. The same
+//! predicate serves every source: an index only narrows what is read, it never decides what matches.
+
+use std::{cmp::Ordering, future::Future};
+
+use super::{
+    Item, Key, Record, Store,
+    query::{Range, Reader},
+    table::Carries,
+};
+use crate::error::Result;
+
+/// Where the records that may match are found.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Under these keys.
+    Keys(Vec<Key>),
+    /// In this range, in the order that is asked for.
+    Ordered(Range),
+    /// In these ranges, in another order than is asked for, so that all of them are read and sorted.
+    Gathered(Vec<Range>),
+}
+
+/// A predicate over records that may look at other records.
+pub trait Matcher<R>: Send {
+    /// Says whether every record matches, so that records need not be looked at.
+    fn matches_all(&self) -> bool;
+
+    /// Returns those of `records` that match, in their order.
+    fn keep(&mut self, store: &Store, records: Vec<R>) -> impl Future<Output = Result<Vec<R>>> + Send;
+}
+
+/// Which part of the matching records is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many matching records are left out first.
+    pub offset: usize,
+    /// How many are returned at most.
+    pub limit: usize,
+}
+
+/// The fewest records that one step looks at, where a filter may turn many of them down.
+const STEP: usize = 50;
+
+impl Store {
+    /// Returns the matching records of `source` within `window`, in the order of `compare`.
+    pub async fn select<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        if window.limit == 0 {
+            return Ok(Vec::new());
+        }
+        match source {
+            Source::Ordered(range) => self.select_ordered(range, matcher, window).await,
+            unordered => {
+                let mut found = self.gather(unordered, matcher).await?;
+                found.sort_by(compare);
+                Ok(found.into_iter().skip(window.offset).take(window.limit).collect())
+            }
+        }
+    }
+
+    /// Counts the matching records of `source`.
+    pub async fn select_count<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<u64> {
+        let ranges = match source {
+            Source::Keys(keys) => {
+                let found = self.records(&keys).await?;
+                return Ok(length(matcher.keep(self, found).await?.len()));
+            }
+            Source::Ordered(range) => vec![range],
+            Source::Gathered(ranges) => ranges,
+        };
+        let mut count = 0;
+        for range in ranges {
+            if matcher.matches_all() {
+                count += self.count(range).await?;
+                continue;
+            }
+            let carries = carries(&range);
+            let mut reader = self.read(range, usize::MAX);
+            while let Some(items) = reader.next().await? {
+                let records = match carries {
+                    Carries::Keys => self.records(&keys_of(&items)).await?,
+                    Carries::All | Carries::Head => items.iter().map(Item::record).collect::<Result<_>>()?,
+                };
+                count += length(matcher.keep(self, records).await?.len());
+            }
+        }
+        Ok(count)
+    }
+
+    async fn gather<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<Vec<R>> {
+        let ranges = match source {
+            Source::Keys(keys) => {
+                let found = self.records(&keys).await?;
+                return matcher.keep(self, found).await;
+            }
+            Source::Ordered(range) => vec![range],
+            Source::Gathered(ranges) => ranges,
+        };
+        let mut found = Vec::new();
+        for range in ranges {
+            let carries = carries(&range);
+            let items = self.read_all(range).await?;
+            found.extend(self.keep_whole(&items, carries, matcher).await?);
+        }
+        Ok(found)
+    }
+
+    async fn select_ordered<R: Record>(
+        &self,
+        range: Range,
+        matcher: &mut impl Matcher<R>,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        let carries = carries(&range);
+        let (mut skip, mut found) = (window.offset, Vec::new());
+        let wanted = window.offset.saturating_add(window.limit);
+        let mut reader = self.read(range, if matcher.matches_all() { wanted } else { wanted.max(STEP) });
+        let mut ahead = Vec::new();
+        while found.len() < window.limit {
+            if !refill(&mut reader, &mut ahead).await? {
+                break;
+            }
+            if matcher.matches_all() && skip > 0 {
+                let skipped = skip.min(ahead.len());
+                ahead.drain(..skipped);
+                skip -= skipped;
+                continue;
+            }
+            let missing = window.limit - found.len();
+            let step = if matcher.matches_all() { missing } else { missing.saturating_add(skip).max(STEP) };
+            let items: Vec<Item> = ahead.drain(..step.min(ahead.len())).collect();
+            let kept = self.keep_whole(&items, carries, matcher).await?;
+            let skipped = skip.min(kept.len());
+            skip -= skipped;
+            found.extend(kept.into_iter().skip(skipped).take(missing));
+        }
+        Ok(found)
+    }
+
+    /// Keeps what matches of `items`, and reads the whole records of it.
+    async fn keep_whole<R: Record>(
+        &self,
+        items: &[Item],
+        carries: Carries,
+        matcher: &mut impl Matcher<R>,
+    ) -> Result<Vec<R>> {
+        let records = match carries {
+            Carries::All => items.iter().map(Item::record).collect::<Result<_>>()?,
+            Carries::Keys => self.records(&keys_of(items)).await?,
+            Carries::Head => {
+                let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                let keys: Vec<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
+                // An index may lag behind the table, so what is read from there has to match as well.
+                self.records(&keys).await?
+            }
+        };
+        matcher.keep(self, records).await
+    }
+
+    async fn records<R: Record>(&self, keys: &[Key]) -> Result<Vec<R>> {
+        Ok(self.get_many(keys).await?.into_iter().map(|found| found.record).collect())
+    }
+}
+
+async fn refill(reader: &mut Reader<'_>, ahead: &mut Vec<Item>) -> Result<bool> {
+    if ahead.is_empty() {
+        match reader.next().await? {
+            Some(items) => ahead.extend(items),
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn keys_of(items: &[Item]) -> Vec<Key> {
+    items.iter().map(|item| item.key.clone()).collect()
+}
+
+fn carries(range: &Range) -> Carries {
+    range.index.map_or(Carries::All, super::table::Index::carries)
+}
+
+fn length(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

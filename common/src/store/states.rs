@@ -1,0 +1,87 @@
+//! The states of runs in the table: a run's history, and each state by its id.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Item, Key, Record, Store, Write,
+    query::Range,
+    table::{self, Index, Place, Shards},
+};
+use crate::{
+    error::Result,
+    model::{FlowRunId, State, StateId, TaskRunId},
+};
+
+/// A state in the history of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HistoricState {
+    #[serde(skip, default = "nowhere")]
+    run: Key,
+    /// The state, as it was entered.
+    #[serde(flatten)]
+    pub state: State,
+}
+
+fn nowhere() -> Key {
+    Key { pk: String::new(), sk: String::new() }
+}
+
+impl HistoricState {
+    /// Makes the record of `state` in the history of the run under the key `run`.
+    pub fn new(run: Key, state: State) -> Self {
+        Self { run, state }
+    }
+}
+
+impl Record for HistoricState {
+    const HEAD: &'static [&'static str] = &["id", "type", "name", "timestamp"];
+
+    fn key(&self) -> Key {
+        table::state(&self.run, self.state.timestamp, self.state.id)
+    }
+
+    fn places(&self, _shards: Shards) -> Vec<Place> {
+        vec![Place { index: Index::Lookup, pk: table::state_lookup(self.state.id), sk: self.key().sk }]
+    }
+}
+
+impl Store {
+    /// Returns the write that adds `state` to the history of the run under the key `run`.
+    ///
+    /// A state's content derives from its id, so writing it again changes nothing.
+    pub fn put_state(&self, run: Key, state: &State) -> Result<Write> {
+        Ok(Write::Put(Item::of(&HistoricState::new(run, state.clone()), 1, self.shards())?))
+    }
+
+    /// Reads the states of a flow run, oldest first.
+    pub async fn flow_run_states(&self, id: FlowRunId) -> Result<Vec<State>> {
+        self.states(table::flow_run(id)).await
+    }
+
+    /// Reads the states of a task run, oldest first.
+    pub async fn task_run_states(&self, id: TaskRunId) -> Result<Vec<State>> {
+        self.states(table::task_run(id)).await
+    }
+
+    async fn states(&self, run: Key) -> Result<Vec<State>> {
+        let items = self.read_all(Range::partition(run.pk).starting_with(table::STATES)).await?;
+        items.iter().map(|item| Ok(item.record::<HistoricState>()?.state)).collect()
+    }
+
+    /// Reads the state `id` of a flow run.
+    pub async fn flow_run_state(&self, id: StateId) -> Result<Option<State>> {
+        self.state_of(id, "flow_run#").await
+    }
+
+    /// Reads the state `id` of a task run.
+    pub async fn task_run_state(&self, id: StateId) -> Result<Option<State>> {
+        self.state_of(id, "task_run#").await
+    }
+
+    async fn state_of(&self, id: StateId, partitions: &str) -> Result<Option<State>> {
+        let found = self.read_all(Range::of_index(Index::Lookup, table::state_lookup(id))).await?;
+        let Some(found) = found.into_iter().find(|item| item.key.pk.starts_with(partitions)) else { return Ok(None) };
+        let state = self.get::<HistoricState>(&found.key).await?;
+        Ok(state.map(|state| state.record.state))
+    }
+}
