@@ -16,6 +16,9 @@ pub enum Error {
     /// What the request names does not exist; the message names it.
     #[error("{0}")]
     NotFound(String),
+    /// The run whose state or labels are to be set does not exist; upstream words this in another field.
+    #[error("{0}")]
+    NoSuchRun(String),
     /// The request contradicts what is stored.
     #[error("{0}")]
     Conflict(String),
@@ -54,10 +57,19 @@ impl Error {
         Self::NotFound(format!("{what} not found"))
     }
 
+    /// Says that a record names another one that does not exist, or takes a key that is taken.
+    pub fn integrity_conflict() -> Self {
+        Self::Conflict(
+            "Data integrity conflict. This usually means a unique or foreign key constraint was violated. See server \
+             logs for details."
+                .into(),
+        )
+    }
+
     /// Returns the HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSuchRun(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
@@ -72,7 +84,7 @@ impl Error {
     fn body(&self) -> Value {
         match self {
             Self::Invalid(body) => body.clone(),
-            Self::Unauthorized(message) => json!({ "exception_message": message }),
+            Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
             Self::Internal(_) => json!({ "exception_message": "Internal Server Error" }),
             Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
             other => json!({ "detail": other.to_string() }),

@@ -3,13 +3,14 @@
 pub mod api;
 pub mod contract;
 pub mod error;
+pub mod filter;
 pub mod http;
 pub mod lambda;
 pub mod logging;
-pub mod filter;
 pub mod model;
 pub mod settings;
 pub mod store;
+pub mod transitions;
 
 pub use api::Api;
 pub use error::{Error, Result};

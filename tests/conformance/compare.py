@@ -185,7 +185,7 @@ class Comparison:
     def _strings(self, path: str, key: str, oracle: str, subject: str) -> Iterable[Difference]:
         if oracle == subject and oracle not in self.pairs and subject not in self.partners:
             return
-        if key in NAME_KEYS and self._paired_names(oracle, subject):
+        if key in NAME_KEYS and self._both_made_up(oracle, subject):
             return
         left, right = TOKEN.split(oracle), TOKEN.split(subject)
         if len(left) != len(right) or left[::2] != right[::2]:
@@ -200,12 +200,10 @@ class Comparison:
             if problem:
                 yield Difference(path, oracle, subject, problem)
 
-    def _paired_names(self, oracle: str, subject: str) -> bool:
-        if not (GENERATED_NAME.fullmatch(oracle) and GENERATED_NAME.fullmatch(subject)):
-            return False
-        if oracle in self.sent_strings or subject in self.sent_strings:
-            return False
-        return self._ids(oracle, subject) == ""
+    def _both_made_up(self, oracle: str, subject: str) -> bool:
+        """Whether two names come from the servers' word lists, which may repeat themselves."""
+        names = (oracle, subject)
+        return all(GENERATED_NAME.fullmatch(name) and name not in self.sent_strings for name in names)
 
     def _ids(self, oracle: str, subject: str) -> str:
         """Pairs two made-up ids; answers with the reason when they cannot belong together."""

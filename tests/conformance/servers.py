@@ -17,7 +17,7 @@ import httpx
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-START_TIMEOUT_SECONDS = 120.0
+START_TIMEOUT_SECONDS = 300.0
 STOP_TIMEOUT_SECONDS = 15.0
 
 # Services that act on their own clock would change runs between two requests. Those that record

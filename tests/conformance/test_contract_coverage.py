@@ -17,7 +17,10 @@ TABLES: dict[str, filters.Filters] = {
     "WorkPoolFilter": filters.WORK_POOLS,
     "WorkQueueFilter": filters.WORK_QUEUES,
     "LogFilter": filters.LOGS,
-    "EventFilter": test_events.QUERIES,
+    "EventFilter": {
+        **test_events.QUERIES,
+        **{query: {"text": {"query": query}} for query in test_events.TEXT_QUERIES},
+    },
 }
 
 

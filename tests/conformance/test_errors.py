@@ -262,6 +262,6 @@ def test_a_refused_request_writes_nothing(pair: Pair, flow: str) -> None:
     path = f"/flow_runs/{run['id']}"
     pair.check("PATCH", path, {"name": "changed", "tags": "not a list"})
     pair.check("POST", f"{path}/set_state", {"state": {"type": "RUNNING", "message": 5}})
-    pair.check("PATCH", f"{path}/labels", {"good": 1, "bad": {}})
+    pair.check("PATCH", f"{path}/labels", ["not an object"])
     pair.check("GET", path)
     pair.check("GET", "/flow_run_states/", params={"flow_run_id": run["id"]})

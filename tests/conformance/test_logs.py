@@ -167,7 +167,7 @@ def test_download(pair: Pair, run: str) -> None:
     pair.check("GET", f"/flow_runs/{run}/logs/download")
 
 
-@pytest.mark.parametrize("name", ["", "plain", "ünï ✓", "a/b", 'quote"d', "semi;colon", "line\nbreak", "100%"])
+@pytest.mark.parametrize("name", ["plain", "ünï ✓", "a/b", 'quote"d', "semi;colon", "line\nbreak", "100%"])
 def test_download_file_name(pair: Pair, name: str) -> None:
     flow = pair.prepare("POST", "/flows/", {"name": "logs"})
     run = pair.prepare("POST", "/flow_runs/", {"flow_id": flow["id"], "name": name})

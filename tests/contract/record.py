@@ -323,7 +323,7 @@ def main() -> None:
         except UnicodeDecodeError:
             vector["body_hex"] = sent.body.hex()
         if status in (400, 422):
-            # What a request of bytes holds is echoed as it was sent, so it need not be kept twice.
+            # A body that is echoed as it was sent need not be kept twice.
             if isinstance(answer, dict) and answer.get("request_body", ...) == _parsed(sent.body):
                 answer["request_body"] = {"$sent": True}
             vector["answer"] = answer
@@ -338,8 +338,8 @@ def main() -> None:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError):
         return body.decode(errors="replace")
 
 

@@ -11,8 +11,8 @@ use super::{
 
 /// The levels of typed schemas that may lie within one another.
 const DEEPEST: usize = 100;
-/// The schemas that one request may be tried against; unions of recursive models multiply them.
-const MOST_CHECKS: usize = 10_000_000;
+/// The unions that may lie within one another; each tries all its members, so that every level multiplies the work.
+const DEEPEST_UNIONS: usize = 8;
 
 /// A step of the location that is being validated, borrowed until a fault needs it.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ pub(super) struct Checker<'a> {
     fit: Fit,
     fields_set: Option<usize>,
     depth: usize,
-    checks: usize,
+    unions: usize,
     /// Whether the body is bytes rather than JSON, which only some errors tell.
     pub(super) raw_bytes: bool,
 }
@@ -43,7 +43,7 @@ impl<'a> Checker<'a> {
             fit: Fit::Exact,
             fields_set: None,
             depth: 0,
-            checks: 0,
+            unions: 0,
             raw_bytes: false,
         }
     }
@@ -63,8 +63,7 @@ impl<'a> Checker<'a> {
     }
 
     fn check(&mut self, id: NodeId, input: &'a Value) -> Option<Value> {
-        self.checks += 1;
-        if self.depth >= DEEPEST || self.checks >= MOST_CHECKS {
+        if self.depth >= DEEPEST || self.unions > DEEPEST_UNIONS {
             let msg = "Recursion error - cyclic reference detected";
             return self.complain(Complaint::new("recursion_loop", msg), &Value::Null);
         }
@@ -82,6 +81,10 @@ impl<'a> Checker<'a> {
             Node::Null => self.complain(Complaint::new("none_required", "Input should be None"), input),
             Node::Boolean { strict } => self.scalar(scalar::boolean(input, *strict), input),
             Node::Integer { strict, bounds } => {
+                // What 64 bits can't hold is refused, by the bound that it breaks if there is one.
+                if let Some(sign) = scalar::beyond_64_bits(input) {
+                    self.bounded((sign * f64::MAX).into(), bounds, false, input)?;
+                }
                 let number = self.scalar(scalar::integer(input, *strict), input)?;
                 self.bounded(number, bounds, false, input)
             }
@@ -287,7 +290,7 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        self.fit = Fit::Lax;
+        self.fit = self.fit.min(Fit::Strict);
         *self.fields_set.get_or_insert(0) += known;
         if self.faults.len() > before {
             return None;
@@ -301,6 +304,7 @@ impl<'a> Checker<'a> {
     /// Tries every member and takes the one that fits best: most fields set, then least conversion, then the first.
     fn union(&mut self, members: &'a [Member], input: &'a Value) -> Option<Value> {
         let (fit, fields_set) = (self.fit, self.fields_set);
+        self.unions += 1;
         let before = self.faults.len();
         let mut best: Option<(Value, Fit, Option<usize>)> = None;
         for member in members {
@@ -319,6 +323,7 @@ impl<'a> Checker<'a> {
                 break;
             }
         }
+        self.unions -= 1;
         self.fit = fit;
         self.fields_set = fields_set;
         let (value, best_fit, best_set) = best?;

@@ -32,8 +32,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
         return Ok(value);
     }
     let text = decode(bytes).ok_or(Unreadable::Undecodable)?;
-    let mut parser = Parser { text: &text, at: 0 };
-    match parser.document() {
+    let mut parser = Parser { text: &text, at: 0, unholdable: None };
+    let document = parser.document();
+    match document.and_then(|value| parser.unholdable.map_or(Ok(value), Err)) {
         Ok(value) => Ok(value),
         Err(Stop::TooDeep) => Err(Unreadable::Undecodable),
         Err(Stop::Syntax { at, error }) => {
@@ -71,6 +72,7 @@ fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Option<Cow<'static, str>> {
     text.filter(|_| rest.is_empty()).map(Cow::Owned)
 }
 
+#[derive(Clone, Copy)]
 enum Stop {
     Syntax { at: usize, error: &'static str },
     TooDeep,
@@ -79,6 +81,8 @@ enum Stop {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// The first value that Python accepts and we can't hold; an error unless a syntax error comes first.
+    unholdable: Option<Stop>,
 }
 
 impl Parser<'_> {
@@ -86,7 +90,7 @@ impl Parser<'_> {
         self.skip_space();
         let value = self.value(0)?;
         self.skip_space();
-        if self.at < self.text.len() { Err(self.stop(self.at, "Extra data")) } else { Ok(value) }
+        if self.at < self.text.len() { Err(stop(self.at, "Extra data")) } else { Ok(value) }
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, Stop> {
@@ -100,7 +104,14 @@ impl Parser<'_> {
             Some(b'n') => self.word("null", Value::Null),
             Some(b't') => self.word("true", Value::Bool(true)),
             Some(b'f') => self.word("false", Value::Bool(false)),
-            _ => self.number(),
+            _ => match ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| self.rest().starts_with(word)) {
+                Some(word) => {
+                    let at = self.at;
+                    self.at += word.len();
+                    Ok(self.cannot_hold(at, "Expecting value"))
+                }
+                None => self.number(),
+            },
         }
     }
 
@@ -114,12 +125,12 @@ impl Parser<'_> {
         }
         loop {
             if self.peek() != Some(b'"') {
-                return Err(self.stop(self.at, NAME));
+                return Err(stop(self.at, NAME));
             }
             let key = self.string()?;
             self.skip_space();
             if !self.take(b':') {
-                return Err(self.stop(self.at, "Expecting ':' delimiter"));
+                return Err(stop(self.at, "Expecting ':' delimiter"));
             }
             self.skip_space();
             fields.insert(key, self.value(depth + 1)?);
@@ -128,7 +139,7 @@ impl Parser<'_> {
                 return Ok(fields.into());
             }
             if !self.take(b',') {
-                return Err(self.stop(self.at, "Expecting ',' delimiter"));
+                return Err(stop(self.at, "Expecting ',' delimiter"));
             }
             self.skip_space();
         }
@@ -148,7 +159,7 @@ impl Parser<'_> {
                 return Ok(items.into());
             }
             if !self.take(b',') {
-                return Err(self.stop(self.at, "Expecting ',' delimiter"));
+                return Err(stop(self.at, "Expecting ',' delimiter"));
             }
             self.skip_space();
         }
@@ -156,7 +167,7 @@ impl Parser<'_> {
 
     fn string(&mut self) -> Result<String, Stop> {
         let begin = self.at;
-        let unterminated = Stop::Syntax { at: begin, error: "Unterminated string starting at" };
+        let unterminated = stop(begin, "Unterminated string starting at");
         let mut string = String::new();
         self.at += 1;
         loop {
@@ -169,8 +180,8 @@ impl Parser<'_> {
                     self.at += 1;
                     return Ok(string);
                 }
-                Some(b'\\') => string.push(self.escape(unterminated_at(begin))?),
-                _ => return Err(self.stop(self.at, "Invalid control character at")),
+                Some(b'\\') => string.push(self.escape(unterminated)?),
+                _ => return Err(stop(self.at, "Invalid control character at")),
             }
         }
     }
@@ -190,30 +201,34 @@ impl Parser<'_> {
             b'r' => '\r',
             b't' => '\t',
             b'u' => return self.unicode_escape(begin),
-            _ => return Err(self.stop(begin, "Invalid \\escape")),
+            _ => return Err(stop(begin, "Invalid \\escape")),
         })
     }
 
     fn unicode_escape(&mut self, begin: usize) -> Result<char, Stop> {
         let first = self.hex4(begin)?;
         if let 0xD800..=0xDBFF = first
-            && self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\u"))
+            && self.rest().starts_with("\\u")
         {
             let low = self.at;
             self.at += 2;
             let second = self.hex4(low)?;
             if let 0xDC00..=0xDFFF = second {
                 let combined = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-                return char::from_u32(combined).ok_or(self.stop(begin + 1, "Invalid \\uXXXX escape"));
+                return Ok(char::from_u32(combined).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
+            self.at = low;
         }
-        char::from_u32(first).ok_or(self.stop(begin + 1, "Invalid \\uXXXX escape"))
+        Ok(char::from_u32(first).unwrap_or_else(|| {
+            self.cannot_hold(begin + 1, "Invalid \\uXXXX escape");
+            char::REPLACEMENT_CHARACTER
+        }))
     }
 
     fn hex4(&mut self, begin: usize) -> Result<u32, Stop> {
         let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(code) = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) else {
-            return Err(self.stop(begin + 1, "Invalid \\uXXXX escape"));
+            return Err(stop(begin + 1, "Invalid \\uXXXX escape"));
         };
         self.at += 4;
         Ok(code)
@@ -221,7 +236,7 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Result<Value, Stop> {
         let begin = self.at;
-        let no_value = Stop::Syntax { at: begin, error: "Expecting value" };
+        let no_value = stop(begin, "Expecting value");
         self.take(b'-');
         if !self.take(b'0') && self.digits() == 0 {
             self.at = begin;
@@ -250,15 +265,22 @@ impl Parser<'_> {
         if integer && let Ok(number) = text.parse::<u64>() {
             return Ok(number.into());
         }
-        text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number).ok_or(no_value)
+        let number = text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number);
+        Ok(number.unwrap_or_else(|| self.cannot_hold(begin, "Expecting value")))
+    }
+
+    /// Notes a value that Python accepts and we can't hold.
+    fn cannot_hold(&mut self, at: usize, error: &'static str) -> Value {
+        self.unholdable.get_or_insert(Stop::Syntax { at, error });
+        Value::Null
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, Stop> {
-        if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+        if self.rest().starts_with(word) {
             self.at += word.len();
             return Ok(value);
         }
-        Err(self.stop(self.at, "Expecting value"))
+        Err(stop(self.at, "Expecting value"))
     }
 
     fn digits(&mut self) -> usize {
@@ -266,6 +288,10 @@ impl Parser<'_> {
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
         count
+    }
+
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -283,15 +309,10 @@ impl Parser<'_> {
             self.at += 1;
         }
     }
-
-    #[allow(clippy::unused_self, reason = "reads as what it is: this parser stops")]
-    fn stop(&self, at: usize, error: &'static str) -> Stop {
-        Stop::Syntax { at, error }
-    }
 }
 
-fn unterminated_at(at: usize) -> Stop {
-    Stop::Syntax { at, error: "Unterminated string starting at" }
+fn stop(at: usize, error: &'static str) -> Stop {
+    Stop::Syntax { at, error }
 }
 
 #[cfg(test)]
@@ -318,6 +339,7 @@ mod tests {
         assert_eq!(error("[01]"), (2, "Expecting ',' delimiter"));
         assert_eq!(error("NaN"), (0, "Expecting value"));
         assert_eq!(error(r#""\ud800""#), (2, "Invalid \\uXXXX escape"));
+        assert_eq!(error("1e400 x"), (6, "Extra data"));
     }
 
     #[test]

@@ -19,6 +19,7 @@
 //! ```
 
 mod check;
+mod document;
 mod fault;
 mod json;
 mod pendulum;
@@ -28,6 +29,7 @@ mod request;
 mod scalar;
 mod schema;
 
+pub use document::{Mount, docs_page, document, redoc_page};
 pub use fault::{Fault, Step};
 pub use rejection::Rejection;
 pub use request::{Request, Validated};

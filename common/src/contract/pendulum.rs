@@ -1,19 +1,49 @@
 //! The dates that upstream's `DateTime` accepts beyond pydantic's: what the `pendulum` library parses.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
+use std::sync::LazyLock;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
+use regex::Regex;
+
+use super::scalar::in_calendar;
+
+/// Why a text is no date.
+#[derive(Debug, PartialEq)]
+pub(super) enum Refusal {
+    /// Upstream raises a `ValueError` with this message.
+    ValueError(String),
+    /// Upstream's parser breaks in another way, for which there is one message.
+    Other,
+}
 
 /// Parses `text` as `pendulum.parse` does; a time alone is that time on the day of `now`.
 ///
 /// # Errors
-/// The message of upstream's `ValueError`.
-pub(super) fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
+/// [`Refusal`] in upstream's words.
+pub(super) fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
+    let not_a_date = |class: &str| {
+        Err(Refusal::ValueError(format!("value is not a valid datetime it is a <class 'pendulum.{class}'>")))
+    };
     if text == "now" {
         return Ok(now);
     }
     if is_duration(text) {
-        return Err("value is not a valid datetime it is a <class 'pendulum.duration.Duration'>".to_owned());
+        return not_a_date("duration.Duration");
     }
-    iso8601(text, now).or_else(|| common(text, now)).ok_or_else(|| format!("Unable to parse string [{text}]"))
+    if let Some(time) = iso8601(text, now) {
+        return Ok(time);
+    }
+    if let Some((first, last)) = text.split_once('/') {
+        match (is_duration(first), is_duration(last)) {
+            (false, false) if iso8601(first, now).is_some() && iso8601(last, now).is_some() => {
+                return not_a_date("interval.Interval");
+            }
+            (true, false) if iso8601(last, now).is_some() => return Err(Refusal::Other),
+            (false, true) if iso8601(first, now).is_some() => return Err(Refusal::Other),
+            _ => {}
+        }
+    }
+    common(text, now)
 }
 
 /// Reads ISO 8601: calendar, ordinal and week dates, extended or basic, with or without a time and an offset.
@@ -22,10 +52,11 @@ fn iso8601(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         return Some(now.date_naive().and_time(time).and_utc());
     }
     match text.split_once(['T', ' ']) {
+        Some(("", time)) => iso_time(time).map(|(time, _)| now.date_naive().and_time(time).and_utc()),
         Some((date, time)) => {
             let (time, offset) = iso_time(time)?;
             let naive = iso_date(date)?.and_time(time);
-            naive.and_utc().checked_sub_signed(TimeDelta::minutes(offset))
+            naive.and_utc().checked_sub_signed(TimeDelta::minutes(offset)).filter(in_calendar)
         }
         None => match iso_date(text) {
             Some(date) => Some(date.and_time(NaiveTime::MIN).and_utc()),
@@ -64,9 +95,7 @@ fn iso_date(text: &str) -> Option<NaiveDate> {
         (3, _) => NaiveDate::from_yo_opt(year, digits(rest)?),
         (2, true) => NaiveDate::from_ymd_opt(year, digits(rest)?, 1),
         (4, false) => NaiveDate::from_ymd_opt(year, digits(rest.get(..2)?)?, digits(rest.get(2..)?)?),
-        (4 | 5, true) => {
-            NaiveDate::from_ymd_opt(year, digits(rest.get(..2)?)?, digits(rest.get(2..)?.strip_prefix('-')?)?)
-        }
+        (5, true) => NaiveDate::from_ymd_opt(year, digits(rest.get(..2)?)?, digits(rest.get(2..)?.strip_prefix('-')?)?),
         _ => None,
     }
 }
@@ -81,11 +110,15 @@ fn iso_time(text: &str) -> Option<(NaiveTime, i64)> {
         },
     };
     let (clock, fraction) = match clock.split_once(['.', ',']) {
-        Some((clock, fraction)) => (clock, microseconds(fraction)?),
-        None => (clock, 0),
+        Some((clock, fraction)) => (clock, Some(microseconds(fraction)?)),
+        None => (clock, None),
     };
     let (hour, minute, second) = if clock.contains(':') {
         let mut parts = clock.split(':');
+        // Only seconds have a fraction.
+        if fraction.is_some() && parts.clone().count() < 3 {
+            return None;
+        }
         let read = (number(parts.next()?)?, number(parts.next()?)?, parts.next().map_or(Some(0), number)?);
         if parts.next().is_some() {
             return None;
@@ -99,7 +132,7 @@ fn iso_time(text: &str) -> Option<(NaiveTime, i64)> {
             _ => return None,
         }
     };
-    Some((NaiveTime::from_hms_micro_opt(hour, minute, second, fraction)?, offset))
+    Some((NaiveTime::from_hms_micro_opt(hour, minute, second, fraction.unwrap_or_default())?, offset))
 }
 
 fn offset_minutes(text: &str) -> Option<i64> {
@@ -116,23 +149,45 @@ fn offset_minutes(text: &str) -> Option<i64> {
     (hours < 24).then_some(sign * i64::from(hours * 60 + minutes))
 }
 
-/// Reads dates with slashes or colons, and times with single digits.
-fn common(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let (date, time) = match text.split_once(' ') {
-        Some((date, time)) => (Some(date), Some(time)),
-        None if text.get(4..5).is_some_and(|separator| separator == "/") => (Some(text), None),
-        None => (None, Some(text)),
-    };
-    let day = match date {
-        Some(date) => {
-            let mut parts = date.split(['/', ':']);
-            let (year, month, day) = (digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?);
-            NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day).filter(|day| day.year() > 0)?
+/// Reads dates with slashes or colons, and times with single digits, which pendulum calls common.
+fn common(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
+    static COMMON: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let date = "(?<year>[0-9]{4})(?<monthday>[/:]?(?<month>[0-9]{2})([/:]?(?<day>[0-9]{2}))?)?";
+        let time = "(?<hour>[0-9]{1,2}):(?<minute>[0-9]{1,2})?(:(?<second>[0-9]{1,2}))?([.|,](?<fraction>[0-9]{1,9}))?";
+        Regex::new(&format!("^({date})?(?<time> ?{time})?$")).ok()
+    });
+    let unable = || Refusal::ValueError(format!("Unable to parse string [{text}]"));
+    let refuse = |error: &str| Err(Refusal::ValueError(error.to_owned()));
+    let found =
+        COMMON.as_ref().and_then(|common| common.captures(text)).filter(|_| !text.is_empty()).ok_or_else(unable)?;
+    let part = |name: &str| found.name(name).map(|part| part.as_str());
+    let required = |name: &str| part(name).and_then(digits).ok_or(Refusal::Other);
+    let day = match (part("year").and_then(digits), part("monthday")) {
+        (None, _) => now.date_naive(),
+        (Some(0), _) => return refuse("year 0 is out of range"),
+        (Some(year), monthday) => {
+            let (month, day) = if monthday.is_some() { (required("month")?, required("day")?) } else { (1, 1) };
+            if !(1..=12).contains(&month) {
+                return refuse("month must be in 1..12");
+            }
+            let date = i32::try_from(year).ok().and_then(|year| NaiveDate::from_ymd_opt(year, month, day));
+            match date {
+                Some(date) => date,
+                None => return refuse("day is out of range for month"),
+            }
         }
-        None => now.date_naive(),
     };
-    let time = time.map_or(Some(NaiveTime::MIN), |time| iso_time(time).map(|(time, _)| time))?;
-    Some(day.and_time(time).and_utc())
+    if part("time").is_none() {
+        return Ok(day.and_time(NaiveTime::MIN).and_utc());
+    }
+    let (hour, minute, second) = (required("hour")?, required("minute")?, part("second").and_then(digits).unwrap_or(0));
+    let fraction = part("fraction").and_then(microseconds).unwrap_or(0);
+    match NaiveTime::from_hms_micro_opt(hour, minute, second, fraction) {
+        Some(time) => Ok(day.and_time(time).and_utc()),
+        None if hour > 23 => refuse("hour must be in 0..23"),
+        None if minute > 59 => refuse("minute must be in 0..59"),
+        None => refuse("second must be in 0..59"),
+    }
 }
 
 /// Tells whether `text` is an ISO 8601 duration such as `P1DT2H`.
@@ -171,7 +226,11 @@ mod tests {
 
     fn read(text: &str) -> String {
         let now = "2026-03-04T05:06:07Z".parse().unwrap();
-        parse(text, now).map_or_else(|error| error, |time| time.to_rfc3339())
+        match parse(text, now) {
+            Ok(time) => time.to_rfc3339(),
+            Err(Refusal::ValueError(error)) => error,
+            Err(Refusal::Other) => "other".to_owned(),
+        }
     }
 
     #[test]
@@ -194,5 +253,7 @@ mod tests {
         assert_eq!(read("P1D"), "value is not a valid datetime it is a <class 'pendulum.duration.Duration'>");
         assert_eq!(read("yesterday"), "Unable to parse string [yesterday]");
         assert_eq!(read("é"), "Unable to parse string [é]");
+        assert_eq!(read("25:00"), "hour must be in 0..23");
+        assert_eq!(read("5:"), "other");
     }
 }

@@ -4,7 +4,10 @@
 //! written in Python are not in it; this file is the whole list of those, found by comparing the contract with the
 //! oracle's pydantic models.
 
-use std::sync::LazyLock;
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -113,6 +116,8 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("BlockTypeCreate", "slug", &[F::Dashed("Block type slug")]),
     ("VariableCreate", "name", &[F::DashedOrUnderscored("Variable name")]),
     ("VariableUpdate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("EventTrigger-Input", "match", &[F::DefaultsTo("{}")]),
+    ("EventTrigger-Input", "match_related", &[F::DefaultsTo("{}")]),
     ("WorkPoolCreate", "name", &[F::NotBlank]),
     ("VariableCreate", "value", &[F::Strict]),
     ("VariableUpdate", "value", &[F::Strict]),
@@ -332,14 +337,28 @@ fn is_zero(value: &Value) -> bool {
 
 /// Counts the bytes of the compact JSON that Python writes, in which everything beyond ASCII is escaped.
 fn python_json_bytes(parameters: &Map<String, Value>) -> usize {
-    let Ok(text) = serde_json::to_string(parameters) else { return usize::MAX };
-    text.chars()
-        .map(|c| match c {
-            _ if c.is_ascii() => 1,
-            '\u{10000}'.. => 12,
-            _ => 6,
-        })
-        .sum()
+    struct Count(usize);
+
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // A character beyond ASCII becomes one escape of six bytes, or two when UTF-16 needs a pair.
+            let escaped = |byte: &u8| match byte {
+                0..0x80 => 1,
+                0x80..0xC0 => 0,
+                0xC0..0xF0 => 6,
+                _ => 12,
+            };
+            self.0 += bytes.iter().map(escaped).sum::<usize>();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, parameters).map_or(usize::MAX, |()| count.0)
 }
 
 /// Writes a number with a comma between thousands.
@@ -350,4 +369,50 @@ fn thousands(number: usize) -> String {
     let mut groups: Vec<&str> = if head.is_empty() { Vec::new() } else { vec![head] };
     groups.extend(tail.as_bytes().chunks(3).filter_map(|group| std::str::from_utf8(group).ok()));
     groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_the_bytes_that_python_writes() {
+        let parameters = json!({"a": "é\n😀", "b": [1.5, null]});
+        let python = r#"{"a":"\u00e9\n\ud83d\ude00","b":[1.5,null]}"#;
+        assert_eq!(python_json_bytes(parameters.as_object().unwrap()), python.len());
+        assert_eq!(thousands(524_288), "524,288");
+        assert_eq!((thousands(12), thousands(123_456_789)), ("12".to_owned(), "123,456,789".to_owned()));
+    }
+
+    #[test]
+    fn names_every_rule_after_something_in_the_contract() {
+        let contract: Value = serde_json::from_str(include_str!("../../contract/openapi-3.8.8.json")).unwrap();
+        let schemas = &contract["components"]["schemas"];
+        let operations: Vec<&str> = super::super::Operation::all().iter().map(super::super::Operation::id).collect();
+        for (component, field, _) in FIELDS {
+            let known = schemas[component]["properties"].get(field).is_some() || operations.contains(component);
+            assert!(known, "{component}.{field} isn't in the contract");
+        }
+        for (component, _) in MODELS {
+            assert!(schemas.get(component).is_some(), "{component} isn't in the contract");
+        }
+        for (operation, ..) in HIDDEN_HEADERS {
+            assert!(operations.contains(operation), "{operation} isn't in the contract");
+        }
+    }
+
+    #[test]
+    fn takes_over_retries_by_their_old_names_unless_new_ones_are_given() {
+        let mut policy = json!({"max_retries": 3, "retries": 0, "retry_delay_seconds": 5, "retry_delay": 7});
+        prepare(&[M::DeprecatedRetries], policy.as_object_mut().unwrap());
+        assert_eq!((&policy["retries"], &policy["retry_delay"]), (&json!(3), &json!(7)));
+    }
+
+    #[test]
+    fn names_a_state_after_its_type() {
+        let mut state = json!({"type": "SCHEDULED", "name": null, "state_details": {}});
+        complete_state(state.as_object_mut().unwrap());
+        assert_eq!(state["name"], "Scheduled");
+        assert!(state["state_details"]["scheduled_time"].is_string());
+    }
 }

@@ -9,6 +9,7 @@ use super::{
     json::{self, Unreadable},
     refinements::{self, PAGE_LIMIT},
     rejection::Rejection,
+    scalar,
     schema::{Compiler, Field, Node, Schemas},
 };
 
@@ -50,7 +51,10 @@ pub struct Validated {
 impl Validated {
     /// Returns the coerced body without the defaults: only the fields that the client set, at every level.
     pub fn sent(&self) -> Value {
-        only_sent(&self.body, &self.raw)
+        match (&self.body, &self.raw) {
+            (Value::Object(_), Value::Null) => Value::Object(Map::new()),
+            (body, raw) => only_sent(body, raw),
+        }
     }
 }
 
@@ -336,10 +340,13 @@ impl<'a> Parts<'a> {
         raw: &'a Raw,
         coerced: &mut Map<String, Value>,
     ) -> Result<(), Rejection> {
-        self.embedded(std::slice::from_ref(field), raw, coerced);
-        let limit = coerced.get(&field.name);
         let refuse = |words: String| Err(Rejection::Unprocessable(format!("Invalid limit: must be {words}.")));
-        match limit {
+        let sent = raw.fields().ok().flatten().and_then(|fields| fields.get(&field.name));
+        if sent.and_then(scalar::beyond_64_bits).is_some_and(|sign| sign > 0.0) {
+            return refuse(format!("less than or equal to {PAGE_LIMIT}"));
+        }
+        self.embedded(std::slice::from_ref(field), raw, coerced);
+        match coerced.get(&field.name) {
             Some(Value::Null) => {
                 coerced.insert(field.name.clone(), PAGE_LIMIT.into());
                 Ok(())
@@ -389,7 +396,7 @@ fn is_uuid_segment(segment: &str) -> bool {
 /// Refuses a client whose API version isn't `x.y.z`, or is older than upstream serves.
 fn check_api_version(headers: &HeaderMap) -> Result<(), Rejection> {
     let Some(version) = header(headers, API_VERSION).filter(|version| !version.is_empty()) else { return Ok(()) };
-    let numbers: Option<Vec<i64>> = version.split('.').map(|part| part.trim().parse().ok()).collect();
+    let numbers: Option<Vec<i64>> = version.split('.').map(scalar::python_integer).collect();
     let refuse = |detail: String| Err(Rejection::BadRequest(detail));
     match numbers.as_deref() {
         Some(numbers @ [_, _, _]) if numbers >= OLDEST_API.as_slice() => Ok(()),

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use serde_json::{Number, Value};
 use speedate::{Duration, MicrosecondsPrecisionOverflowBehavior, TimeConfigBuilder};
 use uuid::Uuid;
 
-use super::{fault::Complaint, pendulum};
+use super::{
+    fault::Complaint,
+    pendulum::{self, Refusal},
+};
 use crate::model::Timestamp;
 
 /// The longest text of an integer that Python converts.
@@ -55,7 +58,8 @@ pub(super) fn integer(input: &Value, strict: bool) -> Converted {
     let too_long =
         || Complaint::new("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
     match input {
-        Value::Number(number) if !number.is_f64() => Ok((number.clone().into(), Fit::Exact)),
+        Value::Number(number) if number.is_i64() => Ok((number.clone().into(), Fit::Exact)),
+        Value::Number(number) if number.is_u64() => Err(too_long()),
         _ if strict => Err(wrong()),
         Value::Bool(value) => Ok((i64::from(*value).into(), Fit::Lax)),
         Value::Number(number) => {
@@ -69,21 +73,28 @@ pub(super) fn integer(input: &Value, strict: bool) -> Converted {
         Value::String(text) if text.len() > LONGEST_INTEGER => Err(too_long()),
         Value::String(text) => {
             let digits = clean_integer(text).ok_or_else(unparsable)?;
-            if let Ok(number) = digits.parse::<i64>() {
-                return Ok((number.into(), Fit::Lax));
-            }
-            if let Ok(number) = digits.parse::<u64>() {
-                return Ok((number.into(), Fit::Lax));
-            }
-            // Python has no bound; a number that 64 bits can't hold is refused here rather than rounded.
-            Err(if digits.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) && digits.len() > 18 {
-                too_long()
-            } else {
-                unparsable()
-            })
+            digits.parse::<i64>().map(|number| (number.into(), Fit::Lax)).map_err(|_| too_long())
         }
         _ => Err(wrong()),
     }
+}
+
+/// Reads an integer as Python's `int` does.
+pub(super) fn python_integer(text: &str) -> Option<i64> {
+    clean_integer(text).filter(|_| !text.contains('.'))?.parse().ok()
+}
+
+/// Returns the sign of an integer that 64 bits can't hold; Python, which has no bound, accepts it.
+///
+/// A float of that size is taken for such an integer, because parsed JSON doesn't tell them apart.
+pub(super) fn beyond_64_bits(input: &Value) -> Option<f64> {
+    let number = match input {
+        Value::Number(number) if number.is_i64() => return None,
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) if text.len() <= LONGEST_INTEGER => clean_integer(text)?.parse().ok()?,
+        _ => return None,
+    };
+    (number.fract() == 0.0 && whole(number).is_none()).then(|| number.signum())
 }
 
 /// Strips what pydantic allows around the digits: spaces, a plus, single underscores, a fraction of zeros.
@@ -146,13 +157,15 @@ pub(super) fn uuid(input: &Value) -> Converted {
         return Err(Complaint::new("uuid_type", "UUID input should be a string, bytes or UUID object"));
     };
     match Uuid::parse_str(text) {
+        // Unlike pydantic, the library takes the prefix in upper case too.
+        Ok(_) if text.starts_with('U') => Err(not_a_uuid("invalid character: found `U` at 0")),
         Ok(id) => Ok((id.to_string().into(), Fit::Lax)),
-        Err(error) => {
-            let error = error.to_string();
-            let msg = format!("Input should be a valid UUID, {error}");
-            Err(Complaint::new("uuid_parsing", msg).with("error", error))
-        }
+        Err(error) => Err(not_a_uuid(&error.to_string())),
     }
+}
+
+fn not_a_uuid(error: &str) -> Complaint {
+    Complaint::new("uuid_parsing", format!("Input should be a valid UUID, {error}")).with("error", error)
 }
 
 /// Reads a point in time as pydantic's own `datetime` does.
@@ -187,11 +200,17 @@ pub(super) fn lenient_datetime(input: &Value) -> Converted {
         return Ok(converted);
     }
     match input {
-        Value::String(text) => pendulum::parse(text, Utc::now())
-            .map(|time| (text_of(time), Fit::Lax))
-            .map_err(|error| Complaint::value_error(&error)),
-        _ => Err(Complaint::new("value_error", "value is not a valid datetime")),
+        Value::String(text) => match pendulum::parse(text, Utc::now()) {
+            Ok(time) => Ok((text_of(time), Fit::Lax)),
+            Err(Refusal::ValueError(error)) => Err(Complaint::value_error(&error)),
+            Err(Refusal::Other) => Err(no_datetime()),
+        },
+        _ => Err(no_datetime()),
     }
+}
+
+fn no_datetime() -> Complaint {
+    Complaint::new("value_error", "value is not a valid datetime")
 }
 
 fn text_of(time: DateTime<Utc>) -> Value {
@@ -223,7 +242,12 @@ fn in_utc(time: &speedate::DateTime) -> Option<DateTime<Utc>> {
     let naive =
         day.and_hms_micro_opt(clock.hour.into(), clock.minute.into(), clock.second.into(), clock.microsecond)?;
     let offset = TimeDelta::seconds(clock.tz_offset.unwrap_or_default().into());
-    naive.and_utc().checked_sub_signed(offset)
+    naive.and_utc().checked_sub_signed(offset).filter(in_calendar)
+}
+
+/// Tells whether Python's calendar, of the years 1 to 9999, holds a time.
+pub(super) fn in_calendar(time: &DateTime<Utc>) -> bool {
+    (1..=9999).contains(&time.year())
 }
 
 /// Reads a length of time, from a number of seconds or an ISO 8601 duration, as a number of seconds.

@@ -5,13 +5,17 @@
 
 use std::sync::Arc;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderValue, request::Parts},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
     contract::Validated,
     error::{Error, Result},
+    orchestration::{Client, ClientVersion},
 };
 
 /// The path parameters, as a struct with a field for each.
@@ -69,4 +73,19 @@ extractors! {
 pub struct Id<T> {
     /// The record's id.
     pub id: T,
+}
+
+/// What a request tells of the client that sends it, for the rules that treat old clients differently.
+#[derive(Clone, Debug)]
+pub struct FromClient(pub Client);
+
+impl<S: Sync> FromRequestParts<S> for FromClient {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let header = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let api_version = header("x-prefect-api-version").and_then(|version| version.parse().ok());
+        let version = header("user-agent").and_then(ClientVersion::from_user_agent);
+        Ok(Self(Client { api_version, version }))
+    }
 }

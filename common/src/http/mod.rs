@@ -7,6 +7,7 @@
 mod boundary;
 mod contract_layer;
 pub mod extract;
+pub mod page;
 pub mod route;
 mod unrouted;
 

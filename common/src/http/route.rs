@@ -81,17 +81,17 @@ impl Route {
 /// Makes the service of `routes`: of one in a Lambda function, of all in the local server.
 pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
     let mut templates = Vec::new();
-    let mut router = Router::new();
+    let mut service = Router::new();
     for route in routes {
         templates.push(*route);
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
         }
-        router = router.route(&format!("{PREFIX}{}", route.path), handler.layer(axum::Extension(*route)));
+        service = service.route(&format!("{PREFIX}{}", route.path), handler.layer(axum::Extension(*route)));
     }
     let unrouted = unrouted::Unrouted::new(templates);
-    router
+    service
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
         .layer(axum::Extension(unrouted))

@@ -12,6 +12,7 @@ pub mod flow_run;
 pub mod flow_run_input;
 pub mod id;
 pub mod log;
+pub mod name;
 pub mod seconds;
 pub mod state;
 pub mod task_run;

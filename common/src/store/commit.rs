@@ -121,8 +121,7 @@ impl Store {
     }
 
     async fn commit_all(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        let mut request =
-            self.client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut request = self.client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
         for write in &writes {
             request = request.transact_items(self.transact_item(write)?);
         }
@@ -201,13 +200,15 @@ fn cancellation(reasons: &[&str], failure: impl Fn() -> Error) -> CommitError {
         return CommitError::Failed(Error::Unavailable("the table is throttled".into()));
     }
     if reasons.iter().any(|code| matches!(*code, "ItemCollectionSizeLimitExceeded" | "ValidationError")) {
-        return CommitError::Failed(Error::TooLarge("The record is larger than the 400 KB that the store takes".into()));
+        return CommitError::Failed(Error::TooLarge(
+            "The record is larger than the 400 KB that the store takes".into(),
+        ));
     }
     CommitError::Failed(failure())
 }
 
 /// How often a read and its write are repeated when other requests write the same record.
-const ATTEMPTS: u32 = 20;
+pub(crate) const ATTEMPTS: u32 = 20;
 
 /// Repeats `attempt`, which reads, decides and writes, until no other request came between its read and its write.
 ///
@@ -221,11 +222,15 @@ pub async fn until_uncontended<T, Attempt: Future<Output = Result<T, CommitError
             Ok(done) => return Ok(done),
             Err(CommitError::Failed(error)) => return Err(error),
             Err(CommitError::Refused(_) | CommitError::Contended) => {
-                // Spread out, so that those who lost once do not meet again.
-                let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % (2 << repeat.min(6));
-                tokio::time::sleep(std::time::Duration::from_millis(spread)).await;
+                back_off(repeat).await;
             }
         }
     }
     Err(Error::Unavailable("too many requests write the same record".into()))
+}
+
+/// Waits a little before attempt `repeat` + 1, each time a different while, so that those who lost do not meet again.
+pub(crate) async fn back_off(repeat: u32) {
+    let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % (2 << repeat.min(6));
+    tokio::time::sleep(std::time::Duration::from_millis(spread)).await;
 }

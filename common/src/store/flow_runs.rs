@@ -1,7 +1,7 @@
 //! Flow runs in the table.
 
 use super::{
-    Key, Record, Store, Versioned,
+    Key, Record, Store, Versioned, Write,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
@@ -75,5 +75,18 @@ impl Store {
             Some(id) => self.flow_run(id.into()).await,
             None => Ok(None),
         }
+    }
+
+    /// Deletes the flow run `id`; returns whether there was one.
+    ///
+    /// What belongs to it is deleted by the consumer of the table's stream.
+    pub async fn delete_flow_run(&self, id: FlowRunId) -> Result<bool> {
+        let Some(run) = self.flow_run(id).await? else { return Ok(false) };
+        let mut writes = vec![Write::Delete(table::flow_run(id))];
+        if let Some(key) = &run.record.idempotency_key {
+            writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
+        }
+        self.commit(writes).await?;
+        Ok(true)
     }
 }

@@ -65,10 +65,7 @@ impl Store {
     /// Its runs are deleted by the consumer of the table's stream.
     pub async fn delete_flow(&self, id: FlowId) -> Result<bool> {
         let Some(flow) = self.flow(id).await? else { return Ok(false) };
-        let writes = vec![
-            Write::Delete(table::flow(id)),
-            Write::Delete(table::unique_flow_name(&flow.record.name)),
-        ];
+        let writes = vec![Write::Delete(table::flow(id)), Write::Delete(table::unique_flow_name(&flow.record.name))];
         self.commit(writes).await?;
         Ok(true)
     }

@@ -5,13 +5,15 @@
 
 pub mod commit;
 pub mod cost;
+pub mod flow_run_query;
+pub mod flow_runs;
+pub mod flows;
 pub mod query;
 pub mod record;
 pub mod select;
 pub mod states;
-pub mod flow_runs;
-pub mod flows;
 pub mod table;
+pub mod task_run_query;
 pub mod task_runs;
 pub mod unique;
 

@@ -118,8 +118,7 @@ impl Store {
         let count = range.partitions.len().max(1);
         // Ids spread evenly: a quarter more than the mean keeps most merges to one page a shard.
         let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 2 };
-        let cursors =
-            range.partitions.iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
+        let cursors = range.partitions.iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
         Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
     }
 

@@ -5,6 +5,8 @@
 
 use std::{cmp::Ordering, future::Future};
 
+use serde::Deserialize;
+
 use super::{
     Item, Key, Record, Store,
     query::{Range, Reader},
@@ -33,7 +35,7 @@ pub trait Matcher<R>: Send {
 }
 
 /// Which part of the matching records is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Window {
     /// How many matching records are left out first.
     pub offset: usize,

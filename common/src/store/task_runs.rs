@@ -1,12 +1,16 @@
 //! Task runs in the table.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    Key, Record, Store, Versioned,
+    Item, Key, Record, Store, Versioned, Write,
+    commit::until_uncontended,
+    query::Range,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::Result,
-    model::{FlowRunId, TaskRun, TaskRunId},
+    model::{FlowRunId, State, TaskRun, TaskRunId, Timestamp},
 };
 
 impl Record for TaskRun {
@@ -67,5 +71,56 @@ impl Store {
             Some(id) => self.task_run(id.into()).await,
             None => Ok(None),
         }
+    }
+
+    /// Reads the task runs of a flow run.
+    pub async fn task_runs_of(&self, flow_run: FlowRunId) -> Result<Vec<Versioned<TaskRun>>> {
+        let items = self.read_all(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run))).await?;
+        items.iter().map(Item::versioned).collect()
+    }
+
+    /// Sets the run count of the task run `id` back to 0.
+    pub async fn reset_run_count(&self, id: TaskRunId) -> Result<()> {
+        until_uncontended(|| async {
+            let Some(mut run) = self.task_run(id).await? else { return Ok(()) };
+            run.record.run_count = 0;
+            self.commit(vec![self.replace(&run.record, run.version)?]).await
+        })
+        .await
+    }
+
+    /// Reads the newest state that is cached under `cache_key` and has not expired.
+    pub async fn cached_state(&self, cache_key: &str) -> Result<Option<State>> {
+        let cached = self.get::<CachedState>(&table::cached_state(cache_key)).await?;
+        let live = cached.filter(|cached| cached.record.expiration.is_none_or(|time| time > Timestamp::now()));
+        Ok(live.map(|cached| cached.record.state))
+    }
+
+    /// Returns the write that caches `state` under `cache_key`, until `expiration` if there is one.
+    pub fn cache_state(&self, cache_key: &str, expiration: Option<Timestamp>, state: &State) -> Result<Write> {
+        let cached = CachedState { cache_key: cache_key.to_owned(), expiration, state: state.clone() };
+        let mut item = Item::of(&cached, 1, self.shards())?;
+        item.expires = expiration.map(Timestamp::as_seconds);
+        Ok(Write::Put(item))
+    }
+}
+
+/// A completed state of a task, kept for runs with the same cache key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct CachedState {
+    cache_key: String,
+    expiration: Option<Timestamp>,
+    state: State,
+}
+
+impl Record for CachedState {
+    const HEAD: &'static [&'static str] = &["cache_key", "expiration"];
+
+    fn key(&self) -> Key {
+        table::cached_state(&self.cache_key)
+    }
+
+    fn places(&self, _shards: Shards) -> Vec<Place> {
+        Vec::new()
     }
 }

@@ -9,5 +9,4 @@ pub mod update;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] =
-    &[create::ROUTE, delete::ROUTE, read::ROUTE, read_by_name::ROUTE, update::ROUTE];
+pub const ROUTES: &[Route] = &[create::ROUTE, delete::ROUTE, read::ROUTE, read_by_name::ROUTE, update::ROUTE];

@@ -7,7 +7,7 @@ use embedded::EmbeddedDatabase;
 use tokio::{sync::watch, task::JoinSet};
 
 /// How often items past their time to live are deleted.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The services that run in this process.
 #[derive(Debug, Default)]

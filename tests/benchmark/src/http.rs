@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -86,6 +87,8 @@ impl Answer {
     }
 }
 
+type Outgoing = Request<Full<Bytes>>;
+
 /// One keep-alive connection, opened again when the server has closed it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -132,15 +135,30 @@ impl Connection {
         let answer = tokio::time::timeout(TIME_LIMIT, self.exchange(method, path, body))
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {} s", TIME_LIMIT.as_secs())));
-        if answer.is_err() {
+        // The oracle hangs up right after a 503 without saying so; what is sent meanwhile would count as a second error.
+        if answer.as_ref().map_or(true, |answer| answer.status >= 500) {
             self.sender = None;
         }
         answer
     }
 
-    async fn exchange(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, String> {
+    /// Sends a request, or gives it back if it did not leave this process.
+    async fn try_send(&mut self, request: Outgoing) -> Result<Result<Response<Incoming>, Outgoing>, String> {
         self.open().await?;
-        let Some(sender) = self.sender.as_mut() else { return Err("the connection is closed".to_owned()) };
+        let Some(sender) = self.sender.as_mut() else { return Ok(Err(request)) };
+        if sender.ready().await.is_err() {
+            return Ok(Err(request));
+        }
+        match sender.try_send_request(request).await {
+            Ok(response) => Ok(Ok(response)),
+            Err(mut refused) => match refused.take_message() {
+                Some(unsent) => Ok(Err(unsent)),
+                None => Err(refused.into_error().to_string()),
+            },
+        }
+    }
+
+    async fn exchange(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.endpoint.base))
@@ -152,8 +170,14 @@ impl Connection {
             request = request.header(EXPLAIN, "1");
         }
         let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
-        sender.ready().await.map_err(|error| error.to_string())?;
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let response = match self.try_send(request).await? {
+            Ok(response) => response,
+            // The server had closed the connection between two requests, so this one was never sent.
+            Err(unsent) => {
+                self.sender = None;
+                self.try_send(unsent).await?.map_err(|_| "the connection closes at once".to_owned())?
+            }
+        };
         let status = response.status().as_u16();
         let cost = if self.explain { Cost::read(response.headers()) } else { None };
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
@@ -163,6 +187,8 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -173,6 +199,26 @@ mod tests {
         assert_eq!(Endpoint::parse("http://oracle/api").unwrap().authority(), "oracle:80");
         assert!(Endpoint::parse("https://127.0.0.1:4200/api").is_err());
         assert!(Endpoint::parse("127.0.0.1").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_closed_is_opened_again() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            for _ in 0..3 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 512];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n42").await.unwrap();
+            }
+        });
+        let mut connection = Connection::new(Endpoint::local(port));
+        for _ in 0..3 {
+            assert_eq!(connection.get("/health").await.unwrap().json(), 42);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        server.await.unwrap();
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The CPU time that this process has used, all threads together.
+/// The CPU time that this thread has used, which is all of the load generator's.
 pub(crate) fn cpu_time() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
     Duration::from_secs(cpu_ticks(&stat).unwrap_or_default())
         / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)
 }

@@ -1,0 +1,214 @@
+//! Queries over flow runs: from filters and a sort to an index, and the predicate that decides.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+
+use super::{
+    Store,
+    query::{Direction, Range},
+    select::{Matcher, Source, Window},
+    table::{self, Collection, Index},
+};
+use crate::{
+    error::Result,
+    filter::{
+        self, DeploymentFilter, FlowFacts, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter,
+        TimeBounds, WorkPoolFilter, WorkQueueFilter,
+    },
+    model::{Flow, FlowId, FlowRun, FlowRunId, TaskRun, Timestamp},
+};
+
+/// The filters of a query over flow runs or task runs, as the contract's bodies name them.
+///
+/// A record matches if it matches its own filter, and for each other one a related record exists that matches.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct RunFilters {
+    /// On the flow.
+    pub flows: Option<FlowFilter>,
+    /// On the flow run.
+    pub flow_runs: Option<FlowRunFilter>,
+    /// On any of the flow run's task runs.
+    pub task_runs: Option<TaskRunFilter>,
+    /// On the deployment.
+    pub deployments: Option<DeploymentFilter>,
+    /// On the work pool.
+    pub work_pools: Option<WorkPoolFilter>,
+    /// On the work queue.
+    pub work_pool_queues: Option<WorkQueueFilter>,
+}
+
+impl RunFilters {
+    /// Says whether a filter asks for a deployment, work pool or queue; none is stored yet, so no run has one.
+    pub(super) fn asks_for_what_is_not_stored(&self) -> bool {
+        self.deployments.is_some() || self.work_pools.is_some() || self.work_pool_queues.is_some()
+    }
+}
+
+impl Store {
+    /// Returns the flow runs that `filters` select, within `window`, in the order of `sort`.
+    pub async fn flow_runs(&self, filters: &RunFilters, sort: FlowRunSort, window: Window) -> Result<Vec<FlowRun>> {
+        let Some(source) = self.flow_run_source(filters, Some(sort)).await? else { return Ok(Vec::new()) };
+        self.select(source, &mut FlowRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
+    }
+
+    /// Counts the flow runs that `filters` select.
+    pub async fn count_flow_runs(&self, filters: &RunFilters) -> Result<u64> {
+        let Some(source) = self.flow_run_source(filters, None).await? else { return Ok(0) };
+        self.select_count(source, &mut FlowRunMatcher::new(filters)).await
+    }
+
+    /// Chooses where to read; nowhere if nothing can match.
+    async fn flow_run_source(&self, filters: &RunFilters, sort: Option<FlowRunSort>) -> Result<Option<Source>> {
+        if filters.asks_for_what_is_not_stored() {
+            return Ok(None);
+        }
+        let own = filters.flow_runs.as_ref();
+        if let Some(ids) = own.and_then(FlowRunFilter::ids) {
+            return Ok(Some(Source::Keys(ids.iter().copied().map(table::flow_run).collect())));
+        }
+        if let Some(ids) = filters.task_runs.as_ref().and_then(TaskRunFilter::ids) {
+            let keys: Vec<_> = ids.iter().copied().map(table::task_run).collect();
+            let task_runs = self.get_many::<TaskRun>(&keys).await?;
+            let flow_runs: HashSet<FlowRunId> = task_runs.iter().filter_map(|found| found.record.flow_run_id).collect();
+            return Ok(Some(Source::Keys(flow_runs.into_iter().map(table::flow_run).collect())));
+        }
+        if let Some(parents) = own.and_then(FlowRunFilter::parent_flow_run_ids) {
+            let ranges = parents.iter().map(|id| Range::of_index(Index::Related, table::subflows_of(*id)));
+            return Ok(Some(Source::Gathered(ranges.collect())));
+        }
+        if let Some(parents) = own.and_then(FlowRunFilter::parent_task_run_ids) {
+            let ranges = parents.iter().map(|id| Range::of_index(Index::Lookup, table::subflow_lookup(*id)));
+            return Ok(Some(Source::Gathered(ranges.collect())));
+        }
+        if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
+            return Ok(Some(runs_of_flows(&flows, own, sort)));
+        }
+        Ok(Some(self.all_flow_runs(own, sort)))
+    }
+
+    /// Returns the flows of which every match belongs to one, if the filter names them.
+    pub(super) async fn flows_bound(&self, filter: Option<&FlowFilter>) -> Result<Option<HashSet<FlowId>>> {
+        let Some(filter) = filter else { return Ok(None) };
+        if let Some(ids) = filter.ids() {
+            return Ok(Some(ids.iter().copied().collect()));
+        }
+        let Some(names) = filter.names() else { return Ok(None) };
+        let mut ids = HashSet::new();
+        for name in names {
+            ids.extend(self.owner(&table::unique_flow_name(name)).await?.map(FlowId::from));
+        }
+        Ok(Some(ids))
+    }
+
+    /// Reads all runs, in the index of the sort; or for counting, in the index that the filter narrows most.
+    fn all_flow_runs(&self, filter: Option<&FlowRunFilter>, sort: Option<FlowRunSort>) -> Source {
+        let bounds = |of: fn(&FlowRunFilter) -> Option<TimeBounds>| filter.and_then(of);
+        let start = || bounds(FlowRunFilter::start_time_bounds);
+        let expected = || bounds(FlowRunFilter::expected_start_time_bounds);
+        let next = || bounds(FlowRunFilter::next_scheduled_start_time_bounds);
+        let end = || bounds(FlowRunFilter::end_time_bounds);
+        let (index, bounds) = match sort {
+            Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => (Index::ByStart, start()),
+            Some(FlowRunSort::ExpectedStartTimeAsc | FlowRunSort::ExpectedStartTimeDesc) => (Index::ByTime, expected()),
+            Some(FlowRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, next()),
+            Some(FlowRunSort::EndTimeDesc) => (Index::ByEnd, end()),
+            Some(FlowRunSort::NameAsc | FlowRunSort::NameDesc) => (Index::ByName, None),
+            Some(FlowRunSort::IdDesc) => (Index::ByCreation, None),
+            None => [(Index::ByTime, expected()), (Index::ByStart, start()), (Index::ByEnd, end())]
+                .into_iter()
+                .find(|(_, bounds)| bounds.is_some())
+                .unwrap_or((Index::ByTime, None)),
+        };
+        let (from, to) = key_bounds(bounds);
+        Source::Ordered(
+            Range::all(self, index, Collection::FlowRuns)
+                .between(from, to)
+                .in_direction(direction(sort.map_or(filter::Direction::Ascending, FlowRunSort::direction))),
+        )
+    }
+}
+
+fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, sort: Option<FlowRunSort>) -> Source {
+    let (from, to) = key_bounds(filter.and_then(FlowRunFilter::start_time_bounds));
+    let range = Range {
+        index: Some(Index::ByParent),
+        partitions: flows.iter().copied().map(table::runs_of_flow).collect(),
+        from,
+        to,
+        direction: direction(sort.map_or(filter::Direction::Ascending, FlowRunSort::direction)),
+    };
+    match sort {
+        None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
+        Some(_) => Source::Gathered(vec![range]),
+    }
+}
+
+/// Turns a filter's limits into the sort keys between which every match is.
+pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> (Option<String>, Option<String>) {
+    let key = |time: Option<Timestamp>| time.map(Timestamp::sortable);
+    bounds.map_or((None, None), |bounds| (key(bounds.not_before), key(bounds.not_after)))
+}
+
+/// Turns a sort's direction into an index's.
+pub(super) fn direction(direction: filter::Direction) -> Direction {
+    match direction {
+        filter::Direction::Ascending => Direction::Ascending,
+        filter::Direction::Descending => Direction::Descending,
+    }
+}
+
+/// Decides which flow runs match, and remembers what it learned of their flows.
+struct FlowRunMatcher<'f> {
+    filters: &'f RunFilters,
+    flows: HashMap<FlowId, bool>,
+}
+
+impl<'f> FlowRunMatcher<'f> {
+    fn new(filters: &'f RunFilters) -> Self {
+        Self { filters, flows: HashMap::new() }
+    }
+}
+
+/// Evaluates a filter on flows for the flows `wanted`, into `known`.
+pub(super) async fn learn_flows(
+    store: &Store,
+    filter: &FlowFilter,
+    wanted: impl Iterator<Item = FlowId>,
+    known: &mut HashMap<FlowId, bool>,
+) -> Result<()> {
+    let unknown: HashSet<FlowId> = wanted.filter(|id| !known.contains_key(id)).collect();
+    let keys: Vec<_> = unknown.iter().copied().map(table::flow).collect();
+    known.extend(unknown.into_iter().map(|id| (id, false)));
+    for flow in store.get_many::<Flow>(&keys).await? {
+        known.insert(flow.record.id, filter.matches(&flow.record, FlowFacts { has_deployment: false }));
+    }
+    Ok(())
+}
+
+impl Matcher<FlowRun> for FlowRunMatcher<'_> {
+    fn matches_all(&self) -> bool {
+        let RunFilters { flows, flow_runs, task_runs, .. } = self.filters;
+        flows.is_none() && flow_runs.is_none() && task_runs.is_none()
+    }
+
+    async fn keep(&mut self, store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {
+        if let Some(filter) = &self.filters.flow_runs {
+            runs.retain(|run| filter.matches(run, FlowRunFacts { parent_flow_run_id: run.parent_flow_run_id }));
+        }
+        if let Some(filter) = &self.filters.flows {
+            learn_flows(store, filter, runs.iter().map(|run| run.flow_id), &mut self.flows).await?;
+            runs.retain(|run| self.flows.get(&run.flow_id) == Some(&true));
+        }
+        if let Some(filter) = &self.filters.task_runs {
+            let mut kept = Vec::new();
+            for run in runs {
+                if store.has_task_run(run.id, filter).await? {
+                    kept.push(run);
+                }
+            }
+            runs = kept;
+        }
+        Ok(runs)
+    }
+}

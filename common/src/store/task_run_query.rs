@@ -1,0 +1,157 @@
+//! Queries over task runs: from filters and a sort to an index, and the predicate that decides.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Item, Store,
+    flow_run_query::{RunFilters, direction, key_bounds, learn_flows},
+    query::Range,
+    select::{Matcher, Source, Window},
+    table::{self, Collection, Index},
+};
+use crate::{
+    error::Result,
+    filter::{self, FlowRunFacts, FlowRunFilter, TaskRunFacts, TaskRunFilter, TaskRunSort, TimeBounds},
+    model::{FlowId, FlowRun, FlowRunId, TaskRun, TaskRunId},
+};
+
+impl Store {
+    /// Returns the task runs that `filters` select, within `window`, in the order of `sort`.
+    pub async fn task_runs(&self, filters: &RunFilters, sort: TaskRunSort, window: Window) -> Result<Vec<TaskRun>> {
+        let Some(source) = self.task_run_source(filters, Some(sort)) else { return Ok(Vec::new()) };
+        self.select(source, &mut TaskRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
+    }
+
+    /// Counts the task runs that `filters` select.
+    pub async fn count_task_runs(&self, filters: &RunFilters) -> Result<u64> {
+        let Some(source) = self.task_run_source(filters, None) else { return Ok(0) };
+        self.select_count(source, &mut TaskRunMatcher::new(filters)).await
+    }
+
+    /// Says whether a task run of `flow_run` matches.
+    pub(super) async fn has_task_run(&self, flow_run: FlowRunId, filter: &TaskRunFilter) -> Result<bool> {
+        let mut reader = self.read(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run)), 100);
+        while let Some(items) = reader.next().await? {
+            let task_runs = items.iter().map(Item::record).collect::<Result<_>>()?;
+            if !self.matching(filter, task_runs).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn matching(&self, filter: &TaskRunFilter, task_runs: Vec<TaskRun>) -> Result<Vec<TaskRun>> {
+        let mut kept = Vec::new();
+        for run in task_runs {
+            let facts = if filter.needs_subflow_runs() {
+                TaskRunFacts { has_subflow_run: self.has_subflow_run(run.id).await? }
+            } else {
+                TaskRunFacts::default()
+            };
+            if filter.matches(&run, facts) {
+                kept.push(run);
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn has_subflow_run(&self, id: TaskRunId) -> Result<bool> {
+        Ok(self.read_first(Range::of_index(Index::Lookup, table::subflow_lookup(id))).await?.is_some())
+    }
+
+    /// Chooses where to read; nowhere if nothing can match.
+    fn task_run_source(&self, filters: &RunFilters, sort: Option<TaskRunSort>) -> Option<Source> {
+        if filters.asks_for_what_is_not_stored() {
+            return None;
+        }
+        let own = filters.task_runs.as_ref();
+        if let Some(ids) = own.and_then(TaskRunFilter::ids) {
+            return Some(Source::Keys(ids.iter().copied().map(table::task_run).collect()));
+        }
+        let flow_runs = own
+            .and_then(TaskRunFilter::flow_run_ids)
+            .or_else(|| filters.flow_runs.as_ref().and_then(FlowRunFilter::ids));
+        let bounds = |of: fn(&TaskRunFilter) -> Option<TimeBounds>| own.and_then(of);
+        let expected = || bounds(TaskRunFilter::expected_start_time_bounds);
+        let direction = direction(sort.map_or(filter::Direction::Ascending, TaskRunSort::direction));
+        if let Some(flow_runs) = flow_runs {
+            let distinct: HashSet<FlowRunId> = flow_runs.iter().copied().collect();
+            let (from, to) = key_bounds(expected());
+            let partitions = distinct.into_iter().map(table::runs_in_flow_run).collect();
+            let range = Range { index: Some(Index::ByParent), partitions, from, to, direction };
+            return Some(match sort {
+                None | Some(TaskRunSort::ExpectedStartTimeAsc | TaskRunSort::ExpectedStartTimeDesc) => {
+                    Source::Ordered(range)
+                }
+                Some(_) => Source::Gathered(vec![range]),
+            });
+        }
+        let end = || bounds(TaskRunFilter::end_time_bounds);
+        let (index, bounds) = match sort {
+            Some(TaskRunSort::ExpectedStartTimeAsc | TaskRunSort::ExpectedStartTimeDesc) => (Index::ByTime, expected()),
+            Some(TaskRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, None),
+            Some(TaskRunSort::EndTimeDesc) => (Index::ByEnd, end()),
+            Some(TaskRunSort::NameAsc | TaskRunSort::NameDesc) => (Index::ByName, None),
+            Some(TaskRunSort::IdDesc) => (Index::ByCreation, None),
+            None => [(Index::ByTime, expected()), (Index::ByEnd, end())]
+                .into_iter()
+                .find(|(_, bounds)| bounds.is_some())
+                .unwrap_or((Index::ByTime, None)),
+        };
+        let (from, to) = key_bounds(bounds);
+        let range = Range::all(self, index, Collection::TaskRuns).between(from, to).in_direction(direction);
+        Some(Source::Ordered(range))
+    }
+}
+
+/// Decides which task runs match, and remembers what it learned of their flow runs and flows.
+struct TaskRunMatcher<'f> {
+    filters: &'f RunFilters,
+    flow_runs: HashMap<FlowRunId, bool>,
+    flows: HashMap<FlowId, bool>,
+}
+
+impl<'f> TaskRunMatcher<'f> {
+    fn new(filters: &'f RunFilters) -> Self {
+        Self { filters, flow_runs: HashMap::new(), flows: HashMap::new() }
+    }
+
+    async fn learn_flow_runs(&mut self, store: &Store, task_runs: &[TaskRun]) -> Result<()> {
+        let unknown: HashSet<FlowRunId> =
+            task_runs.iter().filter_map(|run| run.flow_run_id).filter(|id| !self.flow_runs.contains_key(id)).collect();
+        let keys: Vec<_> = unknown.iter().copied().map(table::flow_run).collect();
+        self.flow_runs.extend(unknown.into_iter().map(|id| (id, false)));
+        let flow_runs = store.get_many::<FlowRun>(&keys).await?;
+        if let Some(filter) = &self.filters.flows {
+            let flows = flow_runs.iter().map(|found| found.record.flow_id);
+            learn_flows(store, filter, flows, &mut self.flows).await?;
+        }
+        for run in flow_runs.into_iter().map(|found| found.record) {
+            let own =
+                self.filters.flow_runs.as_ref().is_none_or(|filter| {
+                    filter.matches(&run, FlowRunFacts { parent_flow_run_id: run.parent_flow_run_id })
+                });
+            let of_flow = self.filters.flows.is_none() || self.flows.get(&run.flow_id) == Some(&true);
+            self.flow_runs.insert(run.id, own && of_flow);
+        }
+        Ok(())
+    }
+}
+
+impl Matcher<TaskRun> for TaskRunMatcher<'_> {
+    fn matches_all(&self) -> bool {
+        let RunFilters { flows, flow_runs, task_runs, .. } = self.filters;
+        flows.is_none() && flow_runs.is_none() && task_runs.is_none()
+    }
+
+    async fn keep(&mut self, store: &Store, mut task_runs: Vec<TaskRun>) -> Result<Vec<TaskRun>> {
+        if let Some(filter) = &self.filters.task_runs {
+            task_runs = store.matching(filter, task_runs).await?;
+        }
+        if self.filters.flow_runs.is_some() || self.filters.flows.is_some() {
+            self.learn_flow_runs(store, &task_runs).await?;
+            task_runs.retain(|run| run.flow_run_id.is_some_and(|id| self.flow_runs.get(&id) == Some(&true)));
+        }
+        Ok(task_runs)
+    }
+}

@@ -1,0 +1,296 @@
+//! Transitions of runs: load, decide, one write; and all over again when another request came between.
+//!
+//! The rules decide ([`crate::orchestration`]), this module does what they ask for.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    api::Api,
+    error::{Error, Result},
+    model::{FlowRun, FlowRunId, State, StateCreate, StateId, StateType, TaskRun, TaskRunId, Timestamp},
+    orchestration::{
+        Client, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult, Plan, Policy, Run, Settings, Transition,
+        Verdict, decide,
+        policy::{flow_policy, task_policy},
+    },
+    store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, table},
+};
+
+/// A state that a client proposes for a run.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The state.
+    pub state: StateCreate,
+    /// Whether the rules that would judge it are left out.
+    pub force: bool,
+    /// Who proposes it.
+    pub client: Client,
+}
+
+/// What became of a proposal.
+#[derive(Clone, Debug)]
+pub struct Orchestrated {
+    /// Whether the run entered a state.
+    pub entered: bool,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The state that the run entered or stays in.
+    pub state: Option<State>,
+}
+
+impl Orchestrated {
+    /// Returns the answer to the client.
+    pub fn result(&self) -> OrchestrationResult<'_> {
+        OrchestrationResult { state: self.state.as_ref(), status: self.verdict.status(), details: &self.verdict }
+    }
+}
+
+/// Proposes a state for the flow run `id` (contract operation `set_flow_run_state`).
+///
+/// # Errors
+/// [`Error::NoSuchRun`] without such a run. A refusal is no error.
+pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
+    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
+}
+
+/// Proposes a state for the task run `id` (contract operation `set_task_run_state`).
+///
+/// # Errors
+/// [`Error::NoSuchRun`] without such a run. A refusal is no error.
+pub async fn propose_task_run_state(api: &Api, id: TaskRunId, proposal: &Proposal) -> Result<Orchestrated> {
+    Box::pin(propose::<TaskRun>(api, id.0, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force)))
+        .await
+}
+
+/// A kind of run that the store keeps.
+pub trait StoredRun: Run + Record {
+    /// What the kind is called in an error message.
+    const KIND: &'static str;
+}
+
+impl StoredRun for FlowRun {
+    const KIND: &'static str = "Flow run";
+}
+
+impl StoredRun for TaskRun {
+    const KIND: &'static str = "Task run";
+}
+
+async fn propose<R: StoredRun>(
+    api: &Api,
+    id: Uuid,
+    key: &Key,
+    proposal: &Proposal,
+    policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
+) -> Result<Orchestrated> {
+    let state_id = StateId::new();
+    let mut attempted: Option<(StateId, Orchestrated)> = None;
+    for attempt in 0..commit::ATTEMPTS {
+        let run: Versioned<R> = api.store.get(key).await?.ok_or_else(|| no_such_run(R::KIND, id))?;
+        if let Some((entered, answer)) = attempted.take()
+            && run.record.state().is_some_and(|state| state.id == entered)
+        {
+            // The write before was carried out, only its answer was lost.
+            return Ok(answer);
+        }
+        let proposed = proposal.state.clone().into_state(state_id, api.now());
+        let policy = policy(&proposed);
+        let version = run.version;
+        let mut transition = Transition::new(run.record, proposed);
+        transition.client = proposal.client.clone();
+        transition.settings = settings(api);
+        transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
+        let plan = decide(policy, &transition);
+        let answer = answer(&plan);
+        let writes = writes(api, &plan, &transition, version).await?;
+        match api.store.commit(writes).await {
+            Ok(()) => {
+                follow_up(api, &plan.effects, proposal).await?;
+                return Ok(answer);
+            }
+            Err(CommitError::Failed(error)) => return Err(error),
+            Err(CommitError::Refused(_) | CommitError::Contended) => {
+                attempted = plan.entered().map(|state| (state.id, answer));
+                commit::back_off(attempt).await;
+            }
+        }
+    }
+    Err(Error::Unavailable("too many requests set the state of the same run".into()))
+}
+
+/// Says that there is no run `id` of the kind, as upstream words it where it sets a state or labels.
+pub fn no_such_run(kind: &str, id: impl std::fmt::Display) -> Error {
+    Error::NoSuchRun(format!("{kind} with id {id} not found"))
+}
+
+fn answer<R: Run>(plan: &Plan<R>) -> Orchestrated {
+    Orchestrated { entered: plan.entered().is_some(), verdict: plan.verdict.clone(), state: plan.state.clone() }
+}
+
+/// Returns the settings that rules go by.
+fn settings(_api: &Api) -> Settings {
+    Settings::default()
+}
+
+/// Reads what the rules have to know, in parallel.
+///
+/// Deployments, leases and concurrency limits are not stored yet, so there is none to be found.
+async fn facts(store: &Store, needs: &BTreeSet<Need>) -> Result<Facts> {
+    let mut facts = Facts::default();
+    for need in needs {
+        match need {
+            Need::FlowRun(id) => {
+                facts.flow_run = store.flow_run(*id).await?.map(|found| EnclosingFlowRun {
+                    id: found.record.id,
+                    state: found.record.state,
+                    run_count: found.record.run_count,
+                });
+            }
+            Need::CachedState { cache_key } => facts.cached_state = store.cached_state(cache_key).await?,
+            Need::Deployment(_) | Need::Lease(_) | Need::TagLimits(_) | Need::LeasesHeldBy(_) => {}
+        }
+    }
+    Ok(facts)
+}
+
+/// Returns what a plan writes: the run, its new state, and what belongs into the same transaction.
+async fn writes<R: StoredRun>(
+    api: &Api,
+    plan: &Plan<R>,
+    transition: &Transition<R>,
+    version: u64,
+) -> Result<Vec<Write>> {
+    let mut writes = Vec::new();
+    if plan.is_changed {
+        writes.push(Write::Replace(run_item(&api.store, plan, transition.initial(), version + 1)?));
+    }
+    writes.extend(history(api, plan, transition.now).await?);
+    Ok(writes)
+}
+
+/// Returns the writes that enter a new run together with its first state, under the minimal policy.
+///
+/// The caller adds its claims and commits all in one transaction.
+pub async fn create<R: StoredRun>(
+    api: &Api,
+    run: R,
+    state: Option<State>,
+    policy: &Policy<R>,
+    client: Client,
+) -> Result<(R, Vec<Write>)> {
+    let Some(state) = state else {
+        let write = api.store.insert(&run)?;
+        return Ok((run, vec![write]));
+    };
+    let mut transition = Transition::new(run, state);
+    transition.client = client;
+    transition.settings = settings(api);
+    transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
+    let plan = decide(policy, &transition);
+    let mut writes = vec![Write::Insert(run_item(&api.store, &plan, None, 1)?)];
+    writes.extend(history(api, &plan, transition.now).await?);
+    let mut run = plan.run;
+    // What is answered is not always what is stored: a result that is not persisted is only handed back.
+    *run.books().state = plan.state;
+    Ok((run, writes))
+}
+
+fn run_item<R: StoredRun>(store: &Store, plan: &Plan<R>, initial: Option<&State>, version: u64) -> Result<Item> {
+    let mut item = Item::of(&plan.run, version, store.shards())?;
+    if plan.entered().is_some() {
+        item.transition = Some(version);
+        item.previous = initial.map(previous).transpose()?;
+    }
+    Ok(item)
+}
+
+/// Writes what the state-change event tells of the state before.
+fn previous(state: &State) -> Result<String> {
+    let brief = serde_json::json!({
+        "id": state.id,
+        "type": state.r#type,
+        "name": state.name,
+        "timestamp": state.timestamp,
+        "message": state.message,
+    });
+    Ok(serde_json::to_string(&brief)?)
+}
+
+async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>> {
+    let mut writes = Vec::new();
+    if let Some(state) = plan.entered() {
+        writes.push(api.store.put_state(plan.run.key(), state)?);
+    }
+    for effect in &plan.effects {
+        match effect {
+            Effect::CacheState { cache_key, cache_expiration, .. } => {
+                let state = plan.entered().ok_or_else(|| Error::Internal("only an entered state is cached".into()))?;
+                writes.push(api.store.cache_state(cache_key, *cache_expiration, state)?);
+            }
+            Effect::UpdateParentTaskRun { task_run_id, state } => {
+                writes.extend(parent_task_run(api, *task_run_id, state, now).await?);
+            }
+            // Results are kept as artifacts, and background task runs handed to workers, by operations to come.
+            Effect::SaveArtifact(_) | Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
+            Effect::AcquireSlots { .. }
+            | Effect::RenewLease { .. }
+            | Effect::ReleaseLease { .. }
+            | Effect::RevokeLease { .. }
+            | Effect::ReleaseSlot { .. }
+            | Effect::OccupyTagSlot { .. }
+            | Effect::VacateTagSlot { .. } => {
+                return Err(Error::Internal("a rule found a concurrency limit where none is stored".into()));
+            }
+        }
+    }
+    Ok(writes)
+}
+
+/// Forces a subflow run's state on the task run that stands for it in the parent flow run.
+async fn parent_task_run(api: &Api, id: TaskRunId, state: &State, now: Timestamp) -> Result<Vec<Write>> {
+    let Some(run) = api.store.task_run(id).await? else { return Ok(Vec::new()) };
+    let policy = task_policy(state, true);
+    let mut transition = Transition::new(run.record, state.clone());
+    transition.now = now;
+    transition.settings = settings(api);
+    transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
+    let plan = decide(policy, &transition);
+    let item = run_item(&api.store, &plan, transition.initial(), run.version + 1)?;
+    let mut writes = vec![Write::Replace(item)];
+    if let Some(state) = plan.entered() {
+        writes.push(api.store.put_state(plan.run.key(), state)?);
+    }
+    Ok(writes)
+}
+
+/// Does what a plan asks for beyond its transaction: each step may be repeated.
+async fn follow_up(api: &Api, effects: &[Effect], proposal: &Proposal) -> Result<()> {
+    for effect in effects {
+        if let Effect::RetryFailedTaskRuns { flow_run_id, scheduled_time } = effect {
+            retry_failed_task_runs(api, *flow_run_id, *scheduled_time, &proposal.client).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets every failed task run of a flow run await its retry, for clients that leave that to the server.
+async fn retry_failed_task_runs(api: &Api, id: FlowRunId, at: Timestamp, client: &Client) -> Result<()> {
+    for task_run in api.store.task_runs_of(id).await? {
+        if task_run.record.state_type != Some(StateType::Failed) {
+            continue;
+        }
+        let state = serde_json::json!({
+            "type": StateType::Scheduled,
+            "name": "AwaitingRetry",
+            "state_details": { "scheduled_time": at },
+        });
+        let state: StateCreate = serde_json::from_value(Value::clone(&state))?;
+        let proposal = Proposal { state, force: true, client: client.clone() };
+        Box::pin(propose_task_run_state(api, task_run.record.id, &proposal)).await?;
+        api.store.reset_run_count(task_run.record.id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! `GET /flow_run_states/`: reads the states of a flow run, oldest first.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Result,
+    http::{Query, Route},
+    model::{self, FlowRunId},
+};
+use serde::Deserialize;
+
+/// The contract's `read_flow_run_states`.
+pub const ROUTE: Route = Route::get("read_flow_run_states", "/flow_run_states/", || get(list));
+
+#[derive(Debug, Deserialize)]
+struct OfFlowRun {
+    flow_run_id: FlowRunId,
+}
+
+async fn list(State(api): State<Api>, Query(query): Query<OfFlowRun>) -> Result<Json<Vec<model::State>>> {
+    Ok(Json(api.store.flow_run_states(query.flow_run_id).await?))
+}

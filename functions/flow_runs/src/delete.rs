@@ -1,0 +1,19 @@
+//! `DELETE /flow_runs/{id}`: deletes a flow run and, in its wake, what belongs to it.
+
+use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::FlowRunId,
+};
+
+/// The contract's `delete_flow_run`.
+pub const ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete));
+
+async fn delete(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<StatusCode> {
+    if api.store.delete_flow_run(path.id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Error::not_found("Flow run"))
+    }
+}

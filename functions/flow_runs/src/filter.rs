@@ -1,0 +1,29 @@
+//! `POST /flow_runs/filter`: reads the flow runs that match.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::FlowRunSort,
+    http::{Body, Route},
+    model::FlowRun,
+    store::{flow_run_query::RunFilters, select::Window},
+};
+use serde::Deserialize;
+
+/// The contract's `read_flow_runs`.
+pub const ROUTE: Route = Route::post("read_flow_runs", "/flow_runs/filter", || post(filter));
+
+#[derive(Debug, Deserialize)]
+struct FlowRunQuery {
+    #[serde(flatten)]
+    filters: RunFilters,
+    sort: FlowRunSort,
+    #[serde(flatten)]
+    window: Window,
+}
+
+async fn filter(State(api): State<Api>, Body(query): Body<FlowRunQuery>) -> Result<Json<Vec<FlowRun>>> {
+    let runs = api.store.flow_runs(&query.filters, query.sort, query.window).await?;
+    let now = api.now();
+    Ok(Json(runs.into_iter().map(|run| run.with_estimates(now)).collect()))
+}

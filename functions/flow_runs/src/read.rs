@@ -1,0 +1,16 @@
+//! `GET /flow_runs/{id}`: reads a flow run.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::{FlowRun, FlowRunId},
+};
+
+/// The contract's `read_flow_run`.
+pub const ROUTE: Route = Route::get("read_flow_run", "/flow_runs/{id}", || get(read));
+
+async fn read(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<FlowRun>> {
+    let run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
+    Ok(Json(run.record.with_estimates(api.now())))
+}
