@@ -5,6 +5,7 @@ pub mod contract;
 pub mod error;
 pub mod filter;
 pub mod http;
+pub mod intake;
 pub mod lambda;
 pub mod logging;
 pub mod model;

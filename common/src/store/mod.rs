@@ -5,6 +5,8 @@
 
 pub mod commit;
 pub mod cost;
+pub mod event_query;
+pub mod events;
 pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
