@@ -10,6 +10,7 @@ pub mod lambda;
 pub mod logging;
 pub mod model;
 pub mod settings;
+pub mod socket;
 pub mod store;
 pub mod transitions;
 

@@ -30,6 +30,14 @@ pub struct Settings {
     pub maximum_event_bytes: usize,
     /// How long events are kept, in seconds (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`).
     pub event_retention: u64,
+    /// What clients have to know to be let in, if anything (`PREFECT_SERVER_API_AUTH_STRING`).
+    pub auth_string: Option<String>,
+    /// Whether task runs are recorded from events (`PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED`).
+    pub task_run_recorder_enabled: bool,
+    /// Whether the server keeps the events that it emits itself (`PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED`).
+    ///
+    /// Those of clients are kept in any case: task runs are recorded from them.
+    pub event_persister_enabled: bool,
 }
 
 impl Default for Settings {
@@ -44,6 +52,9 @@ impl Default for Settings {
             maximum_labels_per_resource: 500,
             maximum_event_bytes: 1_500_000,
             event_retention: 7 * 24 * 3_600,
+            auth_string: None,
+            task_run_recorder_enabled: true,
+            event_persister_enabled: true,
         }
     }
 }
@@ -101,6 +112,17 @@ impl Settings {
                 default.maximum_event_bytes,
             )?,
             event_retention: read(&variable, "PREFECT_SERVER_EVENTS_RETENTION_PERIOD", default.event_retention)?,
+            auth_string: variable("PREFECT_SERVER_API_AUTH_STRING").filter(|text| !text.is_empty()),
+            task_run_recorder_enabled: flag(
+                &variable,
+                "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED",
+                default.task_run_recorder_enabled,
+            )?,
+            event_persister_enabled: flag(
+                &variable,
+                "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED",
+                default.event_persister_enabled,
+            )?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Every function in one process.
 
 pub mod services;
+pub mod socket;
 
 use axum::Router;
 use common::{
@@ -15,5 +16,5 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::service(api, routes())
+    http::service(api.clone(), routes()).merge(socket::routes(api))
 }
