@@ -8,6 +8,7 @@ pub mod http;
 pub mod intake;
 pub mod lambda;
 pub mod logging;
+pub mod logs_csv;
 pub mod model;
 pub mod settings;
 pub mod socket;

@@ -202,6 +202,11 @@ impl Store {
 }
 
 impl Reader<'_> {
+    /// Doubles the next pages, for a caller that takes more than it announced.
+    pub fn widen(&mut self) {
+        self.page = (2 * self.page).min(LARGEST_PAGE);
+    }
+
     /// Returns the next items in order, at least one, or `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<Item>>> {
         self.fill().await?;

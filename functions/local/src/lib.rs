@@ -11,7 +11,18 @@ use common::{
 
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
-    [flows::ROUTES, flow_runs::ROUTES, flow_run_states::ROUTES, events::ROUTES].into_iter().flatten().collect()
+    [
+        flows::ROUTES,
+        flow_runs::ROUTES,
+        flow_run_states::ROUTES,
+        logs::ROUTES,
+        events::ROUTES,
+        admin::ROUTES,
+        root::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Makes the service of all routes.

@@ -43,7 +43,7 @@ async fn events_in(
         // To anything but a websocket there is no such route.
         return (StatusCode::NOT_FOUND, Json(json!({ "detail": "Not Found" }))).into_response();
     };
-    let opening = handshake::open(&headers, api.settings.auth_string.as_deref());
+    let opening = handshake::open(&headers, password(&api));
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE);
     match opening {
         Opening::Refused => StatusCode::FORBIDDEN.into_response(),
@@ -56,12 +56,16 @@ async fn events_in(
     }
 }
 
+fn password(api: &Api) -> Option<&str> {
+    api.settings.auth_string.as_ref().map(|secret| secret.0.as_str())
+}
+
 /// Carries out the handshake; returns whether the client is in.
 async fn authenticate(api: &Api, socket: &mut WebSocket) -> bool {
     loop {
         match socket.recv().await {
             Some(Ok(Message::Text(message))) => {
-                return match handshake::authenticate(&message, api.settings.auth_string.as_deref()) {
+                return match handshake::authenticate(&message, password(&api)) {
                     Authentication::Accepted => {
                         socket.send(Message::Text(Utf8Bytes::from_static(handshake::SUCCESS))).await.is_ok()
                     }
