@@ -181,7 +181,7 @@ impl Variables {
     }
 
     /// Sets a variable, for what a command line says instead.
-    pub fn set(&mut self, name: &str, value: impl ToString) {
+    pub fn set(&mut self, name: &str, value: &impl ToString) {
         self.0.insert(name.into(), value.to_string());
     }
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, stream};
-
 use super::{
-    CommitError, Item, Key, Record, Store, Write,
+    Item, Key, Record, Store,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
@@ -15,9 +13,6 @@ use crate::{
 
 /// The largest event that an item holds, in bytes of JSON: DynamoDB's 400 KB less the keys and the attributes' names.
 pub const LARGEST_EVENT: usize = 390_000;
-
-/// How many events of a batch are written at the same time.
-const WRITES_AT_ONCE: usize = 32;
 
 /// What the id of every flow run starts with when it is a resource.
 pub const FLOW_RUN_RESOURCE: &str = "prefect.flow-run.";
@@ -62,16 +57,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::TooLarge`] before anything is written, if an event is over [`LARGEST_EVENT`]. Otherwise the first
-    /// failure of the store, after all writes were tried: the caller repeats the batch, which changes nothing twice.
+    /// failure of the store: the caller repeats the batch, which changes nothing twice.
     pub async fn add_events(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
         let items = events.iter().map(|event| self.event_item(event, retention)).collect::<Result<Vec<_>>>()?;
-        let writes = stream::iter(items.into_iter().map(|item| self.commit(vec![Write::Insert(item)])));
-        let outcomes: Vec<_> = writes.buffer_unordered(WRITES_AT_ONCE).collect().await;
-        outcomes.into_iter().try_for_each(|outcome| match outcome {
-            // The id is taken: the same event came before.
-            Ok(()) | Err(CommitError::Refused(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        })
+        self.insert_missing(items).await
     }
 
     fn event_item(&self, event: &ReceivedEvent, retention: u64) -> Result<Item> {

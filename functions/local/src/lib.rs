@@ -9,20 +9,20 @@ use common::{
     http::{self, Route},
 };
 
+/// The routes of every resource, in the order of the contract.
+const RESOURCES: &[&[Route]] = &[
+    root::ROUTES,
+    flows::ROUTES,
+    flow_runs::ROUTES,
+    flow_run_states::ROUTES,
+    logs::ROUTES,
+    events::ROUTES,
+    admin::ROUTES,
+];
+
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
-    [
-        flows::ROUTES,
-        flow_runs::ROUTES,
-        flow_run_states::ROUTES,
-        logs::ROUTES,
-        events::ROUTES,
-        admin::ROUTES,
-        root::ROUTES,
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    RESOURCES.iter().copied().flatten().collect()
 }
 
 /// Makes the service of all routes.
