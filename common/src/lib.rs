@@ -5,11 +5,13 @@ pub mod contract;
 pub mod error;
 pub mod filter;
 pub mod http;
+pub mod intake;
 pub mod lambda;
 pub mod logging;
 pub mod logs_csv;
 pub mod model;
 pub mod settings;
+pub mod socket;
 pub mod store;
 pub mod transitions;
 
