@@ -65,7 +65,7 @@ async fn authenticate(api: &Api, socket: &mut WebSocket) -> bool {
     loop {
         match socket.recv().await {
             Some(Ok(Message::Text(message))) => {
-                return match handshake::authenticate(&message, password(&api)) {
+                return match handshake::authenticate(&message, password(api)) {
                     Authentication::Accepted => {
                         socket.send(Message::Text(Utf8Bytes::from_static(handshake::SUCCESS))).await.is_ok()
                     }
