@@ -10,7 +10,10 @@ use common::{
 
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
-    [flows::ROUTES, flow_runs::ROUTES, flow_run_states::ROUTES].into_iter().flatten().collect()
+    [flows::ROUTES, flow_runs::ROUTES, task_runs::ROUTES, flow_run_states::ROUTES, task_run_states::ROUTES]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Makes the service of all routes.
