@@ -14,7 +14,9 @@ const RESOURCES: &[&[Route]] = &[
     root::ROUTES,
     flows::ROUTES,
     flow_runs::ROUTES,
+    task_runs::ROUTES,
     flow_run_states::ROUTES,
+    task_run_states::ROUTES,
     logs::ROUTES,
     events::ROUTES,
     admin::ROUTES,
@@ -23,10 +25,6 @@ const RESOURCES: &[&[Route]] = &[
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
     RESOURCES.iter().copied().flatten().collect()
-    [flows::ROUTES, flow_runs::ROUTES, task_runs::ROUTES, flow_run_states::ROUTES, task_run_states::ROUTES]
-        .into_iter()
-        .flatten()
-        .collect()
 }
 
 /// Makes the service of all routes.
