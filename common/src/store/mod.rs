@@ -6,6 +6,8 @@
 pub mod commit;
 pub mod cost;
 pub mod csrf_tokens;
+pub mod event_query;
+pub mod events;
 pub mod flow_query;
 pub mod flow_run_query;
 pub mod flow_runs;

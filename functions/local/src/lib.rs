@@ -1,6 +1,7 @@
 //! Every function in one process.
 
 pub mod services;
+pub mod socket;
 
 use axum::Router;
 use common::{
@@ -9,8 +10,17 @@ use common::{
 };
 
 /// The routes of every resource, in the order of the contract.
-const RESOURCES: &[&[Route]] =
-    &[root::ROUTES, flows::ROUTES, flow_runs::ROUTES, flow_run_states::ROUTES, logs::ROUTES, admin::ROUTES];
+const RESOURCES: &[&[Route]] = &[
+    root::ROUTES,
+    flows::ROUTES,
+    flow_runs::ROUTES,
+    task_runs::ROUTES,
+    flow_run_states::ROUTES,
+    task_run_states::ROUTES,
+    logs::ROUTES,
+    events::ROUTES,
+    admin::ROUTES,
+];
 
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
@@ -19,5 +29,5 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::service(api, routes())
+    http::service(api.clone(), routes()).merge(socket::routes(api))
 }
