@@ -13,6 +13,7 @@ pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
 mod log_chunks;
+pub mod leases;
 pub mod logs;
 pub mod query;
 pub mod record;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{EventId, FlowId, FlowRunId, StateId, TaskRunId, Timestamp};
+use crate::model::{EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp};
 
 /// The attribute with the partition key.
 pub const PARTITION: &str = "pk";
@@ -57,12 +57,13 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
+    ("lease", "lease#<lease id>", "lease"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
-    ("a flow, flow run, task run or event by its id", "table: get"),
+    ("a flow, flow run, task run, event or lease by its id", "table: get"),
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
@@ -256,6 +257,11 @@ pub fn flow_run(id: FlowRunId) -> Key {
 /// Returns the key of a task run.
 pub fn task_run(id: TaskRunId) -> Key {
     Key::new(format!("task_run#{id}"), "run")
+}
+
+/// Returns the key of a lease.
+pub fn lease(id: LeaseId) -> Key {
+    Key::new(format!("lease#{id}"), "lease")
 }
 
 /// Returns the key of an event.
