@@ -4,6 +4,7 @@ pub mod api;
 pub mod contract;
 pub mod error;
 pub mod filter;
+pub mod history;
 pub mod http;
 pub mod intake;
 pub mod lambda;

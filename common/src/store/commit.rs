@@ -273,6 +273,9 @@ fn cancellation(reasons: &[&str], failure: impl Fn() -> Error) -> CommitError {
     CommitError::Failed(failure())
 }
 
+/// How many writes one transaction takes.
+pub(crate) const LARGEST_TRANSACTION: usize = 100;
+
 /// How often a read and its write are repeated when other requests write the same record.
 pub(crate) const ATTEMPTS: u32 = 20;
 
