@@ -269,6 +269,33 @@ pub fn event(id: EventId) -> Key {
     Key::new(format!("event#{id}"), "event")
 }
 
+/// What an item of the stream is about, as far as its key says and a consumer cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A flow.
+    Flow(FlowId),
+    /// A flow run.
+    FlowRun(FlowRunId),
+    /// A task run.
+    TaskRun(TaskRunId),
+    /// An event.
+    Event(EventId),
+}
+
+impl Subject {
+    /// Reads the key of one of these records; `None` for any other item, such as a state.
+    pub fn of(key: &Key) -> Option<Self> {
+        let (kind, id) = key.pk.split_once('#')?;
+        match (kind, key.sk.as_str()) {
+            ("flow", "flow") => id.parse().ok().map(Self::Flow),
+            ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
+            ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
+            ("event", "event") => id.parse().ok().map(Self::Event),
+            _ => None,
+        }
+    }
+}
+
 /// Returns the key of a state in the partition of its run.
 pub fn state(run: &Key, time: Timestamp, id: StateId) -> Key {
     Key::new(run.pk.clone(), format!("{STATES}{}#{id}", time.sortable()))
@@ -449,6 +476,16 @@ mod tests {
         assert!(key.pk.len() < 2_048);
         assert_ne!(key.pk, unique_flow_run(FlowId::new(), &"k".repeat(5_001)).pk);
         assert!(sort_with_id(&"ü".repeat(1_000), FlowId::new()).len() <= 1_024);
+    }
+
+    #[test]
+    fn a_key_tells_its_subject() {
+        let (flow, run, task_run, event_id) = (FlowId::new(), FlowRunId::new(), TaskRunId::new(), EventId::new());
+        assert_eq!(Subject::of(&super::flow(flow)), Some(Subject::Flow(flow)));
+        assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
+        assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
+        assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
+        assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
     }
 
     #[test]
