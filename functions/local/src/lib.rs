@@ -15,5 +15,5 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::service(api, routes())
+    http::server(api, routes())
 }
