@@ -21,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let contract: Value = serde_json::from_str(&fs::read_to_string(CONTRACT)?)?;
     let components = contract["components"]["schemas"].as_object().ok_or("the contract has no schemas")?;
     let output = env::var("OUT_DIR")?;
-    fs::write(Path::new(&output).join("settings.rs"), settings(&serde_json::from_str(&fs::read_to_string(SETTINGS)?)?)?)?;
+    fs::write(
+        Path::new(&output).join("settings.rs"),
+        settings(&serde_json::from_str(&fs::read_to_string(SETTINGS)?)?)?,
+    )?;
     let mut entries = Vec::new();
     for (path, operations) in contract["paths"].as_object().ok_or("the contract has no paths")? {
         for method in METHODS {
@@ -64,11 +67,15 @@ fn settings(recorded: &Value) -> Result<String, Box<dyn Error>> {
     let mut source = format!("pub(super) static SETTINGS: [Setting; {}] = [\n", settings.len());
     for setting in settings {
         let text = |key: &str| setting[key].as_str().ok_or("a setting lacks its place or kind");
-        let variables: Vec<&str> = setting["variables"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let variables: Vec<&str> =
+            setting["variables"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let mut kind = text("kind")?.to_owned();
         kind[..1].make_ascii_uppercase();
         let (path, default) = (text("setting")?, setting["default"].to_string());
-        writeln!(source, "    Setting {{ path: {path:?}, variables: &{variables:?}, kind: Kind::{kind}, default: {default:?} }},")?;
+        writeln!(
+            source,
+            "    Setting {{ path: {path:?}, variables: &{variables:?}, kind: Kind::{kind}, default: {default:?} }},"
+        )?;
     }
     source.push_str("];\n");
     Ok(source)

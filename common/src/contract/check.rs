@@ -258,6 +258,9 @@ impl<'a> Checker<'a> {
             let msg = "Input should be a valid dictionary or object to extract fields from";
             return self.complain(Complaint::new("model_attributes_type", msg), input);
         };
+        if let Err(complaint) = refinements::precondition(model.rules, sent) {
+            return self.complain(complaint, input);
+        }
         let before = self.faults.len();
         let mut checked = Map::with_capacity(model.fields.len());
         let mut known = 0;

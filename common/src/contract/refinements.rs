@@ -20,6 +20,8 @@ pub(super) const PAGE_LIMIT: u64 = 200;
 const PARAMETER_BYTES: usize = 512 * 1024;
 /// The most characters of a task run's cache key (`PREFECT_SERVER_TASKS_MAX_CACHE_KEY_LENGTH`).
 const CACHE_KEY_CHARACTERS: usize = 2000;
+/// The most runs that a schedule makes ahead (`PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS`).
+const SCHEDULED_RUNS: i64 = 50;
 /// The most delays that a task's retries may have.
 const RETRY_DELAYS: usize = 50;
 /// The most characters of an event's name (`PREFECT_SERVER_EVENTS_MAXIMUM_EVENT_NAME_LENGTH`).
@@ -50,6 +52,8 @@ pub(super) enum FieldRule {
     DashedOrUnderscored(&'static str),
     /// The parameters of a run may not be larger than 512 KiB.
     Parameters,
+    /// A schedule makes at most 50 runs ahead.
+    ScheduledRuns,
     /// A cache key has at most 2000 characters.
     CacheKey,
     /// A task has at most 50 retry delays.
@@ -77,6 +81,16 @@ pub(super) enum ModelRule {
     ResourceId,
     /// A related resource has a role.
     ResourceRole,
+    /// A new deployment without parameters has none, before validation, and so also in the body that errors echo.
+    ParametersGiven,
+    /// A block document that isn't anonymous has a name.
+    BlockName,
+    /// An action on a selected thing, here by its name, has that thing's id, and one on an inferred thing hasn't.
+    Selected(&'static str),
+    /// A compound trigger requires at least one and at most all of its triggers.
+    Require,
+    /// A schedule's time zone exists; only its label matters here, the schedules know the zones.
+    TimeZone,
 }
 
 use FieldRule as F;
@@ -105,6 +119,8 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("DeploymentCreate", "parameter_openapi_schema", &[F::DefaultsTo(r#"{"type":"object","properties":{}}"#)]),
     ("DeploymentCreate", "parameters", &[F::Parameters]),
     ("DeploymentUpdate", "parameters", &[F::Parameters]),
+    ("DeploymentScheduleCreate", "max_scheduled_runs", &[F::ScheduledRuns]),
+    ("DeploymentScheduleUpdate", "max_scheduled_runs", &[F::ScheduledRuns]),
     ("DeploymentFlowRunCreate", "labels", &[F::Strict]),
     ("DeploymentFlowRunCreate", "name", &[F::RunName]),
     ("DeploymentFlowRunCreate", "parameters", &[F::Parameters]),
@@ -129,6 +145,20 @@ const MODELS: &[(&str, &[ModelRule])] = &[
     ("FlowRunPolicy", &[M::DeprecatedRetries]),
     ("TaskRunPolicy", &[M::DeprecatedRetries]),
     ("Resource", &[M::ResourceLabels, M::ResourceId]),
+    ("DeploymentCreate", &[M::ParametersGiven]),
+    ("BlockDocumentCreate", &[M::BlockName]),
+    ("RunDeployment-Input", &[M::Selected("deployment")]),
+    ("PauseDeployment", &[M::Selected("deployment")]),
+    ("ResumeDeployment", &[M::Selected("deployment")]),
+    ("PauseWorkPool", &[M::Selected("work_pool")]),
+    ("ResumeWorkPool", &[M::Selected("work_pool")]),
+    ("PauseWorkQueue", &[M::Selected("work_queue")]),
+    ("ResumeWorkQueue", &[M::Selected("work_queue")]),
+    ("PauseAutomation", &[M::Selected("automation")]),
+    ("ResumeAutomation", &[M::Selected("automation")]),
+    ("CompoundTrigger-Input", &[M::Require]),
+    ("IntervalSchedule-Input", &[M::TimeZone]),
+    ("CronSchedule", &[M::TimeZone]),
     ("RelatedResource", &[M::ResourceLabels, M::ResourceId, M::ResourceRole]),
 ];
 
@@ -192,7 +222,11 @@ pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
         M::ResourceLabels => format!("function-after[enforce_maximum_labels(), {label}]"),
         M::ResourceId => format!("function-after[requires_resource_id(), {label}]"),
         M::ResourceRole => format!("function-after[requires_resource_role(), {label}]"),
-        M::DeprecatedRetries => label,
+        M::Selected(thing) => format!("function-after[selected_{thing}_requires_id(), {label}]"),
+        // Upstream's pydantic applies this one twice.
+        M::Require => format!("function-after[validate_require(), function-after[validate_require(), {label}]]"),
+        M::TimeZone => format!("function-after[validate_timezone(), {label}]"),
+        M::DeprecatedRetries | M::ParametersGiven | M::BlockName => label,
     })
 }
 
@@ -223,6 +257,10 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
         }
         (F::CacheKey, Value::String(key)) if key.chars().count() > CACHE_KEY_CHARACTERS => {
             let msg = format!("Cache key exceeded maximum allowed length of {CACHE_KEY_CHARACTERS} characters.");
+            Err(Complaint::value_error(&msg))
+        }
+        (F::ScheduledRuns, Value::Number(runs)) if runs.as_i64().is_none_or(|runs| runs > SCHEDULED_RUNS) => {
+            let msg = format!("`max_scheduled_runs` must be less than or equal to {SCHEDULED_RUNS}.");
             Err(Complaint::value_error(&msg))
         }
         (F::RetryDelays, Value::Array(delays)) if delays.len() > RETRY_DELAYS => {
@@ -258,7 +296,9 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
                 let msg = format!("The maximum number of labels per resource is {RESOURCE_LABELS}");
                 return Err(Complaint::value_error(&msg));
             }
-            M::ResourceLabels | M::DeprecatedRetries => {}
+            M::Selected(thing) => require_selected(fields, thing)?,
+            M::Require => require_triggers(fields)?,
+            M::ResourceLabels | M::DeprecatedRetries | M::ParametersGiven | M::BlockName | M::TimeZone => {}
             M::ResourceId => require_label(fields, "prefect.resource.id", "Resources")?,
             M::ResourceRole => require_label(fields, "prefect.resource.role", "Related Resources")?,
         }
@@ -266,8 +306,25 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
     Ok(())
 }
 
+/// Checks a model's input as a whole, before validation.
+pub(super) fn precondition(rules: &[ModelRule], sent: &Map<String, Value>) -> Result<(), Complaint> {
+    let given = |field: &str| sent.get(field).is_some_and(|value| !is_falsy(value));
+    if rules.contains(&M::BlockName) && !given("is_anonymous") && !given("name") {
+        return Err(Complaint::value_error("Names must be provided for block documents."));
+    }
+    Ok(())
+}
+
+/// Tells whether one of the rules rewrites the model's input.
+pub(super) fn rewrites(rules: &[ModelRule]) -> bool {
+    rules.iter().any(|rule| matches!(rule, M::DeprecatedRetries | M::ParametersGiven))
+}
+
 /// Rewrites a model's input, before validation.
 pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>) {
+    if rules.contains(&M::ParametersGiven) && !sent.contains_key("parameters") {
+        sent.insert("parameters".to_owned(), Value::Object(Map::new()));
+    }
     if !rules.contains(&M::DeprecatedRetries) {
         return;
     }
@@ -276,6 +333,27 @@ pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>) {
         if let Some(value) = given.filter(|_| sent.get(new).is_none_or(is_falsy)) {
             sent.insert(new.to_owned(), value);
         }
+    }
+}
+
+fn require_selected(action: &Map<String, Value>, thing: &str) -> Result<(), Complaint> {
+    let field = format!("{thing}_id");
+    let selected = action.get("source").is_some_and(|source| source == "selected");
+    match (selected, action.get(&field).is_some_and(|id| !id.is_null())) {
+        (true, false) => Err(Complaint::value_error(&format!("{field} is required"))),
+        (false, true) => Err(Complaint::value_error(&format!("{field} is not allowed"))),
+        _ => Ok(()),
+    }
+}
+
+fn require_triggers(trigger: &Map<String, Value>) -> Result<(), Complaint> {
+    let count = trigger.get("triggers").and_then(Value::as_array).map_or(0, Vec::len);
+    match trigger.get("require").and_then(Value::as_i64) {
+        Some(..1) => Err(Complaint::value_error("require must be at least 1")),
+        Some(required) if usize::try_from(required).is_ok_and(|required| required > count) => {
+            Err(Complaint::value_error("require must be less than or equal to the number of triggers"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use serde_json::{Number, Value};
 use speedate::{Duration, MicrosecondsPrecisionOverflowBehavior, TimeConfigBuilder};
+use strum::EnumMessage;
 use uuid::Uuid;
 
 use super::{
@@ -188,7 +189,7 @@ pub(super) fn datetime(input: &Value) -> Converted {
         Complaint::new("datetime_parsing", format!("Input should be a valid datetime, {error}")).with("error", error)
     };
     let time = parsed.map_err(|(kind, wanted, error)| {
-        let error = error.to_string();
+        let error = words(&error);
         Complaint::new(kind, format!("Input should be a valid {wanted}, {error}")).with("error", error)
     })?;
     in_utc(&time).map(|time| (text_of(time), Fit::Lax)).ok_or_else(zero)
@@ -207,6 +208,11 @@ pub(super) fn lenient_datetime(input: &Value) -> Converted {
         },
         _ => Err(no_datetime()),
     }
+}
+
+/// Returns the sentence that explains an error of the library that pydantic reads times with.
+fn words(error: &speedate::ParseError) -> &'static str {
+    error.get_documentation().unwrap_or_default()
 }
 
 fn no_datetime() -> Complaint {
@@ -253,7 +259,7 @@ pub(super) fn in_calendar(time: &DateTime<Utc>) -> bool {
 /// Reads a length of time, from a number of seconds or an ISO 8601 duration, as a number of seconds.
 pub(super) fn duration(input: &Value) -> Converted {
     let refused = |error: speedate::ParseError| {
-        let error = error.to_string();
+        let error = words(&error);
         Complaint::new("time_delta_parsing", format!("Input should be a valid timedelta, {error}")).with("error", error)
     };
     let parsed = match input {

@@ -273,7 +273,7 @@ impl<'a> Compiler<'a> {
             _ => Extra::Ignore,
         };
         let rules = refinements::of_model(component);
-        self.schemas.prepares |= rules.contains(&ModelRule::DeprecatedRetries);
+        self.schemas.prepares |= refinements::rewrites(rules);
         Model { name: python_name(component).to_owned(), fields, extra, rules }
     }
 

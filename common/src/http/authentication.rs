@@ -9,20 +9,17 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use subtle::ConstantTimeEq;
 
-use super::{PREFIX, WEBSOCKETS, unrouted};
+use super::PREFIX;
 use crate::{error::Error, settings::Secret};
 
 /// What load balancers ask without knowing the password.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// Refuses what is asked of the API without the right credentials.
-///
-/// A websocket authenticates in its own handshake, after it is open.
 pub(super) async fn authenticate(State(secret): State<Secret>, request: Request, next: Next) -> Response {
     let path = request.uri().path().strip_prefix(PREFIX).filter(|path| path.starts_with('/'));
     let Some(path) = path else { return next.run(request).await };
-    let exempt = (request.method() == Method::GET && PROBES.contains(&path))
-        || WEBSOCKETS.iter().any(|template| unrouted::parameters(template, path).is_some());
+    let exempt = request.method() == Method::GET && PROBES.contains(&path);
     let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
     if exempt || header.and_then(credentials).is_some_and(|given| given.ct_eq(secret.0.as_bytes()).into()) {
         return next.run(request).await;

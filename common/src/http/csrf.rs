@@ -22,8 +22,9 @@ pub(super) async fn protect(State(api): State<Api>, request: Request, next: Next
         return next.run(request).await;
     }
     // Upstream's server reads headers as Latin-1, and so do its comparisons.
+    let headers = request.headers().clone();
     let header = |name: &str| {
-        let value = request.headers().get(name)?;
+        let value = headers.get(name)?;
         Some(value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>())
     };
     let Some(token) = header(TOKEN) else { return refusal("Missing CSRF token.") };

@@ -23,12 +23,3 @@ pub const LARGEST_BODY: usize = 6 * 1024 * 1024;
 
 /// What every path of the API starts with.
 pub const PREFIX: &str = "/api";
-
-/// The paths that are websockets, under [`PREFIX`].
-pub const WEBSOCKETS: [&str; 5] = [
-    "/events/in",
-    "/events/out",
-    "/logs/out",
-    "/task_runs/subscriptions/scheduled",
-    "/work_pools/{name}/workers/connect",
-];

@@ -51,7 +51,7 @@ fn takes(route: &Route, path: &str) -> bool {
 }
 
 /// Returns the parameters that `template` has at `path`, each a segment, if the path is one of the template's.
-pub(super) fn parameters<'p>(template: &'static str, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
+fn parameters<'p>(template: &'static str, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     let mut parameters = Vec::new();
     loop {

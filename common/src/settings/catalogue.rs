@@ -74,7 +74,9 @@ impl Kind {
             Self::Secret => Some(if text.is_empty() { "" } else { MASK }.into()),
             Self::Duration => duration(text).map(|duration| duration.to_string().into()),
             Self::Seconds => seconds(text).map(|duration| duration.to_string().into()),
-            Self::Set => Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(json_or_text).collect()),
+            Self::Set => {
+                Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(json_or_text).collect())
+            }
             Self::Json => Some(json_or_text(text)),
         }
     }
@@ -136,9 +138,8 @@ pub(super) fn tree(variable: impl Fn(&str) -> Option<String>) -> Result<Value> {
 fn filled(template: &str, tree: &Value) -> String {
     let mut filled = String::new();
     let mut rest = template;
-    while let Some((before, name, after)) = rest
-        .split_once('{')
-        .and_then(|(before, rest)| rest.split_once('}').map(|(name, after)| (before, name, after)))
+    while let Some((before, name, after)) =
+        rest.split_once('{').and_then(|(before, rest)| rest.split_once('}').map(|(name, after)| (before, name, after)))
     {
         filled.push_str(before);
         match tree.pointer(&format!("/{}", name.replace('.', "/"))) {

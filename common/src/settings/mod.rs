@@ -45,6 +45,12 @@ pub struct Settings {
     pub maximum_event_bytes: usize,
     /// How long events are kept, in seconds (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`).
     pub event_retention: u64,
+    /// Whether task runs are recorded from events (`PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED`).
+    pub task_run_recorder_enabled: bool,
+    /// Whether the server keeps the events that it emits itself (`PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED`).
+    ///
+    /// Those of clients are kept in any case: task runs are recorded from them.
+    pub event_persister_enabled: bool,
 }
 
 impl Default for Settings {
@@ -64,6 +70,8 @@ impl Default for Settings {
             maximum_labels_per_resource: 500,
             maximum_event_bytes: 1_500_000,
             event_retention: 7 * 24 * 3_600,
+            task_run_recorder_enabled: true,
+            event_persister_enabled: true,
         }
     }
 }
@@ -129,6 +137,12 @@ impl Settings {
                 .read("PREFECT_SERVER_EVENTS_MAXIMUM_SIZE_BYTES")?
                 .unwrap_or(default.maximum_event_bytes),
             event_retention: retention,
+            task_run_recorder_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED")?
+                .unwrap_or(default.task_run_recorder_enabled),
+            event_persister_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
+                .unwrap_or(default.event_persister_enabled),
             variables,
         })
     }
@@ -167,7 +181,7 @@ impl Variables {
     }
 
     /// Sets a variable, for what a command line says instead.
-    pub fn set(&mut self, name: &str, value: impl ToString) {
+    pub fn set(&mut self, name: &str, value: &impl ToString) {
         self.0.insert(name.into(), value.to_string());
     }
 

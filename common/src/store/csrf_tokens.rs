@@ -30,8 +30,10 @@ impl Store {
         until_uncontended(|| async {
             let before = self.get::<CsrfToken>(&table::csrf_token(client)).await?;
             let version = before.as_ref().map_or(0, |before| before.version);
-            let (id, created, updated) = before
-                .map_or_else(|| (Uuid::new_v4(), now, now), |old| (old.record.id, old.record.created, old.record.updated));
+            let (id, created, updated) = before.map_or_else(
+                || (Uuid::new_v4(), now, now),
+                |old| (old.record.id, old.record.created, old.record.updated),
+            );
             let expiration = now.plus_seconds(lifetime);
             let token = CsrfToken { id, created, updated, token: random_token()?, client: client.into(), expiration };
             let mut item = Item::of(&token, version + 1, self.shards())?;
@@ -54,5 +56,6 @@ impl Store {
 fn random_token() -> Result<String> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits).map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits: Vec<String> = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(digits.concat())
 }

@@ -1,6 +1,9 @@
 //! Queries over flow runs: from filters and a sort to an index, and the predicate that decides.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
 
 use serde::Deserialize;
 
@@ -19,7 +22,7 @@ use crate::{
     model::{Flow, FlowId, FlowRun, FlowRunId, TaskRun, Timestamp},
 };
 
-/// The filters of a query over flow runs or task runs, as the contract's bodies name them.
+/// The filters of a query over flows, flow runs or task runs, as the contract's bodies name them.
 ///
 /// A record matches if it matches its own filter, and for each other one a related record exists that matches.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -56,6 +59,19 @@ impl Store {
     pub async fn count_flow_runs(&self, filters: &RunFilters) -> Result<u64> {
         let Some(source) = self.flow_run_source(filters, None).await? else { return Ok(0) };
         self.select_count(source, &mut FlowRunMatcher::new(filters)).await
+    }
+
+    /// Says whether a flow run of `flow` matches the filters on flow runs and task runs.
+    pub(super) async fn has_flow_run(&self, flow: FlowId, filters: &RunFilters) -> Result<bool> {
+        let filters = RunFilters {
+            flow_runs: filters.flow_runs.clone(),
+            task_runs: filters.task_runs.clone(),
+            ..RunFilters::default()
+        };
+        let source = Source::Ordered(Range::of_index(Index::ByParent, table::runs_of_flow(flow)));
+        let first = Window { offset: 0, limit: 1 };
+        let found = self.select(source, &mut FlowRunMatcher::new(&filters), |_, _| Ordering::Equal, first).await?;
+        Ok(!found.is_empty())
     }
 
     /// Chooses where to read; nowhere if nothing can match.

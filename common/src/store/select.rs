@@ -71,19 +71,38 @@ impl Store {
     /// Counts the matching records of `source`.
     pub async fn select_count<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<u64> {
         let ranges = match source {
+            Source::Ordered(range) if matcher.matches_all() => vec![range],
+            Source::Gathered(ranges) if matcher.matches_all() => ranges,
+            source => {
+                let mut count = 0;
+                self.visit(source, matcher, |found| count += length(found.len())).await?;
+                return Ok(count);
+            }
+        };
+        let mut count = 0;
+        for range in ranges {
+            count += self.count(range).await?;
+        }
+        Ok(count)
+    }
+
+    /// Hands the matching records of `source` to `visit`, each one as far as the index carries it.
+    pub(super) async fn visit<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        mut visit: impl FnMut(Vec<R>),
+    ) -> Result<()> {
+        let ranges = match source {
             Source::Keys(keys) => {
                 let found = self.records(&keys).await?;
-                return Ok(length(matcher.keep(self, found).await?.len()));
+                visit(matcher.keep(self, found).await?);
+                return Ok(());
             }
             Source::Ordered(range) => vec![range],
             Source::Gathered(ranges) => ranges,
         };
-        let mut count = 0;
         for range in ranges {
-            if matcher.matches_all() {
-                count += self.count(range).await?;
-                continue;
-            }
             let carries = carries(&range);
             let mut reader = self.read(range, usize::MAX);
             while let Some(items) = reader.next().await? {
@@ -91,10 +110,10 @@ impl Store {
                     Carries::Keys => self.records(&keys_of(&items)).await?,
                     Carries::All | Carries::Head => items.iter().map(Item::record).collect::<Result<_>>()?,
                 };
-                count += length(matcher.keep(self, records).await?.len());
+                visit(matcher.keep(self, records).await?);
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     async fn gather<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<Vec<R>> {

@@ -54,7 +54,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
     ("cached task state", "task_cache#<cache key>", "state"),
-    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>"),
+    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
@@ -235,10 +235,12 @@ pub fn time_or_null(time: Option<Timestamp>) -> String {
 }
 
 /// Appends the id that makes equal sort values distinct.
+///
+/// What stands between them sorts before every printable character, so that a name comes before its continuations.
 pub fn sort_with_id(value: &str, id: impl std::fmt::Display) -> String {
     // DynamoDB takes 1,024 bytes of sort key; what follows can't decide an order that a person would see.
     let end = (0..=value.len().min(900)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}#{id}", &value[..end])
+    format!("{}\u{1}{id}", &value[..end])
 }
 
 /// Returns the key of a flow.
@@ -296,9 +298,9 @@ pub fn logs_partition(flow_run: Option<FlowRunId>, task_run: Option<TaskRunId>) 
     }
 }
 
-/// Returns the key of a chunk of logs.
-pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid) -> Key {
-    Key::new(partition, format!("{}#{}#{chunk}", window.sortable(), first.sortable()))
+/// Returns the key of a part of a chunk of logs, from the window that the logs are in and the time of the first of them.
+pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid, part: usize) -> Key {
+    Key::new(partition, format!("{}#{}#{chunk}#{part}", window.sortable(), first.sortable()))
 }
 
 /// Returns the `lookup` partition of a state's id.

@@ -12,20 +12,48 @@ use super::{
 use crate::{
     error::Result,
     filter::{self, FlowRunFacts, FlowRunFilter, TaskRunFacts, TaskRunFilter, TaskRunSort, TimeBounds},
-    model::{FlowId, FlowRun, FlowRunId, TaskRun, TaskRunId},
+    history::{History, Occurrence},
+    model::{FlowId, FlowRun, FlowRunId, StateType, TaskRun, TaskRunId, Timestamp},
 };
 
 impl Store {
     /// Returns the task runs that `filters` select, within `window`, in the order of `sort`.
     pub async fn task_runs(&self, filters: &RunFilters, sort: TaskRunSort, window: Window) -> Result<Vec<TaskRun>> {
-        let Some(source) = self.task_run_source(filters, Some(sort)) else { return Ok(Vec::new()) };
+        let Some(source) = self.task_run_source(filters, Some(sort), None) else { return Ok(Vec::new()) };
         self.select(source, &mut TaskRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
     }
 
     /// Counts the task runs that `filters` select.
     pub async fn count_task_runs(&self, filters: &RunFilters) -> Result<u64> {
-        let Some(source) = self.task_run_source(filters, None) else { return Ok(0) };
+        let Some(source) = self.task_run_source(filters, None, None) else { return Ok(0) };
         self.select_count(source, &mut TaskRunMatcher::new(filters)).await
+    }
+
+    /// Counts the task runs that `filters` select in `history`, at the time `now`.
+    ///
+    /// Only the history's time is read, and only runs that are running are read whole: how long they have been
+    /// running depends on their state.
+    pub async fn task_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
+        let Some((from, until)) = history.window() else { return Ok(()) };
+        let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
+        let Some(source) = self.task_run_source(filters, None, Some(window)) else { return Ok(()) };
+        let mut running = Vec::new();
+        self.visit(source, &mut TaskRunMatcher::new(filters), |found: Vec<TaskRun>| {
+            for run in found {
+                if run.state_type == Some(StateType::Running) && run.state.is_none() {
+                    running.push(table::task_run(run.id));
+                } else {
+                    add_to_history(history, &run, now);
+                }
+            }
+        })
+        .await?;
+        for keys in running.chunks(WHOLE_AT_ONCE) {
+            for run in self.get_many::<TaskRun>(keys).await? {
+                add_to_history(history, &run.record, now);
+            }
+        }
+        Ok(())
     }
 
     /// Says whether a task run of `flow_run` matches.
@@ -60,7 +88,14 @@ impl Store {
     }
 
     /// Chooses where to read; nowhere if nothing can match.
-    fn task_run_source(&self, filters: &RunFilters, sort: Option<TaskRunSort>) -> Option<Source> {
+    ///
+    /// `window` narrows the expected start time beyond the filters; what else is read has to be left out by the caller.
+    fn task_run_source(
+        &self,
+        filters: &RunFilters,
+        sort: Option<TaskRunSort>,
+        window: Option<TimeBounds>,
+    ) -> Option<Source> {
         if filters.asks_for_what_is_not_stored() {
             return None;
         }
@@ -72,7 +107,7 @@ impl Store {
             .and_then(TaskRunFilter::flow_run_ids)
             .or_else(|| filters.flow_runs.as_ref().and_then(FlowRunFilter::ids));
         let bounds = |of: fn(&TaskRunFilter) -> Option<TimeBounds>| own.and_then(of);
-        let expected = || bounds(TaskRunFilter::expected_start_time_bounds);
+        let expected = || window.or_else(|| bounds(TaskRunFilter::expected_start_time_bounds));
         let direction = direction(sort.map_or(filter::Direction::Ascending, TaskRunSort::direction));
         if let Some(flow_runs) = flow_runs {
             let distinct: HashSet<FlowRunId> = flow_runs.iter().copied().collect();
@@ -102,6 +137,20 @@ impl Store {
         let range = Range::all(self, index, Collection::TaskRuns).between(from, to).in_direction(direction);
         Some(Source::Ordered(range))
     }
+}
+
+/// How many running task runs are read whole at once.
+const WHOLE_AT_ONCE: usize = 1_000;
+
+fn add_to_history(history: &mut History, run: &TaskRun, now: Timestamp) {
+    let (Some(expected_start_time), Some(state_type)) = (run.expected_start_time, run.state_type) else { return };
+    history.add(Occurrence {
+        expected_start_time,
+        state_type,
+        state_name: run.state_name.as_deref().unwrap_or(state_type.default_name()),
+        run_time: run.estimated_run_time(now),
+        lateness: run.estimated_start_time_delta(now),
+    });
 }
 
 /// Decides which task runs match, and remembers what it learned of their flow runs and flows.

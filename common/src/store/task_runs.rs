@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Key, Record, Store, Versioned, Write,
-    commit::until_uncontended,
+    CommitError, Item, Key, Record, Store, Versioned, Write,
+    commit::{self, until_uncontended},
     query::Range,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
-    error::Result,
-    model::{FlowRunId, State, TaskRun, TaskRunId, Timestamp},
+    error::{Error, Result},
+    model::{FlowRun, FlowRunId, State, TaskRun, TaskRunId, Timestamp},
 };
 
 impl Record for TaskRun {
@@ -77,6 +77,52 @@ impl Store {
     pub async fn task_runs_of(&self, flow_run: FlowRunId) -> Result<Vec<Versioned<TaskRun>>> {
         let items = self.read_all(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run))).await?;
         items.iter().map(Item::versioned).collect()
+    }
+
+    /// Deletes the task run `id` with its states and its claim; returns whether there was one.
+    ///
+    /// The flow runs that it stands for have no parent from then on. Its logs are deleted by the consumer of the
+    /// table's stream.
+    pub async fn delete_task_run(&self, id: TaskRunId) -> Result<bool> {
+        let mut is_tried = false;
+        for attempt in 0..commit::ATTEMPTS {
+            let Some(run) = self.task_run(id).await? else { return Ok(is_tried) };
+            let mut writes = vec![Write::DeleteVersion(run.record.key(), run.version)];
+            let claim = table::unique_task_run(run.record.flow_run_id, &run.record.task_key, &run.record.dynamic_key);
+            if self.owner(&claim).await? == Some(id.0) {
+                writes.push(Write::Delete(claim));
+            }
+            writes.extend(self.orphan_subflows(id).await?);
+            let states = self.read_all(Range::partition(run.record.key().pk).starting_with(table::STATES)).await?;
+            let mut states: Vec<Write> = states.into_iter().map(|state| Write::Delete(state.key)).collect();
+            // The run goes with its last states, so that a failure before leaves a run that can be deleted again.
+            while writes.len() + states.len() > commit::LARGEST_TRANSACTION {
+                let rest = states.split_off(states.len().min(commit::LARGEST_TRANSACTION));
+                self.commit(std::mem::replace(&mut states, rest)).await?;
+            }
+            writes.extend(states);
+            is_tried = true;
+            match self.commit(writes).await {
+                Ok(()) => return Ok(true),
+                Err(CommitError::Failed(error)) => return Err(error),
+                Err(CommitError::Refused(_) | CommitError::Contended) => commit::back_off(attempt).await,
+            }
+        }
+        Err(Error::Unavailable("too many requests write the same task run".into()))
+    }
+
+    /// Returns the writes that take the parent away from the flow runs that the task run `id` stands for.
+    async fn orphan_subflows(&self, id: TaskRunId) -> Result<Vec<Write>> {
+        let found = self.read_all(Range::of_index(Index::Lookup, table::subflow_lookup(id))).await?;
+        let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
+        let subflows = self.get_many::<FlowRun>(&keys).await?.into_iter();
+        subflows
+            .map(|Versioned { mut record, version }| {
+                record.parent_task_run_id = None;
+                record.parent_flow_run_id = None;
+                self.replace(&record, version)
+            })
+            .collect()
     }
 
     /// Sets the run count of the task run `id` back to 0.

@@ -1,0 +1,5 @@
+//! The Lambda function `count_flows`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&flows::count::ROUTE)
+}

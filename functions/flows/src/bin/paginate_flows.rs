@@ -1,0 +1,5 @@
+//! The Lambda function `paginate_flows`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&flows::paginate::ROUTE)
+}

@@ -1,0 +1,21 @@
+//! `GET /task_run_states/`: reads the states of a task run, oldest first.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Result,
+    http::{Query, Route},
+    model::{self, TaskRunId},
+};
+use serde::Deserialize;
+
+/// The contract's `read_task_run_states`.
+pub const ROUTE: Route = Route::get("read_task_run_states", "/task_run_states/", || get(list));
+
+#[derive(Debug, Deserialize)]
+struct OfTaskRun {
+    task_run_id: TaskRunId,
+}
+
+async fn list(State(api): State<Api>, Query(query): Query<OfTaskRun>) -> Result<Json<Vec<model::State>>> {
+    Ok(Json(api.store.task_run_states(query.task_run_id).await?))
+}

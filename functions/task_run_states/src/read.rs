@@ -1,0 +1,17 @@
+//! `GET /task_run_states/{id}`: reads a state of a task run.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::{self, StateId},
+};
+
+/// The contract's `read_task_run_state`.
+pub const ROUTE: Route = Route::get("read_task_run_state", "/task_run_states/{id}", || get(read));
+
+async fn read(State(api): State<Api>, Path(path): Path<Id<StateId>>) -> Result<Json<model::State>> {
+    let state = api.store.task_run_state(path.id).await?;
+    // Upstream words it so, for states of task runs too.
+    Ok(Json(state.ok_or_else(|| Error::not_found("Flow run state"))?))
+}

@@ -1,0 +1,15 @@
+//! `POST /task_runs/count`: counts the task runs that match.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    http::{Body, Route},
+    store::flow_run_query::RunFilters,
+};
+
+/// The contract's `count_task_runs`.
+pub const ROUTE: Route = Route::post("count_task_runs", "/task_runs/count", || post(count));
+
+async fn count(State(api): State<Api>, Body(filters): Body<RunFilters>) -> Result<Json<u64>> {
+    Ok(Json(api.store.count_task_runs(&filters).await?))
+}

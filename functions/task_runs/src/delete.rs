@@ -1,0 +1,15 @@
+//! `DELETE /task_runs/{id}`: deletes a task run with its states.
+
+use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::TaskRunId,
+};
+
+/// The contract's `delete_task_run`.
+pub const ROUTE: Route = Route::delete("delete_task_run", "/task_runs/{id}", || on_delete(delete));
+
+async fn delete(State(api): State<Api>, Path(path): Path<Id<TaskRunId>>) -> Result<StatusCode> {
+    if api.store.delete_task_run(path.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::not_found("Task")) }
+}

@@ -1,0 +1,29 @@
+//! `POST /task_runs/filter`: reads the task runs that match.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::TaskRunSort,
+    http::{Body, Route},
+    model::TaskRun,
+    store::{flow_run_query::RunFilters, select::Window},
+};
+use serde::Deserialize;
+
+/// The contract's `read_task_runs`.
+pub const ROUTE: Route = Route::post("read_task_runs", "/task_runs/filter", || post(filter));
+
+#[derive(Debug, Deserialize)]
+struct TaskRunQuery {
+    #[serde(flatten)]
+    filters: RunFilters,
+    sort: TaskRunSort,
+    #[serde(flatten)]
+    window: Window,
+}
+
+async fn filter(State(api): State<Api>, Body(query): Body<TaskRunQuery>) -> Result<Json<Vec<TaskRun>>> {
+    let runs = api.store.task_runs(&query.filters, query.sort, query.window).await?;
+    let now = api.now();
+    Ok(Json(runs.into_iter().map(|run| run.with_estimates(now)).collect()))
+}

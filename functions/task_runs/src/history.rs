@@ -1,0 +1,29 @@
+//! `POST /task_runs/history`: counts task runs by state in intervals of their expected start time.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    history::{History, Interval},
+    http::{Body, Route},
+    model::Timestamp,
+    store::flow_run_query::RunFilters,
+};
+use serde::Deserialize;
+
+/// The contract's `task_run_history`.
+pub const ROUTE: Route = Route::post("task_run_history", "/task_runs/history", || post(history));
+
+#[derive(Debug, Deserialize)]
+struct HistoryQuery {
+    #[serde(flatten)]
+    filters: RunFilters,
+    history_start: Timestamp,
+    history_end: Timestamp,
+    history_interval_seconds: f64,
+}
+
+async fn history(State(api): State<Api>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<Interval>>> {
+    let mut history = History::new(query.history_start, query.history_end, query.history_interval_seconds)?;
+    api.store.task_run_history(&query.filters, &mut history, api.now()).await?;
+    Ok(Json(history.into_intervals()))
+}

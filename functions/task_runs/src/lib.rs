@@ -1,0 +1,26 @@
+//! The task runs resource: one verb, one file.
+
+pub mod count;
+pub mod create;
+pub mod delete;
+pub mod filter;
+pub mod history;
+pub mod paginate;
+pub mod read;
+pub mod set_state;
+pub mod update;
+
+use common::http::Route;
+
+/// The routes of this resource.
+pub const ROUTES: &[Route] = &[
+    create::ROUTE,
+    update::ROUTE,
+    count::ROUTE,
+    history::ROUTE,
+    read::ROUTE,
+    filter::ROUTE,
+    paginate::ROUTE,
+    delete::ROUTE,
+    set_state::ROUTE,
+];

@@ -1,0 +1,16 @@
+//! `GET /task_runs/{id}`: reads a task run.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::{TaskRun, TaskRunId},
+};
+
+/// The contract's `read_task_run`.
+pub const ROUTE: Route = Route::get("read_task_run", "/task_runs/{id}", || get(read));
+
+async fn read(State(api): State<Api>, Path(path): Path<Id<TaskRunId>>) -> Result<Json<TaskRun>> {
+    let run = api.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task"))?;
+    Ok(Json(run.record.with_estimates(api.now())))
+}

@@ -1,0 +1,42 @@
+//! `PATCH /task_runs/{id}`: renames a task run.
+
+use axum::{extract::State, http::StatusCode, routing::patch};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, Sent, extract::Id},
+    model::{TaskRunId, name::random_name},
+    store::commit::until_uncontended,
+};
+use serde::{Deserialize, Deserializer};
+
+/// The contract's `update_task_run`.
+pub const ROUTE: Route = Route::patch("update_task_run", "/task_runs/{id}", || patch(update));
+
+#[derive(Debug, Deserialize)]
+struct TaskRunUpdate {
+    /// The name, or nothing if the client asks for one that the server makes up.
+    #[serde(default, deserialize_with = "sent")]
+    name: Option<Option<String>>,
+}
+
+fn sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+async fn update(
+    State(api): State<Api>,
+    Path(path): Path<Id<TaskRunId>>,
+    Sent(body): Sent<TaskRunUpdate>,
+) -> Result<StatusCode> {
+    let name = body.name.map(|name| name.unwrap_or_else(random_name));
+    until_uncontended(|| async {
+        let mut run = api.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task run"))?;
+        if let Some(name) = &name {
+            run.record.name.clone_from(name);
+        }
+        run.record.updated = api.now();
+        api.store.commit(vec![api.store.replace(&run.record, run.version)?]).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
