@@ -1,4 +1,4 @@
-//! Splits the OpenAPI contract into one small document per operation.
+//! Splits the OpenAPI contract into one small document per operation, and makes a table of upstream's settings.
 //!
 //! A Lambda function parses only the few kilobytes of its own operation at cold start. Each document holds
 //! `parameters`, `body` (the request body's schema), `body_required` and `schemas`: the components that they reach.
@@ -9,16 +9,22 @@ use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::P
 use serde_json::{Map, Value, json};
 
 const CONTRACT: &str = "contract/openapi-3.8.8.json";
+const SETTINGS: &str = "contract/settings-3.8.8.json";
 const SCHEMAS: &str = "#/components/schemas/";
 const METHODS: [&str; 5] = ["delete", "get", "patch", "post", "put"];
 const ANNOTATIONS: [&str; 5] = ["title", "description", "examples", "deprecated", "supported_environment_variables"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONTRACT}");
+    println!("cargo::rerun-if-changed={SETTINGS}");
     println!("cargo::rerun-if-changed=build.rs");
     let contract: Value = serde_json::from_str(&fs::read_to_string(CONTRACT)?)?;
     let components = contract["components"]["schemas"].as_object().ok_or("the contract has no schemas")?;
     let output = env::var("OUT_DIR")?;
+    fs::write(
+        Path::new(&output).join("settings.rs"),
+        settings(&serde_json::from_str(&fs::read_to_string(SETTINGS)?)?)?,
+    )?;
     let mut entries = Vec::new();
     for (path, operations) in contract["paths"].as_object().ok_or("the contract has no paths")? {
         for method in METHODS {
@@ -39,6 +45,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(source, "];")?;
     fs::write(Path::new(&output).join("operations.rs"), source)?;
     Ok(())
+}
+
+/// Writes the table of settings: place, variables, kind and default of each.
+fn settings(recorded: &Value) -> Result<String, Box<dyn Error>> {
+    let settings = recorded.as_array().ok_or("the settings are no list")?;
+    let mut source = format!("pub(super) static SETTINGS: [Setting; {}] = [\n", settings.len());
+    for setting in settings {
+        let text = |key: &str| setting[key].as_str().ok_or("a setting lacks its place or kind");
+        let variables: Vec<&str> =
+            setting["variables"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut kind = text("kind")?.to_owned();
+        kind[..1].make_ascii_uppercase();
+        let (path, default) = (text("setting")?, setting["default"].to_string());
+        writeln!(
+            source,
+            "    Setting {{ path: {path:?}, variables: &{variables:?}, kind: Kind::{kind}, default: {default:?} }},"
+        )?;
+    }
+    source.push_str("];\n");
+    Ok(source)
 }
 
 fn split(operation: &Value, components: &Map<String, Value>) -> Result<Value, Box<dyn Error>> {

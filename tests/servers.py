@@ -136,6 +136,10 @@ def oracle(*, services: bool) -> Iterator[Server]:
         home = Path(directory)
         environment = clean_environment(home) | {
             "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/oracle.db",
+            # A busy machine may leave a connection idle for longer than the default of 5 seconds.
+            "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "600",
+            # This one runs even without the services.
+            "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "86400",
         }
         command = [python, "-m", "prefect", "server", "start", "--no-ui"]
         command += ["--host", "127.0.0.1", "--port", str(port)]

@@ -6,10 +6,13 @@ pub mod error;
 pub mod filter;
 pub mod history;
 pub mod http;
+pub mod intake;
 pub mod lambda;
 pub mod logging;
+pub mod logs_csv;
 pub mod model;
 pub mod settings;
+pub mod socket;
 pub mod store;
 pub mod transitions;
 

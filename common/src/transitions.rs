@@ -215,6 +215,7 @@ fn previous(state: &State) -> Result<String> {
         "name": state.name,
         "timestamp": state.timestamp,
         "message": state.message,
+        "state_details": { "pause_reschedule": state.state_details.pause_reschedule },
     });
     Ok(serde_json::to_string(&brief)?)
 }

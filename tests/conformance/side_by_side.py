@@ -292,7 +292,10 @@ class Pair:
         if value is None:
             return None
         if name in ("allow", "vary"):
-            return ", ".join(sorted(part.strip() for part in value.split(",")))
+            parts = sorted(part.strip() for part in value.split(","))
+            # What a body might have been compressed with matters to nobody where it was not.
+            plain = name == "vary" and "content-encoding" not in response.headers
+            return ", ".join(part for part in parts if not (plain and part.lower() == "accept-encoding")) or None
         return value.replace(server.root, "<server>")
 
     def _without_addresses(self, bodies: list[Any]) -> list[Any]:

@@ -66,7 +66,12 @@ def grids(runs: FlowRuns) -> None:
 def scheduling(runs: FlowRuns) -> None:
     """Scheduled times: too early, late, carried to PENDING, and the names of scheduled states."""
     deployment_id = runs.create_deployment()["id"]
-    for label, seconds in {"past": -60, "soon": 1.4, "in a minute": 60, "in a day": 86400.6}.items():
+    for label, seconds in {
+        "past": -60,
+        "soon": 1.4,
+        "in a minute": 60,
+        "in a day": 86400.6,
+    }.items():
         for initial in INITIAL_TYPES:
             run_id = runs.create(*path_to(initial), deployment_id=deployment_id)
             proposed = state("SCHEDULED", scheduled_time=seconds_from_now(seconds))
@@ -75,9 +80,7 @@ def scheduling(runs: FlowRuns) -> None:
             run_id = runs.create(state("SCHEDULED", scheduled_time=seconds_from_now(seconds)))
             runs.record(f"scheduled {label}, to {target}", run_id, state(target))
             if target == "PENDING":
-                runs.record(
-                    f"scheduled {label} and pending, to RUNNING", run_id, state("RUNNING")
-                )
+                runs.record(f"scheduled {label} and pending, to RUNNING", run_id, state("RUNNING"))
         run_id = runs.create(state("SCHEDULED", scheduled_time=seconds_from_now(seconds)))
         proposed = state("RUNNING")
         runs.record(f"scheduled {label}, to RUNNING, forced", run_id, proposed, force=True)
@@ -198,7 +201,10 @@ def pausing(runs: FlowRuns) -> None:
     }
     for label, details in paused.items():
         for name in (None, "Suspended"):
-            for owner, fields in {"": {}, " of a deployment": {"deployment_id": deployment_id}}.items():
+            for owner, fields in {
+                "": {},
+                " of a deployment": {"deployment_id": deployment_id},
+            }.items():
                 run_id = runs.create(*path_to("RUNNING"), **fields)
                 title = f"pause: {name or 'Paused'} {label}, run{owner}"
                 runs.record(title, run_id, state("PAUSED", name, **details))
@@ -432,9 +438,7 @@ def client_versions(runs: FlowRuns, task_runs: TaskRuns) -> None:
     api_versions = (None, "0.8.0", "0.8.2", "0.8.3", "0.8.4", "0.9.0", "0.7.9", "1.0", "x.y.z")
     for version in api_versions:
         headers = {"X-PREFECT-API-VERSION": version}
-        run_id = runs.create(
-            *path_to("PAUSED"), state("RUNNING"), empirical_policy={"retries": 2}
-        )
+        run_id = runs.create(*path_to("PAUSED"), state("RUNNING"), empirical_policy={"retries": 2})
         failed_task = task_runs.create(*path_to("FAILED"), flow_run_id=run_id)
         runs.record(
             f"API version {version}: retry",

@@ -13,10 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import flow_run_cases  # noqa: E402
-import task_run_cases  # noqa: E402
-from recorder import Api, FlowRuns, TaskRuns  # noqa: E402
-from servers import oracle  # noqa: E402
+import flow_run_cases
+import task_run_cases
+from recorder import Api, FlowRuns, TaskRuns
+from servers import oracle
 
 
 def main(wanted: list[str]) -> None:

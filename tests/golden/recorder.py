@@ -40,7 +40,7 @@ class UnexpectedAnswer(RuntimeError):
 
 def utc_now() -> datetime.datetime:
     """Returns the current time, in UTC."""
-    return datetime.datetime.now(datetime.timezone.utc)
+    return datetime.datetime.now(datetime.UTC)
 
 
 def seconds_from_now(seconds: float) -> str:
@@ -168,7 +168,9 @@ class Runs:
         run_before = self.read(run_id)
         facts_before = self.facts(run_before)
         path = f"{self.kind}/{run_id}/set_state"
-        request = self.api.http.build_request("POST", path, json={"state": proposed, "force": force})
+        request = self.api.http.build_request(
+            "POST", path, json={"state": proposed, "force": force}
+        )
         for header, value in sent.items():
             if value is None:
                 del request.headers[header]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
+
 from recorder import (
     STATE_TYPES,
     FlowRuns,
@@ -96,7 +98,12 @@ def enclosing_flow(runs: TaskRuns, flow_runs: FlowRuns) -> None:
 
 def scheduling(runs: TaskRuns, running: str) -> None:
     """Scheduled times: too early, late, and carried to PENDING."""
-    for label, seconds in {"past": -60, "soon": 1.4, "in a minute": 60, "in a day": 86400.6}.items():
+    for label, seconds in {
+        "past": -60,
+        "soon": 1.4,
+        "in a minute": 60,
+        "in a day": 86400.6,
+    }.items():
         for initial in INITIAL_TYPES:
             run_id = runs.create(*path_to(initial), flow_run_id=running)
             proposed = state("SCHEDULED", scheduled_time=seconds_from_now(seconds))
@@ -106,9 +113,7 @@ def scheduling(runs: TaskRuns, running: str) -> None:
             run_id = runs.create(scheduled, flow_run_id=running)
             runs.record(f"scheduled {label}, to {target}", run_id, state(target))
             if target == "PENDING":
-                runs.record(
-                    f"scheduled {label} and pending, to RUNNING", run_id, state("RUNNING")
-                )
+                runs.record(f"scheduled {label} and pending, to RUNNING", run_id, state("RUNNING"))
             else:
                 name = f"scheduled {label}, to RUNNING, forced"
                 runs.record(name, run_id, state("RUNNING"), force=True)
@@ -136,9 +141,7 @@ def names(runs: TaskRuns, running: str) -> None:
     run_id = runs.create(*path_to("RUNNING"), flow_run_id=running)
     runs.record("name: RUNNING to RUNNING, forced", run_id, state("RUNNING"), force=True)
     transition_id = str(uuid.uuid4())
-    run_id = runs.create(
-        state("PENDING", transition_id=transition_id), flow_run_id=running
-    )
+    run_id = runs.create(state("PENDING", transition_id=transition_id), flow_run_id=running)
     repeated = state("PENDING", transition_id=transition_id)
     runs.record("name: a repeated transition id means nothing to tasks", run_id, repeated)
 
@@ -157,18 +160,14 @@ def retries(runs: TaskRuns, running: str) -> None:
         "zero jitter": {"retries": 1, "retry_delay": 7, "retry_jitter_factor": 0},
     }
     for label, policy in policies.items():
-        run_id = runs.create(
-            *path_to("RUNNING"), flow_run_id=running, empirical_policy=policy
-        )
+        run_id = runs.create(*path_to("RUNNING"), flow_run_id=running, empirical_policy=policy)
         for attempt in range(1, policy["retries"] + 2):
             runs.record(f"retry: {label}, failure {attempt}", run_id, failed)
             title = f"retry: {label}, to RUNNING after failure {attempt}"
             answer = runs.record(title, run_id, state("RUNNING"))
             if answer["status"] == "WAIT":
                 runs.drive(run_id, state("RUNNING"), force=True)
-        run_id = runs.create(
-            *path_to("RUNNING"), flow_run_id=running, empirical_policy=policy
-        )
+        run_id = runs.create(*path_to("RUNNING"), flow_run_id=running, empirical_policy=policy)
         runs.record(f"retry: {label}, failure forced", run_id, failed, force=True)
 
     policy = {"retries": 1, "retry_delay": 5}
@@ -244,9 +243,7 @@ def caching(runs: TaskRuns, flow_runs: FlowRuns, running: str) -> None:
         key = runs.api.unique("cache")
         if expires_in is not None:
             fields["cache_expiration"] = seconds_from_now(expires_in)
-        run_id = runs.create(
-            *path_to("RUNNING"), completed(key, **fields), flow_run_id=running
-        )
+        run_id = runs.create(*path_to("RUNNING"), completed(key, **fields), flow_run_id=running)
         return key, runs.read(run_id)["state"]
 
     missing = runs.api.unique("cache")
@@ -371,4 +368,6 @@ def background(runs: TaskRuns) -> None:
                     runs.record(name, run_id, state(target, **details))
     for name in ("AwaitingRetry", "Scheduled"):
         run_id = runs.create(*path_to("RUNNING"), flow_run_id=None)
-        runs.record(f"background: enqueued as {name}", run_id, state("SCHEDULED", name, deferred=True))
+        runs.record(
+            f"background: enqueued as {name}", run_id, state("SCHEDULED", name, deferred=True)
+        )

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::RELEASE;
+
 const CONTRACT: &str = include_str!("../../contract/openapi-3.8.8.json");
 const SCHEMAS: &str = "#/components/schemas/";
-const VERSION: &str = "3.8.8";
 
 /// Where a document is served; upstream serves one at the root and one below `/api`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub fn document(mount: Mount, declared: &[(&str, &str)]) -> Value {
     match mount {
         Mount::Root => {
             let logo = json!({"url": "static/prefect-logo-mark-gradient.png"});
-            let info = json!({"title": "Prefect REST API", "version": VERSION, "x-logo": logo});
+            let info = json!({"title": "Prefect REST API", "version": RELEASE, "x-logo": logo});
             fields.insert("info".to_owned(), info);
         }
         Mount::Api => {

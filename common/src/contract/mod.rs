@@ -38,6 +38,12 @@ use std::sync::OnceLock;
 
 use request::Plan;
 
+/// The release of Prefect whose contract this is.
+pub const RELEASE: &str = "3.8.8";
+
+/// The API version that this release says it serves.
+pub const API_VERSION: &str = "0.8.4";
+
 include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
 /// One operation of the contract.

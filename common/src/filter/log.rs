@@ -93,6 +93,11 @@ impl LogFilter {
         self.bound(self.task_run_id.as_ref()?.any.as_deref())
     }
 
+    /// Returns the limits that every match's level keeps.
+    pub fn level_bounds(&self) -> Option<&LogLevelFilter> {
+        self.bound(self.level.as_ref())
+    }
+
     /// Returns the limits that every match's timestamp keeps.
     pub fn timestamp_bounds(&self) -> Option<TimeBounds> {
         self.bound(self.timestamp.as_ref()?.bounds())

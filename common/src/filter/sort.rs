@@ -220,9 +220,10 @@ impl LogSort {
         }
     }
 
-    /// Returns which of two log lines comes first.
+    /// Returns which of two log lines comes first: of equal timestamps, the one that was received first.
     pub fn compare(self, a: &Log, b: &Log) -> Ordering {
-        self.direction().apply(a.timestamp.cmp(&b.timestamp).then_with(|| a.id.cmp(&b.id)))
+        let key = |log: &Log| (log.timestamp, log.created, log.id);
+        self.direction().apply(key(a).cmp(&key(b)))
     }
 }
 

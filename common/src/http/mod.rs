@@ -6,6 +6,7 @@
 
 mod boundary;
 mod contract_layer;
+mod csrf;
 pub mod extract;
 pub mod page;
 pub mod route;

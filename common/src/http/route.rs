@@ -6,7 +6,7 @@
 
 use axum::{Router, middleware, routing::MethodRouter};
 
-use super::{LARGEST_BODY, PREFIX, boundary, contract_layer, unrouted};
+use super::{LARGEST_BODY, PREFIX, boundary, contract_layer, csrf, unrouted};
 use crate::{api::Api, contract::Operation};
 
 /// An HTTP method of the contract.
@@ -91,11 +91,13 @@ pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Rou
         service = service.route(&format!("{PREFIX}{}", route.path), handler.layer(axum::Extension(*route)));
     }
     let unrouted = unrouted::Unrouted::new(templates);
-    service
+    let mut service = service
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
         .layer(axum::Extension(unrouted))
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::from_fn(boundary::boundary))
-        .with_state(api)
+        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
+    if api.settings.csrf_protection_enabled {
+        service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
+    }
+    service.layer(middleware::from_fn(boundary::boundary)).with_state(api)
 }

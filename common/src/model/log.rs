@@ -24,21 +24,14 @@ pub struct LogCreate {
 }
 
 impl LogCreate {
-    /// Makes the line that is kept, with the id `id`, created at `now`, NULs removed from its texts.
+    /// Removes NULs from the texts.
     ///
     /// Upstream removes them because `PostgreSQL` can't store them, and so on every database.
-    pub fn into_log(self, id: LogId, now: Timestamp) -> Log {
-        Log {
-            id,
-            created: now,
-            updated: now,
-            name: self.name.replace('\0', ""),
-            level: self.level,
-            message: self.message.replace('\0', ""),
-            timestamp: self.timestamp,
-            flow_run_id: self.flow_run_id,
-            task_run_id: self.task_run_id,
-        }
+    #[must_use]
+    pub fn without_nuls(mut self) -> Self {
+        self.name.retain(|character| character != '\0');
+        self.message.retain(|character| character != '\0');
+        self
     }
 }
 
@@ -77,7 +70,7 @@ mod tests {
     fn removes_nuls() {
         let sent = json!({"name": "a\0b", "level": 20, "message": "\0", "timestamp": "2026-01-31T09:30:00Z"});
         let line: LogCreate = serde_json::from_value(sent).unwrap();
-        let kept = line.into_log(LogId::new(), Timestamp::now());
+        let kept = line.without_nuls();
         assert_eq!((kept.name.as_str(), kept.message.as_str()), ("ab", ""));
     }
 }

@@ -5,6 +5,7 @@
 //! is not part of the stored document; `with_estimates` adds it. Unknown fields are skipped on reading, so
 //! that a document written by a newer version stays readable.
 
+pub mod csrf_token;
 pub mod deployment;
 pub mod event;
 pub mod flow;
@@ -20,6 +21,7 @@ pub mod timestamp;
 pub mod work_pool;
 pub mod work_queue;
 
+pub use csrf_token::CsrfToken;
 pub use deployment::Deployment;
 pub use event::{Event, ReceivedEvent, RelatedResource, Resource};
 pub use flow::Flow;

@@ -1,13 +1,16 @@
 //! Writes: one conditional write, or one transaction of them.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem},
+    types::{AttributeValue, Delete, DeleteRequest, Put, ReturnConsumedCapacity, TransactWriteItem, WriteRequest},
 };
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_dynamo::to_item;
 
-use super::{Item, Key, Record, Store, cost, failure, table};
+use super::{Item, Key, Record, Store, UNPROCESSED_RETRIES, cost, failure, table};
 use crate::error::{Error, Result};
 
 /// One write of a transaction.
@@ -52,6 +55,12 @@ impl From<Error> for CommitError {
     }
 }
 
+/// How many writes that don't depend on each other are under way at once.
+const PARALLEL_WRITES: usize = 32;
+
+/// How many writes one `BatchWriteItem` takes.
+const BATCH_WRITE: usize = 25;
+
 const NOT_THERE: &str = "attribute_not_exists(pk)";
 const SAME_VERSION: &str = "version = :version";
 
@@ -76,6 +85,57 @@ impl Store {
             1 => self.commit_one(writes.remove(0)).await,
             _ => self.commit_all(writes).await,
         }
+    }
+
+    /// Adds those of `items` that are not there yet, in no order and not as a whole.
+    ///
+    /// For items whose keys derive from their content: a repeat adds what is missing and changes nothing else.
+    ///
+    /// # Errors
+    /// Those of the first write that failed; others may have been carried out.
+    pub async fn insert_missing(&self, items: Vec<Item>) -> Result<()> {
+        stream::iter(items)
+            .map(|item| async {
+                match self.commit_one(Write::Insert(item)).await {
+                    Ok(()) | Err(CommitError::Refused(_)) => Ok(()),
+                    Err(error) => Err(Error::from(error)),
+                }
+            })
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await
+    }
+
+    /// Deletes the items under `keys`, in no order and not as a whole; a repeat deletes what is left.
+    pub async fn delete_all(&self, keys: &[Key]) -> Result<()> {
+        stream::iter(keys.chunks(BATCH_WRITE))
+            .map(|batch| self.delete_batch(batch))
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await
+    }
+
+    async fn delete_batch(&self, keys: &[Key]) -> Result<()> {
+        let mut pending = keys.iter().map(deletion).collect::<Result<Vec<_>>>()?;
+        for attempt in 0..=UNPROCESSED_RETRIES {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+            }
+            let answer = self
+                .client
+                .batch_write_item()
+                .request_items(&*self.table, pending)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| failure(&error))?;
+            cost::add(&cost::Kind::Write, 0, answer.consumed_capacity.as_deref().unwrap_or_default());
+            pending = answer.unprocessed_items.unwrap_or_default().remove(&*self.table).unwrap_or_default();
+            if pending.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(Error::Unavailable("deletions were left unprocessed".into()))
     }
 
     async fn commit_one(&self, write: Write) -> Result<(), CommitError> {
@@ -183,6 +243,12 @@ fn condition(write: &Write) -> (Option<String>, Option<u64>) {
         Write::DeleteVersion(_, version) => (Some(SAME_VERSION.into()), Some(*version)),
         Write::Put(_) | Write::Delete(_) => (None, None),
     }
+}
+
+fn deletion(key: &Key) -> Result<WriteRequest> {
+    let request = DeleteRequest::builder().set_key(Some(to_item(key)?)).build();
+    let request = request.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(WriteRequest::builder().delete_request(request).build())
 }
 
 fn number(value: u64) -> AttributeValue {

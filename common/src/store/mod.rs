@@ -5,10 +5,15 @@
 
 pub mod commit;
 pub mod cost;
+pub mod csrf_tokens;
+pub mod event_query;
+pub mod events;
 pub mod flow_query;
 pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
+mod log_chunks;
+pub mod logs;
 pub mod query;
 pub mod record;
 pub mod select;

@@ -95,12 +95,23 @@ struct Cursor {
     partition: String,
     items: VecDeque<Item>,
     next: Option<StartKey>,
-    started: bool,
+    pages: u32,
 }
 
 impl Cursor {
     fn is_dry(&self) -> bool {
-        self.items.is_empty() && (!self.started || self.next.is_some())
+        self.items.is_empty() && (self.pages == 0 || self.next.is_some())
+    }
+
+    /// Returns how many items to fetch next, when the first page held `first`.
+    ///
+    /// A reader that comes back mostly lacks a few items; one that keeps coming back reads far, in ever larger pages.
+    fn page_size(&self, first: usize) -> i32 {
+        let size = match self.pages.checked_sub(1) {
+            None => first,
+            Some(again) => ((first / 2).max(4) << again.min(8)).min(LARGEST_PAGE),
+        };
+        i32::try_from(size).unwrap_or(i32::MAX)
     }
 }
 
@@ -202,6 +213,11 @@ impl Store {
 }
 
 impl Reader<'_> {
+    /// Doubles the next pages, for a caller that takes more than it announced.
+    pub fn widen(&mut self) {
+        self.page = (2 * self.page).min(LARGEST_PAGE);
+    }
+
     /// Returns the next items in order, at least one, or `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<Item>>> {
         self.fill().await?;
@@ -229,7 +245,7 @@ impl Reader<'_> {
             while cursor.is_dry() {
                 let answer = store
                     .query(range, &cursor.partition)
-                    .limit(i32::try_from(page).unwrap_or(i32::MAX))
+                    .limit(cursor.page_size(page))
                     .set_exclusive_start_key(cursor.next.take())
                     .send()
                     .await
@@ -240,7 +256,7 @@ impl Reader<'_> {
                     cursor.items.push_back(from_item(item)?);
                 }
                 cursor.next = answer.last_evaluated_key;
-                cursor.started = true;
+                cursor.pages += 1;
             }
             Ok::<_, Error>(())
         });

@@ -54,8 +54,9 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
     ("cached task state", "task_cache#<cache key>", "state"),
-    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>"),
+    ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
+    ("CSRF token", "csrf_token#<client>", "token"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
@@ -69,6 +70,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the latest state of a task's cache key", "table: get `task_cache#<cache key>`"),
+    ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
@@ -282,6 +284,11 @@ pub fn cached_state(cache_key: &str) -> Key {
     Key::new(format!("task_cache#{}", bounded(cache_key)), "state")
 }
 
+/// Returns the key of a client's CSRF token.
+pub fn csrf_token(client: &str) -> Key {
+    Key::new(format!("csrf_token#{}", bounded(client)), "token")
+}
+
 /// Returns the partition of the logs of a flow run, or of a task run without one, or of neither.
 pub fn logs_partition(flow_run: Option<FlowRunId>, task_run: Option<TaskRunId>) -> String {
     match (flow_run, task_run) {
@@ -291,9 +298,9 @@ pub fn logs_partition(flow_run: Option<FlowRunId>, task_run: Option<TaskRunId>) 
     }
 }
 
-/// Returns the key of a chunk of logs.
-pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid) -> Key {
-    Key::new(partition, format!("{}#{}#{chunk}", window.sortable(), first.sortable()))
+/// Returns the key of a part of a chunk of logs, from the window that the logs are in and the time of the first of them.
+pub fn log_chunk(partition: String, window: Timestamp, first: Timestamp, chunk: Uuid, part: usize) -> Key {
+    Key::new(partition, format!("{}#{}#{chunk}#{part}", window.sortable(), first.sortable()))
 }
 
 /// Returns the `lookup` partition of a state's id.

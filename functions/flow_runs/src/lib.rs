@@ -3,6 +3,7 @@
 pub mod count;
 pub mod create;
 pub mod delete;
+pub mod download_logs;
 pub mod filter;
 pub mod paginate;
 pub mod read;
@@ -22,5 +23,6 @@ pub const ROUTES: &[Route] = &[
     filter::ROUTE,
     paginate::ROUTE,
     set_state::ROUTE,
+    download_logs::ROUTE,
     update_labels::ROUTE,
 ];

@@ -1,6 +1,7 @@
 //! Every function in one process.
 
 pub mod services;
+pub mod socket;
 
 use axum::Router;
 use common::{
@@ -8,15 +9,25 @@ use common::{
     http::{self, Route},
 };
 
+/// The routes of every resource, in the order of the contract.
+const RESOURCES: &[&[Route]] = &[
+    root::ROUTES,
+    flows::ROUTES,
+    flow_runs::ROUTES,
+    task_runs::ROUTES,
+    flow_run_states::ROUTES,
+    task_run_states::ROUTES,
+    logs::ROUTES,
+    events::ROUTES,
+    admin::ROUTES,
+];
+
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
-    [flows::ROUTES, flow_runs::ROUTES, task_runs::ROUTES, flow_run_states::ROUTES, task_run_states::ROUTES]
-        .into_iter()
-        .flatten()
-        .collect()
+    RESOURCES.iter().copied().flatten().collect()
 }
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::service(api, routes())
+    http::service(api.clone(), routes()).merge(socket::routes(api))
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Parser;
-use common::{Api, Settings, Store, http, logging};
+use common::{Api, Settings, Store, http, logging, settings::Variables};
 use embedded::EmbeddedDatabase;
 use local::services::Services;
 use tokio::{
@@ -79,7 +79,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let address = SocketAddr::new(arguments.host, arguments.port);
     let listener = TcpListener::bind(address).await.map_err(|error| Failure::Listen(address, error))?;
     let database = open(&arguments)?;
-    let settings = Settings::local_from_env()?;
+    let settings = Settings::local(Variables::from_env())?;
     let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await?;

@@ -1,0 +1,280 @@
+//! Settings, read from the environment under upstream's names, older ones included, where upstream has them.
+
+mod catalogue;
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use catalogue::Setting;
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    store::Shards,
+};
+
+/// The settings of a process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The variables that these settings were read from.
+    pub variables: Variables,
+    /// The name of the DynamoDB table (`PROCTOR_TABLE`).
+    ///
+    /// At least 12 characters, because the ids of its stream's shards derive from it.
+    pub table: String,
+    /// Over how many partitions each collection is spread (`PROCTOR_SHARDS`), fixed for a table's life.
+    pub shards: Shards,
+    /// How many records a page holds by default and at most (`PREFECT_SERVER_API_DEFAULT_LIMIT`).
+    pub default_limit: u32,
+    /// The `user:password` that every request must carry (`PREFECT_SERVER_API_AUTH_STRING`), if any.
+    pub auth_string: Option<Secret>,
+    /// Whether writes need a CSRF token (`PREFECT_SERVER_CSRF_PROTECTION_ENABLED`).
+    pub csrf_protection_enabled: bool,
+    /// How long a CSRF token holds, in seconds (`PREFECT_SERVER_CSRF_TOKEN_EXPIRATION`).
+    pub csrf_token_expiration: f64,
+    /// The origins whose pages may call the API (`PREFECT_SERVER_CORS_ALLOWED_ORIGINS`), with commas; `*` is any.
+    pub cors_allowed_origins: String,
+    /// The methods that such pages may use (`PREFECT_SERVER_CORS_ALLOWED_METHODS`), with commas; `*` is any.
+    pub cors_allowed_methods: String,
+    /// The headers that such pages may send (`PREFECT_SERVER_CORS_ALLOWED_HEADERS`), with commas; `*` is any.
+    pub cors_allowed_headers: String,
+    /// How many related resources an event may name (`PREFECT_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES`).
+    pub maximum_related_resources: usize,
+    /// How many labels a resource of an event may have (`PREFECT_SERVER_EVENTS_MAXIMUM_LABELS_PER_RESOURCE`).
+    pub maximum_labels_per_resource: usize,
+    /// How large an event may be, in bytes of JSON (`PREFECT_SERVER_EVENTS_MAXIMUM_SIZE_BYTES`).
+    pub maximum_event_bytes: usize,
+    /// How long events are kept, in seconds (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`).
+    pub event_retention: u64,
+    /// Whether task runs are recorded from events (`PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED`).
+    pub task_run_recorder_enabled: bool,
+    /// Whether the server keeps the events that it emits itself (`PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED`).
+    ///
+    /// Those of clients are kept in any case: task runs are recorded from them.
+    pub event_persister_enabled: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            variables: Variables::default(),
+            table: "proctor-records".into(),
+            shards: Shards(8),
+            default_limit: 200,
+            auth_string: None,
+            csrf_protection_enabled: false,
+            csrf_token_expiration: 3_600.0,
+            cors_allowed_origins: "*".into(),
+            cors_allowed_methods: "*".into(),
+            cors_allowed_headers: "*".into(),
+            maximum_related_resources: 100,
+            maximum_labels_per_resource: 500,
+            maximum_event_bytes: 1_500_000,
+            event_retention: 7 * 24 * 3_600,
+            task_run_recorder_enabled: true,
+            event_persister_enabled: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the process environment.
+    ///
+    /// # Errors
+    /// Names a variable whose value can't be read.
+    pub fn from_env() -> Result<Self> {
+        Self::from(Variables::from_env())
+    }
+
+    /// Reads `variables` for a server on one machine, whose database knows no hot partitions to spread.
+    ///
+    /// # Errors
+    /// Names a variable whose value can't be read.
+    pub fn local(variables: Variables) -> Result<Self> {
+        Self { shards: Shards(1), ..Self::default() }.overridden_by(variables)
+    }
+
+    /// Reads `variables`.
+    ///
+    /// # Errors
+    /// Names a variable whose value can't be read.
+    pub fn from(variables: Variables) -> Result<Self> {
+        Self::default().overridden_by(variables)
+    }
+
+    fn overridden_by(self, variables: Variables) -> Result<Self> {
+        let default = self;
+        let secret = variables.get("PREFECT_SERVER_API_AUTH_STRING").map(|text| Secret(text.into()));
+        let retention = variables.seconds("PREFECT_SERVER_EVENTS_RETENTION_PERIOD")?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+        let retention = retention.map_or(default.event_retention, |seconds| seconds as u64);
+        Ok(Self {
+            table: variables.read("PROCTOR_TABLE")?.unwrap_or(default.table),
+            shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| Shards(shards.max(1))),
+            default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
+            auth_string: secret.or(default.auth_string),
+            csrf_protection_enabled: variables
+                .flag("PREFECT_SERVER_CSRF_PROTECTION_ENABLED")?
+                .unwrap_or(default.csrf_protection_enabled),
+            csrf_token_expiration: variables
+                .seconds("PREFECT_SERVER_CSRF_TOKEN_EXPIRATION")?
+                .unwrap_or(default.csrf_token_expiration),
+            cors_allowed_origins: variables
+                .read("PREFECT_SERVER_CORS_ALLOWED_ORIGINS")?
+                .unwrap_or(default.cors_allowed_origins),
+            cors_allowed_methods: variables
+                .read("PREFECT_SERVER_CORS_ALLOWED_METHODS")?
+                .unwrap_or(default.cors_allowed_methods),
+            cors_allowed_headers: variables
+                .read("PREFECT_SERVER_CORS_ALLOWED_HEADERS")?
+                .unwrap_or(default.cors_allowed_headers),
+            maximum_related_resources: variables
+                .read("PREFECT_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES")?
+                .unwrap_or(default.maximum_related_resources),
+            maximum_labels_per_resource: variables
+                .read("PREFECT_SERVER_EVENTS_MAXIMUM_LABELS_PER_RESOURCE")?
+                .unwrap_or(default.maximum_labels_per_resource),
+            maximum_event_bytes: variables
+                .read("PREFECT_SERVER_EVENTS_MAXIMUM_SIZE_BYTES")?
+                .unwrap_or(default.maximum_event_bytes),
+            event_retention: retention,
+            task_run_recorder_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED")?
+                .unwrap_or(default.task_run_recorder_enabled),
+            event_persister_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
+                .unwrap_or(default.event_persister_enabled),
+            variables,
+        })
+    }
+
+    /// Returns all of upstream's settings as they are in effect, in upstream's shape, with secrets masked.
+    ///
+    /// # Errors
+    /// Names a variable whose value can't be read.
+    pub fn tree(&self) -> Result<Value> {
+        catalogue::tree(|name| self.variables.0.get(name).cloned())
+    }
+}
+
+/// Text that never reaches a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
+/// The environment's variables that are Prefect's or ours.
+#[derive(Clone, Default)]
+pub struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    /// Takes them from the process environment.
+    pub fn from_env() -> Self {
+        let ours = |name: &str| name.starts_with("PREFECT_") || name.starts_with("PROCTOR_");
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok().filter(|name| ours(name))?, value.into_string().ok()?))
+        });
+        Self(variables.collect())
+    }
+
+    /// Sets a variable, for what a command line says instead.
+    pub fn set(&mut self, name: &str, value: &impl ToString) {
+        self.0.insert(name.into(), value.to_string());
+    }
+
+    /// Returns the text of the setting that `name` sets, under whichever of its names.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        match Setting::of(name) {
+            None => self.0.get(name).map(String::as_str),
+            Some(setting) => setting.variables.iter().find_map(|name| self.0.get(*name)).map(String::as_str),
+        }
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// Names the variable if its text is no such value.
+    pub fn read<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        self.with(name, |text| text.trim().parse().ok())
+    }
+
+    /// Reads a switch, in the forms that pydantic takes.
+    ///
+    /// # Errors
+    /// Names the variable if its text is neither true nor false.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        self.with(name, catalogue::boolean)
+    }
+
+    /// Reads a duration in seconds, in the forms that pydantic takes; it must not be negative.
+    ///
+    /// # Errors
+    /// Names the variable if its text is no such duration.
+    pub fn seconds(&self, name: &str) -> Result<Option<f64>> {
+        self.with(name, |text| {
+            let duration = catalogue::duration(text).filter(|duration| duration.positive)?;
+            let whole = f64::from(duration.day) * 86_400.0 + f64::from(duration.second);
+            Some(whole + f64::from(duration.microsecond) / 1e6)
+        })
+    }
+
+    fn with<T>(&self, name: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(text) => {
+                read(text).map(Some).ok_or_else(|| Error::Internal(format!("{name} can't be read: {text:?}")))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl<'v> FromIterator<(&'v str, &'v str)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (&'v str, &'v str)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(name: &str, value: &str) -> Result<Settings> {
+        Settings::from([(name, value)].into_iter().collect())
+    }
+
+    #[test]
+    fn reads_what_is_set_and_defaults_the_rest() {
+        let settings = settings("PROCTOR_SHARDS", "3").unwrap();
+        assert_eq!(settings.shards, Shards(3));
+        assert_eq!(settings.table, Settings::default().table);
+    }
+
+    #[test]
+    fn names_the_variable_that_is_wrong() {
+        let wrong = settings("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "maybe");
+        assert!(wrong.unwrap_err().to_string().contains("PREFECT_SERVER_CSRF_PROTECTION_ENABLED"));
+    }
+
+    #[test]
+    fn takes_older_and_newer_names_and_upstreams_durations() {
+        assert_eq!(settings("PREFECT_API_DEFAULT_LIMIT", "7").unwrap().default_limit, 7);
+        assert_eq!(settings("PREFECT_EVENTS_RETENTION_PERIOD", "P1D").unwrap().event_retention, 86_400);
+        let newer = settings("PREFECT_SERVER_API_CSRF_TOKEN_EXPIRATION", "0:00:01.5").unwrap();
+        assert!((newer.csrf_token_expiration - 1.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let settings = settings("PREFECT_SERVER_API_AUTH_STRING", "admin:pass").unwrap();
+        assert!(!format!("{settings:?}").contains("admin:pass"));
+    }
+}

@@ -1,0 +1,7 @@
+//! The protocols of the websockets, apart from any connection.
+//!
+//! What is answered to which message is decided here, so that the local server's sockets and functions behind an API
+//! Gateway websocket say the same.
+
+pub mod events_in;
+pub mod handshake;

@@ -1,0 +1,159 @@
+//! Ordered reads over shards, pages and a lagging world, against the embedded database.
+
+use common::{
+    Store,
+    filter::FlowRunSort,
+    model::{Flow, FlowId, FlowRun, FlowRunId, Timestamp},
+    store::{CommitError, Shards, commit::until_uncontended, cost, flow_run_query::RunFilters, select::Window},
+};
+use embedded::{
+    EmbeddedDatabase,
+    faults::{Fault, Faults},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+async fn store(shards: u8, faults: &Faults) -> Store {
+    let database = EmbeddedDatabase::in_memory().unwrap();
+    let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
+    let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(shards));
+    store.create_table().await.unwrap();
+    store
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn filters(body: Value) -> RunFilters {
+    serde_json::from_value(body).unwrap()
+}
+
+/// A run whose times derive from two small numbers, so that ties and nulls occur.
+fn run(flow: FlowId, name: u8, expected: Option<u8>, started: Option<u8>) -> FlowRun {
+    let time = |minutes: u8| Timestamp::from_micros(i64::from(minutes) * 60_000_000 + 1_000_000_000_000_000);
+    let id = FlowRunId(uuid::Uuid::new_v4());
+    let mut run = FlowRun::new(id, flow, format!("run {name}"), Timestamp::now());
+    run.expected_start_time = expected.and_then(time);
+    run.start_time = started.and_then(time);
+    run.tags = vec![format!("tag {}", name % 3)];
+    run
+}
+
+const SORTS: [FlowRunSort; 9] = [
+    FlowRunSort::IdDesc,
+    FlowRunSort::StartTimeAsc,
+    FlowRunSort::StartTimeDesc,
+    FlowRunSort::ExpectedStartTimeAsc,
+    FlowRunSort::ExpectedStartTimeDesc,
+    FlowRunSort::NameAsc,
+    FlowRunSort::NameDesc,
+    FlowRunSort::NextScheduledStartTimeAsc,
+    FlowRunSort::EndTimeDesc,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// The planner's page equals the same page of all runs, filtered and sorted one by one.
+    #[test]
+    fn pages_are_those_of_a_naive_query(
+        runs in prop::collection::vec((any::<u8>(), prop::option::of(any::<u8>()), prop::option::of(any::<u8>())), 0..60),
+        shards in 1u8..5,
+        offset in 0usize..20,
+        limit in 0usize..30,
+        tag in prop::option::of(0u8..4),
+    ) {
+        block_on(async {
+            let store = store(shards, &Faults::default()).await;
+            let flow = FlowId::new();
+            let runs: Vec<FlowRun> = runs.into_iter().map(|(name, expected, started)| run(flow, name, expected, started)).collect();
+            for run in &runs {
+                store.commit(vec![store.insert(run).unwrap()]).await.unwrap();
+            }
+            let tag = tag.map(|tag| format!("tag {tag}"));
+            let filters = match &tag {
+                Some(tag) => filters(json!({"flow_runs": {"tags": {"all_": [tag]}}})),
+                None => filters(json!({})),
+            };
+            let matching: Vec<FlowRun> =
+                runs.into_iter().filter(|run| tag.as_ref().is_none_or(|tag| run.tags.contains(tag))).collect();
+            for sort in SORTS {
+                let mut naive = matching.clone();
+                naive.sort_by(|a, b| sort.compare(a, b));
+                let naive: Vec<FlowRun> = naive.into_iter().skip(offset).take(limit).collect();
+                let page = store.flow_runs(&filters, sort, Window { offset, limit }).await.unwrap();
+                assert_eq!(page, naive, "{sort:?}");
+            }
+            assert_eq!(store.count_flow_runs(&filters).await.unwrap(), matching.len() as u64);
+        });
+    }
+}
+
+#[test]
+fn a_page_costs_what_it_answers_and_not_what_there_is() {
+    block_on(async {
+        let store = store(4, &Faults::default()).await;
+        let flow = FlowId::new();
+        for number in 0..=255 {
+            store.commit(vec![store.insert(&run(flow, number, Some(number), None)).unwrap()]).await.unwrap();
+        }
+        let window = Window { offset: 0, limit: 100 };
+        let everything = RunFilters::default();
+        let query = store.flow_runs(&everything, FlowRunSort::StartTimeDesc, window);
+        let (page, cost) = cost::measured(query).await;
+        assert_eq!(page.unwrap().len(), 100);
+        assert!(cost.items_read <= 150, "{cost:?}");
+    });
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_not_done_twice() {
+    block_on(async {
+        let faults = Faults::on("TransactWriteItems");
+        let store = store(1, &faults).await;
+        faults.then(Fault::AnswerLost);
+        let (flow, _) = store.add_flow(Flow::new(FlowId::new(), "once", Timestamp::now())).await.unwrap();
+        assert_eq!(faults.left(), 0);
+        assert_eq!(store.flow_by_name("once").await.unwrap().unwrap().record.id, flow.id);
+    });
+}
+
+#[test]
+fn a_throttled_store_is_unavailable_and_nothing_is_written() {
+    block_on(async {
+        let faults = Faults::on("PutItem");
+        let store = store(1, &faults).await;
+        for _ in 0..10 {
+            faults.then(Fault::Throttled);
+        }
+        let run = run(FlowId::new(), 1, None, None);
+        let refused = store.commit(vec![store.insert(&run).unwrap()]).await.unwrap_err();
+        assert!(matches!(refused, CommitError::Failed(common::Error::Unavailable(_))), "{refused:?}");
+        assert!(store.flow_run(run.id).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn updates_at_once_are_all_kept() {
+    block_on(async {
+        let store = store(1, &Faults::default()).await;
+        let run = run(FlowId::new(), 1, None, None);
+        store.commit(vec![store.insert(&run).unwrap()]).await.unwrap();
+        let updates = (0..8).map(|number| {
+            let (store, id) = (store.clone(), run.id);
+            async move {
+                until_uncontended(|| async {
+                    let mut found = store.flow_run(id).await?.unwrap();
+                    found.record.labels.insert(number.to_string(), number.into());
+                    store.commit(vec![store.replace(&found.record, found.version)?]).await
+                })
+                .await
+            }
+        });
+        for outcome in futures::future::join_all(updates).await {
+            outcome.unwrap();
+        }
+        assert_eq!(store.flow_run(run.id).await.unwrap().unwrap().record.labels.len(), 8);
+    });
+}

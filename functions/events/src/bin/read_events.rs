@@ -1,0 +1,5 @@
+//! The Lambda function `read_events`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&events::filter::ROUTE)
+}

@@ -1,0 +1,33 @@
+//! `POST /events/filter`: reads the first page of the events that match.
+
+use axum::{Json, extract::State, http::HeaderMap, routing::post};
+use common::{
+    Api, Result,
+    filter::EventFilter,
+    http::{Body, Route},
+    store::event_query::Counting,
+};
+use serde::Deserialize;
+
+use crate::page::{EventPage, PageToken};
+
+/// The contract's `read_events`.
+pub const ROUTE: Route = Route::post("read_events", "/events/filter", || post(read));
+
+#[derive(Debug, Deserialize)]
+struct EventQuery {
+    filter: Option<EventFilter>,
+    limit: usize,
+}
+
+async fn read(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Body(query): Body<EventQuery>,
+) -> Result<Json<EventPage>> {
+    let mut filter = query.filter.unwrap_or_default();
+    filter.resolve(api.now());
+    let read = api.store.read_events(&filter, None, query.limit, Counting::Ahead).await?;
+    let request = PageToken { filter, total: read.counted, limit: query.limit, after: None };
+    Ok(Json(request.answer(read, &headers)?))
+}

@@ -1,0 +1,11 @@
+//! The events resource: one verb, one file.
+
+pub mod create;
+pub mod filter;
+pub mod next_page;
+pub mod page;
+
+use common::http::Route;
+
+/// The routes of this resource.
+pub const ROUTES: &[Route] = &[create::ROUTE, filter::ROUTE, next_page::ROUTE];

@@ -1,0 +1,9 @@
+//! The logs resource: one verb, one file.
+
+pub mod create;
+pub mod filter;
+
+use common::http::Route;
+
+/// The routes of this resource.
+pub const ROUTES: &[Route] = &[create::ROUTE, filter::ROUTE];

@@ -1,0 +1,5 @@
+//! The Lambda function `hello`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&root::hello::ROUTE)
+}

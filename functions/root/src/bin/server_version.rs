@@ -1,0 +1,5 @@
+//! The Lambda function `server_version`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&root::version::ROUTE)
+}

@@ -1,0 +1,24 @@
+//! `GET /csrf-token`: gives a client a token for its writes, and forgets the one before.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Query, Route},
+    model::CsrfToken,
+};
+use serde::Deserialize;
+
+/// The contract's `create_csrf_token`.
+pub const ROUTE: Route = Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token));
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    client: String,
+}
+
+async fn create_csrf_token(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<CsrfToken>> {
+    if !api.settings.csrf_protection_enabled {
+        return Err(Error::Unprocessable("CSRF protection is disabled.".into()));
+    }
+    Ok(Json(api.store.renew_csrf_token(&asked.client, api.now(), api.settings.csrf_token_expiration).await?))
+}

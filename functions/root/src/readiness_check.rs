@@ -1,0 +1,18 @@
+//! `GET /ready`: says whether the store answers.
+
+use axum::{Json, extract::State, http::StatusCode, routing::get};
+use common::{Api, http::Route};
+use serde_json::{Value, json};
+
+/// The contract's `perform_readiness_check`.
+pub const ROUTE: Route = Route::get("perform_readiness_check", "/ready", || get(readiness_check));
+
+async fn readiness_check(State(api): State<Api>) -> (StatusCode, Json<Value>) {
+    match api.store.is_ready().await {
+        Ok(true) => (StatusCode::OK, Json(json!({ "message": "OK" }))),
+        not_ready => {
+            tracing::warn!(?not_ready, "the store is not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "message": "Database is not available" })))
+        }
+    }
+}
