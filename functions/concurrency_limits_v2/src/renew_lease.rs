@@ -22,11 +22,7 @@ struct Renewal {
     lease_duration: f64,
 }
 
-async fn renew(
-    State(api): State<Api>,
-    Path(lease): Path<Lease>,
-    Body(renewal): Body<Renewal>,
-) -> Result<StatusCode> {
+async fn renew(State(api): State<Api>, Path(lease): Path<Lease>, Body(renewal): Body<Renewal>) -> Result<StatusCode> {
     if api.store.renew_lease(lease.lease_id, api.now(), renewal.lease_duration).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
