@@ -304,9 +304,13 @@ pub fn state(run: &Key, time: Timestamp, id: StateId) -> Key {
 /// What the sort keys of a run's states start with.
 pub const STATES: &str = "state#";
 
-/// Returns the key of a flow run's input.
+/// Returns the key of a flow run's input; of inputs whose keys start alike, the sort keys start alike.
 pub fn flow_run_input(run: FlowRunId, key: &str) -> Key {
-    Key::new(format!("flow_run#{run}"), format!("{INPUTS}{key}"))
+    let sort = match key.split_at_checked(LONGEST_TEXT) {
+        Some((start, rest)) if !rest.is_empty() => format!("{INPUTS}{start}#{}", digest(key)),
+        _ => format!("{INPUTS}{key}"),
+    };
+    Key::new(format!("flow_run#{run}"), sort)
 }
 
 /// What the sort keys of a flow run's inputs start with.
@@ -396,14 +400,19 @@ fn unique(kind: &str, value: &str) -> Key {
     Key::new(format!("unique#{kind}#{}", bounded(value)), "unique")
 }
 
-/// Keeps a client's text within a partition key's 2,048 bytes: a longer one is replaced by its digest.
+/// How many bytes of a client's text are written into a key as they are.
+///
+/// A partition key takes 2,048 bytes and may hold several texts, a sort key takes 1,024.
+pub const LONGEST_TEXT: usize = 600;
+
+/// Keeps a client's text within a key: a longer one is replaced by its digest.
 fn bounded(text: &str) -> std::borrow::Cow<'_, str> {
-    const LONGEST: usize = 600;
-    if text.len() <= LONGEST {
-        return text.into();
-    }
+    if text.len() <= LONGEST_TEXT { text.into() } else { format!("sha256#{}", digest(text)).into() }
+}
+
+fn digest(text: &str) -> String {
     let hex: Vec<String> = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256#{}", hex.concat()).into()
+    hex.concat()
 }
 
 /// Returns the request that makes the table `name`, as the infrastructure template declares it.
@@ -486,6 +495,15 @@ mod tests {
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
         assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
+    }
+
+    #[test]
+    fn inputs_are_found_by_the_start_of_their_keys() {
+        let run = FlowRunId::new();
+        let sort_key = |length| flow_run_input(run, &"k".repeat(length)).sk;
+        assert!(sort_key(3_000).len() <= 1_024);
+        assert!(sort_key(3_000).starts_with(&sort_key(LONGEST_TEXT)));
+        assert_ne!(sort_key(3_000), sort_key(3_001));
     }
 
     #[test]
