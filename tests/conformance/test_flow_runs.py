@@ -268,9 +268,7 @@ def test_unknown_run(pair: Pair, id: str) -> None:
 
 def test_read_states(pair: Pair, flow: str) -> None:
     path = new_run(pair, flow)
-    answers = [
-        pair.check("POST", f"{path}/set_state", {"state": {"type": state}}) for state in ("RUNNING", "FAILED")
-    ]
+    answers = [pair.check("POST", f"{path}/set_state", {"state": {"type": state}}) for state in ("RUNNING", "FAILED")]
     for answer in answers:
         pair.check("GET", f"/flow_run_states/{answer.at('state', 'id')}")
     pair.check("GET", "/flow_run_states/")
