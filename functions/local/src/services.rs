@@ -64,11 +64,11 @@ async fn sweep(database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) 
 async fn consume_changes(api: Api, database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
     let mut changes = database.change_stream(&api.settings.table);
     loop {
-        let outcome = tokio::select! {
+        let next = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            next = changes.next(CHANGES_AT_ONCE) => consume(&api, &mut changes, next).await,
+            next = changes.next(CHANGES_AT_ONCE) => next,
         };
-        if let Err(error) = outcome {
+        if let Err(error) = consume(&api, &mut changes, next).await {
             tracing::error!(%error, "the change stream could not be read");
             tokio::time::sleep(FIRST_PAUSE).await;
         }
