@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -45,6 +46,11 @@ def pair(session_pair: Pair, request: pytest.FixtureRequest) -> Pair:
     """Both servers, shared with every other test: what is found there is not the test's own."""
     session_pair.test = request.node.nodeid
     return session_pair
+
+
+def pytest_configure() -> None:
+    """Ends on SIGTERM as on Ctrl-C, so that a session that is cut short stops its servers."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
