@@ -63,11 +63,7 @@ def unused_differences(request: pytest.FixtureRequest) -> list[str]:
     if selected or os.environ.get("PROCTOR_SUBJECT") == "oracle":
         return []
     ran = {item.nodeid.split("::")[0].rsplit("/")[-1] for item in request.session.items}
-    return [
-        entry.reason
-        for entry in INTENDED
-        if entry.module in ran and entry not in Pair.used
-    ]
+    return [entry.reason for entry in INTENDED if entry.module in ran and entry not in Pair.used]
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    const fn new(method: &'static str, path: &'static str, id: &'static str, rank: usize, source: &'static str) -> Self {
+    const fn new(
+        method: &'static str,
+        path: &'static str,
+        id: &'static str,
+        rank: usize,
+        source: &'static str,
+    ) -> Self {
         Self { method, path, id, rank, source, plan: OnceLock::new() }
     }
 

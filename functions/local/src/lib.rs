@@ -18,6 +18,7 @@ const RESOURCES: &[&[Route]] = &[
     flow_run_states::ROUTES,
     task_run_states::ROUTES,
     logs::ROUTES,
+    concurrency_limits_v2::ROUTES,
     events::ROUTES,
     admin::ROUTES,
 ];
