@@ -14,6 +14,7 @@ pub mod model;
 pub mod settings;
 pub mod socket;
 pub mod store;
+pub mod stream;
 pub mod transitions;
 
 pub use api::Api;

@@ -13,6 +13,7 @@ pub mod flow_run_inputs;
 pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
+pub mod leases;
 mod log_chunks;
 pub mod logs;
 pub mod query;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{EventId, FlowId, FlowRunId, StateId, TaskRunId, Timestamp};
+use crate::model::{EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp};
 
 /// The attribute with the partition key.
 pub const PARTITION: &str = "pk";
@@ -57,12 +57,13 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
+    ("lease", "lease#<lease id>", "lease"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
-    ("a flow, flow run, task run or event by its id", "table: get"),
+    ("a flow, flow run, task run, event or lease by its id", "table: get"),
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
@@ -258,9 +259,41 @@ pub fn task_run(id: TaskRunId) -> Key {
     Key::new(format!("task_run#{id}"), "run")
 }
 
+/// Returns the key of a lease.
+pub fn lease(id: LeaseId) -> Key {
+    Key::new(format!("lease#{id}"), "lease")
+}
+
 /// Returns the key of an event.
 pub fn event(id: EventId) -> Key {
     Key::new(format!("event#{id}"), "event")
+}
+
+/// What an item of the stream is about, as far as its key says and a consumer cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A flow.
+    Flow(FlowId),
+    /// A flow run.
+    FlowRun(FlowRunId),
+    /// A task run.
+    TaskRun(TaskRunId),
+    /// An event.
+    Event(EventId),
+}
+
+impl Subject {
+    /// Reads the key of one of these records; `None` for any other item, such as a state.
+    pub fn of(key: &Key) -> Option<Self> {
+        let (kind, id) = key.pk.split_once('#')?;
+        match (kind, key.sk.as_str()) {
+            ("flow", "flow") => id.parse().ok().map(Self::Flow),
+            ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
+            ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
+            ("event", "event") => id.parse().ok().map(Self::Event),
+            _ => None,
+        }
+    }
 }
 
 /// Returns the key of a state in the partition of its run.
@@ -461,6 +494,16 @@ mod tests {
         assert!(sort_key(3_000).len() <= 1_024);
         assert!(sort_key(3_000).starts_with(&sort_key(LONGEST_TEXT)));
         assert_ne!(sort_key(3_000), sort_key(3_001));
+    }
+
+    #[test]
+    fn a_key_tells_its_subject() {
+        let (flow, run, task_run, event_id) = (FlowId::new(), FlowRunId::new(), TaskRunId::new(), EventId::new());
+        assert_eq!(Subject::of(&super::flow(flow)), Some(Subject::Flow(flow)));
+        assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
+        assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
+        assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
+        assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
     }
 
     #[test]

@@ -1,0 +1,333 @@
+//! The events `prefect.flow-run.<state>` that tell of a flow run's changes of state.
+//!
+//! They equal those of upstream's `InstrumentFlowRunStateTransitions` and `flow_run_state_change_event`. An event has
+//! the id of the state that it tells of, so that a change consumed twice is one event.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{SecondsFormat, Timelike};
+use serde_json::{Value, json};
+
+use super::Failures;
+use crate::{
+    api::Api,
+    error::Result,
+    intake,
+    model::{
+        CreatedBy, Event, Flow, FlowId, FlowRun, Object, ReceivedEvent, State, StateType, TaskRun, TaskRunId,
+        Timestamp,
+        event::{Labels, RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE},
+    },
+    store::{
+        Item, Key,
+        table::{self, Subject},
+    },
+};
+
+/// The most characters of a state's message that an event repeats.
+const LONGEST_MESSAGE: usize = 100_000;
+
+/// Within how many seconds of each other two changes of state are told to follow one another.
+const TIGHT_SECONDS: f64 = 5.0 * 60.0;
+
+/// A change of a flow run's state, and what the event tells of the records around it.
+#[derive(Clone, Copy, Debug)]
+struct Transition<'a> {
+    run: &'a FlowRun,
+    initial: Option<&'a State>,
+    entered: &'a State,
+    flow: Option<&'a Flow>,
+    /// The task run in the parent flow run that stands for this one.
+    task_run: Option<&'a TaskRun>,
+}
+
+/// Keeps the events of those changes in `written` that brought a flow run into another state.
+pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut Failures) {
+    let mut transitions = Vec::new();
+    for (place, item) in written.iter().filter(|(_, item)| is_transition(item)) {
+        match read(item) {
+            Ok(Some(transition)) => transitions.push((*place, transition)),
+            Ok(None) => {}
+            Err(error) => tracing::error!(key = item.key.pk, %error, "a flow run can't be read from the stream"),
+        }
+    }
+    if transitions.is_empty() {
+        return;
+    }
+    if let Err(error) = emit_all(api, transitions.iter().map(|(_, transition)| transition)).await {
+        failures.add_all(transitions.iter().map(|(place, _)| *place), &error);
+    }
+}
+
+fn is_transition(item: &Item) -> bool {
+    item.has_new_state() && matches!(Subject::of(&item.key), Some(Subject::FlowRun(_)))
+}
+
+/// Reads the run with its state, and the state before.
+fn read(item: &Item) -> Result<Option<(FlowRun, State, Option<State>)>> {
+    let mut run: FlowRun = item.record()?;
+    let initial = item.previous.as_deref().map(serde_json::from_str).transpose()?;
+    Ok(run.state.take().map(|entered| (run, entered, initial)))
+}
+
+async fn emit_all(
+    api: &Api,
+    transitions: impl Iterator<Item = &(FlowRun, State, Option<State>)> + Clone,
+) -> Result<()> {
+    let flows: BTreeSet<FlowId> = transitions.clone().map(|(run, ..)| run.flow_id).collect();
+    let task_runs: BTreeSet<TaskRunId> = transitions.clone().filter_map(|(run, ..)| run.parent_task_run_id).collect();
+    let flow_keys: Vec<Key> = flows.into_iter().map(table::flow).collect();
+    let task_run_keys: Vec<Key> = task_runs.into_iter().map(table::task_run).collect();
+    let (flows, task_runs) =
+        tokio::try_join!(api.store.get_many::<Flow>(&flow_keys), api.store.get_many::<TaskRun>(&task_run_keys))?;
+    let flows: HashMap<FlowId, Flow> = flows.into_iter().map(|found| (found.record.id, found.record)).collect();
+    let task_runs: HashMap<TaskRunId, TaskRun> =
+        task_runs.into_iter().map(|found| (found.record.id, found.record)).collect();
+    let mut events: Vec<ReceivedEvent> = Vec::new();
+    for (run, entered, initial) in transitions {
+        let transition = Transition {
+            run,
+            initial: initial.as_ref(),
+            entered,
+            flow: flows.get(&run.flow_id),
+            task_run: run.parent_task_run_id.and_then(|id| task_runs.get(&id)),
+        };
+        events.push(event(&transition)?.receive(api.now()));
+    }
+    intake::keep(api, &events).await
+}
+
+/// Returns the event that tells of `transition`.
+fn event(transition: &Transition<'_>) -> Result<Event> {
+    let Transition { run, initial, entered, .. } = *transition;
+    let message = truncated(entered.message.as_deref());
+    let resource = labels([
+        (RESOURCE_ID, format!("prefect.flow-run.{}", run.id)),
+        (RESOURCE_NAME, run.name.clone()),
+        ("prefect.run-count", run.run_count.to_string()),
+        ("prefect.state-message", message),
+        ("prefect.state-name", entered.name.clone()),
+        ("prefect.state-timestamp", isoformat(entered.timestamp)),
+        ("prefect.state-type", entered.r#type.to_string()),
+    ]);
+    let payload = json!({
+        "intended": { "from": initial.map(|state| state.r#type), "to": entered.r#type },
+        "initial_state": initial.map(brief),
+        "validated_state": brief(entered),
+    });
+    let related = related(transition);
+    let mut event: Event = serde_json::from_value(json!({
+        "occurred": entered.timestamp,
+        "event": format!("prefect.flow-run.{}", entered.name),
+        "resource": resource,
+        "related": related,
+        "payload": payload,
+        "id": entered.id,
+    }))?;
+    event.follows = initial.filter(|state| is_tight(entered, state)).map(|state| state.id.0.into());
+    Ok(event)
+}
+
+/// Says whether two states followed so closely that their events might arrive in the wrong order.
+fn is_tight(entered: &State, initial: &State) -> bool {
+    entered.timestamp.seconds_since(initial.timestamp).abs() < TIGHT_SECONDS
+}
+
+/// Returns what the payload tells of a state, texts only.
+fn brief(state: &State) -> Value {
+    let mut brief = Object::new();
+    brief.insert("type".into(), state.r#type.as_str().into());
+    if !state.name.is_empty() {
+        brief.insert("name".into(), state.name.as_str().into());
+    }
+    if state.message.as_ref().is_some_and(|message| !message.is_empty()) {
+        brief.insert("message".into(), truncated(state.message.as_deref()).into());
+    }
+    if state.r#type == StateType::Paused {
+        brief.insert("pause_reschedule".into(), state.state_details.pause_reschedule.to_string().into());
+    }
+    Value::Object(brief)
+}
+
+/// Returns the resources around the run: its flow, the task run that stands for it, all tags, and who created it.
+///
+/// Upstream names the deployment, its work queue and its work pool between them, which are not stored yet.
+fn related(transition: &Transition<'_>) -> Vec<Labels> {
+    let Transition { run, flow, task_run, .. } = *transition;
+    let mut related = Vec::new();
+    let mut tags: BTreeSet<&str> = run.tags.iter().map(String::as_str).collect();
+    if let Some(flow) = flow {
+        related.push(resource_in_role("flow", flow.id, &flow.name));
+        tags.extend(flow.tags.iter().map(String::as_str));
+    }
+    if let Some(task_run) = task_run {
+        related.push(resource_in_role("task-run", task_run.id, &task_run.name));
+        tags.extend(task_run.tags.iter().map(String::as_str));
+    }
+    related.extend(
+        tags.iter().map(|tag| labels([(RESOURCE_ID, format!("prefect.tag.{tag}")), (RESOURCE_ROLE, "tag".into())])),
+    );
+    related.extend(run.created_by.as_ref().and_then(creator));
+    related
+}
+
+/// A record of the kind that its role is named after.
+fn resource_in_role(kind: &str, id: impl std::fmt::Display, name: &str) -> Labels {
+    labels([
+        (RESOURCE_ID, format!("prefect.{kind}.{id}")),
+        (RESOURCE_ROLE, kind.to_owned()),
+        (RESOURCE_NAME, name.to_owned()),
+    ])
+}
+
+fn creator(created_by: &CreatedBy) -> Option<Labels> {
+    let kind = match created_by.r#type.as_deref() {
+        Some("DEPLOYMENT") => "deployment",
+        Some("AUTOMATION") => "automation",
+        _ => return None,
+    };
+    // Upstream writes a missing id as Python writes nothing.
+    let id = created_by.id.map_or_else(|| "None".to_owned(), |id| id.to_string());
+    let mut creator = labels([(RESOURCE_ID, format!("prefect.{kind}.{id}")), (RESOURCE_ROLE, "creator".into())]);
+    if let Some(name) = created_by.display_value.as_ref().filter(|name| !name.is_empty()) {
+        creator.insert(RESOURCE_NAME.into(), name.clone());
+    }
+    Some(creator)
+}
+
+fn labels<const N: usize>(labels: [(&str, String); N]) -> Labels {
+    labels.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
+}
+
+/// Shortens a text to its two ends, where that makes it shorter (upstream's `truncated_to`).
+fn truncated(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    // A text has no more characters than bytes.
+    let characters = if text.len() <= LONGEST_MESSAGE { 0 } else { text.chars().count() };
+    if characters <= LONGEST_MESSAGE {
+        return text.to_owned();
+    }
+    let half = LONGEST_MESSAGE / 2;
+    let beginning: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(characters - half).collect();
+    let shortened = format!("{beginning}...{} additional characters...{end}", characters - 2 * half);
+    if shortened.chars().count() < characters { shortened } else { text.to_owned() }
+}
+
+/// Writes a time as Python's `isoformat` does.
+fn isoformat(time: Timestamp) -> String {
+    let time = time.as_chrono();
+    let format = if time.nanosecond() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
+    time.to_rfc3339_opts(format, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FlowRunId, StateId};
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn run() -> FlowRun {
+        let mut run = FlowRun::new(FlowRunId::new(), FlowId::new(), "brave-otter", time("2026-01-31T09:30:00Z"));
+        run.tags = vec!["b".into(), "both".into()];
+        run.run_count = 2;
+        run
+    }
+
+    fn transition<'a>(run: &'a FlowRun, initial: Option<&'a State>, entered: &'a State) -> Transition<'a> {
+        Transition { run, initial, entered, flow: None, task_run: None }
+    }
+
+    #[test]
+    fn tells_the_state_in_labels_and_payload() {
+        let run = run();
+        let initial = State::new(StateId::new(), StateType::Pending, time("2026-01-31T09:30:00Z"));
+        let mut entered =
+            State::new(StateId::new(), StateType::Completed, time("2026-01-31T09:31:00.5Z")).named("Cached");
+        entered.message = Some("found".into());
+        entered.data = Some(json!({"kept": "out"}));
+        let event = serde_json::to_value(event(&transition(&run, Some(&initial), &entered)).unwrap()).unwrap();
+        assert_eq!(
+            event,
+            json!({
+                "occurred": "2026-01-31T09:31:00.500000Z",
+                "event": "prefect.flow-run.Cached",
+                "resource": {
+                    "prefect.resource.id": format!("prefect.flow-run.{}", run.id),
+                    "prefect.resource.name": "brave-otter",
+                    "prefect.run-count": "2",
+                    "prefect.state-message": "found",
+                    "prefect.state-name": "Cached",
+                    "prefect.state-timestamp": "2026-01-31T09:31:00.500000+00:00",
+                    "prefect.state-type": "COMPLETED",
+                },
+                "related": [
+                    {"prefect.resource.id": "prefect.tag.b", "prefect.resource.role": "tag"},
+                    {"prefect.resource.id": "prefect.tag.both", "prefect.resource.role": "tag"},
+                ],
+                "payload": {
+                    "intended": {"from": "PENDING", "to": "COMPLETED"},
+                    "initial_state": {"type": "PENDING", "name": "Pending"},
+                    "validated_state": {"type": "COMPLETED", "name": "Cached", "message": "found"},
+                },
+                "id": entered.id,
+                "follows": initial.id,
+            })
+        );
+    }
+
+    #[test]
+    fn follows_only_what_happened_within_five_minutes() {
+        let run = run();
+        let initial = State::new(StateId::new(), StateType::Scheduled, time("2026-01-31T09:30:00Z"));
+        let follows = |at: &str| {
+            let entered = State::new(StateId::new(), StateType::Running, time(at));
+            event(&transition(&run, Some(&initial), &entered)).unwrap().follows
+        };
+        assert_eq!(follows("2026-01-31T09:34:59.999999Z"), Some(initial.id.0.into()));
+        assert_eq!(follows("2026-01-31T09:35:00Z"), None);
+        assert_eq!(follows("2026-01-31T09:25:00Z"), None);
+    }
+
+    #[test]
+    fn relates_the_flow_the_task_run_all_tags_and_the_creator() {
+        let mut run = run();
+        run.created_by = Some(CreatedBy {
+            id: Some("aaaaaaaa-0000-4000-8000-000000000001".parse().unwrap()),
+            r#type: Some("AUTOMATION".into()),
+            display_value: Some("nightly".into()),
+        });
+        let mut flow = Flow::new(run.flow_id, "a flow".to_owned(), run.created);
+        flow.tags = vec!["both".into(), "a".into()];
+        let task_run = TaskRun::new(TaskRunId::new(), "sub", "0", "sub-0", run.created);
+        let entered = State::new(StateId::new(), StateType::Paused, run.created);
+        let transition =
+            Transition { flow: Some(&flow), task_run: Some(&task_run), ..transition(&run, None, &entered) };
+        let ids: Vec<String> = related(&transition).iter().map(|labels| labels[RESOURCE_ID].clone()).collect();
+        let expected = [
+            format!("prefect.flow.{}", flow.id),
+            format!("prefect.task-run.{}", task_run.id),
+            "prefect.tag.a".into(),
+            "prefect.tag.b".into(),
+            "prefect.tag.both".into(),
+            "prefect.automation.aaaaaaaa-0000-4000-8000-000000000001".into(),
+        ];
+        assert_eq!(ids, expected);
+        let event = event(&transition).unwrap();
+        assert_eq!(event.payload["initial_state"], Value::Null);
+        assert_eq!(event.payload["validated_state"]["pause_reschedule"], "false");
+    }
+
+    #[test]
+    fn long_messages_keep_their_ends() {
+        let long = format!("{}{}", "ä".repeat(60_000), "z".repeat(60_000));
+        let short = truncated(Some(&long));
+        assert!(short.starts_with("ää") && short.ends_with("zz"));
+        assert!(short.contains("...20000 additional characters..."));
+        assert_eq!(truncated(Some(&"ä".repeat(100_001))).chars().count(), 100_001);
+        assert_eq!(truncated(None), "");
+    }
+}

@@ -1,0 +1,67 @@
+//! What follows from a write, derived from the table's stream by an idempotent consumer.
+//!
+//! The stream tells of a change at least once, and in the order of the writes only for one item. So every step here
+//! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
+
+pub mod change;
+pub mod flow_run_events;
+pub mod removals;
+pub mod task_run_recorder;
+
+use std::collections::BTreeMap;
+
+pub use change::Change;
+
+use crate::{api::Api, error::Error, store::Item};
+
+/// A change that could not be consumed, and may be consumed later.
+#[derive(Debug)]
+pub struct Failure {
+    /// The change's place in the batch.
+    pub place: usize,
+    /// Why it failed.
+    pub error: Error,
+}
+
+/// Does what follows from `changes`; returns those that failed, in the order of the batch.
+///
+/// A change that makes no sense, such as an event of a task run with a malformed payload, is logged and counts as
+/// consumed: it would make as little sense the next time.
+pub async fn consume(api: &Api, changes: &[Change]) -> Vec<Failure> {
+    let mut failures = Failures::default();
+    // What a deleted run left behind goes first: an event in the same batch may bring the run back.
+    removals::remove(api, &removed(changes), &mut failures).await;
+    if api.settings.event_persister_enabled {
+        flow_run_events::emit(api, &written(changes), &mut failures).await;
+    }
+    if api.settings.task_run_recorder_enabled {
+        task_run_recorder::record(api, &written(changes), &mut failures).await;
+    }
+    failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
+}
+
+fn written(changes: &[Change]) -> Vec<(usize, &Item)> {
+    changes.iter().enumerate().filter_map(|(place, change)| Some((place, change.image.as_ref()?))).collect()
+}
+
+fn removed(changes: &[Change]) -> Vec<(usize, &crate::store::Key)> {
+    let removed = changes.iter().enumerate().filter(|(_, change)| change.image.is_none());
+    removed.map(|(place, change)| (place, &change.key)).collect()
+}
+
+/// The failures so far, one a change.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(BTreeMap<usize, Error>);
+
+impl Failures {
+    pub(crate) fn add(&mut self, place: usize, error: Error) {
+        self.0.entry(place).or_insert(error);
+    }
+
+    /// Notes the failure of several changes that were written together.
+    pub(crate) fn add_all(&mut self, places: impl IntoIterator<Item = usize>, error: &Error) {
+        for place in places {
+            self.add(place, Error::Unavailable(error.to_string()));
+        }
+    }
+}
