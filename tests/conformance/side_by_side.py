@@ -312,7 +312,7 @@ class Pair:
 
     def _allows(self, entry: Intended, request: Request, difference: Difference) -> bool:
         return (
-            self.test.rsplit("/")[-1].split("::")[0] == entry.module
+            self.test.split("::")[0].rsplit("/")[-1] == entry.module
             and fnmatch.fnmatchcase(f"{request.method} {request.path}", entry.request)
             and re.fullmatch(entry.where, difference.path) is not None
             and entry.allows(difference.oracle, difference.subject)

@@ -53,7 +53,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
-    ("cached task state", "task_cache#<cache key>", "state"),
+    ("cached task state", "task_cache#<cache key>", "state#<time>#<state id>"),
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
@@ -70,7 +70,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
-    ("the latest state of a task's cache key", "table: get `task_cache#<cache key>`"),
+    ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
@@ -316,9 +316,14 @@ pub fn flow_run_input(run: FlowRunId, key: &str) -> Key {
 /// What the sort keys of a flow run's inputs start with.
 pub const INPUTS: &str = "input#";
 
-/// Returns the key of the latest completed state under a task's cache key.
-pub fn cached_state(cache_key: &str) -> Key {
-    Key::new(format!("task_cache#{}", bounded(cache_key)), "state")
+/// Returns the partition of the completed states under a task's cache key.
+pub fn cached_states(cache_key: &str) -> String {
+    format!("task_cache#{}", bounded(cache_key))
+}
+
+/// Returns the key of what says that a state is cached.
+pub fn cached_state(cache_key: &str, time: Timestamp, id: StateId) -> Key {
+    Key::new(cached_states(cache_key), format!("{STATES}{}#{id}", time.sortable()))
 }
 
 /// Returns the key of a client's CSRF token.

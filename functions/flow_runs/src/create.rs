@@ -126,7 +126,7 @@ fn new_run(body: &FlowRunCreate, flow: &Flow, created_by: Option<CreatedBy>, now
 
 /// Puts the client's labels over the system's, and both over the flow's.
 fn labels(flow: &Flow, own: Option<&Object>) -> Object {
-    let mut labels = flow.labels.clone();
+    let mut labels = flow.labels.clone().unwrap_or_default();
     labels.insert("prefect.flow.id".into(), Value::String(flow.id.to_string()));
     labels.extend(own.cloned().unwrap_or_default());
     labels

@@ -113,7 +113,8 @@ async fn consume_patiently(api: &Api, mut changes: Vec<Change>) {
             }
         }
         let failed = |place: usize| failures.iter().any(|failure| failure.place == place);
-        changes = changes.into_iter().enumerate().filter(|(place, _)| failed(*place)).map(|(_, change)| change).collect();
+        changes =
+            changes.into_iter().enumerate().filter(|(place, _)| failed(*place)).map(|(_, change)| change).collect();
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
