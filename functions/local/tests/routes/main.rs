@@ -4,6 +4,8 @@
 //! `PROCTOR_UPDATE=1 cargo test -p local --test routes` writes what can be derived: the router, missing samples, and
 //! the list without what has been built since.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod sample;
 
 use std::{

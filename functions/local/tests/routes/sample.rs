@@ -10,7 +10,7 @@ const TEXT: &str = "hello";
 const DEEPEST: usize = 8;
 
 /// Returns the least request that `route` takes, as an event; `document` is the OpenAPI document.
-pub fn event(route: &Route, document: &Value) -> Value {
+pub(crate) fn event(route: &Route, document: &Value) -> Value {
     let method = route.method.as_str();
     let operation = &document["paths"][route.path][method.to_lowercase()];
     let (mut path, mut query, mut parameters) = (format!("{PREFIX}{}", route.path), String::new(), Map::new());
@@ -103,7 +103,7 @@ fn value(schema: &Value, document: &Value, depth: usize) -> Value {
 }
 
 /// Returns the parameters of `template` at `path`, if the path is one of the template's.
-pub fn parameters<'p>(template: &'p str, path: &'p str) -> Option<Vec<(&'p str, &'p str)>> {
+pub(crate) fn parameters<'p>(template: &'p str, path: &'p str) -> Option<Vec<(&'p str, &'p str)>> {
     let (wanted, given): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     if wanted.len() != given.len() {
         return None;
