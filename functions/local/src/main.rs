@@ -51,9 +51,9 @@ enum Failure {
     PortInUse(String, u16),
     #[error("can't listen on {0}:{1}: {2}")]
     Listen(String, u16, std::io::Error),
-    #[error("can't use {} for the database: {1} (choose another directory with --data)", .0.display())]
+    #[error("can't use {path} for the database: {1} (choose another directory with --data)", path = .0.display())]
     Directory(PathBuf, std::io::Error),
-    #[error("can't open {}: {1}", .0.display())]
+    #[error("can't open {path}: {1}", path = .0.display())]
     File(PathBuf, embedded::EmbeddedError),
     #[error(transparent)]
     Database(#[from] embedded::EmbeddedError),
@@ -146,7 +146,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Failure> {
     let mut variables = Variables::from_env();
     variables.set("PREFECT_SERVER_API_HOST", &arguments.host);
-    variables.set("PREFECT_SERVER_API_PORT", address.port());
+    variables.set("PREFECT_SERVER_API_PORT", &address.port());
     let settings = Settings::local(variables)?;
     // Says at once what could not be read, also of the settings that are only shown.
     settings.tree()?;
