@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The contract's `create_flow_run`.
-pub const ROUTE: Route = Route::post("create_flow_run", "/flow_runs/", || post(create));
+pub static ROUTE: Route = Route::post("create_flow_run", "/flow_runs/", || post(create));
 
 #[derive(Debug, Deserialize)]
 struct FlowRunCreate {

@@ -10,7 +10,7 @@ use common::{
 use serde::{Deserialize, Deserializer};
 
 /// The contract's `update_flow_run`.
-pub const ROUTE: Route = Route::patch("update_flow_run", "/flow_runs/{id}", || patch(update));
+pub static ROUTE: Route = Route::patch("update_flow_run", "/flow_runs/{id}", || patch(update));
 
 /// What the client sent; a field that it sent as null is set to nothing, where it may be.
 #[derive(Debug, Deserialize)]

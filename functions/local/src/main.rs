@@ -145,7 +145,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 /// Reads the settings; what the command line said comes before the environment.
 fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Failure> {
     let mut variables = Variables::from_env();
-    variables.set("PREFECT_SERVER_API_HOST", &&arguments.host);
+    variables.set("PREFECT_SERVER_API_HOST", &arguments.host);
     variables.set("PREFECT_SERVER_API_PORT", &address.port());
     let settings = Settings::local(variables)?;
     // Says at once what could not be read, also of the settings that are only shown.
