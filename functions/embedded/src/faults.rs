@@ -11,6 +11,8 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 
+use tokio::sync::Notify;
+
 use crate::connector::respond;
 
 /// One fault, met by one request.
@@ -24,6 +26,9 @@ pub enum Fault {
     InternalError,
     /// The request was carried out, and its answer was lost.
     AnswerLost,
+    /// The transaction was carried out and its answer lost; repeated, when [`Faults::go_on`] allows, it is refused,
+    /// because DynamoDB has forgotten the request's token.
+    Forgotten,
 }
 
 /// Which requests meet a fault.
@@ -34,12 +39,13 @@ type Plan = VecDeque<Option<Fault>>;
 pub struct Faults {
     plan: Arc<Mutex<Plan>>,
     only: Option<&'static str>,
+    going_on: Arc<Notify>,
 }
 
 impl Faults {
     /// Makes an empty script that only counts requests for `operation`, such as `PutItem`.
     pub fn on(operation: &'static str) -> Self {
-        Self { plan: Arc::default(), only: Some(operation) }
+        Self { only: Some(operation), ..Self::default() }
     }
 
     /// Lets the next request meet `fault`, after those scripted before.
@@ -52,6 +58,11 @@ impl Faults {
     pub fn then_pass(&self) -> &Self {
         self.lock().push_back(None);
         self
+    }
+
+    /// Lets the request that met [`Fault::Forgotten`] be refused, at once or when it comes.
+    pub fn go_on(&self) {
+        self.going_on.notify_one();
     }
 
     /// Returns how many scripted steps no request has met yet.
@@ -96,15 +107,25 @@ impl HttpConnector for FaultyConnector {
                     Err(ConnectorError::timeout("the answer was lost".into()))
                 })
             }
+            Some(Fault::Forgotten) => {
+                let (call, going_on) = (self.inner.call(request), self.faults.going_on.clone());
+                HttpConnectorFuture::new(async move {
+                    call.await?;
+                    going_on.notified().await;
+                    refuse(400, "TransactionCanceledException", &reason("ConditionalCheckFailed")).await
+                })
+            }
             Some(Fault::Throttled) => refuse(400, "ProvisionedThroughputExceededException", ""),
             Some(Fault::InternalError) => refuse(500, "InternalServerError", ""),
-            Some(Fault::TransactionConflict) => refuse(
-                400,
-                "TransactionCanceledException",
-                r#","CancellationReasons":[{"Code":"TransactionConflict"}]"#,
-            ),
+            Some(Fault::TransactionConflict) => {
+                refuse(400, "TransactionCanceledException", &reason("TransactionConflict"))
+            }
         }
     }
+}
+
+fn reason(code: &str) -> String {
+    format!(r#","CancellationReasons":[{{"Code":"{code}"}}]"#)
 }
 
 fn refuse(status: u16, code: &str, rest: &str) -> HttpConnectorFuture {
