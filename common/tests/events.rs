@@ -142,7 +142,10 @@ fn an_event_that_comes_again_stays_as_it_was() {
         let again = ReceivedEvent { received: time(240), event: "other".into(), ..first.clone() };
         store.add_events(std::slice::from_ref(&first), RETENTION).await.unwrap();
         store.add_events(&[again, event(2, 4, &[])], RETENTION).await.unwrap();
-        let found = pages(&store, &EventFilter { order: serde_json::from_str("\"ASC\"").unwrap(), ..filter(&json!({})) }, 50).await.0;
+        let found =
+            pages(&store, &EventFilter { order: serde_json::from_str("\"ASC\"").unwrap(), ..filter(&json!({})) }, 50)
+                .await
+                .0;
         assert_eq!((found.len(), &found[0]), (2, &first));
     });
 }

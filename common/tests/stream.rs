@@ -44,9 +44,9 @@ impl World {
         let mut changes = Vec::new();
         while let Ok(records) = tokio::time::timeout(Duration::from_millis(100), stream.next(100)).await {
             let records = records.unwrap();
-            changes.extend(records.iter().map(|record| {
-                Change::new(record.keys.clone(), record.new_image.clone()).unwrap()
-            }));
+            changes.extend(
+                records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap()),
+            );
             stream.acknowledge(&records).await.unwrap();
         }
         changes
@@ -86,15 +86,21 @@ fn time(seconds: i64) -> Timestamp {
     Timestamp::from_micros((1_790_000_000 + seconds) * 1_000_000).unwrap()
 }
 
-fn report(task_run: TaskRunId, flow_run: Option<FlowRunId>, seconds: i64, r#type: StateType, task: &Value) -> ReceivedEvent {
+fn report(
+    task_run: TaskRunId,
+    flow_run: Option<FlowRunId>,
+    seconds: i64,
+    r#type: StateType,
+    task: &Value,
+) -> ReceivedEvent {
     let mut run = json!({
         "name": "add-0", "task_key": "add-1", "dynamic_key": task_run, "tags": ["a"], "run_count": 1,
         "empirical_policy": {"retries": 1, "retry_delay": 0}, "total_run_time": 0.5,
     });
     run.as_object_mut().unwrap().extend(task.as_object().unwrap().clone());
-    let related = flow_run.map(|id| {
-        json!({"prefect.resource.id": format!("prefect.flow-run.{id}"), "prefect.resource.role": "flow-run"})
-    });
+    let related = flow_run.map(
+        |id| json!({"prefect.resource.id": format!("prefect.flow-run.{id}"), "prefect.resource.role": "flow-run"}),
+    );
     serde_json::from_value(json!({
         "occurred": time(seconds),
         "event": format!("prefect.task-run.{}", r#type.default_name()),
@@ -210,7 +216,10 @@ fn a_late_report_changes_only_the_history() {
         world.consume(&[change(&late)]).await;
         let (run, states) = world.recorded(id).await;
         assert_eq!(run, ended);
-        assert_eq!(states.iter().map(|state| state.r#type).collect::<Vec<_>>(), [StateType::Running, StateType::Completed]);
+        assert_eq!(
+            states.iter().map(|state| state.r#type).collect::<Vec<_>>(),
+            [StateType::Running, StateType::Completed]
+        );
     });
 }
 
@@ -333,7 +342,8 @@ fn a_batch_that_comes_again_changes_nothing() {
         world.api.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
         world.settle().await;
         let snapshot = async || {
-            let events = world.events(json!({"occurred": {"since": time(-1_000_000_000), "until": time(1_000_000_000)}})).await;
+            let events =
+                world.events(json!({"occurred": {"since": time(-1_000_000_000), "until": time(1_000_000_000)}})).await;
             (world.recorded(id).await, events, world.api.store.task_run(id).await.unwrap().unwrap().version)
         };
         let before = snapshot().await;
@@ -351,7 +361,8 @@ fn a_store_that_fails_costs_only_a_repeat() {
         let faults = Faults::on("TransactWriteItems");
         let (world, id, other) = (world(&faults).await, TaskRunId::new(), TaskRunId::new());
         let [first, second] = [id, other].map(|id| change(&report(id, None, 1, StateType::Running, &json!({}))));
-        let batch = [change(&report(FlowRunId::new().0.into(), None, 1, StateType::Running, &json!({"tags": 5}))), first];
+        let batch =
+            [change(&report(FlowRunId::new().0.into(), None, 1, StateType::Running, &json!({"tags": 5}))), first];
         for _ in 0..20 {
             faults.then(Fault::Throttled);
         }
@@ -407,11 +418,17 @@ fn a_run_that_came_back_keeps_what_is_its_own() {
 fn services_can_be_switched_off() {
     block_on(async {
         let (mut world, id) = (world(&Faults::default()).await, TaskRunId::new());
-        let settings = Settings { task_run_recorder_enabled: false, event_persister_enabled: false, ..(*world.api.settings).clone() };
+        let settings = Settings {
+            task_run_recorder_enabled: false,
+            event_persister_enabled: false,
+            ..(*world.api.settings).clone()
+        };
         world.api = Api::new(world.api.store.clone(), settings);
         started_run(&world).await;
-        let sent: Vec<Event> =
-            life(id, None).iter().map(|event| serde_json::from_value(serde_json::to_value(event).unwrap()).unwrap()).collect();
+        let sent: Vec<Event> = life(id, None)
+            .iter()
+            .map(|event| serde_json::from_value(serde_json::to_value(event).unwrap()).unwrap())
+            .collect();
         intake::receive(&world.api, sent).await.unwrap();
         world.settle().await;
         assert!(world.recorded(id).await.0.is_none());
