@@ -38,18 +38,14 @@ async fn world(faults: &Faults) -> World {
 }
 
 impl World {
-    /// Reads the stream's unacknowledged changes, as a consumer does that starts anew.
+    /// Reads all of the stream, of which nothing is acknowledged, as a consumer does that starts anew.
     async fn changes(&self) -> Vec<Change> {
         let mut stream = self.database.change_stream(&self.api.settings.table);
-        let mut changes = Vec::new();
-        while let Ok(records) = tokio::time::timeout(Duration::from_millis(100), stream.next(100)).await {
-            let records = records.unwrap();
-            changes.extend(
-                records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap()),
-            );
-            stream.acknowledge(&records).await.unwrap();
-        }
-        changes
+        let Ok(records) = tokio::time::timeout(Duration::from_millis(100), stream.next(10_000)).await else {
+            return Vec::new();
+        };
+        let records = records.unwrap();
+        records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap()).collect()
     }
 
     async fn consume(&self, changes: &[Change]) {

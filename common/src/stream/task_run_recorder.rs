@@ -9,7 +9,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use futures::{StreamExt, stream};
@@ -347,8 +347,9 @@ async fn write(
     let version = stored.as_ref().map_or(0, |stored| stored.version);
     let before = stored.map(|stored| stored.record);
     let (after, states) = recorded(id, before.clone(), reports);
-    let mut writes = Vec::new();
-    for state in &states {
+    let (mut writes, mut told) = (Vec::new(), HashSet::new());
+    // Several reports may tell of the same state, and a transaction takes each item once.
+    for state in states.iter().filter(|state| told.insert((state.timestamp, state.id))) {
         writes.push(store.put_state(table::task_run(id), state)?);
     }
     while writes.len() > STATES_WITH_RUN {
