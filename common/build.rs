@@ -32,19 +32,33 @@ fn main() -> Result<(), Box<dyn Error>> {
             let id = operation["operationId"].as_str().ok_or("an operation without an id")?;
             let file = Path::new(&output).join(format!("{id}.json"));
             fs::write(&file, serde_json::to_string(&split(operation, components)?)?)?;
-            entries.push((method.to_uppercase(), path.clone(), id.to_owned()));
+            entries.push((method.to_uppercase(), path.clone(), id.to_owned(), 0));
         }
+    }
+    for (rank, (path, method)) in declared(&contract).into_iter().enumerate() {
+        let entry = entries.iter_mut().find(|(entry, at, ..)| *at == path && entry.eq_ignore_ascii_case(&method));
+        entry.ok_or("an operation is lost")?.3 = rank;
     }
     entries.sort();
     let mut source = String::new();
     writeln!(source, "pub(super) static OPERATIONS: [Operation; {}] = [", entries.len())?;
-    for (method, path, id) in &entries {
+    for (method, path, id, rank) in &entries {
         let include = format!("include_str!(concat!(env!(\"OUT_DIR\"), \"/{id}.json\"))");
-        writeln!(source, "    Operation::new({method:?}, {path:?}, {id:?}, {include}),")?;
+        writeln!(source, "    Operation::new({method:?}, {path:?}, {id:?}, {rank}, {include}),")?;
     }
     writeln!(source, "];")?;
     fs::write(Path::new(&output).join("operations.rs"), source)?;
     Ok(())
+}
+
+/// Returns path and method of every operation, in the order in which upstream declares its routes.
+fn declared(contract: &Value) -> Vec<(String, String)> {
+    let paths = contract["paths"].as_object().into_iter().flatten();
+    let operations = paths.flat_map(|(path, operations)| {
+        let methods = operations.as_object().into_iter().flatten();
+        methods.map(|(method, _)| (path.clone(), method.clone()))
+    });
+    operations.filter(|(_, method)| METHODS.contains(&method.as_str())).collect()
 }
 
 /// Writes the table of settings: place, variables, kind and default of each.

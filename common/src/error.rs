@@ -19,6 +19,9 @@ pub enum Error {
     /// The run whose state or labels are to be set does not exist; upstream words this in another field.
     #[error("{0}")]
     NoSuchRun(String),
+    /// What the request names existed, and is over.
+    #[error("{0}")]
+    Gone(String),
     /// The request contradicts what is stored.
     #[error("{0}")]
     Conflict(String),
@@ -70,6 +73,7 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) | Self::NoSuchRun(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,

@@ -47,6 +47,7 @@ pub struct Occurrence<'r> {
 }
 
 /// An interval of a history (contract schema `HistoryResponse`).
+#[allow(clippy::struct_field_names, reason = "the contract names them so")]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Interval {
     interval_start: Timestamp,

@@ -87,15 +87,16 @@ async fn propose<R: StoredRun>(
     policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
 ) -> Result<Orchestrated> {
     let state_id = StateId::new();
-    let mut attempted: Option<(StateId, Orchestrated)> = None;
+    let mut attempted: Option<Attempted> = None;
     for attempt in 0..commit::ATTEMPTS {
-        let run: Versioned<R> = api.store.get(key).await?.ok_or_else(|| no_such_run(R::KIND, id))?;
-        if let Some((entered, answer)) = attempted.take()
-            && run.record.state().is_some_and(|state| state.id == entered)
+        if let Some(attempted) = attempted.take()
+            && api.store.get_item(&attempted.state).await?.is_some()
         {
             // The write before was carried out, only its answer was lost.
-            return Ok(answer);
+            follow_up(api, &attempted.effects, proposal).await?;
+            return Ok(attempted.answer);
         }
+        let run: Versioned<R> = api.store.get(key).await?.ok_or_else(|| no_such_run(R::KIND, id))?;
         let proposed = proposal.state.clone().into_state(state_id, api.now());
         let policy = policy(&proposed);
         let version = run.version;
@@ -113,12 +114,24 @@ async fn propose<R: StoredRun>(
             }
             Err(CommitError::Failed(error)) => return Err(error),
             Err(CommitError::Refused(_) | CommitError::Contended) => {
-                attempted = plan.entered().map(|state| (state.id, answer));
+                attempted = plan
+                    .entered()
+                    .map(|state| table::state(key, state.timestamp, state.id))
+                    .map(|state| Attempted { state, effects: plan.effects, answer });
                 commit::back_off(attempt).await;
             }
         }
     }
     Err(Error::Unavailable("too many requests set the state of the same run".into()))
+}
+
+/// A transition whose write was refused, or was carried out before and refused when it was repeated.
+///
+/// Its state's place in the history tells which; the run itself may have gone on since.
+struct Attempted {
+    state: Key,
+    effects: Vec<Effect>,
+    answer: Orchestrated,
 }
 
 /// Says that there is no run `id` of the kind, as upstream words it where it sets a state or labels.
@@ -140,20 +153,29 @@ fn settings(_api: &Api) -> Settings {
 /// Deployments, leases and concurrency limits are not stored yet, so there is none to be found.
 async fn facts(store: &Store, needs: &BTreeSet<Need>) -> Result<Facts> {
     let mut facts = Facts::default();
-    for need in needs {
-        match need {
-            Need::FlowRun(id) => {
-                facts.flow_run = store.flow_run(*id).await?.map(|found| EnclosingFlowRun {
-                    id: found.record.id,
-                    state: found.record.state,
-                    run_count: found.record.run_count,
-                });
-            }
-            Need::CachedState { cache_key } => facts.cached_state = store.cached_state(cache_key).await?,
-            Need::Deployment(_) | Need::Lease(_) | Need::TagLimits(_) | Need::LeasesHeldBy(_) => {}
-        }
+    for fact in futures::future::try_join_all(needs.iter().map(|need| fact(store, need))).await? {
+        fact(&mut facts);
     }
     Ok(facts)
+}
+
+/// Reads what one need asks for; returns what notes it down.
+async fn fact(store: &Store, need: &Need) -> Result<Box<dyn FnOnce(&mut Facts) + Send>> {
+    Ok(match need {
+        Need::FlowRun(id) => {
+            let found = store.flow_run(*id).await?.map(|Versioned { record, .. }| EnclosingFlowRun {
+                id: record.id,
+                state: record.state,
+                run_count: record.run_count,
+            });
+            Box::new(|facts| facts.flow_run = found)
+        }
+        Need::CachedState { cache_key } => {
+            let found = store.cached_state(cache_key).await?;
+            Box::new(|facts| facts.cached_state = found)
+        }
+        Need::Deployment(_) | Need::Lease(_) | Need::TagLimits(_) | Need::LeasesHeldBy(_) => Box::new(|_| ()),
+    })
 }
 
 /// Returns what a plan writes: the run, its new state, and what belongs into the same transaction.
@@ -192,10 +214,7 @@ pub async fn create<R: StoredRun>(
     let plan = decide(policy, &transition);
     let mut writes = vec![Write::Insert(run_item(&api.store, &plan, None, 1)?)];
     writes.extend(history(api, &plan, transition.now).await?);
-    let mut run = plan.run;
-    // What is answered is not always what is stored: a result that is not persisted is only handed back.
-    *run.books().state = plan.state;
-    Ok((run, writes))
+    Ok((plan.run, writes))
 }
 
 fn run_item<R: StoredRun>(store: &Store, plan: &Plan<R>, initial: Option<&State>, version: u64) -> Result<Item> {
@@ -229,7 +248,7 @@ async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Res
         match effect {
             Effect::CacheState { cache_key, cache_expiration, .. } => {
                 let state = plan.entered().ok_or_else(|| Error::Internal("only an entered state is cached".into()))?;
-                writes.push(api.store.cache_state(cache_key, *cache_expiration, state)?);
+                writes.push(api.store.cache_state(cache_key, *cache_expiration, &plan.run.key(), state)?);
             }
             Effect::UpdateParentTaskRun { task_run_id, state } => {
                 writes.extend(parent_task_run(api, *task_run_id, state, now).await?);

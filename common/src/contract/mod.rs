@@ -52,13 +52,20 @@ pub struct Operation {
     method: &'static str,
     path: &'static str,
     id: &'static str,
+    rank: usize,
     source: &'static str,
     plan: OnceLock<Plan>,
 }
 
 impl Operation {
-    const fn new(method: &'static str, path: &'static str, id: &'static str, source: &'static str) -> Self {
-        Self { method, path, id, source, plan: OnceLock::new() }
+    const fn new(
+        method: &'static str,
+        path: &'static str,
+        id: &'static str,
+        rank: usize,
+        source: &'static str,
+    ) -> Self {
+        Self { method, path, id, rank, source, plan: OnceLock::new() }
     }
 
     /// Finds the operation of `method` (upper case) and `path`, a template as the contract has it: `/flow_runs/{id}`.
@@ -85,6 +92,26 @@ impl Operation {
     /// Returns the contract's operation id.
     pub fn id(&self) -> &'static str {
         self.id
+    }
+
+    /// Returns the operation's name: its id without the path and the method that upstream's framework appends.
+    ///
+    /// A few operations of different resources share a name.
+    pub fn name(&self) -> &'static str {
+        let appended = self.path.len() + self.method.len() + 1;
+        self.id.get(..self.id.len().saturating_sub(appended)).unwrap_or(self.id).trim_end_matches('_')
+    }
+
+    /// Returns the operation's place among all, in the order in which upstream's router tries them.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Tells whether upstream's router takes the path with these parameters for this operation, whatever the method.
+    ///
+    /// Some parameters must look like UUIDs for that.
+    pub fn takes_path(&self, parameters: &[(&str, &str)]) -> bool {
+        self.plan.get_or_init(|| Plan::compile(self.id, self.source)).path_matches(parameters)
     }
 
     /// Validates and coerces a request.
@@ -124,6 +151,16 @@ mod tests {
             let _ = operation.validate(&request);
         }
         assert!(Operation::find("GET", "/nothing").is_none());
+    }
+
+    #[test]
+    fn names_operations_as_the_contracts_functions() {
+        let names: Vec<_> = ["/flows/", "/csrf-token", "/flow_runs/{id}/input/{key}"]
+            .into_iter()
+            .filter_map(|path| Operation::all().iter().find(|operation| operation.path() == path))
+            .map(Operation::name)
+            .collect();
+        assert_eq!(names, ["create_flow", "create_csrf_token", "delete_flow_run_input"]);
     }
 
     #[test]

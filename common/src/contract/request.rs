@@ -187,7 +187,7 @@ impl Plan {
     }
 
     /// Tells whether every path parameter that upstream's router wants to be a UUID is one.
-    fn path_matches(&self, path: &[(&str, &str)]) -> bool {
+    pub(super) fn path_matches(&self, path: &[(&str, &str)]) -> bool {
         self.path.iter().filter(|field| refinements::routed_as_uuid(&field.name)).all(|field| {
             let wants_uuid = matches!(self.schemas.node(field.node), Node::Uuid);
             let value = path.iter().find(|(name, _)| *name == field.name).map_or("", |(_, value)| value);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::like::Pattern;
-use crate::model::FlowRunInput;
+use crate::model::{FlowRunInput, InputKey};
 
 /// Selects inputs by their keys (contract operation `POST /flow_runs/{id}/input/filter`, without its `limit`).
 ///
@@ -23,6 +23,15 @@ impl FlowRunInputFilter {
         let key = input.key.as_str();
         Pattern::starting_with(&self.prefix).matches(key) && !self.exclude_keys.iter().any(|excluded| excluded == key)
     }
+
+    /// Returns the longest text without wildcards that every match's key starts with, of at most `limit` bytes.
+    ///
+    /// Keys are lower case, and the prefix matches without case.
+    pub fn literal_prefix(&self, limit: usize) -> String {
+        let prefix = self.prefix.to_ascii_lowercase();
+        let is_literal = |symbol: &char| InputKey::allows(*symbol);
+        prefix.chars().take(limit).take_while(is_literal).collect()
+    }
 }
 
 #[cfg(test)]
@@ -31,6 +40,24 @@ mod tests {
 
     use super::*;
     use crate::model::{FlowRunId, FlowRunInputId, Timestamp};
+
+    #[test]
+    fn knows_what_every_key_starts_with() {
+        let literal =
+            |prefix: &str| FlowRunInputFilter { prefix: prefix.to_owned(), exclude_keys: Vec::new() }.literal_prefix(5);
+        let table = [
+            ("", ""),
+            ("ab-1", "ab-1"),
+            ("AB%c", "ab"),
+            ("_", ""),
+            ("ab\u{0}c", "ab"),
+            ("é", ""),
+            ("abcdefg", "abcde"),
+        ];
+        for (prefix, expected) in table {
+            assert_eq!(literal(prefix), expected, "{prefix:?}");
+        }
+    }
 
     #[test]
     fn follows_the_truth_table() {

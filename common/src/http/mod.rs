@@ -4,16 +4,19 @@
 //! router, the contract ([`contract_layer`]: validation of path, query, headers and body as upstream does it), and
 //! the handler, which takes typed values out of the validated request ([`extract`]).
 
+mod authentication;
 mod boundary;
 mod contract_layer;
+mod cors;
 mod csrf;
+mod documents;
 pub mod extract;
 pub mod page;
 pub mod route;
 mod unrouted;
 
 pub use extract::{Body, Headers, Path, Query, Sent};
-pub use route::{Method, Route, service};
+pub use route::{Method, Route, server, service};
 
 /// The largest request body that is read, in bytes: what Lambda takes in a synchronous invocation.
 pub const LARGEST_BODY: usize = 6 * 1024 * 1024;

@@ -6,8 +6,16 @@
 
 use axum::{Router, middleware, routing::MethodRouter};
 
-use super::{LARGEST_BODY, PREFIX, boundary, contract_layer, csrf, unrouted};
-use crate::{api::Api, contract::Operation};
+use tower_http::{
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
+
+use super::{LARGEST_BODY, PREFIX, authentication, boundary, contract_layer, cors, csrf, documents, unrouted};
+use crate::{
+    api::Api,
+    contract::{Mount, Operation},
+};
 
 /// An HTTP method of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,26 +86,59 @@ impl Route {
     }
 }
 
-/// Makes the service of `routes`: of one in a Lambda function, of all in the local server.
+/// Makes the service of a Lambda function's routes.
 pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
-    let mut templates = Vec::new();
+    around(&api, Served { routes: routes.into_iter().copied().collect(), documents: false }).with_state(api)
+}
+
+/// Makes the service of a whole server: its routes, and the documents that describe them.
+pub fn server<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
+    around(&api, Served { routes: routes.into_iter().copied().collect(), documents: true }).with_state(api)
+}
+
+struct Served {
+    routes: Vec<Route>,
+    documents: bool,
+}
+
+fn around(api: &Api, Served { routes, documents }: Served) -> Router<Api> {
     let mut service = Router::new();
-    for route in routes {
-        templates.push(*route);
+    for route in &routes {
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
         }
-        service = service.route(&format!("{PREFIX}{}", route.path), handler.layer(axum::Extension(*route)));
+        let handler = handler.layer(axum::Extension(*route)).layer(middleware::from_fn(unrouted::refuse_head));
+        service = service.route(&format!("{PREFIX}{}", route.path), handler);
     }
-    let unrouted = unrouted::Unrouted::new(templates);
+    if documents {
+        service = service.merge(documents::service(Mount::Api, &routes));
+    }
     let mut service = service
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
-        .layer(axum::Extension(unrouted))
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY));
+        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(compression());
+    if let Some(secret) = &api.settings.auth_string {
+        service = service.layer(middleware::from_fn_with_state(secret.clone(), authentication::authenticate));
+    }
+    if documents {
+        let at_root = documents::service(Mount::Root, &routes);
+        service = service.merge(at_root.method_not_allowed_fallback(unrouted::method_not_allowed));
+    }
+    service = service
+        .layer(axum::Extension(unrouted::Unrouted::new(routes, documents)))
+        .layer(middleware::from_fn_with_state(cors::Cors::new(&api.settings), cors::share));
     if api.settings.csrf_protection_enabled {
         service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
     }
-    service.layer(middleware::from_fn(boundary::boundary)).with_state(api)
+    service.layer(middleware::from_fn(boundary::boundary))
+}
+
+/// The size from which answers are compressed for clients that take it, in bytes.
+const COMPRESSED_FROM: u16 = 500;
+
+/// Compresses the answers that upstream compresses, at the level that costs the least time.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(COMPRESSED_FROM))
 }

@@ -6,43 +6,62 @@ use axum::{
     Extension, Json,
     extract::Request,
     http::{
-        HeaderMap, HeaderValue, StatusCode, Uri,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{ALLOW, HOST, LOCATION},
     },
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::{PREFIX, route::Route};
+use super::{PREFIX, documents, route::Route};
+use crate::contract::Operation;
+
+/// What `Allow` says where a document is served.
+const DOCUMENT_METHODS: &str = "GET, HEAD";
 
 /// The routes that requests can be redirected to.
 #[derive(Clone)]
-pub(super) struct Unrouted(Arc<Vec<Route>>);
+pub(super) struct Unrouted {
+    routes: Arc<[Route]>,
+    documents: bool,
+}
 
 impl Unrouted {
-    pub(super) fn new(routes: Vec<Route>) -> Self {
-        Self(Arc::new(routes))
+    /// Takes the routes that are served, and whether the documents are.
+    pub(super) fn new(routes: Vec<Route>, documents: bool) -> Self {
+        Self { routes: routes.into(), documents }
     }
 
-    fn has(&self, path: &str) -> bool {
-        let Some(path) = path.strip_prefix(PREFIX) else { return false };
-        self.0.iter().any(|route| matches(route.path, path))
-    }
-
-    fn methods(&self, path: &str) -> Vec<&'static str> {
-        let path = path.strip_prefix(PREFIX).unwrap_or(path);
-        self.0.iter().filter(|route| matches(route.path, path)).map(|route| route.method.as_str()).collect()
+    /// Returns the methods that `path` allows, as upstream names them: those of the first route that takes the path.
+    fn allowed(&self, path: &str) -> Option<&'static str> {
+        let in_api = path.strip_prefix(PREFIX);
+        if self.documents && documents::PATHS.contains(&in_api.unwrap_or(path)) {
+            return Some(DOCUMENT_METHODS);
+        }
+        let rank = |route: &Route| route.contract().map_or(usize::MAX, Operation::rank);
+        let first = self.routes.iter().filter(|route| takes(route, in_api.unwrap_or_default())).min_by_key(|r| rank(r));
+        first.map(|route| route.method.as_str())
     }
 }
 
-fn matches(template: &str, path: &str) -> bool {
+fn takes(route: &Route, path: &str) -> bool {
+    let Some(parameters) = parameters(route.path, path) else { return false };
+    route.contract().is_none_or(|operation| operation.takes_path(&parameters))
+}
+
+/// Returns the parameters that `template` has at `path`, each a segment, if the path is one of the template's.
+fn parameters<'p>(template: &'static str, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    let mut parameters = Vec::new();
     loop {
         match (wanted.next(), given.next()) {
-            (None, None) => return true,
+            (None, None) => return Some(parameters),
             (Some(wanted), Some(given)) if wanted == given => {}
-            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {}
-            _ => return false,
+            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {
+                parameters.push((wanted.trim_matches(['{', '}']), given));
+            }
+            _ => return None,
         }
     }
 }
@@ -55,9 +74,13 @@ pub(super) async fn answer(Extension(unrouted): Extension<Unrouted>, request: Re
         Some(shorter) => shorter.to_owned(),
         None => format!("{path}/"),
     };
-    if unrouted.has(&other) {
+    if unrouted.allowed(&other).is_some() {
         return redirect(request.headers(), uri, &other);
     }
+    not_found()
+}
+
+fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "detail": "Not Found" }))).into_response()
 }
 
@@ -74,19 +97,32 @@ fn redirect(headers: &HeaderMap, uri: &Uri, path: &str) -> Response {
 
 /// Answers a request whose path has routes, and none for its method.
 pub(super) async fn method_not_allowed(Extension(unrouted): Extension<Unrouted>, request: Request) -> Response {
-    let allowed = unrouted.methods(request.uri().path()).into_iter().next().unwrap_or_default();
+    refuse_method(&unrouted, request.uri().path())
+}
+
+fn refuse_method(unrouted: &Unrouted, path: &str) -> Response {
+    let Some(allowed) = unrouted.allowed(path) else { return not_found() };
     let body = Json(json!({ "detail": "Method Not Allowed" }));
     (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)], body).into_response()
 }
 
+/// Refuses `HEAD`, which upstream's operations don't take and axum would answer as a `GET`.
+pub(super) async fn refuse_head(Extension(unrouted): Extension<Unrouted>, request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        return refuse_method(&unrouted, request.uri().path());
+    }
+    next.run(request).await
+}
+
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::parameters;
 
     #[test]
     fn parameters_match_one_segment() {
-        assert!(matches("/flow_runs/{id}/input/{key}", "/flow_runs/1/input/a"));
-        assert!(!matches("/flow_runs/{id}", "/flow_runs/"));
-        assert!(!matches("/flow_runs/{id}", "/flow_runs/1/input"));
+        let found = parameters("/flow_runs/{id}/input/{key}", "/flow_runs/1/input/a");
+        assert_eq!(found, Some(vec![("id", "1"), ("key", "a")]));
+        assert_eq!(parameters("/flow_runs/{id}", "/flow_runs/"), None);
+        assert_eq!(parameters("/flow_runs/{id}", "/flow_runs/1/input"), None);
     }
 }

@@ -18,14 +18,14 @@ pub struct Flow {
     /// The flow's tags.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Key-value labels; the values are strings, numbers or booleans.
+    /// Key-value labels; the values are strings, numbers or booleans. A client may set them to nothing at all.
     #[serde(default)]
-    pub labels: Object,
+    pub labels: Option<Object>,
 }
 
 impl Flow {
     /// Makes a flow without tags and labels, created at `now`.
     pub fn new(id: FlowId, name: impl Into<String>, now: Timestamp) -> Self {
-        Self { id, created: now, updated: now, name: name.into(), tags: Vec::new(), labels: Object::new() }
+        Self { id, created: now, updated: now, name: name.into(), tags: Vec::new(), labels: Some(Object::new()) }
     }
 }

@@ -18,6 +18,11 @@ impl InputKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Tells whether a key may have `symbol` in it.
+    pub fn allows(symbol: char) -> bool {
+        symbol.is_ascii_lowercase() || symbol.is_ascii_digit() || symbol == '-'
+    }
 }
 
 /// Says that a text can't be the key of an input, in the words that pydantic answers after `Value error, `.
@@ -36,9 +41,8 @@ impl TryFrom<String> for InputKey {
     type Error = InvalidInputKey;
 
     fn try_from(key: String) -> Result<Self, Self::Error> {
-        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let checked = key.strip_suffix('\n').unwrap_or(&key);
-        if checked.bytes().all(is_allowed) { Ok(Self(key)) } else { Err(InvalidInputKey) }
+        if checked.chars().all(Self::allows) { Ok(Self(key)) } else { Err(InvalidInputKey) }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod flow_run;
 pub mod flow_run_input;
 pub mod id;
+pub mod lease;
 pub mod log;
 pub mod name;
 pub mod seconds;
@@ -31,6 +32,7 @@ pub use id::{
     ArtifactId, BlockDocumentId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId,
     LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
 };
+pub use lease::Lease;
 pub use log::{Log, LogCreate};
 pub use seconds::Seconds;
 pub use state::{State, StateCreate, StateDetails, StateType};

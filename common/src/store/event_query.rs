@@ -219,7 +219,8 @@ impl<'s> Sifter<'s> {
 
     async fn matching(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Matching>> {
         if self.takes_all {
-            let by_key = |candidate: Candidate| Matching { place: candidate.place, key: candidate.item.key, whole: None };
+            let by_key =
+                |candidate: Candidate| Matching { place: candidate.place, key: candidate.item.key, whole: None };
             return Ok(candidates.into_iter().map(by_key).collect());
         }
         let (heads, keys): (Vec<_>, Vec<_>) =
@@ -257,7 +258,8 @@ fn takes_all(filter: &EventFilter) -> bool {
         let resource = filter::event::EventResourceFilter { id: Some(id), ..Default::default() };
         EventFilter { resource: Some(resource), ..plain.clone() }
     });
-    *filter == plain || (of_resource.as_ref() == Some(filter) && filter.resource_ids().is_some_and(|ids| ids.len() <= LOOKED_UP_IDS))
+    *filter == plain
+        || (of_resource.as_ref() == Some(filter) && filter.resource_ids().is_some_and(|ids| ids.len() <= LOOKED_UP_IDS))
 }
 
 /// An item of an index and its place in the order of all.

@@ -85,10 +85,8 @@ mod tests {
     use super::*;
 
     fn event(related: &[&str]) -> ReceivedEvent {
-        let related: Vec<_> = related
-            .iter()
-            .map(|id| json!({"prefect.resource.id": id, "prefect.resource.role": "x"}))
-            .collect();
+        let related: Vec<_> =
+            related.iter().map(|id| json!({"prefect.resource.id": id, "prefect.resource.role": "x"})).collect();
         serde_json::from_value(json!({
             "occurred": "2026-01-31T09:30:00Z",
             "event": "kettle.boiled",

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{EventId, FlowId, FlowRunId, StateId, TaskRunId, Timestamp};
+use crate::model::{EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp};
 
 /// The attribute with the partition key.
 pub const PARTITION: &str = "pk";
@@ -53,23 +53,24 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
-    ("cached task state", "task_cache#<cache key>", "state"),
+    ("cached task state", "task_cache#<cache key>", "state#<time>#<state id>"),
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
+    ("lease", "lease#<lease id>", "lease"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
-    ("a flow, flow run, task run or event by its id", "table: get"),
+    ("a flow, flow run, task run, event or lease by its id", "table: get"),
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
-    ("the latest state of a task's cache key", "table: get `task_cache#<cache key>`"),
+    ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
@@ -258,6 +259,11 @@ pub fn task_run(id: TaskRunId) -> Key {
     Key::new(format!("task_run#{id}"), "run")
 }
 
+/// Returns the key of a lease.
+pub fn lease(id: LeaseId) -> Key {
+    Key::new(format!("lease#{id}"), "lease")
+}
+
 /// Returns the key of an event.
 pub fn event(id: EventId) -> Key {
     Key::new(format!("event#{id}"), "event")
@@ -298,17 +304,26 @@ pub fn state(run: &Key, time: Timestamp, id: StateId) -> Key {
 /// What the sort keys of a run's states start with.
 pub const STATES: &str = "state#";
 
-/// Returns the key of a flow run's input.
+/// Returns the key of a flow run's input; of inputs whose keys start alike, the sort keys start alike.
 pub fn flow_run_input(run: FlowRunId, key: &str) -> Key {
-    Key::new(format!("flow_run#{run}"), format!("{INPUTS}{key}"))
+    let sort = match key.split_at_checked(LONGEST_TEXT) {
+        Some((start, rest)) if !rest.is_empty() => format!("{INPUTS}{start}#{}", digest(key)),
+        _ => format!("{INPUTS}{key}"),
+    };
+    Key::new(format!("flow_run#{run}"), sort)
 }
 
 /// What the sort keys of a flow run's inputs start with.
 pub const INPUTS: &str = "input#";
 
-/// Returns the key of the latest completed state under a task's cache key.
-pub fn cached_state(cache_key: &str) -> Key {
-    Key::new(format!("task_cache#{}", bounded(cache_key)), "state")
+/// Returns the partition of the completed states under a task's cache key.
+pub fn cached_states(cache_key: &str) -> String {
+    format!("task_cache#{}", bounded(cache_key))
+}
+
+/// Returns the key of what says that a state is cached.
+pub fn cached_state(cache_key: &str, time: Timestamp, id: StateId) -> Key {
+    Key::new(cached_states(cache_key), format!("{STATES}{}#{id}", time.sortable()))
 }
 
 /// Returns the key of a client's CSRF token.
@@ -390,14 +405,19 @@ fn unique(kind: &str, value: &str) -> Key {
     Key::new(format!("unique#{kind}#{}", bounded(value)), "unique")
 }
 
-/// Keeps a client's text within a partition key's 2,048 bytes: a longer one is replaced by its digest.
+/// How many bytes of a client's text are written into a key as they are.
+///
+/// A partition key takes 2,048 bytes and may hold several texts, a sort key takes 1,024.
+pub const LONGEST_TEXT: usize = 600;
+
+/// Keeps a client's text within a key: a longer one is replaced by its digest.
 fn bounded(text: &str) -> std::borrow::Cow<'_, str> {
-    const LONGEST: usize = 600;
-    if text.len() <= LONGEST {
-        return text.into();
-    }
+    if text.len() <= LONGEST_TEXT { text.into() } else { format!("sha256#{}", digest(text)).into() }
+}
+
+fn digest(text: &str) -> String {
     let hex: Vec<String> = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256#{}", hex.concat()).into()
+    hex.concat()
 }
 
 /// Returns the request that makes the table `name`, as the infrastructure template declares it.
@@ -480,6 +500,15 @@ mod tests {
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
         assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
+    }
+
+    #[test]
+    fn inputs_are_found_by_the_start_of_their_keys() {
+        let run = FlowRunId::new();
+        let sort_key = |length| flow_run_input(run, &"k".repeat(length)).sk;
+        assert!(sort_key(3_000).len() <= 1_024);
+        assert!(sort_key(3_000).starts_with(&sort_key(LONGEST_TEXT)));
+        assert_ne!(sort_key(3_000), sort_key(3_001));
     }
 
     #[test]

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
     commit::{self, until_uncontended},
-    query::Range,
+    query::{Direction, Range},
+    states::HistoricState,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::{Error, Result},
-    model::{FlowRun, FlowRunId, State, TaskRun, TaskRunId, Timestamp},
+    model::{FlowRun, FlowRunId, State, StateId, TaskRun, TaskRunId, Timestamp},
 };
 
 impl Record for TaskRun {
@@ -136,34 +137,64 @@ impl Store {
     }
 
     /// Reads the newest state that is cached under `cache_key` and has not expired.
+    ///
+    /// A state that went with its run is no longer cached.
     pub async fn cached_state(&self, cache_key: &str) -> Result<Option<State>> {
-        let cached = self.get::<CachedState>(&table::cached_state(cache_key)).await?;
-        let live = cached.filter(|cached| cached.record.expiration.is_none_or(|time| time > Timestamp::now()));
-        Ok(live.map(|cached| cached.record.state))
+        let newest_first = Range::partition(table::cached_states(cache_key)).in_direction(Direction::Descending);
+        let mut reader = self.read(newest_first, CACHED_AT_ONCE);
+        let now = Timestamp::now();
+        while let Some(items) = reader.next().await? {
+            for item in items {
+                let cached: CachedState = item.record()?;
+                if cached.expiration.is_none_or(|time| time > now) {
+                    let key = table::state(&cached.run, cached.timestamp, cached.id);
+                    return Ok(self.get::<HistoricState>(&key).await?.map(|found| found.record.state));
+                }
+            }
+        }
+        Ok(None)
     }
 
-    /// Returns the write that caches `state` under `cache_key`, until `expiration` if there is one.
-    pub fn cache_state(&self, cache_key: &str, expiration: Option<Timestamp>, state: &State) -> Result<Write> {
-        let cached = CachedState { cache_key: cache_key.to_owned(), expiration, state: state.clone() };
+    /// Returns the write that caches `state` of the run under the key `run` under `cache_key`, until `expiration` if
+    /// there is one.
+    pub fn cache_state(
+        &self,
+        cache_key: &str,
+        expiration: Option<Timestamp>,
+        run: &Key,
+        state: &State,
+    ) -> Result<Write> {
+        let cached = CachedState {
+            cache_key: cache_key.to_owned(),
+            expiration,
+            run: run.clone(),
+            timestamp: state.timestamp,
+            id: state.id,
+        };
         let mut item = Item::of(&cached, 1, self.shards())?;
         item.expires = expiration.map(Timestamp::as_seconds);
         Ok(Write::Put(item))
     }
 }
 
-/// A completed state of a task, kept for runs with the same cache key.
+/// How many cached states are read at once: all but the newest matter only once it has expired.
+const CACHED_AT_ONCE: usize = 3;
+
+/// Says which completed state of a task serves the runs with the same cache key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct CachedState {
     cache_key: String,
     expiration: Option<Timestamp>,
-    state: State,
+    run: Key,
+    timestamp: Timestamp,
+    id: StateId,
 }
 
 impl Record for CachedState {
     const HEAD: &'static [&'static str] = &["cache_key", "expiration"];
 
     fn key(&self) -> Key {
-        table::cached_state(&self.cache_key)
+        table::cached_state(&self.cache_key, self.timestamp, self.id)
     }
 
     fn places(&self, _shards: Shards) -> Vec<Place> {

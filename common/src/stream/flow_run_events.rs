@@ -14,7 +14,8 @@ use crate::{
     error::Result,
     intake,
     model::{
-        CreatedBy, Event, Flow, FlowId, FlowRun, Object, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp,
+        CreatedBy, Event, Flow, FlowId, FlowRun, Object, ReceivedEvent, State, StateType, TaskRun, TaskRunId,
+        Timestamp,
         event::{Labels, RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE},
     },
     store::{
@@ -244,7 +245,8 @@ mod tests {
     fn tells_the_state_in_labels_and_payload() {
         let run = run();
         let initial = State::new(StateId::new(), StateType::Pending, time("2026-01-31T09:30:00Z"));
-        let mut entered = State::new(StateId::new(), StateType::Completed, time("2026-01-31T09:31:00.5Z")).named("Cached");
+        let mut entered =
+            State::new(StateId::new(), StateType::Completed, time("2026-01-31T09:31:00.5Z")).named("Cached");
         entered.message = Some("found".into());
         entered.data = Some(json!({"kept": "out"}));
         let event = serde_json::to_value(event(&transition(&run, Some(&initial), &entered)).unwrap()).unwrap();

@@ -85,7 +85,7 @@ async fn remove_rest_of_task_run(store: &Store, id: TaskRunId) -> Result<()> {
     if store.get_item(&table::task_run(id)).await?.is_some() {
         return Ok(());
     }
-    // Upstream keeps its logs: they belong to the flow run.
+    store.delete_logs_of_task_run(id).await?;
     remove_partition(store, table::task_run(id).pk).await
 }
 

@@ -206,7 +206,10 @@ fn reported_run(id: TaskRunId, fields: &Object, received: Timestamp) -> Result<T
         return Err("a task run is an object".into());
     };
     document.extend(
-        fields.iter().filter(|(name, _)| Field::named(name).is_some()).map(|(name, value)| (name.clone(), value.clone())),
+        fields
+            .iter()
+            .filter(|(name, _)| Field::named(name).is_some())
+            .map(|(name, value)| (name.clone(), value.clone())),
     );
     serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
 }

@@ -20,11 +20,7 @@ struct EventQuery {
     limit: usize,
 }
 
-async fn read(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Body(query): Body<EventQuery>,
-) -> Result<Json<EventPage>> {
+async fn read(State(api): State<Api>, headers: HeaderMap, Body(query): Body<EventQuery>) -> Result<Json<EventPage>> {
     let mut filter = query.filter.unwrap_or_default();
     filter.resolve(api.now());
     let read = api.store.read_events(&filter, None, query.limit, Counting::Ahead).await?;

@@ -19,16 +19,9 @@ struct NextPage {
     page_token: String,
 }
 
-async fn read(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Query<NextPage>,
-) -> Result<Json<EventPage>> {
-    let request =
-        PageToken::read(&query.page_token).ok_or_else(|| Error::Forbidden("Forbidden".to_owned()))?;
-    let read = api
-        .store
-        .read_events(&request.filter, request.after.as_deref(), request.limit, Counting::PageOnly)
-        .await?;
+async fn read(State(api): State<Api>, headers: HeaderMap, Query(query): Query<NextPage>) -> Result<Json<EventPage>> {
+    let request = PageToken::read(&query.page_token).ok_or_else(|| Error::Forbidden("Forbidden".to_owned()))?;
+    let read =
+        api.store.read_events(&request.filter, request.after.as_deref(), request.limit, Counting::PageOnly).await?;
     Ok(Json(request.answer(read, &headers)?))
 }

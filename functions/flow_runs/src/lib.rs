@@ -2,11 +2,15 @@
 
 pub mod count;
 pub mod create;
+pub mod create_flow_run_input;
 pub mod delete;
+pub mod delete_flow_run_input;
 pub mod download_logs;
 pub mod filter;
+pub mod filter_flow_run_input;
 pub mod paginate;
 pub mod read;
+pub mod read_flow_run_input;
 pub mod set_state;
 pub mod update;
 pub mod update_labels;
@@ -25,4 +29,8 @@ pub const ROUTES: &[Route] = &[
     set_state::ROUTE,
     download_logs::ROUTE,
     update_labels::ROUTE,
+    create_flow_run_input::ROUTE,
+    filter_flow_run_input::ROUTE,
+    read_flow_run_input::ROUTE,
+    delete_flow_run_input::ROUTE,
 ];

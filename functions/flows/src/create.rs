@@ -22,7 +22,7 @@ struct FlowCreate {
 async fn create(State(api): State<Api>, Body(body): Body<FlowCreate>) -> Result<(StatusCode, Json<Flow>)> {
     let mut flow = Flow::new(FlowId::new(), body.name, api.now());
     flow.tags = body.tags;
-    flow.labels = body.labels.unwrap_or_default();
+    flow.labels = body.labels;
     let (flow, added) = api.store.add_flow(flow).await?;
     let status = match added {
         Added::Created => StatusCode::CREATED,

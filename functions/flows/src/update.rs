@@ -1,10 +1,10 @@
-//! `PATCH /flows/{id}`: changes a flow's tags or labels.
+//! `PATCH /flows/{id}`: changes a flow's tags.
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     Api, Error, Result,
     http::{Path, Route, Sent, extract::Id},
-    model::{FlowId, Object},
+    model::FlowId,
     store::commit::until_uncontended,
 };
 use serde::Deserialize;
@@ -15,7 +15,6 @@ pub const ROUTE: Route = Route::patch("update_flow", "/flows/{id}", || patch(upd
 #[derive(Debug, Deserialize)]
 struct FlowUpdate {
     tags: Option<Vec<String>>,
-    labels: Option<Object>,
 }
 
 async fn update(
@@ -27,9 +26,6 @@ async fn update(
         let mut flow = api.store.flow(path.id).await?.ok_or_else(|| Error::not_found("Flow"))?;
         if let Some(tags) = &body.tags {
             flow.record.tags.clone_from(tags);
-        }
-        if let Some(labels) = &body.labels {
-            flow.record.labels.clone_from(labels);
         }
         flow.record.updated = api.now();
         api.store.update_flow(&flow.record, flow.version).await

@@ -18,6 +18,7 @@ const RESOURCES: &[&[Route]] = &[
     flow_run_states::ROUTES,
     task_run_states::ROUTES,
     logs::ROUTES,
+    concurrency_limits_v2::ROUTES,
     events::ROUTES,
     admin::ROUTES,
 ];
@@ -29,5 +30,5 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::service(api.clone(), routes()).merge(socket::routes(api))
+    http::server(api.clone(), routes()).merge(socket::routes(api))
 }

@@ -7,7 +7,7 @@ use common::{
     stream::{self, Change},
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, StreamRecord};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 
 /// How often items past their time to live are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -35,7 +35,12 @@ impl Services {
     pub fn start(api: &Api, database: &EmbeddedDatabase, stopping: &watch::Receiver<bool>) -> Result<Self> {
         let mut services = JoinSet::new();
         services.spawn(sweep(database.clone(), stopping.clone()));
-        services.spawn(consume_changes(api.clone(), database.clone(), stopping.clone()));
+        // On a thread of its own: one slow batch keeps no request waiting.
+        let consumer = (api.clone(), database.clone(), stopping.clone());
+        services.spawn_blocking(move || {
+            let (api, database, stopping) = consumer;
+            Handle::current().block_on(consume_changes(api, database, stopping));
+        });
         Ok(Self(services))
     }
 
@@ -108,7 +113,8 @@ async fn consume_patiently(api: &Api, mut changes: Vec<Change>) {
             }
         }
         let failed = |place: usize| failures.iter().any(|failure| failure.place == place);
-        changes = changes.into_iter().enumerate().filter(|(place, _)| failed(*place)).map(|(_, change)| change).collect();
+        changes =
+            changes.into_iter().enumerate().filter(|(place, _)| failed(*place)).map(|(_, change)| change).collect();
         tokio::time::sleep(pause).await;
         pause *= 2;
     }

@@ -1,0 +1,20 @@
+//! Leases: slots of concurrency limits that a client holds for a while.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{LeaseId, Timestamp};
+
+/// A lease on slots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The lease's id.
+    pub id: LeaseId,
+    /// When the lease ends, unless it is renewed.
+    pub expiration: Timestamp,
+    /// How many slots of each limit it holds.
+    pub slots: i64,
+    /// Who holds it (contract schema `ConcurrencyLeaseHolder`).
+    #[serde(default)]
+    pub holder: Option<Value>,
+}

@@ -1,0 +1,31 @@
+//! `POST /flow_runs/{id}/input/filter`: reads the inputs of a flow run that match.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::FlowRunInputFilter,
+    http::{Body, Path, Route, extract::Id},
+    model::{FlowRunId, FlowRunInput},
+};
+use serde::Deserialize;
+
+/// The contract's `filter_flow_run_input`.
+pub const ROUTE: Route = Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter));
+
+#[derive(Debug, Deserialize)]
+struct InputQuery {
+    #[serde(flatten)]
+    filter: FlowRunInputFilter,
+    /// How many inputs are wanted; a negative limit is none, as in upstream's SQL.
+    limit: i64,
+}
+
+async fn filter(
+    State(api): State<Api>,
+    Path(path): Path<Id<FlowRunId>>,
+    Body(query): Body<InputQuery>,
+) -> Result<Json<Vec<FlowRunInput>>> {
+    let mut inputs = api.store.flow_run_inputs(path.id, &query.filter).await?;
+    inputs.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+    Ok(Json(inputs))
+}

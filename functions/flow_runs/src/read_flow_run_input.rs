@@ -1,0 +1,28 @@
+//! `GET /flow_runs/{id}/input/{key}`: reads the value of a flow run's input.
+
+use axum::{extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route},
+    model::{FlowRunId, InputKey},
+};
+use serde::Deserialize;
+
+/// The contract's `read_flow_run_input`.
+pub const ROUTE: Route = Route::get("read_flow_run_input", "/flow_runs/{id}/input/{key}", || get(read));
+
+#[derive(Debug, Deserialize)]
+struct OfFlowRun {
+    id: FlowRunId,
+    key: String,
+}
+
+/// Answers the value as plain text.
+async fn read(State(api): State<Api>, Path(path): Path<OfFlowRun>) -> Result<String> {
+    // No input has a key that no input may have.
+    let found = match InputKey::try_from(path.key) {
+        Ok(key) => api.store.flow_run_input(path.id, &key).await?,
+        Err(_) => None,
+    };
+    Ok(found.ok_or_else(|| Error::not_found("Flow run input"))?.value)
+}
