@@ -95,6 +95,7 @@ def launch(
         process = subprocess.Popen(
             [str(part) for part in command],
             env=environment,
+            cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1 cargo test -p common --test architecture` writes the list anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::{fmt::Write, fs, path::Path};
 
 use common::store::table::{ACCESS_PATTERNS, Carries, ENTITIES, Index};

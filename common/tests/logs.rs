@@ -130,7 +130,7 @@ async fn deletes_the_logs_of_a_run_and_no_others() {
     logs.push(line(other, 0, "other"));
     store.add_logs(logs, Timestamp::now()).await.unwrap();
     store.delete_logs_of(run).await.unwrap();
-    assert_eq!(messages(&store, json!({})).await, ["other", "task", "task", "task"]);
+    assert_eq!(messages(&store, json!({})).await, ["task", "other", "task", "task"]);
     store.delete_logs_of_task_run(task).await.unwrap();
     assert_eq!(messages(&store, json!({})).await, ["other"]);
     store.delete_logs_of(run).await.unwrap();

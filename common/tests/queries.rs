@@ -1,5 +1,7 @@
 //! Ordered reads over shards, pages and a lagging world, against the embedded database.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use common::{
     Store,
     filter::FlowRunSort,

@@ -1,6 +1,6 @@
 //! Transitions against the embedded database: on good days, on bad days, and all at once.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ const COMMIT: &str = "TransactWriteItems";
 /// An API on a database of its own, and one that meets faults on the same database.
 struct World {
     api: Api,
-    on_a_bad_day: Api,
+    bad_day: Api,
     faults: Faults,
 }
 
@@ -37,10 +37,10 @@ impl World {
             let client = aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(client));
             Api::new(Store::new(client, "proctor-records", Shards(2)), Settings::default())
         };
-        let on_a_bad_day = api(faults.before(database.http_client()));
+        let bad_day = api(faults.before(database.http_client()));
         let api = api(database.http_client());
         api.store.create_table().await.unwrap();
-        Self { api, on_a_bad_day, faults }
+        Self { api, bad_day, faults }
     }
 
     async fn flow_run(&self, parent: Option<&TaskRun>) -> FlowRun {
@@ -138,7 +138,7 @@ async fn a_lost_answer_neither_doubles_nor_loses_a_transition() {
     let world = World::new().await;
     let run = world.flow_run(None).await;
     world.faults.then(Fault::AnswerLost);
-    assert!(set(&world.on_a_bad_day, &run, Running).await.unwrap().entered);
+    assert!(set(&world.bad_day, &run, Running).await.unwrap().entered);
     assert_eq!(world.faults.left(), 0);
     assert_eq!(world.types(&run).await, [Pending, Running]);
     assert_eq!(world.read_flow_run(&run).await.run_count, 1);
@@ -149,7 +149,7 @@ async fn a_forgotten_transition_is_recognised_even_when_the_run_has_gone_on() {
     let world = World::new().await;
     let run = world.flow_run(None).await;
     world.faults.then(Fault::Forgotten);
-    let (forgotten, ()) = tokio::join!(set(&world.on_a_bad_day, &run, Running), async {
+    let (forgotten, ()) = tokio::join!(set(&world.bad_day, &run, Running), async {
         while world.read_flow_run(&run).await.state_type != Some(Running) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -172,7 +172,7 @@ async fn conflicts_are_decided_again() {
     let world = World::new().await;
     let run = world.flow_run(None).await;
     world.faults.then(Fault::TransactionConflict).then(Fault::TransactionConflict).then(Fault::Throttled);
-    assert!(set(&world.on_a_bad_day, &run, Running).await.unwrap().entered);
+    assert!(set(&world.bad_day, &run, Running).await.unwrap().entered);
     assert_eq!((world.faults.left(), world.types(&run).await), (0, vec![Pending, Running]));
 }
 
@@ -185,7 +185,7 @@ async fn endless_conflicts_and_throttling_are_unavailability() {
         for _ in 0..100 {
             world.faults.then(fault);
         }
-        let error = set(&world.on_a_bad_day, &run, Running).await.unwrap_err();
+        let error = set(&world.bad_day, &run, Running).await.unwrap_err();
         assert!(matches!(error, Error::Unavailable(_)), "{fault:?}: {error}");
         assert_eq!(error.status().as_u16(), 503);
         assert_eq!((world.read_flow_run(&run).await, world.types(&run).await), (before, vec![Pending]));
@@ -262,7 +262,7 @@ async fn a_parent_s_task_run_follows_its_subflow_in_the_same_transaction() {
     assert_eq!(cost.round_trips, 3, "the subflow run, the parent's task run, and the transaction");
 
     world.faults.then(Fault::TransactionConflict).then(Fault::AnswerLost);
-    assert!(set(&world.on_a_bad_day, &subflow, Completed).await.unwrap().entered);
+    assert!(set(&world.bad_day, &subflow, Completed).await.unwrap().entered);
     let expected = [Pending, Running, Completed];
     assert_eq!(world.types(&subflow).await, expected);
     assert_eq!(world.task_types(&task_run).await, [vec![Pending], expected.to_vec()].concat());

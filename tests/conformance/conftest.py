@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -47,6 +48,11 @@ def pair(session_pair: Pair, request: pytest.FixtureRequest) -> Pair:
     return session_pair
 
 
+def pytest_configure() -> None:
+    """Ends on SIGTERM as on Ctrl-C, so that a session that is cut short stops its servers."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the check of the list of intended differences behind all that may use it."""
     items.sort(key=lambda item: item.name == LAST_TEST)
@@ -63,11 +69,7 @@ def unused_differences(request: pytest.FixtureRequest) -> list[str]:
     if selected or os.environ.get("PROCTOR_SUBJECT") == "oracle":
         return []
     ran = {item.nodeid.split("::")[0].rsplit("/")[-1] for item in request.session.items}
-    return [
-        entry.reason
-        for entry in INTENDED
-        if entry.module in ran and entry not in Pair.used
-    ]
+    return [entry.reason for entry in INTENDED if entry.module in ran and entry not in Pair.used]
 
 
 @pytest.fixture(scope="session")

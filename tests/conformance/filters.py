@@ -121,28 +121,33 @@ FLOW_RUNS: Filters = {
     "work queue name any": {"work_queue_name": {"any_": ["default"]}},
     "work queue name is null": {"work_queue_name": {"is_null_": True}},
     "work queue name is not null": {"work_queue_name": {"is_null_": False}},
-    "work queue name any or null": {
-        "work_queue_name": {"operator": "or_", "any_": ["default"], "is_null_": True}
+    "work queue name any or null": {"work_queue_name": {"operator": "or_", "any_": ["default"], "is_null_": True}},
+    **{
+        f"state type {state}": {"state": {"type": {"any_": [state]}}}
+        for state in (
+            "SCHEDULED",
+            "PENDING",
+            "RUNNING",
+            "COMPLETED",
+            "FAILED",
+            "CANCELLED",
+            "CRASHED",
+            "PAUSED",
+            "CANCELLING",
+        )
     },
-    **{f"state type {state}": {"state": {"type": {"any_": [state]}}} for state in (
-        "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED", "PAUSED", "CANCELLING",
-    )},
     "state type any of two": {"state": {"type": {"any_": ["FAILED", "CRASHED"]}}},
     "state type any of nothing": {"state": {"type": {"any_": []}}},
     "state type not any": {"state": {"type": {"not_any_": ["SCHEDULED", "PENDING"]}}},
     "state type not any of nothing": {"state": {"type": {"not_any_": []}}},
-    "state type any and not any": {
-        "state": {"type": {"any_": ["FAILED", "CRASHED"], "not_any_": ["FAILED"]}}
-    },
+    "state type any and not any": {"state": {"type": {"any_": ["FAILED", "CRASHED"], "not_any_": ["FAILED"]}}},
     "state name any": {"state": {"name": {"any_": ["Late", "AwaitingRetry", "Cached"]}}},
     "state name any other case": {"state": {"name": {"any_": ["late"]}}},
     "state name not any": {"state": {"name": {"not_any_": ["Late", "Completed", "Pending"]}}},
     "state name not any of nothing": {"state": {"name": {"not_any_": []}}},
     "state name any and not any": {"state": {"name": {"any_": ["Late", "Failed"], "not_any_": ["Late"]}}},
     "state type and name": {"state": {"type": {"any_": ["SCHEDULED"]}, "name": {"any_": ["Late"]}}},
-    "state type or name": {
-        "state": {"operator": "or_", "type": {"any_": ["FAILED"]}, "name": {"any_": ["Late"]}}
-    },
+    "state type or name": {"state": {"operator": "or_", "type": {"any_": ["FAILED"]}, "name": {"any_": ["Late"]}}},
     "state empty": {"state": {}},
     "flow version any": {"flow_version": {"any_": ["1.0", "9.9"]}},
     "flow version any of nothing": {"flow_version": {"any_": []}},
@@ -164,9 +169,7 @@ FLOW_RUNS: Filters = {
     "idempotency key any": {"idempotency_key": {"any_": ["key-1", "key-9"]}},
     "idempotency key not any": {"idempotency_key": {"not_any_": ["key-1"]}},
     "idempotency key not any of nothing": {"idempotency_key": {"not_any_": []}},
-    "idempotency key any and not any": {
-        "idempotency_key": {"any_": ["key-1", "key-2"], "not_any_": ["key-1"]}
-    },
+    "idempotency key any and not any": {"idempotency_key": {"any_": ["key-1", "key-2"], "not_any_": ["key-1"]}},
     "created by id": {"created_by": {"id_": [AUTOMATION, NOBODY]}},
     "created by type": {"created_by": {"type_": ["AUTOMATION"]}},
     "created by other type": {"created_by": {"type_": ["DEPLOYMENT"]}},
@@ -199,9 +202,7 @@ TASK_RUNS: Filters = {
     "state type any of nothing": {"state": {"type": {"any_": []}}},
     "state name any": {"state": {"name": {"any_": ["Fresh", "Pending"]}}},
     "state type and name": {"state": {"type": {"any_": ["COMPLETED"]}, "name": {"any_": ["Fresh"]}}},
-    "state type or name": {
-        "state": {"operator": "or_", "type": {"any_": ["FAILED"]}, "name": {"any_": ["Fresh"]}}
-    },
+    "state type or name": {"state": {"operator": "or_", "type": {"any_": ["FAILED"]}, "name": {"any_": ["Fresh"]}}},
     "state empty": {"state": {}},
     **times("start_time", "@task.failed.start_time@", "@task.done.start_time@", nullable=True),
     **times("end_time", "@task.failed.end_time@", "@task.done.end_time@", nullable=True),
@@ -216,9 +217,7 @@ TASK_RUNS: Filters = {
     "flow run id empty": {"flow_run_id": {}},
     "flow run id null is null": {"flow_run_id": {"is_null_": None}},
     "flow run id any and null": {"flow_run_id": {"any_": ["@run.running@"], "is_null_": True}},
-    "flow run id any or null": {
-        "flow_run_id": {"operator": "or_", "any_": ["@run.running@"], "is_null_": True}
-    },
+    "flow run id any or null": {"flow_run_id": {"operator": "or_", "any_": ["@run.running@"], "is_null_": True}},
     "state and tags": {"state": {"type": {"any_": ["PENDING"]}}, "tags": {"all_": ["a"]}},
     "state or tags": {"operator": "or_", "state": {"type": {"any_": ["FAILED"]}}, "tags": {"all_": ["b"]}},
     "or of nothing": {"operator": "or_"},
@@ -269,9 +268,7 @@ LOGS: Filters = {
     "level empty": {"level": {}},
     "timestamp before": {"timestamp": {"before_": "2024-05-03T10:00:00.300Z"}},
     "timestamp after": {"timestamp": {"after_": "2024-05-03T10:00:00.300Z"}},
-    "timestamp between": {
-        "timestamp": {"after_": "2024-05-02T00:00:00Z", "before_": "2024-05-05T00:00:00+02:00"}
-    },
+    "timestamp between": {"timestamp": {"after_": "2024-05-02T00:00:00Z", "before_": "2024-05-05T00:00:00+02:00"}},
     "timestamp empty": {"timestamp": {}},
     "flow run id any": {"flow_run_id": {"any_": ["@run.running@", "@run.failed@"]}},
     "flow run id any unknown": {"flow_run_id": {"any_": [NOBODY]}},

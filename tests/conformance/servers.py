@@ -39,6 +39,9 @@ QUIET_SERVICES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
 }
 
+# What the oracle needs of its surroundings, and an older machine lacks.
+ORACLE_SUPPLEMENT = Path(__file__).parent / "oracle_supplement"
+
 
 class ServerDidNotStart(Exception):
     """A server ended or stayed silent before it answered its first health check."""
@@ -131,6 +134,7 @@ def oracle(settings: Mapping[str, str] | None = None) -> Iterator[str]:
         **inherited_environment(),
         **QUIET_SERVICES,
         "DO_NOT_TRACK": "1",
+        "PYTHONPATH": str(ORACLE_SUPPLEMENT),
         "PREFECT_HOME": str(home),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/oracle.db",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -54,11 +54,6 @@ def sorted_by(key: str) -> View:
     return lambda body: sorted(body, key=lambda item: str(item[key])) if isinstance(body, list) else body
 
 
-def only(*keys: str) -> View:
-    """Looks at some keys of an object only."""
-    return lambda body: {key: body[key] for key in keys} if isinstance(body, dict) else body
-
-
 class AnswersDiffer(AssertionError):
     """The subject did not answer as the oracle did."""
 
@@ -264,9 +259,7 @@ class Pair:
         self._raise(request, answer, self._unintended(request, answer, found))
         return answer
 
-    def _found(
-        self, answer: Answer, comparison: Comparison, view: View, seconds: float | None
-    ) -> list[Difference]:
+    def _found(self, answer: Answer, comparison: Comparison, view: View, seconds: float | None) -> list[Difference]:
         oracle, subject = answer.oracle, answer.subject
         if oracle.status_code != subject.status_code:
             return [Difference("status", oracle.status_code, subject.status_code)]

@@ -224,7 +224,19 @@ def test_times(filled: Pair, pair: Pair, flow: str, time: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["\u0000", "a\u0000b", "\u0001\u001f", "\u2028\u2029", "\u202eabc", "é", "e\u0301", "ﬃ", "İi̇ıI", "'; DROP TABLE flow; --", "x" * 20_000],
+    [
+        "\u0000",
+        "a\u0000b",
+        "\u0001\u001f",
+        "\u2028\u2029",
+        "\u202eabc",
+        "é",
+        "e\u0301",
+        "ﬃ",
+        "İi̇ıI",
+        "'; DROP TABLE flow; --",
+        "x" * 20_000,
+    ],
     ids=lambda text: ascii(text)[:30],
 )
 def test_text(filled: Pair, pair: Pair, flow: str, text: str) -> None:
@@ -244,7 +256,9 @@ def test_many_values_in_a_filter(filled: Pair, count: int) -> None:
     filled.check("POST", "/flow_runs/count", {"flow_runs": {"tags": {"all_": [f"t{n}" for n in range(count)]}}})
 
 
-@pytest.mark.parametrize("path", ["/flows/name/%00", "/flows/name/%ff", "/flows/name/%2F", "/flows/name/a%20b", "/flows/name/%C3%BC"])
+@pytest.mark.parametrize(
+    "path", ["/flows/name/%00", "/flows/name/%ff", "/flows/name/%2F", "/flows/name/a%20b", "/flows/name/%C3%BC"]
+)
 def test_odd_paths(pair: Pair, path: str) -> None:
     pair.check("GET", path)
 

@@ -57,12 +57,8 @@ def without_token(page: Any) -> Any:
 
 
 def next_page(pair: Pair, answer: Answer) -> Answer:
-    tokens = (
-        response.json()["next_page"].split("page-token=")[1] for response in (answer.oracle, answer.subject)
-    )
-    return pair.check(
-        "GET", "/events/filter/next", params={"page-token": pair.refer(*tokens)}, view=without_token
-    )
+    tokens = (response.json()["next_page"].split("page-token=")[1] for response in (answer.oracle, answer.subject))
+    return pair.check("GET", "/events/filter/next", params={"page-token": pair.refer(*tokens)}, view=without_token)
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +150,7 @@ def test_default_window_is_half_a_year(shop: Pair) -> None:
     recent = event(CREATED - 1, "window.recent", "window.1")
     shop.check("POST", "/events", [old, future, recent])
     window_only = {"resource": {"id": ["window.1"]}}
-    shop.eventually(
-        "POST", "/events/filter", {"filter": window_only}, until=lambda page: page["total"] == 1
-    )
+    shop.eventually("POST", "/events/filter", {"filter": window_only}, until=lambda page: page["total"] == 1)
     for occurred in (
         {"since": "2019-01-01T00:00:00Z"},
         {"since": "2019-01-01T00:00:00Z", "until": "2099-01-01T00:00:00Z"},
@@ -306,9 +300,7 @@ class Run:
     def check_events(self, count: int) -> None:
         """Waits for the run's events, oldest first, and compares all there is in them."""
         filter = {"resource": {"id": [f"prefect.flow-run.{self.id}"]}, "order": "ASC"}
-        self.pair.eventually(
-            "POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == count
-        )
+        self.pair.eventually("POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == count)
 
 
 def test_flow_run_events(pair: Pair) -> None:
@@ -398,5 +390,3 @@ def test_flow_events(pair: Pair) -> None:
     pair.check("DELETE", f"/flows/{flow}")
     filter = {"resource": {"id": [f"prefect.flow.{flow}"]}, "order": "ASC"}
     pair.eventually("POST", "/events/filter", {"filter": filter}, until=lambda page: page["total"] == 3)
-
-

@@ -74,9 +74,7 @@ def test_handshake(pair: Pair, token: Any) -> None:
     check_talk(pair, ["prefect"], [{"type": "auth", "token": token}], reads=1)
 
 
-@pytest.mark.parametrize(
-    "first", [{"type": "auth"}, {"type": "hello"}, {}, {"token": "x"}, {"type": None}], ids=str
-)
+@pytest.mark.parametrize("first", [{"type": "auth"}, {"type": "hello"}, {}, {"token": "x"}, {"type": None}], ids=str)
 def test_first_message(pair: Pair, first: Any) -> None:
     check_talk(pair, ["prefect"], [first], reads=1)
 
@@ -176,9 +174,7 @@ def test_handshake_with_a_password(guarded: Pair, protocols: list[str] | None, f
         "basic YWRtaW46c2VjcmV0",
     ],
 )
-def test_requests_with_a_password(
-    guarded: Pair, request: pytest.FixtureRequest, authorization: str | None
-) -> None:
+def test_requests_with_a_password(guarded: Pair, request: pytest.FixtureRequest, authorization: str | None) -> None:
     guarded.test = request.node.nodeid
     headers = {"authorization": authorization} if authorization else {}
     for method, path in (

@@ -15,7 +15,9 @@ LOG = {"name": "prefect", "level": 20, "message": "hello", "timestamp": "2024-01
 
 def without_ids(body: Any) -> Any:
     """Logs of equal instants come in any order, and their ids are the server's."""
-    return [{key: value for key, value in log.items() if key != "id"} for log in body] if isinstance(body, list) else body
+    return (
+        [{key: value for key, value in log.items() if key != "id"} for log in body] if isinstance(body, list) else body
+    )
 
 
 @pytest.mark.parametrize("sort", ["TIMESTAMP_ASC", "TIMESTAMP_DESC"])
@@ -182,9 +184,7 @@ def test_logs_go_with_their_run(pair: Pair, run: str) -> None:
 
 
 def test_logs_go_with_their_task_run(pair: Pair, run: str) -> None:
-    task = pair.prepare(
-        "POST", "/task_runs/", {"flow_run_id": run, "task_key": "t", "dynamic_key": "0", "name": "t"}
-    )
+    task = pair.prepare("POST", "/task_runs/", {"flow_run_id": run, "task_key": "t", "dynamic_key": "0", "name": "t"})
     pair.prepare("POST", "/logs/", [{**LOG, "flow_run_id": run}, {**LOG, "task_run_id": task["id"]}])
     pair.check("DELETE", f"/task_runs/{task['id']}")
     body = {"logs": {"task_run_id": {"any_": [task["id"]]}}}

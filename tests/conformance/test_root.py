@@ -55,9 +55,7 @@ def unknown_settings(path: str, oracle: Any, subject: Any) -> list[str]:
     return [] if optional or type(oracle) is type(subject) else [path]
 
 
-@pytest.mark.parametrize(
-    "params", [{}, {"client": "me"}, {"client": ""}, {"other": "me"}, {"client": "ü"}], ids=str
-)
+@pytest.mark.parametrize("params", [{}, {"client": "me"}, {"client": ""}, {"other": "me"}, {"client": "ü"}], ids=str)
 def test_csrf_token_when_disabled(pair: Pair, params: dict[str, str]) -> None:
     pair.check("GET", "/csrf-token", params=params)
 

@@ -101,7 +101,12 @@ def test_cors_preflight(pair: Pair, path: str, headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "json"),
-    [("GET", "/hello", None), ("GET", "/nowhere", None), ("POST", "/flows/filter", {"limit": -1}), ("PUT", "/health", {})],
+    [
+        ("GET", "/hello", None),
+        ("GET", "/nowhere", None),
+        ("POST", "/flows/filter", {"limit": -1}),
+        ("PUT", "/health", {}),
+    ],
 )
 @pytest.mark.parametrize("headers", [ORIGIN, {**ORIGIN, "cookie": "a=b"}, {"origin": "null"}], ids=str)
 def test_cors_answer(pair: Pair, method: str, path: str, json: object, headers: dict[str, str]) -> None:

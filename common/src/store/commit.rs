@@ -108,8 +108,9 @@ impl Store {
 
     /// Deletes the items under `keys`, in no order and not as a whole; a repeat deletes what is left.
     pub async fn delete_all(&self, keys: &[Key]) -> Result<()> {
-        stream::iter(keys.chunks(BATCH_WRITE))
-            .map(|batch| self.delete_batch(batch))
+        let batches: Vec<Vec<Key>> = keys.chunks(BATCH_WRITE).map(<[Key]>::to_vec).collect();
+        stream::iter(batches)
+            .map(|batch| async move { self.delete_batch(&batch).await })
             .buffer_unordered(PARALLEL_WRITES)
             .try_collect()
             .await

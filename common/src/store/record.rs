@@ -88,11 +88,11 @@ impl Item {
     pub fn record<R: Record>(&self) -> Result<R> {
         let head = self.head.as_deref().unwrap_or("{}");
         match &self.tail {
-            None => Ok(serde_json::from_str(head)?),
+            None => parse(head),
             Some(tail) => {
                 let (head, tail) = (head.trim_end_matches('}'), tail.trim_start_matches('{'));
                 let comma = if head.len() > 1 && tail.len() > 1 { "," } else { "" };
-                Ok(serde_json::from_str(&format!("{head}{comma}{tail}"))?)
+                parse(&format!("{head}{comma}{tail}"))
             }
         }
     }
@@ -106,4 +106,11 @@ impl Item {
     pub fn has_new_state(&self) -> bool {
         self.transition == Some(self.version)
     }
+}
+
+/// Reads a record however deep its parameters or labels are nested, on a stack that grows with them.
+fn parse<R: Record>(text: &str) -> Result<R> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.disable_recursion_limit();
+    Ok(R::deserialize(serde_stacker::Deserializer::new(&mut deserializer))?)
 }

@@ -64,8 +64,13 @@ impl Store {
     }
 
     async fn states(&self, run: Key) -> Result<Vec<State>> {
-        let items = self.read_all(Range::partition(run.pk).starting_with(table::STATES)).await?;
-        items.iter().map(|item| Ok(item.record::<HistoricState>()?.state)).collect()
+        // The run sorts right before its states; without it they are about to be deleted as well.
+        let range = Range::partition(run.pk).between(Some(run.sk.clone()), Some(table::STATES.into()));
+        let mut items = self.read_all(range).await?.into_iter().peekable();
+        if items.next_if(|item| item.key.sk == run.sk).is_none() {
+            return Ok(Vec::new());
+        }
+        items.map(|item| Ok(item.record::<HistoricState>()?.state)).collect()
     }
 
     /// Reads the state `id` of a flow run.

@@ -11,6 +11,7 @@ pub mod task_run_recorder;
 use std::collections::BTreeMap;
 
 pub use change::Change;
+use futures::future::BoxFuture;
 
 use crate::{api::Api, error::Error, store::Item};
 
@@ -27,17 +28,22 @@ pub struct Failure {
 ///
 /// A change that makes no sense, such as an event of a task run with a malformed payload, is logged and counts as
 /// consumed: it would make as little sense the next time.
-pub async fn consume(api: &Api, changes: &[Change]) -> Vec<Failure> {
-    let mut failures = Failures::default();
-    // What a deleted run left behind goes first: an event in the same batch may bring the run back.
-    removals::remove(api, &removed(changes), &mut failures).await;
-    if api.settings.event_persister_enabled {
-        flow_run_events::emit(api, &written(changes), &mut failures).await;
-    }
-    if api.settings.task_run_recorder_enabled {
-        task_run_recorder::record(api, &written(changes), &mut failures).await;
-    }
-    failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
+///
+/// The future is boxed here, so that the binaries only link it.
+pub fn consume<'c>(api: &'c Api, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
+    Box::pin(async move {
+        let mut failures = Failures::default();
+        // What a deleted run left behind goes first: an event in the same batch may bring the run back.
+        removals::remove(api, &removed(changes), &mut failures).await;
+        let written = written(changes);
+        if api.settings.event_persister_enabled {
+            flow_run_events::emit(api, &written, &mut failures).await;
+        }
+        if api.settings.task_run_recorder_enabled {
+            task_run_recorder::record(api, &written, &mut failures).await;
+        }
+        failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
+    })
 }
 
 fn written(changes: &[Change]) -> Vec<(usize, &Item)> {

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     model::{FlowId, FlowRunId, TaskRunId},
     store::{
-        Key, Store,
+        Item, Key, Store,
         query::Range,
         table::{self, Index, Subject},
     },
@@ -42,16 +42,26 @@ pub(super) async fn remove(api: &Api, removed: &[(usize, &Key)], failures: &mut 
 async fn remove_runs_of_flow(store: &Store, id: FlowId) -> Result<()> {
     let mut runs = store.read(Range::of_index(Index::ByParent, table::runs_of_flow(id)), STEP);
     while let Some(found) = runs.next().await? {
-        let ids = found.iter().filter_map(|item| match Subject::of(&item.key) {
-            Some(Subject::FlowRun(id)) => Some(id),
-            _ => None,
-        });
-        stream::iter(ids.map(|id| store.delete_flow_run(id)))
+        stream::iter(subjects(&found))
+            .map(|subject| delete(store, subject))
             .buffer_unordered(DELETIONS_AT_ONCE)
-            .try_for_each(|_| std::future::ready(Ok(())))
+            .try_collect::<()>()
             .await?;
     }
     Ok(())
+}
+
+fn subjects(items: &[Item]) -> Vec<Subject> {
+    items.iter().filter_map(|item| Subject::of(&item.key)).collect()
+}
+
+/// Deletes a run that belonged to what was deleted; what belongs to it follows in a change of its own.
+async fn delete(store: &Store, subject: Subject) -> Result<()> {
+    match subject {
+        Subject::FlowRun(id) => store.delete_flow_run(id).await.map(drop),
+        Subject::TaskRun(id) => store.delete_task_run(id).await.map(drop),
+        Subject::Flow(_) | Subject::Event(_) => Ok(()),
+    }
 }
 
 async fn remove_rest_of_flow_run(store: &Store, id: FlowRunId) -> Result<()> {
@@ -61,13 +71,10 @@ async fn remove_rest_of_flow_run(store: &Store, id: FlowRunId) -> Result<()> {
     }
     let mut task_runs = store.read(Range::of_index(Index::ByParent, table::runs_in_flow_run(id)), STEP);
     while let Some(found) = task_runs.next().await? {
-        let ids = found.iter().filter_map(|item| match Subject::of(&item.key) {
-            Some(Subject::TaskRun(id)) => Some(id),
-            _ => None,
-        });
-        stream::iter(ids.map(|id| store.delete_task_run(id)))
+        stream::iter(subjects(&found))
+            .map(|subject| delete(store, subject))
             .buffer_unordered(DELETIONS_AT_ONCE)
-            .try_for_each(|_| std::future::ready(Ok(())))
+            .try_collect::<()>()
             .await?;
     }
     store.delete_logs_of(id).await?;
@@ -78,7 +85,7 @@ async fn remove_rest_of_task_run(store: &Store, id: TaskRunId) -> Result<()> {
     if store.get_item(&table::task_run(id)).await?.is_some() {
         return Ok(());
     }
-    // Upstream keeps its logs: they belong to the flow run.
+    store.delete_logs_of_task_run(id).await?;
     remove_partition(store, table::task_run(id).pk).await
 }
 

@@ -6,4 +6,4 @@ pub mod read_version;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[read_settings::ROUTE, read_version::ROUTE];
+pub static ROUTES: &[&Route] = &[&read_settings::ROUTE, &read_version::ROUTE];

@@ -5,7 +5,7 @@ use common::{Api, Result, http::Route};
 use serde_json::Value;
 
 /// The contract's `read_settings`.
-pub const ROUTE: Route = Route::get("read_settings", "/admin/settings", || get(read_settings));
+pub static ROUTE: Route = Route::get("read_settings", "/admin/settings", || get(read_settings));
 
 async fn read_settings(State(api): State<Api>) -> Result<Json<Value>> {
     api.settings.tree().map(Json)

@@ -4,7 +4,7 @@ use axum::{Json, routing::get};
 use common::{contract::RELEASE, http::Route};
 
 /// The contract's `read_version`.
-pub const ROUTE: Route = Route::get("read_version", "/admin/version", || get(read_version));
+pub static ROUTE: Route = Route::get("read_version", "/admin/version", || get(read_version));
 
 async fn read_version() -> Json<&'static str> {
     Json(RELEASE)

@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `bulk_decrement_active_slots_with_lease`.
-pub const ROUTE: Route =
+pub static ROUTE: Route =
     Route::post("bulk_decrement_active_slots_with_lease", "/v2/concurrency_limits/decrement-with-lease", || {
         post(decrement)
     });

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The contract's `bulk_increment_active_slots_with_lease`.
-pub const ROUTE: Route =
+pub static ROUTE: Route =
     Route::post("bulk_increment_active_slots_with_lease", "/v2/concurrency_limits/increment-with-lease", || {
         post(increment)
     });

@@ -10,4 +10,4 @@ pub mod renew_lease;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[increment_with_lease::ROUTE, decrement_with_lease::ROUTE, renew_lease::ROUTE];
+pub static ROUTES: &[&Route] = &[&increment_with_lease::ROUTE, &decrement_with_lease::ROUTE, &renew_lease::ROUTE];

@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `renew_concurrency_lease`.
-pub const ROUTE: Route =
+pub static ROUTE: Route =
     Route::post("renew_concurrency_lease", "/v2/concurrency_limits/leases/{lease_id}/renew", || post(renew));
 
 #[derive(Debug, Deserialize)]

@@ -9,7 +9,7 @@ use common::{
 };
 
 /// The contract's `create_events`.
-pub const ROUTE: Route = Route::post("create_events", "/events", || post(create));
+pub static ROUTE: Route = Route::post("create_events", "/events", || post(create));
 
 async fn create(State(api): State<Api>, Body(events): Body<Vec<Event>>) -> Result<StatusCode> {
     intake::receive(&api, events).await?;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_events`.
-pub const ROUTE: Route = Route::post("read_events", "/events/filter", || post(read));
+pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read));
 
 #[derive(Debug, Deserialize)]
 struct EventQuery {

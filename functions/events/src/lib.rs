@@ -8,4 +8,4 @@ pub mod page;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[create::ROUTE, filter::ROUTE, next_page::ROUTE];
+pub static ROUTES: &[&Route] = &[&create::ROUTE, &filter::ROUTE, &next_page::ROUTE];

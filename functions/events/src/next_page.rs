@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_account_events_page`.
-pub const ROUTE: Route = Route::get("read_account_events_page", "/events/filter/next", || get(read));
+pub static ROUTE: Route = Route::get("read_account_events_page", "/events/filter/next", || get(read));
 
 #[derive(Debug, Deserialize)]
 struct NextPage {

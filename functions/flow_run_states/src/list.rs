@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_flow_run_states`.
-pub const ROUTE: Route = Route::get("read_flow_run_states", "/flow_run_states/", || get(list));
+pub static ROUTE: Route = Route::get("read_flow_run_states", "/flow_run_states/", || get(list));
 
 #[derive(Debug, Deserialize)]
 struct OfFlowRun {

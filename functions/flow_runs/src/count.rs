@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `count_flow_runs`.
-pub const ROUTE: Route = Route::post("count_flow_runs", "/flow_runs/count", || post(count));
+pub static ROUTE: Route = Route::post("count_flow_runs", "/flow_runs/count", || post(count));
 
 async fn count(State(api): State<Api>, Body(filters): Body<RunFilters>) -> Result<Json<u64>> {
     Ok(Json(api.store.count_flow_runs(&filters).await?))

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The contract's `create_flow_run`.
-pub const ROUTE: Route = Route::post("create_flow_run", "/flow_runs/", || post(create));
+pub static ROUTE: Route = Route::post("create_flow_run", "/flow_runs/", || post(create));
 
 #[derive(Debug, Deserialize)]
 struct FlowRunCreate {
@@ -33,8 +33,16 @@ struct FlowRunCreate {
     labels: Option<Object>,
     idempotency_key: Option<String>,
     work_pool_name: Option<String>,
+    work_queue_name: Option<String>,
     job_variables: Option<Object>,
     deployment_id: Option<DeploymentId>,
+}
+
+impl FlowRunCreate {
+    /// Returns the idempotency key, unless it is empty, which to upstream is none.
+    fn unique_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref().filter(|key| !key.is_empty())
+    }
 }
 
 async fn create(
@@ -44,15 +52,18 @@ async fn create(
     Body(body): Body<FlowRunCreate>,
 ) -> Result<(StatusCode, Json<FlowRun>)> {
     if let Some(pool) = &body.work_pool_name {
-        // No work pool is stored yet.
-        return Err(Error::NotFound(format!("Work pool \"{pool}\" not found.")));
+        // No work pool or queue is stored yet.
+        return Err(Error::NotFound(match &body.work_queue_name {
+            Some(queue) => format!("Work pool queue '{pool}/{queue}' not found."),
+            None => format!("Work pool \"{pool}\" not found."),
+        }));
     }
     if body.infrastructure_document_id.is_some() {
         // No block document is stored yet, so none can be referred to.
         return Err(Error::integrity_conflict());
     }
     loop {
-        if let Some(key) = &body.idempotency_key
+        if let Some(key) = body.unique_key()
             && let Some(run) = api.store.flow_run_by_key(body.flow_id, key).await?
         {
             return Ok((StatusCode::OK, Json(run.record.with_estimates(api.now()))));
@@ -86,7 +97,7 @@ async fn enter(
         None => common::model::State::new(StateId::new(), StateType::Pending, now),
     };
     let (run, mut writes) = Box::pin(transitions::create(api, run, Some(state), flow_policy(true), client)).await?;
-    if let Some(key) = &body.idempotency_key {
+    if let Some(key) = body.unique_key() {
         writes.push(api.store.claim(table::unique_flow_run(body.flow_id, key), run.id)?);
     }
     Ok((run, writes))
@@ -104,9 +115,10 @@ fn new_run(body: &FlowRunCreate, flow: &Flow, created_by: Option<CreatedBy>, now
     run.labels = labels(flow, body.labels.as_ref());
     run.idempotency_key.clone_from(&body.idempotency_key);
     run.deployment_id = body.deployment_id;
+    run.work_queue_name.clone_from(&body.work_queue_name);
     run.created_by = created_by;
     // Upstream inserts a run with an idempotency key without the default of this column.
-    if body.job_variables.is_some() || body.idempotency_key.is_some() {
+    if body.job_variables.is_some() || body.unique_key().is_some() {
         run.job_variables.clone_from(&body.job_variables);
     }
     run

@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `create_flow_run_input`.
-pub const ROUTE: Route = Route::post("create_flow_run_input", "/flow_runs/{id}/input", || post(create));
+pub static ROUTE: Route = Route::post("create_flow_run_input", "/flow_runs/{id}/input", || post(create));
 
 #[derive(Debug, Deserialize)]
 struct NewInput {

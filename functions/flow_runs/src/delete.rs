@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `delete_flow_run`.
-pub const ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete));
+pub static ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete));
 
 async fn delete(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<StatusCode> {
     if api.store.delete_flow_run(path.id).await? {

@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `delete_flow_run_input`.
-pub const ROUTE: Route = Route::delete("delete_flow_run_input", "/flow_runs/{id}/input/{key}", || on_delete(delete));
+pub static ROUTE: Route = Route::delete("delete_flow_run_input", "/flow_runs/{id}/input/{key}", || on_delete(delete));
 
 #[derive(Debug, Deserialize)]
 struct OfFlowRun {

@@ -16,7 +16,7 @@ use common::{
 use futures::{StreamExt, future, stream};
 
 /// The contract's `download_logs`.
-pub const ROUTE: Route = Route::get("download_logs", "/flow_runs/{id}/logs/download", || get(download_logs));
+pub static ROUTE: Route = Route::get("download_logs", "/flow_runs/{id}/logs/download", || get(download_logs));
 
 async fn download_logs(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<Response> {
     let run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;

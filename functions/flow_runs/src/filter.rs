@@ -11,7 +11,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_flow_runs`.
-pub const ROUTE: Route = Route::post("read_flow_runs", "/flow_runs/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_flow_runs", "/flow_runs/filter", || post(filter));
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {

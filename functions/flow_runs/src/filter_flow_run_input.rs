@@ -10,7 +10,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `filter_flow_run_input`.
-pub const ROUTE: Route = Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter));
+pub static ROUTE: Route = Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter));
 
 #[derive(Debug, Deserialize)]
 struct InputQuery {

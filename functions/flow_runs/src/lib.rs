@@ -18,19 +18,19 @@ pub mod update_labels;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[
-    create::ROUTE,
-    update::ROUTE,
-    read::ROUTE,
-    delete::ROUTE,
-    count::ROUTE,
-    filter::ROUTE,
-    paginate::ROUTE,
-    set_state::ROUTE,
-    download_logs::ROUTE,
-    update_labels::ROUTE,
-    create_flow_run_input::ROUTE,
-    filter_flow_run_input::ROUTE,
-    read_flow_run_input::ROUTE,
-    delete_flow_run_input::ROUTE,
+pub static ROUTES: &[&Route] = &[
+    &create::ROUTE,
+    &update::ROUTE,
+    &read::ROUTE,
+    &delete::ROUTE,
+    &count::ROUTE,
+    &filter::ROUTE,
+    &paginate::ROUTE,
+    &set_state::ROUTE,
+    &download_logs::ROUTE,
+    &update_labels::ROUTE,
+    &create_flow_run_input::ROUTE,
+    &filter_flow_run_input::ROUTE,
+    &read_flow_run_input::ROUTE,
+    &delete_flow_run_input::ROUTE,
 ];

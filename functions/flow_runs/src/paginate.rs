@@ -14,7 +14,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `paginate_flow_runs`.
-pub const ROUTE: Route = Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate));
+pub static ROUTE: Route = Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate));
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {

@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `read_flow_run`.
-pub const ROUTE: Route = Route::get("read_flow_run", "/flow_runs/{id}", || get(read));
+pub static ROUTE: Route = Route::get("read_flow_run", "/flow_runs/{id}", || get(read));
 
 async fn read(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<FlowRun>> {
     let run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;

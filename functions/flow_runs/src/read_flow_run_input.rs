@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_flow_run_input`.
-pub const ROUTE: Route = Route::get("read_flow_run_input", "/flow_runs/{id}/input/{key}", || get(read));
+pub static ROUTE: Route = Route::get("read_flow_run_input", "/flow_runs/{id}/input/{key}", || get(read));
 
 #[derive(Debug, Deserialize)]
 struct OfFlowRun {

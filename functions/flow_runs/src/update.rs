@@ -4,18 +4,20 @@ use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     Api, Error, Result,
     http::{Path, Route, Sent, extract::Id},
-    model::{FlowRun, FlowRunId, FlowRunPolicy, Object, StateType},
+    model::{FlowRun, FlowRunId, FlowRunPolicy, Object, StateType, name::random_name},
     store::commit::until_uncontended,
 };
 use serde::{Deserialize, Deserializer};
 
 /// The contract's `update_flow_run`.
-pub const ROUTE: Route = Route::patch("update_flow_run", "/flow_runs/{id}", || patch(update));
+pub static ROUTE: Route = Route::patch("update_flow_run", "/flow_runs/{id}", || patch(update));
 
 /// What the client sent; a field that it sent as null is set to nothing, where it may be.
 #[derive(Debug, Deserialize)]
 struct FlowRunUpdate {
-    name: Option<String>,
+    /// As null it asks for a new random name.
+    #[serde(default, deserialize_with = "sent")]
+    name: Option<Option<String>>,
     #[serde(default, deserialize_with = "sent")]
     flow_version: Option<Option<String>>,
     parameters: Option<Object>,
@@ -67,7 +69,9 @@ impl FlowRunUpdate {
                 field.clone_from(value);
             }
         }
-        set(&mut run.name, self.name.as_ref());
+        if let Some(name) = &self.name {
+            run.name = name.clone().unwrap_or_else(random_name);
+        }
         set(&mut run.flow_version, self.flow_version.as_ref());
         set(&mut run.parameters, self.parameters.as_ref());
         set(&mut run.empirical_policy, self.empirical_policy.as_ref());

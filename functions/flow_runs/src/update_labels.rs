@@ -10,7 +10,7 @@ use common::{
 };
 
 /// The contract's `update_flow_run_labels`.
-pub const ROUTE: Route = Route::patch("update_flow_run_labels", "/flow_runs/{id}/labels", || patch(update));
+pub static ROUTE: Route = Route::patch("update_flow_run_labels", "/flow_runs/{id}/labels", || patch(update));
 
 async fn update(
     State(api): State<Api>,

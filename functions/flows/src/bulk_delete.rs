@@ -11,7 +11,7 @@ use common::{
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_flows`.
-pub const ROUTE: Route = Route::post("bulk_delete_flows", "/flows/bulk_delete", || post(bulk_delete));
+pub static ROUTE: Route = Route::post("bulk_delete_flows", "/flows/bulk_delete", || post(bulk_delete));
 
 #[derive(Debug, Deserialize)]
 struct WhichFlows {

@@ -10,7 +10,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `create_flow`.
-pub const ROUTE: Route = Route::post("create_flow", "/flows/", || post(create));
+pub static ROUTE: Route = Route::post("create_flow", "/flows/", || post(create));
 
 #[derive(Debug, Deserialize)]
 struct FlowCreate {

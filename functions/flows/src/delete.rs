@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `delete_flow`.
-pub const ROUTE: Route = Route::delete("delete_flow", "/flows/{id}", || on_delete(delete));
+pub static ROUTE: Route = Route::delete("delete_flow", "/flows/{id}", || on_delete(delete));
 
 async fn delete(State(api): State<Api>, Path(path): Path<Id<FlowId>>) -> Result<StatusCode> {
     if api.store.delete_flow(path.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::not_found("Flow")) }

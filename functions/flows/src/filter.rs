@@ -11,7 +11,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_flows`.
-pub const ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter));
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {

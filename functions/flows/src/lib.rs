@@ -13,14 +13,14 @@ pub mod update;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[
-    create::ROUTE,
-    update::ROUTE,
-    read::ROUTE,
-    delete::ROUTE,
-    count::ROUTE,
-    read_by_name::ROUTE,
-    filter::ROUTE,
-    bulk_delete::ROUTE,
-    paginate::ROUTE,
+pub static ROUTES: &[&Route] = &[
+    &create::ROUTE,
+    &update::ROUTE,
+    &read::ROUTE,
+    &delete::ROUTE,
+    &count::ROUTE,
+    &read_by_name::ROUTE,
+    &filter::ROUTE,
+    &bulk_delete::ROUTE,
+    &paginate::ROUTE,
 ];

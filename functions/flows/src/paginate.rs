@@ -14,7 +14,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `paginate_flows`.
-pub const ROUTE: Route = Route::post("paginate_flows", "/flows/paginate", || post(paginate));
+pub static ROUTE: Route = Route::post("paginate_flows", "/flows/paginate", || post(paginate));
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {

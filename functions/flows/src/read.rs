@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `read_flow`.
-pub const ROUTE: Route = Route::get("read_flow", "/flows/{id}", || get(read));
+pub static ROUTE: Route = Route::get("read_flow", "/flows/{id}", || get(read));
 
 async fn read(State(api): State<Api>, Path(path): Path<Id<FlowId>>) -> Result<Json<Flow>> {
     let flow = api.store.flow(path.id).await?.ok_or_else(|| Error::not_found("Flow"))?;

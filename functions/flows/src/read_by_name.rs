@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_flow_by_name`.
-pub const ROUTE: Route = Route::get("read_flow_by_name", "/flows/name/{name}", || get(read_by_name));
+pub static ROUTE: Route = Route::get("read_flow_by_name", "/flows/name/{name}", || get(read_by_name));
 
 #[derive(Debug, Deserialize)]
 struct Name {

@@ -10,7 +10,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `update_flow`.
-pub const ROUTE: Route = Route::patch("update_flow", "/flows/{id}", || patch(update));
+pub static ROUTE: Route = Route::patch("update_flow", "/flows/{id}", || patch(update));
 
 #[derive(Debug, Deserialize)]
 struct FlowUpdate {

@@ -10,22 +10,22 @@ use common::{
 };
 
 /// The routes of every resource, in the order of the contract.
-const RESOURCES: &[&[Route]] = &[
-    root::ROUTES,
-    flows::ROUTES,
-    flow_runs::ROUTES,
-    task_runs::ROUTES,
-    flow_run_states::ROUTES,
-    task_run_states::ROUTES,
-    logs::ROUTES,
-    concurrency_limits_v2::ROUTES,
-    events::ROUTES,
-    admin::ROUTES,
+static RESOURCES: &[&&[&Route]] = &[
+    &root::ROUTES,
+    &flows::ROUTES,
+    &flow_runs::ROUTES,
+    &task_runs::ROUTES,
+    &flow_run_states::ROUTES,
+    &task_run_states::ROUTES,
+    &logs::ROUTES,
+    &concurrency_limits_v2::ROUTES,
+    &events::ROUTES,
+    &admin::ROUTES,
 ];
 
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
-    RESOURCES.iter().copied().flatten().collect()
+    RESOURCES.iter().flat_map(|routes| routes.iter().copied()).collect()
 }
 
 /// Makes the service of all routes.

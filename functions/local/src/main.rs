@@ -1,7 +1,8 @@
 //! `cargo run`: Proctor on one machine, on an embedded database.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -24,9 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The address to listen on.
-    #[arg(long, env = "PREFECT_SERVER_API_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    host: IpAddr,
+    /// The address or name to listen on.
+    #[arg(long, env = "PREFECT_SERVER_API_HOST", default_value = "127.0.0.1")]
+    host: String,
     /// The port to listen on; 0 takes a free one.
     #[arg(long, env = "PREFECT_SERVER_API_PORT", default_value_t = 4200)]
     port: u16,
@@ -34,7 +35,7 @@ struct Arguments {
     #[arg(long, env = "PROCTOR_DATA", default_value = "data")]
     data: PathBuf,
     /// Keeps everything in memory, and forgets it at the end.
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long)]
     in_memory: bool,
     /// Also serves the database itself on this port, for functions that run as processes of their own.
     #[arg(long, env = "PROCTOR_DATABASE_PORT")]
@@ -46,10 +47,14 @@ struct Arguments {
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("can't listen on {0}: {1}")]
-    Listen(SocketAddr, std::io::Error),
-    #[error("can't use the directory {0}: {1}")]
+    #[error("port {1} of {0} is in use: another server listens there (stop it, or choose another one with --port)")]
+    PortInUse(String, u16),
+    #[error("can't listen on {0}:{1}: {2}")]
+    Listen(String, u16, std::io::Error),
+    #[error("can't use {path} for the database: {1} (choose another directory with --data)", path = .0.display())]
     Directory(PathBuf, std::io::Error),
+    #[error("can't open {path}: {1}", path = .0.display())]
+    File(PathBuf, embedded::EmbeddedError),
     #[error(transparent)]
     Database(#[from] embedded::EmbeddedError),
     #[error(transparent)]
@@ -76,10 +81,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let address = SocketAddr::new(arguments.host, arguments.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| Failure::Listen(address, error))?;
+    let listener = listen(&arguments.host, arguments.port).await?;
+    let address = listener.local_addr()?;
+    let settings = settings(&arguments, address)?;
     let database = open(&arguments)?;
-    let settings = Settings::local(Variables::from_env())?;
     let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await?;
@@ -92,17 +97,16 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let database_server = match arguments.database_port {
         None => None,
         Some(port) => {
-            let address = SocketAddr::new(arguments.host, port);
-            let listener = TcpListener::bind(address).await.map_err(|error| Failure::Listen(address, error))?;
-            println!("The database listens on http://{}", listener.local_addr()?);
+            let listener = listen(&arguments.host, port).await?;
+            println!("The database listens on http://{}", reachable(listener.local_addr()?));
             let (database, stopped) = (database.clone(), stopped(stopping.clone()));
             Some(tokio::spawn(async move { database.serve(listener, stopped).await }))
         }
     };
     let services = if arguments.no_services { Services::none() } else { Services::start(&api, &database, &stopping)? };
 
-    let url = format!("http://{}{}", listener.local_addr()?, http::PREFIX);
-    println!("Proctor listens on {url}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
+    let url = format!("http://{}{}", reachable(address), http::PREFIX);
+    println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
     let server = axum::serve(listener, local::app(api)).with_graceful_shutdown(stopped(stopping));
     let server = tokio::spawn(server.into_future());
     stop_signal().await?;
@@ -121,12 +125,41 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// How long open requests may take to end after a signal to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
+async fn listen(host: &str, port: u16) -> Result<TcpListener, Failure> {
+    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => Failure::PortInUse(host.into(), port),
+        _ => Failure::Listen(host.into(), port, error),
+    })
+}
+
+/// Returns where a client of this machine reaches what listens on `address`, which may stand for all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Reads the settings; what the command line said comes before the environment.
+fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Failure> {
+    let mut variables = Variables::from_env();
+    variables.set("PREFECT_SERVER_API_HOST", &arguments.host);
+    variables.set("PREFECT_SERVER_API_PORT", &address.port());
+    let settings = Settings::local(variables)?;
+    // Says at once what could not be read, also of the settings that are only shown.
+    settings.tree()?;
+    Ok(settings)
+}
+
 fn open(arguments: &Arguments) -> Result<EmbeddedDatabase, Failure> {
     if arguments.in_memory {
         return Ok(EmbeddedDatabase::in_memory()?);
     }
     std::fs::create_dir_all(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))?;
-    Ok(EmbeddedDatabase::open(&arguments.data.join("proctor.db"))?)
+    let file = arguments.data.join("proctor.db");
+    EmbeddedDatabase::open(&file).map_err(|error| Failure::File(file, error))
 }
 
 async fn stop_signal() -> Result<(), Failure> {

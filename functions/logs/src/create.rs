@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `create_logs`.
-pub const ROUTE: Route = Route::post("create_logs", "/logs/", || post(create));
+pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create));
 
 async fn create(State(api): State<Api>, Body(logs): Body<Vec<LogCreate>>) -> Result<(StatusCode, Json<()>)> {
     api.store.add_logs(logs, api.now()).await?;

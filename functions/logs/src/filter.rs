@@ -11,7 +11,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_logs`.
-pub const ROUTE: Route = Route::post("read_logs", "/logs/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_logs", "/logs/filter", || post(filter));
 
 #[derive(Debug, Deserialize)]
 struct LogQuery {

@@ -6,4 +6,4 @@ pub mod filter;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[create::ROUTE, filter::ROUTE];
+pub static ROUTES: &[&Route] = &[&create::ROUTE, &filter::ROUTE];

@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `create_csrf_token`.
-pub const ROUTE: Route = Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token));
+pub static ROUTE: Route = Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token));
 
 #[derive(Debug, Deserialize)]
 struct Asked {

@@ -4,7 +4,7 @@ use axum::{Json, routing::get};
 use common::http::Route;
 
 /// The contract's `health_check`.
-pub const ROUTE: Route = Route::get("health_check", "/health", || get(health_check));
+pub static ROUTE: Route = Route::get("health_check", "/health", || get(health_check));
 
 async fn health_check() -> Json<bool> {
     Json(true)

@@ -4,7 +4,7 @@ use axum::{Json, routing::get};
 use common::http::Route;
 
 /// The contract's `hello`.
-pub const ROUTE: Route = Route::get("hello", "/hello", || get(hello));
+pub static ROUTE: Route = Route::get("hello", "/hello", || get(hello));
 
 async fn hello() -> Json<&'static str> {
     Json("👋")

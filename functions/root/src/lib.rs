@@ -9,5 +9,5 @@ pub mod version;
 use common::http::Route;
 
 /// The routes of this crate.
-pub const ROUTES: &[Route] =
-    &[health_check::ROUTE, version::ROUTE, create_csrf_token::ROUTE, hello::ROUTE, readiness_check::ROUTE];
+pub static ROUTES: &[&Route] =
+    &[&health_check::ROUTE, &version::ROUTE, &create_csrf_token::ROUTE, &hello::ROUTE, &readiness_check::ROUTE];

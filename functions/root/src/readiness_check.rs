@@ -5,7 +5,7 @@ use common::{Api, http::Route};
 use serde_json::{Value, json};
 
 /// The contract's `perform_readiness_check`.
-pub const ROUTE: Route = Route::get("perform_readiness_check", "/ready", || get(readiness_check));
+pub static ROUTE: Route = Route::get("perform_readiness_check", "/ready", || get(readiness_check));
 
 async fn readiness_check(State(api): State<Api>) -> (StatusCode, Json<Value>) {
     match api.store.is_ready().await {

@@ -4,7 +4,7 @@ use axum::{Json, routing::get};
 use common::{contract::API_VERSION, http::Route};
 
 /// The contract's `server_version`.
-pub const ROUTE: Route = Route::get("server_version", "/version", || get(version));
+pub static ROUTE: Route = Route::get("server_version", "/version", || get(version));
 
 async fn version() -> Json<&'static str> {
     Json(API_VERSION)

@@ -6,4 +6,4 @@ pub mod read;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[read::ROUTE, list::ROUTE];
+pub static ROUTES: &[&Route] = &[&read::ROUTE, &list::ROUTE];

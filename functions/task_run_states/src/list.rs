@@ -9,7 +9,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_task_run_states`.
-pub const ROUTE: Route = Route::get("read_task_run_states", "/task_run_states/", || get(list));
+pub static ROUTE: Route = Route::get("read_task_run_states", "/task_run_states/", || get(list));
 
 #[derive(Debug, Deserialize)]
 struct OfTaskRun {

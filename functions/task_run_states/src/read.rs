@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `read_task_run_state`.
-pub const ROUTE: Route = Route::get("read_task_run_state", "/task_run_states/{id}", || get(read));
+pub static ROUTE: Route = Route::get("read_task_run_state", "/task_run_states/{id}", || get(read));
 
 async fn read(State(api): State<Api>, Path(path): Path<Id<StateId>>) -> Result<Json<model::State>> {
     let state = api.store.task_run_state(path.id).await?;

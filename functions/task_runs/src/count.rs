@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `count_task_runs`.
-pub const ROUTE: Route = Route::post("count_task_runs", "/task_runs/count", || post(count));
+pub static ROUTE: Route = Route::post("count_task_runs", "/task_runs/count", || post(count));
 
 async fn count(State(api): State<Api>, Body(filters): Body<RunFilters>) -> Result<Json<u64>> {
     Ok(Json(api.store.count_task_runs(&filters).await?))

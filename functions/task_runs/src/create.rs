@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The contract's `create_task_run`.
-pub const ROUTE: Route = Route::post("create_task_run", "/task_runs/", || post(create));
+pub static ROUTE: Route = Route::post("create_task_run", "/task_runs/", || post(create));
 
 #[derive(Debug, Deserialize)]
 struct TaskRunCreate {

@@ -11,7 +11,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `read_task_runs`.
-pub const ROUTE: Route = Route::post("read_task_runs", "/task_runs/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_task_runs", "/task_runs/filter", || post(filter));
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {

@@ -11,7 +11,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `task_run_history`.
-pub const ROUTE: Route = Route::post("task_run_history", "/task_runs/history", || post(history));
+pub static ROUTE: Route = Route::post("task_run_history", "/task_runs/history", || post(history));
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {

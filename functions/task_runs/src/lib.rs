@@ -13,14 +13,14 @@ pub mod update;
 use common::http::Route;
 
 /// The routes of this resource.
-pub const ROUTES: &[Route] = &[
-    create::ROUTE,
-    update::ROUTE,
-    count::ROUTE,
-    history::ROUTE,
-    read::ROUTE,
-    filter::ROUTE,
-    paginate::ROUTE,
-    delete::ROUTE,
-    set_state::ROUTE,
+pub static ROUTES: &[&Route] = &[
+    &create::ROUTE,
+    &update::ROUTE,
+    &count::ROUTE,
+    &history::ROUTE,
+    &read::ROUTE,
+    &filter::ROUTE,
+    &paginate::ROUTE,
+    &delete::ROUTE,
+    &set_state::ROUTE,
 ];

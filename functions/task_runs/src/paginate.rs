@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// The contract's `paginate_task_runs`.
-pub const ROUTE: Route = Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate));
+pub static ROUTE: Route = Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate));
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {

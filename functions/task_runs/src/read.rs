@@ -8,7 +8,7 @@ use common::{
 };
 
 /// The contract's `read_task_run`.
-pub const ROUTE: Route = Route::get("read_task_run", "/task_runs/{id}", || get(read));
+pub static ROUTE: Route = Route::get("read_task_run", "/task_runs/{id}", || get(read));
 
 async fn read(State(api): State<Api>, Path(path): Path<Id<TaskRunId>>) -> Result<Json<TaskRun>> {
     let run = api.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task"))?;

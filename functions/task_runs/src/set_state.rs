@@ -19,7 +19,7 @@ use common::{
 use serde::Deserialize;
 
 /// The contract's `set_task_run_state`.
-pub const ROUTE: Route = Route::post("set_task_run_state", "/task_runs/{id}/set_state", || post(set_state));
+pub static ROUTE: Route = Route::post("set_task_run_state", "/task_runs/{id}/set_state", || post(set_state));
 
 #[derive(Debug, Deserialize)]
 struct ProposedState {

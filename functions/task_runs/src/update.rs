@@ -10,7 +10,7 @@ use common::{
 use serde::{Deserialize, Deserializer};
 
 /// The contract's `update_task_run`.
-pub const ROUTE: Route = Route::patch("update_task_run", "/task_runs/{id}", || patch(update));
+pub static ROUTE: Route = Route::patch("update_task_run", "/task_runs/{id}", || patch(update));
 
 #[derive(Debug, Deserialize)]
 struct TaskRunUpdate {

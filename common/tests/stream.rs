@@ -1,0 +1,437 @@
+//! The consumer of the table's stream, against the embedded database: duplicates, reordering, crashes, faults.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use common::{
+    Api, Error, Settings, Store,
+    filter::EventFilter,
+    intake,
+    model::{Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp},
+    orchestration::Client as ProposingClient,
+    store::{Item, Shards, event_query::Counting, table},
+    stream::{Change, consume},
+    transitions::{Proposal, propose_flow_run_state},
+};
+use embedded::{
+    EmbeddedDatabase,
+    faults::{Fault, Faults},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+struct World {
+    api: Api,
+    database: EmbeddedDatabase,
+}
+
+async fn world(faults: &Faults) -> World {
+    let database = EmbeddedDatabase::in_memory().unwrap();
+    let client = Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
+    let settings = Settings { shards: Shards(2), ..Settings::default() };
+    let store = Store::new(client, &settings.table, settings.shards);
+    store.create_table().await.unwrap();
+    World { api: Api::new(store, settings), database }
+}
+
+impl World {
+    /// Reads the stream's unacknowledged changes, as a consumer does that starts anew.
+    async fn changes(&self) -> Vec<Change> {
+        let mut stream = self.database.change_stream(&self.api.settings.table);
+        let mut changes = Vec::new();
+        while let Ok(records) = tokio::time::timeout(Duration::from_millis(100), stream.next(100)).await {
+            let records = records.unwrap();
+            changes.extend(
+                records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap()),
+            );
+            stream.acknowledge(&records).await.unwrap();
+        }
+        changes
+    }
+
+    async fn consume(&self, changes: &[Change]) {
+        let failures = consume(&self.api, changes).await;
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    /// Consumes everything, and what follows from it.
+    async fn settle(&self) {
+        let mut consumed = 0;
+        loop {
+            let changes = self.changes().await;
+            if changes.len() == consumed {
+                return;
+            }
+            self.consume(&changes[consumed..]).await;
+            consumed = changes.len();
+        }
+    }
+
+    async fn events(&self, filter: Value) -> Vec<ReceivedEvent> {
+        let mut filter: EventFilter = serde_json::from_value(filter).unwrap();
+        filter.resolve(Timestamp::now());
+        self.api.store.read_events(&filter, None, 50, Counting::Ahead).await.unwrap().events
+    }
+
+    async fn recorded(&self, id: TaskRunId) -> (Option<TaskRun>, Vec<State>) {
+        let run = self.api.store.task_run(id).await.unwrap();
+        (run.map(|run| run.record), self.api.store.task_run_states(id).await.unwrap())
+    }
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_micros((1_790_000_000 + seconds) * 1_000_000).unwrap()
+}
+
+fn report(
+    task_run: TaskRunId,
+    flow_run: Option<FlowRunId>,
+    seconds: i64,
+    r#type: StateType,
+    task: &Value,
+) -> ReceivedEvent {
+    let mut run = json!({
+        "name": "add-0", "task_key": "add-1", "dynamic_key": task_run, "tags": ["a"], "run_count": 1,
+        "empirical_policy": {"retries": 1, "retry_delay": 0}, "total_run_time": 0.5,
+    });
+    run.as_object_mut().unwrap().extend(task.as_object().unwrap().clone());
+    let related = flow_run.map(
+        |id| json!({"prefect.resource.id": format!("prefect.flow-run.{id}"), "prefect.resource.role": "flow-run"}),
+    );
+    serde_json::from_value(json!({
+        "occurred": time(seconds),
+        "event": format!("prefect.task-run.{}", r#type.default_name()),
+        "resource": {
+            "prefect.resource.id": format!("prefect.task-run.{task_run}"),
+            "prefect.orchestration": "client",
+        },
+        "related": related.into_iter().collect::<Vec<_>>(),
+        "payload": {
+            "validated_state": {"type": r#type, "message": "", "state_details": {}, "data": null},
+            "task_run": run,
+        },
+        "id": Uuid::new_v4(),
+        "received": time(seconds + 1),
+    }))
+    .unwrap()
+}
+
+/// The reports of a task run that is retried once: each one says all that the client knows by then.
+fn life(task_run: TaskRunId, flow_run: Option<FlowRunId>) -> Vec<ReceivedEvent> {
+    let started = json!({"start_time": time(1), "run_count": 1});
+    let again = json!({"start_time": time(1), "run_count": 2});
+    let ended = json!({"start_time": time(1), "run_count": 2, "end_time": time(4), "total_run_time": 2.5});
+    [
+        (0, StateType::Pending, json!({"run_count": 0})),
+        (1, StateType::Running, started.clone()),
+        (2, StateType::Scheduled, started),
+        (3, StateType::Running, again),
+        (4, StateType::Completed, ended),
+    ]
+    .into_iter()
+    .map(|(seconds, r#type, task)| report(task_run, flow_run, seconds, r#type, &task))
+    .collect()
+}
+
+fn change(event: &ReceivedEvent) -> Change {
+    let item = Item::of(event, 1, Shards(2)).unwrap();
+    Change { key: item.key.clone(), image: Some(item) }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// The run without the time at which the first of its reports was recorded, which is when it was.
+fn timeless(mut run: TaskRun) -> TaskRun {
+    run.created = time(0);
+    run
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// In whatever order, how often and in which batches the reports come, the run and its history are the same.
+    #[test]
+    fn a_task_run_does_not_depend_on_how_its_reports_arrive(
+        order in Just((0..10).collect::<Vec<usize>>()).prop_shuffle(),
+        repeated in prop::collection::vec(0usize..10, 0..10),
+        batches in prop::collection::vec(1usize..6, 1..20),
+        has_flow_run in any::<bool>(),
+    ) {
+        block_on(async {
+            let flow_run = has_flow_run.then(FlowRunId::new);
+            let ids = [TaskRunId::new(), TaskRunId::new()];
+            let events: Vec<ReceivedEvent> = ids.iter().flat_map(|id| life(*id, flow_run)).collect();
+            let (straight, shuffled) = (world(&Faults::default()).await, world(&Faults::default()).await);
+            for event in &events {
+                straight.consume(&[change(event)]).await;
+            }
+            let mut arriving = order.iter().chain(&repeated).map(|place| change(&events[*place])).collect::<Vec<_>>();
+            for size in batches.into_iter().cycle() {
+                if arriving.is_empty() {
+                    break;
+                }
+                let batch: Vec<Change> = arriving.drain(..size.min(arriving.len())).collect();
+                shuffled.consume(&batch).await;
+            }
+            for id in ids {
+                let ((run, states), (expected, history)) = (shuffled.recorded(id).await, straight.recorded(id).await);
+                assert_eq!(run.map(timeless), expected.map(timeless));
+                assert_eq!(states, history);
+                assert_eq!(history.len(), 5);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_run_is_what_its_last_report_says() {
+    block_on(async {
+        let (world, id, flow_run) = (world(&Faults::default()).await, TaskRunId::new(), FlowRunId::new());
+        let events = life(id, Some(flow_run));
+        world.consume(&events.iter().map(change).collect::<Vec<_>>()).await;
+        let (run, states) = world.recorded(id).await;
+        let run = run.unwrap();
+        assert_eq!(run.state_type, Some(StateType::Completed));
+        assert_eq!(run.state_id.map(|id| id.0), Some(events[4].id.0));
+        assert_eq!((run.flow_run_id, run.run_count, run.end_time), (Some(flow_run), 2, Some(time(4))));
+        assert_eq!(run.total_run_time.as_micros(), 2_500_000);
+        assert_eq!(run.state.as_ref(), states.last());
+        assert_eq!(states[0].state_details.task_run_id, Some(id));
+    });
+}
+
+#[test]
+fn a_late_report_changes_only_the_history() {
+    block_on(async {
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let events = life(id, None);
+        world.consume(&[change(&events[4])]).await;
+        let (ended, _) = world.recorded(id).await;
+        let late = report(id, None, 2, StateType::Running, &json!({"name": "late", "task_version": "0"}));
+        world.consume(&[change(&late)]).await;
+        let (run, states) = world.recorded(id).await;
+        assert_eq!(run, ended);
+        assert_eq!(
+            states.iter().map(|state| state.r#type).collect::<Vec<_>>(),
+            [StateType::Running, StateType::Completed]
+        );
+    });
+}
+
+#[test]
+fn of_one_instant_the_report_that_follows_is_newer() {
+    block_on(async {
+        for order in [[0, 1], [1, 0]] {
+            let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+            let first = report(id, None, 1, StateType::Running, &json!({}));
+            let mut second = report(id, None, 1, StateType::Completed, &json!({}));
+            second.follows = Some(first.id);
+            let events = [first, second];
+            for place in order {
+                world.consume(&[change(&events[place])]).await;
+            }
+            assert_eq!(world.recorded(id).await.0.unwrap().state_type, Some(StateType::Completed), "{order:?}");
+        }
+    });
+}
+
+#[test]
+fn a_task_run_keeps_its_first_id_under_its_keys() {
+    block_on(async {
+        let (world, flow_run) = (world(&Faults::default()).await, FlowRunId::new());
+        let (first, second) = (TaskRunId::new(), TaskRunId::new());
+        let keys = json!({"task_key": "shared", "dynamic_key": "0"});
+        world.consume(&[change(&report(first, Some(flow_run), 1, StateType::Pending, &keys))]).await;
+        world.consume(&[change(&report(second, Some(flow_run), 2, StateType::Running, &keys))]).await;
+        let (run, states) = world.recorded(first).await;
+        assert_eq!(run.unwrap().state_type, Some(StateType::Running));
+        assert!(states.iter().all(|state| state.state_details.task_run_id == Some(first)));
+        assert_eq!(states.len(), 2);
+        assert_eq!(world.recorded(second).await, (None, Vec::new()));
+    });
+}
+
+#[test]
+fn reports_that_make_no_sense_hold_up_nothing() {
+    block_on(async {
+        let (world, broken, good) = (world(&Faults::default()).await, TaskRunId::new(), TaskRunId::new());
+        let with = |payload: Value| ReceivedEvent {
+            payload: payload.as_object().unwrap().clone(),
+            ..report(broken, None, 1, StateType::Running, &json!({}))
+        };
+        let task_run = json!({"task_key": "a", "dynamic_key": "b"});
+        let mut changes: Vec<Change> = [
+            json!({}),
+            json!({"validated_state": {"type": "DONE"}, "task_run": task_run}),
+            json!({"validated_state": {"type": "RUNNING"}}),
+            json!({"validated_state": {"type": "RUNNING"}, "task_run": {"task_key": "a"}}),
+            json!({"validated_state": {"type": "RUNNING"}, "task_run": {"task_key": "a", "dynamic_key": "b", "tags": 5}}),
+        ]
+        .into_iter()
+        .map(|payload| change(&with(payload)))
+        .collect();
+        changes.push(change(&report(good, None, 1, StateType::Running, &json!({}))));
+        world.consume(&changes).await;
+        assert_eq!(world.recorded(broken).await, (None, Vec::new()));
+        assert!(world.recorded(good).await.0.is_some());
+    });
+}
+
+async fn started_run(world: &World) -> (Flow, FlowRun) {
+    let now = Timestamp::now();
+    let mut flow = Flow::new(FlowId::new(), "a flow".to_owned(), now);
+    flow.tags = vec!["flow-tag".into()];
+    let (flow, _) = world.api.store.add_flow(flow).await.unwrap();
+    let run = FlowRun::new(FlowRunId::new(), flow.id, "emitting", now);
+    world.api.store.commit(vec![world.api.store.insert(&run).unwrap()]).await.unwrap();
+    for r#type in ["PENDING", "RUNNING", "COMPLETED"] {
+        let proposal = Proposal {
+            state: serde_json::from_value(json!({"type": r#type, "message": "on"})).unwrap(),
+            force: false,
+            client: ProposingClient::default(),
+        };
+        assert!(propose_flow_run_state(&world.api, run.id, &proposal).await.unwrap().entered);
+    }
+    (flow, run)
+}
+
+#[test]
+fn every_change_of_a_flow_runs_state_is_an_event() {
+    block_on(async {
+        let world = world(&Faults::default()).await;
+        let (flow, run) = started_run(&world).await;
+        world.settle().await;
+        let states = world.api.store.flow_run_states(run.id).await.unwrap();
+        let filter = json!({"resource": {"id": [format!("prefect.flow-run.{}", run.id)]}, "order": "ASC"});
+        let events = world.events(filter).await;
+        let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
+        assert_eq!(names, ["prefect.flow-run.Pending", "prefect.flow-run.Running", "prefect.flow-run.Completed"]);
+        assert!(events.iter().zip(&states).all(|(event, state)| event.id.0 == state.id.0));
+        assert_eq!(events[0].follows, None);
+        assert_eq!(events[2].follows, Some(events[1].id));
+        assert_eq!(events[2].payload["initial_state"], json!({"type": "RUNNING", "name": "Running", "message": "on"}));
+        assert_eq!(events[2].related[0].resource().id(), format!("prefect.flow.{}", flow.id));
+        assert_eq!(events[2].related[1].resource().id(), "prefect.tag.flow-tag");
+    });
+}
+
+#[test]
+fn a_change_of_a_run_that_is_none_of_its_state_is_no_event() {
+    block_on(async {
+        let world = world(&Faults::default()).await;
+        let (_, run) = started_run(&world).await;
+        let stored = world.api.store.flow_run(run.id).await.unwrap().unwrap();
+        let renamed = FlowRun { name: "renamed".into(), ..stored.record };
+        world.api.store.commit(vec![world.api.store.replace(&renamed, stored.version).unwrap()]).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.events(json!({"event": {"prefix": ["prefect.flow-run."]}})).await.len(), 3);
+    });
+}
+
+/// A consumer that dies between its work and its acknowledgement finds the same changes again.
+#[test]
+fn a_batch_that_comes_again_changes_nothing() {
+    block_on(async {
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let (_, run) = started_run(&world).await;
+        world.api.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
+        world.settle().await;
+        let snapshot = async || {
+            let events =
+                world.events(json!({"occurred": {"since": time(-1_000_000_000), "until": time(1_000_000_000)}})).await;
+            (world.recorded(id).await, events, world.api.store.task_run(id).await.unwrap().unwrap().version)
+        };
+        let before = snapshot().await;
+        let changes = world.changes().await;
+        world.consume(&changes).await;
+        world.consume(&changes).await;
+        assert_eq!(snapshot().await, before);
+        assert_eq!(before.1.len(), 8);
+    });
+}
+
+#[test]
+fn a_store_that_fails_costs_only_a_repeat() {
+    block_on(async {
+        let faults = Faults::on("TransactWriteItems");
+        let (world, id, other) = (world(&faults).await, TaskRunId::new(), TaskRunId::new());
+        let [first, second] = [id, other].map(|id| change(&report(id, None, 1, StateType::Running, &json!({}))));
+        let batch =
+            [change(&report(FlowRunId::new().0.into(), None, 1, StateType::Running, &json!({"tags": 5}))), first];
+        for _ in 0..20 {
+            faults.then(Fault::Throttled);
+        }
+        let failures = consume(&world.api, &batch).await;
+        assert_eq!(failures.iter().map(|failure| failure.place).collect::<Vec<_>>(), [1]);
+        assert!(matches!(failures[0].error, Error::Unavailable(_)));
+        while faults.left() > 0 {
+            let _ = consume(&world.api, &batch).await;
+        }
+        faults.then(Fault::AnswerLost).then(Fault::TransactionConflict);
+        world.consume(&batch).await;
+        world.consume(&[second]).await;
+        assert_eq!(world.recorded(id).await.1.len(), 1);
+        assert_eq!(world.recorded(other).await.1.len(), 1);
+    });
+}
+
+#[test]
+fn a_deleted_flow_takes_everything_along() {
+    block_on(async {
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let (flow, run) = started_run(&world).await;
+        world.api.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.recorded(id).await.1.len(), 5);
+        assert!(world.api.store.delete_flow(flow.id).await.unwrap());
+        world.settle().await;
+        assert!(world.api.store.flow_run(run.id).await.unwrap().is_none());
+        assert_eq!(world.api.store.flow_run_states(run.id).await.unwrap(), []);
+        assert_eq!(world.recorded(id).await, (None, Vec::new()));
+        let claim = table::unique_task_run(Some(run.id), "add-1", &id.to_string());
+        assert_eq!(world.api.store.owner(&claim).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_run_that_came_back_keeps_what_is_its_own() {
+    block_on(async {
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let events = life(id, None);
+        world.consume(&[change(&events[0])]).await;
+        assert!(world.api.store.delete_task_run(id).await.unwrap());
+        let removal = Change { key: table::task_run(id), image: None };
+        world.consume(&[removal.clone(), change(&events[1])]).await;
+        world.consume(&[removal]).await;
+        let (run, states) = world.recorded(id).await;
+        assert_eq!(run.unwrap().state_type, Some(StateType::Running));
+        assert_eq!(states.len(), 1);
+    });
+}
+
+#[test]
+fn services_can_be_switched_off() {
+    block_on(async {
+        let (mut world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let settings = Settings {
+            task_run_recorder_enabled: false,
+            event_persister_enabled: false,
+            ..(*world.api.settings).clone()
+        };
+        world.api = Api::new(world.api.store.clone(), settings);
+        started_run(&world).await;
+        let sent: Vec<Event> = life(id, None)
+            .iter()
+            .map(|event| serde_json::from_value(serde_json::to_value(event).unwrap()).unwrap())
+            .collect();
+        intake::receive(&world.api, sent).await.unwrap();
+        world.settle().await;
+        assert!(world.recorded(id).await.0.is_none());
+        assert!(world.events(json!({"event": {"prefix": ["prefect.flow-run."]}})).await.is_empty());
+    });
+}
