@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 
@@ -31,6 +32,26 @@ def instead_of_an_internal_error(oracle: Any, subject: Any) -> bool:
     return oracle == 500 and subject < 500
 
 
+def the_same_instant(oracle: Any, subject: Any) -> bool:
+    """Ours answers UTC, where the oracle repeats the offset that the client sent."""
+    return isinstance(oracle, str) and datetime.fromisoformat(oracle) == datetime.fromisoformat(subject)
+
+
+def the_same_number(oracle: Any, subject: Any) -> bool:
+    """Ours keeps a float a float, and holds integers beyond 64 bits as the nearest float."""
+    return float(oracle) == float(subject)
+
+
+def too_large(oracle: Any, subject: Any) -> bool:
+    """Ours refuses records over the 400 KB of a DynamoDB item."""
+    return oracle < 300 and subject == 413
+
+
+TIMES = r"body\.(expected_start_time|next_scheduled_start_time|state\.state_details\.(scheduled_time|cache_expiration))"
+UTC = "times are answered in UTC at once, not only from the next request on"
+NUMBERS = "integers beyond 64 bits are held as floats, in parameters and labels alike"
+
+
 def broken(module: str, request: str, what: str) -> Intended:
     reason = f"the real server fails with an internal error: {what}"
     return Intended(reason, module, request, "status", instead_of_an_internal_error)
@@ -48,4 +69,9 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_errors.py", "POST /flows/paginate", "a page over 64 bits"),
     broken("test_errors.py", "POST /logs/", "a level over 64 bits, half a surrogate pair"),
     broken("test_errors.py", "POST /flow_runs/count", "a thousand tags, a NUL"),
+    Intended(UTC, "test_flow_runs.py", "POST /flow_runs/", TIMES, the_same_instant),
+    Intended(UTC, "test_flow_run_set_state.py", "POST /flow_runs/@*@/set_state", TIMES, the_same_instant),
+    Intended(UTC, "test_errors.py", "POST /flow_runs/", TIMES, the_same_instant),
+    Intended(NUMBERS, "test_flow_runs.py", "POST /flow_runs/", r"body\.parameters\.bigger", the_same_number),
+    Intended("a float stays a float", "test_flow_run_set_state.py", "*", r"body\.state\.data", the_same_number),
 )

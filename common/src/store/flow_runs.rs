@@ -83,7 +83,7 @@ impl Store {
     pub async fn delete_flow_run(&self, id: FlowRunId) -> Result<bool> {
         let Some(run) = self.flow_run(id).await? else { return Ok(false) };
         let mut writes = vec![Write::Delete(table::flow_run(id))];
-        if let Some(key) = run.record.idempotency_key.as_deref().filter(|key| !key.is_empty()) {
+        if let Some(key) = &run.record.idempotency_key {
             writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
         }
         self.commit(writes).await?;

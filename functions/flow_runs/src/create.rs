@@ -71,6 +71,10 @@ async fn create(
         let (run, writes) = Box::pin(enter(&api, &body, automation.created_by(), client.clone())).await?;
         match api.store.commit(writes).await {
             Ok(()) => return Ok((StatusCode::CREATED, Json(run.with_estimates(api.now())))),
+            // Upstream never looks for a run under an empty key, and yet keeps it unique.
+            Err(CommitError::Refused(_)) if body.idempotency_key.as_deref() == Some("") => {
+                return Err(Error::integrity_conflict());
+            }
             // Another request took the key, or changed the parent task run, between our look and our write.
             Err(CommitError::Refused(_) | CommitError::Contended) => {}
             Err(error) => return Err(error.into()),
@@ -97,7 +101,7 @@ async fn enter(
         None => common::model::State::new(StateId::new(), StateType::Pending, now),
     };
     let (run, mut writes) = Box::pin(transitions::create(api, run, Some(state), flow_policy(true), client)).await?;
-    if let Some(key) = body.unique_key() {
+    if let Some(key) = &body.idempotency_key {
         writes.push(api.store.claim(table::unique_flow_run(body.flow_id, key), run.id)?);
     }
     Ok((run, writes))
