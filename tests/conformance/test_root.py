@@ -92,3 +92,75 @@ def test_csrf_token_when_enabled(protected: Pair, request: pytest.FixtureRequest
     protected.check("POST", "/flows/filter", {})
     protected.check("GET", "/flows/name/protected")
     protected.check("POST", "/nowhere", {})
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[Pair]:
+    settings = {
+        "PREFECT_SERVER_API_AUTH_STRING": "admin:pass",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://one.example,http://two.example",
+        "PREFECT_SERVER_API_CORS_ALLOWED_METHODS": "GET,POST",
+        "PREFECT_SERVER_CORS_ALLOWED_HEADERS": "X-One,Authorization",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "90.5",
+        "PREFECT_API_DEFAULT_LIMIT": "100",
+    }
+    with asked_side_by_side(settings) as pair:
+        yield pair
+
+
+PASSED = {"authorization": "Basic YWRtaW46cGFzcw=="}
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        PASSED["authorization"],
+        "",
+        "Basic",
+        "Basic YWRtaW46cGFzcw== more",
+        "basic YWRtaW46cGFzcw==",
+        "Bearer YWRtaW46cGFzcw==",
+        "Basic YWRtaW46cGFzcw",
+        "Basic Y!WRtaW46cGFzcw==",
+        "Basic YWRtaW46d3Jvbmc=",
+        "Basic /w==",
+    ],
+)
+def test_basic_authentication(secured: Pair, request: pytest.FixtureRequest, credentials: str) -> None:
+    secured.test = request.node.nodeid
+    for method, path in (("GET", "/hello"), ("POST", "/flows/filter"), ("GET", "/nowhere"), ("PUT", "/health")):
+        secured.check(method, path, *([{}] if method == "POST" else []), headers={"authorization": credentials})
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/hello", "/health/", "/docs", "/openapi.json", "/version"])
+def test_what_needs_no_credentials(secured: Pair, request: pytest.FixtureRequest, path: str) -> None:
+    secured.test = request.node.nodeid
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        secured.check(method, path)
+
+
+@pytest.mark.parametrize("origin", ["http://one.example", "http://two.example", "http://three.example"])
+@pytest.mark.parametrize(
+    "wanted", [{}, {"access-control-request-headers": "x-one, accept"}, {"access-control-request-headers": "x-two"}]
+)
+def test_listed_origins(
+    secured: Pair, request: pytest.FixtureRequest, origin: str, wanted: dict[str, str]
+) -> None:
+    secured.test = request.node.nodeid
+    for method in ("POST", "PATCH"):
+        preflight = {"origin": origin, "access-control-request-method": method, **wanted}
+        secured.check("OPTIONS", "/hello", headers=preflight)
+    secured.check("GET", "/hello", headers={"origin": origin, **PASSED})
+    secured.check("GET", "/hello", headers={"origin": origin})
+
+
+def test_settings_of_the_environment(secured: Pair, request: pytest.FixtureRequest) -> None:
+    secured.test = request.node.nodeid
+
+    def some(body: dict[str, Any]) -> dict[str, Any]:
+        server = body["server"]
+        cors = {name: value for name, value in server["api"].items() if "cors" in name}
+        late = server["services"]["late_runs"]
+        return {**cors, **late, "secret": server["api"]["auth_string"], "limit": server["api"]["default_limit"]}
+
+    secured.check("GET", "/admin/settings", headers=PASSED, view=some)

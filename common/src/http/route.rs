@@ -88,22 +88,25 @@ impl Route {
 
 /// Makes the service of a Lambda function's routes.
 pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
-    around(&api, Served { routes: routes.into_iter().copied().collect(), documents: false }).with_state(api)
+    let routes: Vec<Route> = routes.into_iter().copied().collect();
+    let service = guarded(&api, operations(&routes));
+    around(api, service, unrouted::Unrouted::new(routes, false))
 }
 
-/// Makes the service of a whole server: its routes, and the documents that describe them.
-pub fn server<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
-    around(&api, Served { routes: routes.into_iter().copied().collect(), documents: true }).with_state(api)
+/// Makes the service of a whole server: its routes, the documents that describe them, and its websockets.
+pub fn server<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>, websockets: Router<Api>) -> Router {
+    let routes: Vec<Route> = routes.into_iter().copied().collect();
+    let documented = operations(&routes).merge(documents::service(Mount::Api, &routes));
+    let service = guarded(&api, documented)
+        // A websocket authenticates in its own handshake, after it is open.
+        .merge(websockets)
+        .merge(documents::service(Mount::Root, &routes).method_not_allowed_fallback(unrouted::method_not_allowed));
+    around(api, service, unrouted::Unrouted::new(routes, true))
 }
 
-struct Served {
-    routes: Vec<Route>,
-    documents: bool,
-}
-
-fn around(api: &Api, Served { routes, documents }: Served) -> Router<Api> {
+fn operations(routes: &[Route]) -> Router<Api> {
     let mut service = Router::new();
-    for route in &routes {
+    for route in routes {
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
@@ -111,26 +114,31 @@ fn around(api: &Api, Served { routes, documents }: Served) -> Router<Api> {
         let handler = handler.layer(axum::Extension(*route)).layer(middleware::from_fn(unrouted::refuse_head));
         service = service.route(&format!("{PREFIX}{}", route.path), handler);
     }
-    if documents {
-        service = service.merge(documents::service(Mount::Api, &routes));
-    }
-    let mut service = service
+    service
+}
+
+/// Puts what every request of the API meets in front of `service`: authentication, the limit of a body, compression.
+fn guarded(api: &Api, service: Router<Api>) -> Router<Api> {
+    let service = service
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
         .layer(compression());
-    if let Some(secret) = &api.settings.auth_string {
-        service = service.layer(middleware::from_fn_with_state(secret.clone(), authentication::authenticate));
+    match &api.settings.auth_string {
+        Some(secret) => service.layer(middleware::from_fn_with_state(secret.clone(), authentication::authenticate)),
+        None => service,
     }
-    if documents {
-        let at_root = documents::service(Mount::Root, &routes);
-        service = service.merge(at_root.method_not_allowed_fallback(unrouted::method_not_allowed));
-    }
-    service = service
-        .layer(axum::Extension(unrouted::Unrouted::new(routes, documents)))
+}
+
+/// Puts what every request meets around `service`: CORS, CSRF protection, the boundary.
+fn around(api: Api, service: Router<Api>, unrouted: unrouted::Unrouted) -> Router {
+    let service = service.layer(axum::Extension(unrouted)).with_state(api.clone());
+    // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.
+    let mut service = Router::new()
+        .fallback_service(service)
         .layer(middleware::from_fn_with_state(cors::Cors::new(&api.settings), cors::share));
     if api.settings.csrf_protection_enabled {
-        service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
+        service = service.layer(middleware::from_fn_with_state(api, csrf::protect));
     }
     service.layer(middleware::from_fn(boundary::boundary))
 }

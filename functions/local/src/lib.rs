@@ -30,5 +30,5 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::server(api.clone(), routes()).merge(socket::routes(api))
+    http::server(api, routes(), socket::routes())
 }

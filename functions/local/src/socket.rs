@@ -30,8 +30,8 @@ const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 const LARGEST_BATCH: usize = 200;
 
 /// Returns the routes of the websockets.
-pub fn routes(api: Api) -> Router {
-    Router::new().route(&format!("{PREFIX}/events/in"), any(events_in)).with_state(api)
+pub fn routes() -> Router<Api> {
+    Router::new().route(&format!("{PREFIX}/events/in"), any(events_in))
 }
 
 async fn events_in(
