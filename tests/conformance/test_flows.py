@@ -191,7 +191,13 @@ def test_paginate_with_filter(filled: Pair, name: str) -> None:
 def test_invalid_query(filled: Pair, operation: str, body: Any) -> None:
     if operation == "bulk_delete" and not (isinstance(body, dict) and "flows" in body):
         body = {"flows": {"id": {"any_": []}}, "limit": body}
-    filled.check("POST", f"/flows/{operation}", body)
+
+    def without_order(answer: Any) -> Any:
+        """In which order matching flows are deleted is left to chance."""
+        deleted = answer.get("deleted") if isinstance(answer, dict) else None
+        return answer if deleted is None else len(deleted)
+
+    filled.check("POST", f"/flows/{operation}", body, view=without_order)
 
 
 def test_bulk_delete(pair: Pair) -> None:
