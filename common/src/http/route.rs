@@ -123,7 +123,10 @@ fn guarded(api: &Api, service: Router<Api>) -> Router<Api> {
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(compression());
+        .layer(compression())
+        .with_state(api.clone());
+    // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.
+    let service = Router::new().fallback_service(service);
     match &api.settings.auth_string {
         Some(secret) => service.layer(middleware::from_fn_with_state(secret.clone(), authentication::authenticate)),
         None => service,
@@ -133,7 +136,6 @@ fn guarded(api: &Api, service: Router<Api>) -> Router<Api> {
 /// Puts what every request meets around `service`: CORS, CSRF protection, the boundary.
 fn around(api: Api, service: Router<Api>, unrouted: unrouted::Unrouted) -> Router {
     let service = service.layer(axum::Extension(unrouted)).with_state(api.clone());
-    // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.
     let mut service = Router::new()
         .fallback_service(service)
         .layer(middleware::from_fn_with_state(cors::Cors::new(&api.settings), cors::share));
