@@ -79,6 +79,12 @@ async fn have_unique_keys() {
 #[tokio::test]
 async fn belong_to_a_flow_run() {
     let store = store(&Faults::default()).await;
+    let run = flow_run(&store).await;
+    let gone = input(run, "key", "value");
+    store.add_flow_run_input(&gone).await.unwrap();
+    assert!(store.delete_flow_run(run).await.unwrap());
+    assert_eq!(store.flow_run_input(run, &gone.key).await.unwrap(), None);
+    assert!(keys(&store, run, "").await.is_empty());
     let orphan = store.add_flow_run_input(&input(FlowRunId::new(), "key", "value")).await;
     assert!(matches!(orphan, Err(Error::NotFound(_))));
 }

@@ -45,15 +45,25 @@ impl Store {
     }
 
     /// Reads the input of the flow run `id` under `key`.
+    ///
+    /// The inputs of a deleted run are gone, even though they are deleted a little later.
     pub async fn flow_run_input(&self, id: FlowRunId, key: &InputKey) -> Result<Option<FlowRunInput>> {
-        let found = self.get(&table::flow_run_input(id, key.as_str())).await?;
-        Ok(found.map(|found| found.record))
+        let keys = [table::flow_run(id), table::flow_run_input(id, key.as_str())];
+        match self.get_items(&keys).await?.as_slice() {
+            [_run, input] => Ok(Some(input.record()?)),
+            _ => Ok(None),
+        }
     }
 
     /// Reads the inputs of the flow run `id` that `filter` selects, the first created first.
     pub async fn flow_run_inputs(&self, id: FlowRunId, filter: &FlowRunInputFilter) -> Result<Vec<FlowRunInput>> {
         let Key { pk, sk } = table::flow_run_input(id, &filter.literal_prefix(table::LONGEST_TEXT));
-        let items = self.read_all(Range::partition(pk).starting_with(sk)).await?;
+        let run = table::flow_run(id);
+        let (run, items) =
+            futures::try_join!(self.get_item(&run), self.read_all(Range::partition(pk).starting_with(sk)))?;
+        if run.is_none() {
+            return Ok(Vec::new());
+        }
         let mut inputs = items.iter().map(Item::record::<FlowRunInput>).collect::<Result<Vec<_>>>()?;
         inputs.retain(|input| filter.matches(input));
         inputs.sort_by_key(|input| (input.created, input.id));
