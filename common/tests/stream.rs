@@ -72,6 +72,13 @@ impl World {
         self.api.store.read_events(&filter, None, 50, Counting::Ahead).await.unwrap().events
     }
 
+    /// Adds a flow run for task runs to belong to.
+    async fn flow_run(&self, id: FlowRunId) -> FlowRunId {
+        let run = FlowRun::new(id, FlowId::new(), "around", time(0));
+        self.api.store.commit(vec![self.api.store.insert(&run).unwrap()]).await.unwrap();
+        id
+    }
+
     async fn recorded(&self, id: TaskRunId) -> (Option<TaskRun>, Vec<State>) {
         let run = self.api.store.task_run(id).await.unwrap();
         (run.map(|run| run.record), self.api.store.task_run_states(id).await.unwrap())
@@ -163,6 +170,10 @@ proptest! {
             let ids = [TaskRunId::new(), TaskRunId::new()];
             let events: Vec<ReceivedEvent> = ids.iter().flat_map(|id| life(*id, flow_run)).collect();
             let (straight, shuffled) = (world(&Faults::default()).await, world(&Faults::default()).await);
+            if let Some(id) = flow_run {
+                straight.flow_run(id).await;
+                shuffled.flow_run(id).await;
+            }
             for event in &events {
                 straight.consume(&[change(event)]).await;
             }
@@ -187,7 +198,8 @@ proptest! {
 #[test]
 fn a_run_is_what_its_last_report_says() {
     block_on(async {
-        let (world, id, flow_run) = (world(&Faults::default()).await, TaskRunId::new(), FlowRunId::new());
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let flow_run = world.flow_run(FlowRunId::new()).await;
         let events = life(id, Some(flow_run));
         world.consume(&events.iter().map(change).collect::<Vec<_>>()).await;
         let (run, states) = world.recorded(id).await;
@@ -239,7 +251,8 @@ fn of_one_instant_the_report_that_follows_is_newer() {
 #[test]
 fn a_task_run_keeps_its_first_id_under_its_keys() {
     block_on(async {
-        let (world, flow_run) = (world(&Faults::default()).await, FlowRunId::new());
+        let world = world(&Faults::default()).await;
+        let flow_run = world.flow_run(FlowRunId::new()).await;
         let (first, second) = (TaskRunId::new(), TaskRunId::new());
         let keys = json!({"task_key": "shared", "dynamic_key": "0"});
         world.consume(&[change(&report(first, Some(flow_run), 1, StateType::Pending, &keys))]).await;
@@ -275,6 +288,21 @@ fn reports_that_make_no_sense_hold_up_nothing() {
         world.consume(&changes).await;
         assert_eq!(world.recorded(broken).await, (None, Vec::new()));
         assert!(world.recorded(good).await.0.is_some());
+    });
+}
+
+#[test]
+fn nothing_is_recorded_for_a_flow_run_that_is_gone() {
+    block_on(async {
+        let (world, known, late) = (world(&Faults::default()).await, TaskRunId::new(), TaskRunId::new());
+        let flow_run = world.flow_run(FlowRunId::new()).await;
+        let events = life(known, Some(flow_run));
+        world.consume(&[change(&events[0])]).await;
+        assert!(world.api.store.delete_flow_run(flow_run).await.unwrap());
+        world.settle().await;
+        world.consume(&[change(&events[1]), change(&life(late, Some(flow_run))[0])]).await;
+        assert_eq!(world.recorded(known).await, (None, Vec::new()));
+        assert_eq!(world.recorded(late).await, (None, Vec::new()));
     });
 }
 

@@ -4,6 +4,9 @@
 //! says where the report is newer than the run's state, and a late report changes nothing but the history. Reports are
 //! ordered by when their states were entered; of one instant, a report is newer than the one that it says it follows.
 //!
+//! As upstream's foreign key has it, nothing is recorded for a flow run that is not there, so that reports which come
+//! after its deletion leave nothing behind.
+//!
 //! A report may come any number of times and in any order: a state's key and content derive from its event, and the
 //! run is written under a condition on its version, together with the states that were reported for it.
 
@@ -53,6 +56,7 @@ pub(super) async fn record(api: &Api, written: &[(usize, &Item)], failures: &mut
         Ok(known) => known,
         Err(error) => return failures.add_all(reports.iter().map(|report| report.place), &error),
     };
+    let reports = reports.into_iter().filter(|report| known.takes(report)).collect();
     let groups = grouped(reports, &known);
     let outcomes: Vec<_> = stream::iter(groups)
         .map(|(id, reports)| {
@@ -265,10 +269,12 @@ struct Known {
     runs: HashMap<TaskRunId, Versioned<TaskRun>>,
     /// Which run has a natural key.
     owners: HashMap<Key, TaskRunId>,
+    /// The flow runs that are there, of those that a new task run belongs to.
+    flow_runs: HashSet<FlowRunId>,
 }
 
 impl Known {
-    async fn load<'r>(store: &Store, reports: impl IntoIterator<Item = &'r Report>) -> Result<Self> {
+    async fn load(store: &Store, reports: &[Report]) -> Result<Self> {
         let mut keys = Vec::new();
         for report in reports {
             keys.push(table::task_run(report.task_run_id));
@@ -290,7 +296,25 @@ impl Known {
         for run in store.get_many(&owned_by_others).await? {
             known.add(run);
         }
+        let of_new = reports.iter().filter(|report| !known.has_run_of(report));
+        let flow_runs: HashSet<FlowRunId> = of_new.filter_map(|report| report.run.flow_run_id).collect();
+        let flow_run_keys: Vec<Key> = flow_runs.into_iter().map(table::flow_run).collect();
+        for item in store.get_items(&flow_run_keys).await? {
+            if let Some(Subject::FlowRun(id)) = Subject::of(&item.key) {
+                known.flow_runs.insert(id);
+            }
+        }
         Ok(known)
+    }
+
+    fn has_run_of(&self, report: &Report) -> bool {
+        self.runs.contains_key(&report.task_run_id)
+            || report.natural_key().is_some_and(|key| self.owners.contains_key(&key))
+    }
+
+    /// Says whether the report is to be recorded: its task run is known, or nothing is missing that it belongs to.
+    fn takes(&self, report: &Report) -> bool {
+        report.run.flow_run_id.is_none_or(|id| self.flow_runs.contains(&id)) || self.has_run_of(report)
     }
 
     fn add(&mut self, run: Versioned<TaskRun>) {
