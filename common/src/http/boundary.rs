@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::Response,
@@ -37,6 +37,12 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
     if explain {
         explain_to(response.headers_mut(), &cost);
     }
+    response
+}
+
+/// Tells the boundary which route answered.
+pub(super) async fn name_operation(State(route): State<Route>, mut response: Response) -> Response {
+    response.extensions_mut().insert(route);
     response
 }
 

@@ -111,7 +111,9 @@ fn operations(routes: &[Route]) -> Router<Api> {
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
         }
-        let handler = handler.layer(axum::Extension(*route)).layer(middleware::from_fn(unrouted::refuse_head));
+        let handler = handler
+            .layer(middleware::map_response_with_state(*route, boundary::name_operation))
+            .layer(middleware::from_fn(unrouted::refuse_head));
         service = service.route(&format!("{PREFIX}{}", route.path), handler);
     }
     service
