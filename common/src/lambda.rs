@@ -86,3 +86,63 @@ fn finish(outcome: Result<(), Error>) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use embedded::{
+        EmbeddedDatabase,
+        faults::{Fault, Faults},
+    };
+
+    use super::*;
+    use crate::{Settings, Store, model::ReceivedEvent, store::Shards};
+
+    fn record(sequence_number: &str, event: &ReceivedEvent) -> Value {
+        let item = crate::store::Item::of(event, 1, Shards(1)).unwrap();
+        let text = |text: &str| json!({ "S": text });
+        let (pk, sk) = (text(&item.key.pk), text(&item.key.sk));
+        json!({"eventName": "INSERT", "dynamodb": {
+            "SequenceNumber": sequence_number,
+            "Keys": {"pk": pk, "sk": sk},
+            "NewImage": {
+                "pk": pk, "sk": sk, "version": {"N": "1"},
+                "head": text(&item.head.unwrap()), "tail": text(&item.tail.unwrap()),
+            },
+        }})
+    }
+
+    fn report() -> ReceivedEvent {
+        serde_json::from_value(json!({
+            "occurred": "2026-01-31T09:30:00Z",
+            "event": "prefect.task-run.Running",
+            "resource": {
+                "prefect.resource.id": format!("prefect.task-run.{}", uuid::Uuid::new_v4()),
+                "prefect.orchestration": "client",
+            },
+            "payload": {"validated_state": {"type": "RUNNING"}, "task_run": {"task_key": "a", "dynamic_key": "b"}},
+            "id": uuid::Uuid::new_v4(),
+            "received": "2026-01-31T09:30:01Z",
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn answers_with_the_changes_that_failed() {
+        let faults = Faults::on("TransactWriteItems");
+        let database = EmbeddedDatabase::in_memory().unwrap();
+        let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
+        let settings = Settings::default();
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), &settings.table, settings.shards);
+        store.create_table().await.unwrap();
+        let api = Api::new(store, settings);
+        let unreadable = json!({"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "Keys": {}}});
+        let event = json!({"Records": [unreadable, record("2", &report())]});
+        let event: stream::change::LambdaEvent = serde_json::from_value(event).unwrap();
+        for _ in 0..3 {
+            faults.then(Fault::InternalError);
+        }
+        let answer = consume_stream(&api, event.clone()).await;
+        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+        assert_eq!(consume_stream(&api, event).await, json!({"batchItemFailures": []}));
+    }
+}

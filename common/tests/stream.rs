@@ -345,6 +345,22 @@ fn every_change_of_a_flow_runs_state_is_an_event() {
 }
 
 #[test]
+fn a_flow_says_that_it_is_made_changed_and_deleted() {
+    block_on(async {
+        let world = world(&Faults::default()).await;
+        let (flow, _) = world.api.store.add_flow(Flow::new(FlowId::new(), "a flow", Timestamp::now())).await.unwrap();
+        let changed = Flow { tags: vec!["new".into()], updated: Timestamp::now(), ..flow.clone() };
+        world.api.store.update_flow(&changed, 1).await.unwrap();
+        world.api.store.delete_flow(flow.id).await.unwrap();
+        world.settle().await;
+        world.consume(&world.changes().await).await;
+        let filter = json!({"resource": {"id": [format!("prefect.flow.{}", flow.id)]}, "order": "ASC"});
+        let names: Vec<String> = world.events(filter).await.into_iter().map(|event| event.event).collect();
+        assert_eq!(names, ["prefect.flow.created", "prefect.flow.updated", "prefect.flow.deleted"]);
+    });
+}
+
+#[test]
 fn a_change_of_a_run_that_is_none_of_its_state_is_no_event() {
     block_on(async {
         let world = world(&Faults::default()).await;
@@ -375,7 +391,7 @@ fn a_batch_that_comes_again_changes_nothing() {
         world.consume(&changes).await;
         world.consume(&changes).await;
         assert_eq!(snapshot().await, before);
-        assert_eq!(before.1.len(), 8);
+        assert_eq!(before.1.len(), 9);
     });
 }
 

@@ -1,12 +1,16 @@
 //! Flows in the table.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use super::{
-    CommitError, Key, Record, Store, Versioned, Write,
+    CommitError, Item, Key, Record, Store, Versioned, Write,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::Result,
-    model::{Flow, FlowId},
+    model::{Flow, FlowId, Timestamp},
 };
 
 impl Record for Flow {
@@ -62,12 +66,39 @@ impl Store {
 
     /// Deletes the flow `id`; returns whether there was one.
     ///
-    /// Its runs are deleted by the consumer of the table's stream.
+    /// Its runs are deleted, and the event of its deletion is emitted, by the consumer of the table's stream.
     pub async fn delete_flow(&self, id: FlowId) -> Result<bool> {
         let Some(flow) = self.flow(id).await? else { return Ok(false) };
-        let writes = vec![Write::Delete(table::flow(id)), Write::Delete(table::unique_flow_name(&flow.record.name))];
-        self.commit(writes).await?;
+        let claim = table::unique_flow_name(&flow.record.name);
+        let deleted = DeletedFlow { flow: flow.record, deleted: Timestamp::now() };
+        let mut notice = Item::of(&deleted, 1, self.shards())?;
+        notice.expires = Some(deleted.deleted.plus(NOTICE_KEPT).as_seconds());
+        self.commit(vec![Write::Delete(table::flow(id)), Write::Delete(claim), Write::Put(notice)]).await?;
         Ok(true)
+    }
+}
+
+/// How long a deleted flow is remembered: as long as DynamoDB keeps what its stream has to tell.
+const NOTICE_KEPT: Duration = Duration::from_hours(24);
+
+/// What is kept of a deleted flow for the stream's consumer, because the stream tells no more of it than its key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletedFlow {
+    /// The flow as it was last.
+    pub flow: Flow,
+    /// When it was deleted.
+    pub deleted: Timestamp,
+}
+
+impl Record for DeletedFlow {
+    const HEAD: &'static [&'static str] = &["deleted"];
+
+    fn key(&self) -> Key {
+        table::deleted_flow(self.flow.id)
+    }
+
+    fn places(&self, _shards: Shards) -> Vec<Place> {
+        Vec::new()
     }
 }
 

@@ -48,6 +48,7 @@ impl Key {
 /// The kinds of items, by what their partition key starts with.
 pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("flow", "flow#<flow id>", "flow"),
+    ("deleted flow, until the stream's consumer has told of it", "flow#<flow id>", "deleted"),
     ("flow run", "flow_run#<flow run id>", "run"),
     ("flow run state", "flow_run#<flow run id>", "state#<time>#<state id>"),
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
@@ -249,6 +250,11 @@ pub fn flow(id: FlowId) -> Key {
     Key::new(format!("flow#{id}"), "flow")
 }
 
+/// Returns the key of what is kept of a deleted flow.
+pub fn deleted_flow(id: FlowId) -> Key {
+    Key::new(format!("flow#{id}"), "deleted")
+}
+
 /// Returns the key of a flow run.
 pub fn flow_run(id: FlowRunId) -> Key {
     Key::new(format!("flow_run#{id}"), "run")
@@ -274,6 +280,8 @@ pub fn event(id: EventId) -> Key {
 pub enum Subject {
     /// A flow.
     Flow(FlowId),
+    /// What is kept of a deleted flow.
+    DeletedFlow(FlowId),
     /// A flow run.
     FlowRun(FlowRunId),
     /// A task run.
@@ -288,6 +296,7 @@ impl Subject {
         let (kind, id) = key.pk.split_once('#')?;
         match (kind, key.sk.as_str()) {
             ("flow", "flow") => id.parse().ok().map(Self::Flow),
+            ("flow", "deleted") => id.parse().ok().map(Self::DeletedFlow),
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
             ("event", "event") => id.parse().ok().map(Self::Event),
@@ -496,6 +505,7 @@ mod tests {
     fn a_key_tells_its_subject() {
         let (flow, run, task_run, event_id) = (FlowId::new(), FlowRunId::new(), TaskRunId::new(), EventId::new());
         assert_eq!(Subject::of(&super::flow(flow)), Some(Subject::Flow(flow)));
+        assert_eq!(Subject::of(&deleted_flow(flow)), Some(Subject::DeletedFlow(flow)));
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));

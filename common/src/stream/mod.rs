@@ -4,6 +4,7 @@
 //! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
 
 pub mod change;
+pub mod flow_events;
 pub mod flow_run_events;
 pub mod removals;
 pub mod task_run_recorder;
@@ -37,6 +38,7 @@ pub fn consume<'c>(api: &'c Api, changes: &'c [Change]) -> BoxFuture<'c, Vec<Fai
         removals::remove(api, &removed(changes), &mut failures).await;
         let written = written(changes);
         if api.settings.event_persister_enabled {
+            flow_events::emit(api, &written, &mut failures).await;
             flow_run_events::emit(api, &written, &mut failures).await;
         }
         if api.settings.task_run_recorder_enabled {

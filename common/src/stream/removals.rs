@@ -31,7 +31,7 @@ pub(super) async fn remove(api: &Api, removed: &[(usize, &Key)], failures: &mut 
             Some(Subject::Flow(id)) => remove_runs_of_flow(&api.store, id).await,
             Some(Subject::FlowRun(id)) => remove_rest_of_flow_run(&api.store, id).await,
             Some(Subject::TaskRun(id)) => remove_rest_of_task_run(&api.store, id).await,
-            Some(Subject::Event(_)) | None => Ok(()),
+            Some(Subject::DeletedFlow(_) | Subject::Event(_)) | None => Ok(()),
         };
         if let Err(error) = outcome {
             failures.add(*place, error);
@@ -60,7 +60,7 @@ async fn delete(store: &Store, subject: Subject) -> Result<()> {
     match subject {
         Subject::FlowRun(id) => store.delete_flow_run(id).await.map(drop),
         Subject::TaskRun(id) => store.delete_task_run(id).await.map(drop),
-        Subject::Flow(_) | Subject::Event(_) => Ok(()),
+        Subject::Flow(_) | Subject::DeletedFlow(_) | Subject::Event(_) => Ok(()),
     }
 }
 
