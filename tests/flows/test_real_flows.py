@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -283,6 +284,8 @@ def test_caching_within_and_across_runs(runner: Runner, api: Api) -> None:
         "refreshed": [fresh, fresh],
         "never": [fresh, fresh],
     }
+    # The last result of the task that caches for three seconds has to be too old for the second run.
+    time.sleep(3.2)
     second = runner.run("caching").answer
     assert second["names"] == {
         "by_inputs": [cached, cached, cached],
