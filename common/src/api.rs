@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{error::Result, model::Timestamp, settings::Settings, store::Store};
+use crate::{access::Memory, error::Result, model::Timestamp, settings::Settings, store::Store};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -11,20 +11,26 @@ pub struct Api {
     pub store: Store,
     /// The settings, fixed for the process.
     pub settings: Arc<Settings>,
+    /// What this process remembers of API keys.
+    pub keys: Arc<Memory>,
 }
 
 impl Api {
     /// Puts together an API over `store`.
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings: Arc::new(settings) }
+        Self { store, settings: Arc::new(settings), keys: Arc::default() }
     }
 
     /// Connects to the table that the environment names, with the credentials of the environment.
     pub async fn from_env() -> Result<Self> {
-        let settings = Settings::from_env()?;
+        Ok(Self::connect(Settings::from_env()?).await)
+    }
+
+    /// Connects to the table that the settings name, with the credentials of the environment.
+    pub async fn connect(settings: Settings) -> Self {
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
         let client = aws_sdk_dynamodb::Client::new(&config);
-        Ok(Self::new(Store::new(client, &settings.table, settings.shards), settings))
+        Self::new(Store::new(client, &settings.table, settings.shards), settings)
     }
 
     /// Reads the clock.

@@ -1,5 +1,6 @@
 //! Everything that Proctor's functions share: the model, the orchestration rules, the store and the HTTP plumbing.
 
+pub mod access;
 pub mod api;
 pub mod contract;
 pub mod error;
