@@ -86,13 +86,12 @@ pub async fn caller_of_token(api: &Api, token: &str) -> Result<Option<Caller>> {
 async fn caller_of_key(api: &Api, text: &str) -> Result<Option<Caller>> {
     let Some(id) = key::id(text) else { return Ok(None) };
     let (now, seconds) = (api.now(), api.settings.key_memory);
-    let record = match api.keys.recall(id, now, seconds) {
-        Some(record) => record,
-        None => {
-            let record = api.store.api_key(id).await?;
-            api.keys.note(id, record.clone(), now, seconds);
-            record
-        }
+    let record = if let Some(record) = api.keys.recall(id, now, seconds) {
+        record
+    } else {
+        let record = api.store.api_key(id).await?;
+        api.keys.note(id, record.clone(), now, seconds);
+        record
     };
     let holds = record.filter(|record| record.is(text) && record.status(now) == KeyStatus::Active);
     Ok(holds.map(|record| Caller { role: record.role, key: Some(id) }))

@@ -31,7 +31,7 @@ pub struct Settings {
     /// Where that is not set: the password of `PREFECT_SERVER_API_AUTH_STRING` if there is one, else nothing on one
     /// machine and keys in the cloud.
     pub access: access::Mode,
-    /// For how many seconds a process goes by what it read of an API key (`PROCTOR_API_KEY_MEMORY`).
+    /// For how many seconds a process goes by what it read of an API key (`PROCTOR_API_KEY_MEMORY_SECONDS`).
     ///
     /// As long may a key still work that was revoked.
     pub key_memory: f64,
@@ -120,7 +120,9 @@ impl Settings {
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| Shards(shards.max(1))),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
             access: access_mode(&variables)?.unwrap_or(default.access),
-            key_memory: variables.seconds("PROCTOR_API_KEY_MEMORY")?.unwrap_or(default.key_memory),
+            key_memory: variables
+                .read("PROCTOR_API_KEY_MEMORY_SECONDS")?
+                .map_or(default.key_memory, |whole: u32| whole.into()),
             csrf_protection_enabled: variables
                 .flag("PREFECT_SERVER_CSRF_PROTECTION_ENABLED")?
                 .unwrap_or(default.csrf_protection_enabled),
