@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{access::Memory, error::Result, model::Timestamp, settings::Settings, store::Store};
+use crate::{
+    access::Memory,
+    error::Result,
+    model::Timestamp,
+    settings::Settings,
+    store::{Store, cost::CountRetries},
+};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -29,7 +35,8 @@ impl Api {
     /// Connects to the table that the settings name, with the credentials of the environment.
     pub async fn connect(settings: Settings) -> Self {
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
-        let client = aws_sdk_dynamodb::Client::new(&config);
+        let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(CountRetries).build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
         Self::new(Store::new(client, &settings.table, settings.shards), settings)
     }
 

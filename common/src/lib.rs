@@ -12,6 +12,7 @@ pub mod lambda;
 pub mod logging;
 pub mod logs_csv;
 pub mod model;
+pub mod observation;
 pub mod settings;
 pub mod socket;
 pub mod store;

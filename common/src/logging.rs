@@ -17,11 +17,16 @@ pub fn start_with_default(level: &str) {
     let level = std::env::var(LEVEL).unwrap_or_else(|_| level.into());
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter(&level)).with_writer(std::io::stderr).with_target(false);
-    let _ = if std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some() {
+    let _ = if is_collected_by_lambda() {
         logs.json().flatten_event(true).without_time().try_init()
     } else {
         logs.try_init()
     };
+}
+
+/// Says whether this process is a function, whose output Lambda collects.
+pub fn is_collected_by_lambda() -> bool {
+    std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some()
 }
 
 /// The libraries that write whole requests to the log when they are asked for details, credentials and all.

@@ -12,6 +12,7 @@ use crate::{
     access::{self, Caller, Role, operations::PROBES},
     api::Api,
     error::Error,
+    observation,
 };
 
 /// Refuses what is asked of the API without the right credentials.
@@ -24,6 +25,7 @@ pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, n
     let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
     match access::caller_of_header(&api, header).await {
         Ok(Some(caller)) => {
+            observation::note(|notes| notes.caller = caller.key);
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

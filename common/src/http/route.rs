@@ -150,9 +150,9 @@ fn around(api: Api, service: Router<Api>, unrouted: unrouted::Unrouted) -> Route
         .fallback_service(service)
         .layer(middleware::from_fn_with_state(cors::Cors::new(&api.settings), cors::share));
     if api.settings.csrf_protection_enabled {
-        service = service.layer(middleware::from_fn_with_state(api, csrf::protect));
+        service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
     }
-    service.layer(middleware::from_fn(boundary::boundary))
+    service.layer(middleware::from_fn_with_state(api, boundary::boundary))
 }
 
 /// The size from which answers are compressed for clients that take it, in bytes.

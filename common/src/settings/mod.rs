@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::{
     access,
     error::{Error, Result},
+    logging,
+    observation::Channel,
     store::Shards,
 };
 
@@ -35,6 +37,8 @@ pub struct Settings {
     ///
     /// As long may a key still work that was revoked.
     pub key_memory: f64,
+    /// Where requests are told of: in lines with metrics where Lambda collects what is printed.
+    pub reports: Channel,
     /// Whether writes need a CSRF token (`PREFECT_SERVER_CSRF_PROTECTION_ENABLED`).
     pub csrf_protection_enabled: bool,
     /// How long a CSRF token holds, in seconds (`PREFECT_SERVER_CSRF_TOKEN_EXPIRATION`).
@@ -70,6 +74,7 @@ impl Default for Settings {
             default_limit: 200,
             access: access::Mode::Open,
             key_memory: 30.0,
+            reports: Channel::Log,
             csrf_protection_enabled: false,
             csrf_token_expiration: 3_600.0,
             cors_allowed_origins: "*".into(),
@@ -91,7 +96,8 @@ impl Settings {
     /// # Errors
     /// Names a variable whose value can't be read.
     pub fn from_env() -> Result<Self> {
-        Self { access: access::Mode::Keys, ..Self::default() }.overridden_by(Variables::from_env())
+        let reports = if logging::is_collected_by_lambda() { Channel::Metrics } else { Channel::Log };
+        Self { access: access::Mode::Keys, reports, ..Self::default() }.overridden_by(Variables::from_env())
     }
 
     /// Reads `variables` for a server on one machine, whose database knows no hot partitions to spread.
@@ -120,6 +126,7 @@ impl Settings {
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| Shards(shards.max(1))),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
             access: access_mode(&variables)?.unwrap_or(default.access),
+            reports: default.reports,
             key_memory: variables
                 .read("PROCTOR_API_KEY_MEMORY_SECONDS")?
                 .map_or(default.key_memory, |whole: u32| whole.into()),
