@@ -26,7 +26,7 @@ impl Record for ApiKey {
 
     fn places(&self, _shards: Shards) -> Vec<Place> {
         let pk = SHARDS.of(Collection::ApiKeys, self.id.0);
-        vec![Place { index: Index::ByCreation, pk, sk: table::sort_with_id(&self.created.sortable(), self.id) }]
+        vec![Place { index: Index::Lookup, pk, sk: table::sort_with_id(&self.created.sortable(), self.id) }]
     }
 }
 
@@ -43,7 +43,7 @@ impl Store {
 
     /// Reads the records of all keys, oldest first.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>> {
-        let mut range = Range::all(self, Index::ByCreation, Collection::ApiKeys);
+        let mut range = Range::all(self, Index::Lookup, Collection::ApiKeys);
         range.partitions = SHARDS.all(Collection::ApiKeys);
         let mut reader = self.read(range, usize::MAX);
         let mut keys = Vec::new();

@@ -78,8 +78,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
-    ("the subflow run of a task run", "lookup: query `parent#<task run id>`, then get"),
-    ("the subflow runs of a flow run, by start time", "related: query `subflows#<flow run id>`, then get"),
+    ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
+    ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
@@ -88,8 +88,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all runs by next scheduled start time", "by_next_start: query each shard, then get"),
     ("all runs by end time", "by_end: query each shard, then get"),
     ("all flows or runs by name", "by_name: query each shard, then get"),
-    ("all flows by creation, all runs by id", "by_creation: query each shard, then get"),
-    ("all API keys by creation, for the command that lists them", "by_creation: query `api_keys#0`, then get"),
+    ("all flows by creation, all runs by id", "lookup: query each shard, then get"),
+    ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
     ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
 ];
@@ -107,13 +107,11 @@ pub enum Index {
     ByEnd,
     /// All flows and runs by name.
     ByName,
-    /// All flows and API keys by creation time, all runs by id.
-    ByCreation,
     /// Flow runs by flow, task runs by flow run.
     ByParent,
-    /// States by id, log chunks by task run, events by resource, subflow runs by parent task run.
+    /// All flows and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
-    /// Events by the flow run that they relate to, subflow runs by the flow run around them.
+    /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them.
     Related,
 }
 
@@ -130,13 +128,12 @@ pub enum Carries {
 
 impl Index {
     /// Every index of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::ByStart,
         Self::ByTime,
         Self::ByNextStart,
         Self::ByEnd,
         Self::ByName,
-        Self::ByCreation,
         Self::ByParent,
         Self::Lookup,
         Self::Related,
@@ -150,7 +147,6 @@ impl Index {
             Self::ByNextStart => "by_next_start",
             Self::ByEnd => "by_end",
             Self::ByName => "by_name",
-            Self::ByCreation => "by_creation",
             Self::ByParent => "by_parent",
             Self::Lookup => "lookup",
             Self::Related => "related",
@@ -390,14 +386,16 @@ pub fn subflows_of(parent: FlowRunId) -> String {
     format!("subflows#{parent}")
 }
 
+/// Returns the `related` partition of a task run's subflow runs, which are in no flow run if the task run is in none.
+///
+/// Their sort keys start with the task run's id.
+pub fn subflows_of_task_run(flow_run: Option<FlowRunId>, task_run: TaskRunId) -> String {
+    flow_run.map_or_else(|| format!("subflows#task#{task_run}"), subflows_of)
+}
+
 /// Returns the `by_parent` partition of a flow's runs.
 pub fn runs_of_flow(id: FlowId) -> String {
     format!("flow#{id}")
-}
-
-/// Returns the `lookup` partition of a task run's subflow run.
-pub fn subflow_lookup(parent: TaskRunId) -> String {
-    format!("parent#{parent}")
 }
 
 /// Returns the `by_parent` partition of a flow run's task runs.
