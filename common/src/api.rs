@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use aws_config::{BehaviorVersion, SdkConfig};
+
 use crate::{
     access::Memory,
     error::Result,
     model::Timestamp,
     settings::Settings,
     store::{Store, cost::CountRetries},
+    trust,
 };
 
 /// What a handler gets; clones share it.
@@ -27,16 +30,29 @@ impl Api {
         Self { store, settings: Arc::new(settings), keys: Arc::default() }
     }
 
-    /// Connects to the table that the environment names, with the credentials of the environment.
+    /// Connects a function to the table that the environment names, with the credentials of the environment.
+    ///
+    /// # Errors
+    /// Names a variable whose value can't be read.
     pub async fn from_env() -> Result<Self> {
-        Ok(Self::connect(Settings::from_env()?).await)
+        let settings = Settings::from_env()?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(http_client) = trust::http_client()? {
+            loader = loader.http_client(http_client);
+        }
+        Ok(Self::configured(settings, &loader.load().await))
     }
 
-    /// Connects to the table that the settings name, with the credentials of the environment.
+    /// Connects to the table that the settings name, with the credentials and the trust of the environment.
     pub async fn connect(settings: Settings) -> Self {
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
-        let config = aws_sdk_dynamodb::config::Builder::from(&config).interceptor(CountRetries).build();
+        Self::configured(settings, &aws_config::load_defaults(BehaviorVersion::latest()).await)
+    }
+
+    fn configured(settings: Settings, config: &SdkConfig) -> Self {
+        tracing::debug!("the SDK is configured");
+        let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(CountRetries).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
+        tracing::debug!("the client is made");
         Self::new(Store::new(client, &settings.table, settings.shards), settings)
     }
 

@@ -22,6 +22,7 @@ use crate::{
 /// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
 pub fn run(route: &Route) -> ExitCode {
     logging::start();
+    tracing::debug!("the function starts");
     finish(start(serve(*route)))
 }
 

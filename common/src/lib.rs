@@ -18,6 +18,7 @@ pub mod socket;
 pub mod store;
 pub mod stream;
 pub mod transitions;
+pub mod trust;
 
 pub use api::Api;
 pub use error::{Error, Result};
