@@ -256,11 +256,16 @@ impl Reader<'_> {
 
     async fn fill(&mut self) -> Result<()> {
         let (store, range, page) = (self.store, &self.range, self.page);
+        let read_out = range
+            .index
+            .map_or_else(|| table::READ_OUT.to_owned(), |index| format!("{}, {}", table::READ_OUT, index.sort()));
+        let read_out = &read_out;
         let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             while cursor.is_dry() {
                 let answer = store
                     .query(range, &cursor.partition)
+                    .projection_expression(read_out)
                     .limit(cursor.page_size(page))
                     .set_exclusive_start_key(cursor.next.take())
                     .send()

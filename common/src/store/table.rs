@@ -10,20 +10,30 @@
 //!
 //! `README.md` of the store lists [`ENTITIES`], [`Index::ALL`] and [`ACCESS_PATTERNS`]; a test keeps them equal.
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType,
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::{
+    error::BuildError,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+        ScalarAttributeType, StreamSpecification, StreamViewType,
+    },
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{ApiKeyId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp};
+use crate::{
+    error::{Error, Result},
+    model::{ApiKeyId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
+};
 
 /// The attribute with the partition key.
 pub const PARTITION: &str = "pk";
 /// The attribute with the sort key.
 pub const SORT: &str = "sk";
+/// The attribute with the shard of its collection that an item is in.
+pub const SHARD: &str = "collection_pk";
 /// The attribute with the second, in seconds since the epoch, after which DynamoDB deletes the item.
 pub const EXPIRES: &str = "expires";
 
@@ -62,6 +72,9 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("API key", "api_key#<key id>", "key"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
+
+/// The attributes that a query reads out, besides the sort key of its index; the others only place the item.
+pub const READ_OUT: &str = "pk, sk, version, head, tail";
 
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
@@ -139,7 +152,7 @@ impl Index {
         Self::Related,
     ];
 
-    /// Returns the index's name; its keys are the attributes `<name>_pk` and `<name>_sk`.
+    /// Returns the index's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::ByStart => "by_start",
@@ -163,8 +176,13 @@ impl Index {
     }
 
     /// Returns the attribute with the index's partition key.
+    ///
+    /// The indexes that list whole collections share one: an item is in the same shard of each.
     pub fn partition(self) -> String {
-        format!("{}_pk", self.name())
+        match self {
+            Self::ByStart | Self::ByTime | Self::ByNextStart | Self::ByEnd | Self::ByName => SHARD.to_owned(),
+            Self::ByParent | Self::Lookup | Self::Related => format!("{}_pk", self.name()),
+        }
     }
 
     /// Returns the attribute with the index's sort key.
@@ -182,6 +200,22 @@ pub struct Place {
     pub pk: String,
     /// The index's sort key.
     pub sk: String,
+}
+
+/// Turns an item's places into the attributes that the indexes are keyed by.
+///
+/// # Errors
+/// [`Error::Internal`] if two places would need different values of one attribute.
+pub fn attributes(places: Vec<Place>) -> Result<BTreeMap<String, String>> {
+    let mut attributes = BTreeMap::new();
+    for Place { index, pk, sk } in places {
+        for (attribute, value) in [(index.partition(), pk), (index.sort(), sk)] {
+            if attributes.insert(attribute, value.clone()).is_some_and(|other| other != value) {
+                return Err(Error::Internal(format!("an item has two places in the partitions of {}", index.name())));
+            }
+        }
+    }
+    Ok(attributes)
 }
 
 /// A kind of record that is listed as a whole.
@@ -445,10 +479,7 @@ fn digest(text: &str) -> String {
 pub fn definition(
     client: &aws_sdk_dynamodb::Client,
     name: &str,
-) -> Result<
-    aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder,
-    aws_sdk_dynamodb::error::BuildError,
-> {
+) -> Result<aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder, BuildError> {
     let mut request = client
         .create_table()
         .table_name(name)
@@ -459,6 +490,10 @@ pub fn definition(
         .stream_specification(
             StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?,
         );
+    let partitions: BTreeSet<String> = Index::ALL.into_iter().map(Index::partition).collect();
+    for partition in partitions {
+        request = request.attribute_definitions(text_attribute(&partition)?);
+    }
     for index in Index::ALL {
         let projection = match index.carries() {
             Carries::All => Projection::builder().projection_type(ProjectionType::All),
@@ -468,28 +503,25 @@ pub fn definition(
                 .non_key_attributes("version"),
             Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
         };
-        request = request
-            .attribute_definitions(text_attribute(&index.partition())?)
-            .attribute_definitions(text_attribute(&index.sort())?)
-            .global_secondary_indexes(
-                GlobalSecondaryIndex::builder()
-                    .index_name(index.name())
-                    .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))
-                    .projection(projection.build())
-                    .build()?,
-            );
+        request = request.attribute_definitions(text_attribute(&index.sort())?).global_secondary_indexes(
+            GlobalSecondaryIndex::builder()
+                .index_name(index.name())
+                .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))
+                .projection(projection.build())
+                .build()?,
+        );
     }
     Ok(request)
 }
 
-fn key_schema(partition: &str, sort: &str) -> Result<Vec<KeySchemaElement>, aws_sdk_dynamodb::error::BuildError> {
+fn key_schema(partition: &str, sort: &str) -> Result<Vec<KeySchemaElement>, BuildError> {
     Ok(vec![
         KeySchemaElement::builder().attribute_name(partition).key_type(KeyType::Hash).build()?,
         KeySchemaElement::builder().attribute_name(sort).key_type(KeyType::Range).build()?,
     ])
 }
 
-fn text_attribute(name: &str) -> Result<AttributeDefinition, aws_sdk_dynamodb::error::BuildError> {
+fn text_attribute(name: &str) -> Result<AttributeDefinition, BuildError> {
     AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
 }
 
@@ -500,6 +532,15 @@ mod tests {
     #[test]
     fn nothing_sorts_before_any_time() {
         assert!(time_or_null(None) < time_or_null(Some(Timestamp::now())));
+    }
+
+    #[test]
+    fn an_item_is_in_one_shard() {
+        let place = |index, pk: &str| Place { index, pk: pk.to_owned(), sk: "sort".to_owned() };
+        let attributes = |other| super::attributes(vec![place(Index::ByTime, "flows#0"), other]);
+        assert_eq!(attributes(place(Index::ByName, "flows#0")).unwrap().len(), 3);
+        assert_eq!(attributes(place(Index::Lookup, "state#1")).unwrap().len(), 4);
+        attributes(place(Index::ByName, "flows#1")).unwrap_err();
     }
 
     #[test]

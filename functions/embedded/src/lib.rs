@@ -61,8 +61,6 @@ impl EmbeddedDatabase {
 
     fn at(location: String) -> Result<Self, EmbeddedError> {
         let engine = dynoxide::Database::new(&location)?;
-        // Leaves the journal at NORMAL synchronisation: safe with a write-ahead log, and far faster than FULL.
-        engine.disable_bulk_loading()?;
         stream::prepare(&location)?;
         Ok(Self { engine, location: location.into(), turn: Arc::default(), written: Arc::default() })
     }
@@ -110,5 +108,21 @@ impl EmbeddedDatabase {
     pub async fn sweep_expired(&self) -> Result<usize, EmbeddedError> {
         let _turn = self.turn.lock().await;
         Ok(self.engine.sweep_ttl()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The flags of `.cargo/config.toml` are easily lost, for instance to an environment variable of the same name.
+    #[test]
+    fn the_engine_is_built_with_our_defaults() {
+        let path = std::env::temp_dir().join(format!("{}.db", Uuid::new_v4()));
+        let _database = EmbeddedDatabase::open(&path).unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let value = |pragma: &str| connection.pragma_query_value::<i64, _>(None, pragma, |row| row.get(0)).unwrap();
+        assert_eq!((value("synchronous"), value("wal_autocheckpoint"), value("cache_size")), (1, 4_000, -16_000));
+        std::fs::remove_file(&path).unwrap();
     }
 }
