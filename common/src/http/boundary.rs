@@ -22,13 +22,19 @@ use crate::{
 const EXPLAIN: &str = "x-proctor-explain";
 
 /// Runs the request, tells its outcome and cost, and explains the cost to a caller who asks.
-pub(super) async fn boundary(State(api): State<Api>, request: Request, next: Next) -> Response {
+///
+/// `sole` is the only route that is served, if there is but one: then it is known also of what never reached it.
+pub(super) async fn boundary(
+    State((api, sole)): State<(Api, Option<Route>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let explain = request.headers().contains_key(EXPLAIN);
     let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
     let invocation = request.lambda_context_ref().map(|context| context.request_id.clone());
     let ((mut response, cost), mut notes) = observation::observed(cost::measured(next.run(request))).await;
-    let route = response.extensions().get::<Route>().copied();
+    let route = response.extensions().get::<Route>().copied().or(sole);
     notes.run = notes.run.or_else(|| route.and_then(|route| run_of(&route, &path)));
     let status = response.status().as_u16();
     let report = Report {

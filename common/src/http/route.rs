@@ -91,7 +91,8 @@ impl Route {
 pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
     let service = guarded(&api, operations(&api, &routes));
-    around(api, service, unrouted::Unrouted::new(routes, false))
+    let sole = <[Route; 1]>::try_from(routes.as_slice()).ok().map(|[route]| route);
+    around(api, service, sole, unrouted::Unrouted::new(routes, false))
 }
 
 /// Makes the service of a whole server: its routes, the documents that describe them, and its websockets.
@@ -102,7 +103,7 @@ pub fn server<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>, websock
         // A websocket authenticates in its own handshake, after it is open.
         .merge(websockets)
         .merge(documents::service(Mount::Root, &routes).method_not_allowed_fallback(unrouted::method_not_allowed));
-    around(api, service, unrouted::Unrouted::new(routes, true))
+    around(api, service, None, unrouted::Unrouted::new(routes, true))
 }
 
 fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
@@ -144,7 +145,7 @@ fn guarded(api: &Api, service: Router<Api>) -> Router<Api> {
 }
 
 /// Puts what every request meets around `service`: CORS, CSRF protection, the boundary.
-fn around(api: Api, service: Router<Api>, unrouted: unrouted::Unrouted) -> Router {
+fn around(api: Api, service: Router<Api>, sole: Option<Route>, unrouted: unrouted::Unrouted) -> Router {
     let service = service.layer(axum::Extension(unrouted)).with_state(api.clone());
     let mut service = Router::new()
         .fallback_service(service)
@@ -152,7 +153,7 @@ fn around(api: Api, service: Router<Api>, unrouted: unrouted::Unrouted) -> Route
     if api.settings.csrf_protection_enabled {
         service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
     }
-    service.layer(middleware::from_fn_with_state(api, boundary::boundary))
+    service.layer(middleware::from_fn_with_state((api, sole), boundary::boundary))
 }
 
 /// The size from which answers are compressed for clients that take it, in bytes.

@@ -63,7 +63,9 @@ async fn a_line_tells_what_was_decided_about_which_run_and_what_it_cost() {
     let settings = Settings::default();
     let store = Store::new(Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
     store.create_table().await.unwrap();
-    let app = local::app(Api::new(store, settings));
+    let api = Api::new(store, settings);
+    let sole = common::http::service(api.clone(), [&flow_runs::read::ROUTE]);
+    let app = local::app(api);
 
     let flow = ask(&app, "POST", "/api/flows/", &json!({"name": "flow"})).await;
     let run = ask(&app, "POST", "/api/flow_runs/", &json!({"flow_id": flow["id"]})).await;
@@ -86,6 +88,10 @@ async fn a_line_tells_what_was_decided_about_which_run_and_what_it_cost() {
         assert!(line["milliseconds"].as_f64().unwrap() > 0.0 && line["store.round_trips"].as_u64().unwrap() > 0);
         assert_eq!((&line["store.conflicts"], &line["store.retries"]), (&json!(0), &json!(0)));
     }
+
+    // A function knows which operation it is, whatever it is asked.
+    ask(&sole, "GET", "/api/nowhere", &json!({})).await;
+    assert_eq!(log.last()["operation"], "read_flow_run");
 
     ask(&app, "GET", "/api/flow_runs/none", &json!({})).await;
     let line = log.last();

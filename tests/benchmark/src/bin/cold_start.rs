@@ -127,7 +127,7 @@ async fn main() -> ExitCode {
 async fn measure(options: &Options) -> Result<String, String> {
     let mut columns = Vec::new();
     for function in &options.functions {
-        let mut times: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+        let mut times: BTreeMap<&'static str, Vec<Duration>> = BTreeMap::new();
         let mut resident = Vec::new();
         for _ in 0..options.starts {
             let (started, moments, kilobytes) = start(options, function).await?;
@@ -140,26 +140,37 @@ async fn measure(options: &Options) -> Result<String, String> {
                 times.entry(part).or_default().push(to.saturating_duration_since(from));
             }
         }
-        let size = std::fs::metadata(options.binaries.join(function)).map_err(|error| error.to_string())?.len();
-        columns.push((function, times, median(resident), size));
+        let binary = std::fs::metadata(options.binaries.join(function)).map_err(|error| error.to_string())?;
+        columns.push(Column { function: function.clone(), times, resident, bytes: binary.len() });
     }
-    let mut report = format!("Median of {} starts, milliseconds.\n\n| part |", options.starts);
-    report += &columns.iter().map(|(function, ..)| format!(" {function} |")).collect::<String>();
-    report += &format!("\n|---|{}\n", "--:|".repeat(columns.len()));
+    let mut rows = vec![
+        row("part", columns.iter().map(|column| column.function.clone())),
+        row("---", columns.iter().map(|_| "--:".to_owned())),
+    ];
     for (part, ..) in PARTS {
-        let cells = columns.iter().map(|(_, times, ..)| {
-            let time = median(times.get(part).cloned().unwrap_or_default()).unwrap_or_default();
-            format!(" {:.2} |", time.as_secs_f64() * 1_000.0)
-        });
-        report += &format!("| {part} |{}\n", cells.collect::<String>());
+        let times = columns.iter().map(|column| median(column.times.get(part).cloned().unwrap_or_default()));
+        rows.push(row(part, times.map(|time| format!("{:.2}", time.unwrap_or_default().as_secs_f64() * 1_000.0))));
     }
-    let megabytes = columns
-        .iter()
-        .map(|(_, _, resident, _)| format!(" {:.1} MB |", f64::from(resident.unwrap_or_default()) / 1_024.0));
-    report += &format!("| resident after the second |{}\n", megabytes.collect::<String>());
-    let sizes = columns.iter().map(|(.., size)| format!(" {}.{} MB |", size / 1_000_000, size % 1_000_000 / 100_000));
-    report += &format!("| binary |{}", sizes.collect::<String>());
-    Ok(report)
+    let resident = columns.iter().map(|column| f64::from(median(column.resident.clone()).unwrap_or_default()));
+    rows.push(row("resident after the second", resident.map(|kilobytes| format!("{:.1} MB", kilobytes / 1_024.0))));
+    let sizes = columns.iter().map(|column| format!("{} MB", column.bytes / 1_000_000));
+    rows.push(row("binary", sizes));
+    Ok(format!("Median of {} starts, milliseconds.\n\n{}", options.starts, rows.join("\n")))
+}
+
+/// What was measured of one function.
+struct Column {
+    function: String,
+    times: BTreeMap<&'static str, Vec<Duration>>,
+    /// Kilobytes.
+    resident: Vec<u32>,
+    /// The size of the binary.
+    bytes: u64,
+}
+
+fn row(title: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells: Vec<String> = std::iter::once(title.to_owned()).chain(cells).collect();
+    format!("| {} |", cells.join(" | "))
 }
 
 /// Starts `function` once; returns when it was started, its moments, and its resident memory in kilobytes.
