@@ -12,8 +12,8 @@ use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 /// How often items past their time to live are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How many changes the stream's consumer takes at once.
-const CHANGES_AT_ONCE: usize = 500;
+/// How many changes the consumer takes at once, as the event source mapping hands them out.
+const CHANGES_AT_ONCE: usize = 100;
 
 /// How often a change is tried before it is put aside.
 const ATTEMPTS: u32 = 8;
