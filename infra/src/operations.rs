@@ -7,7 +7,7 @@ use crate::{STREAM, attribute, only_if, reference, stream::CONSUMER, substitute}
 
 /// An alarm to be declared: a sum or maximum over five minutes that is more than it should be.
 struct Alarm {
-    id: &'static str,
+    id: String,
     description: &'static str,
     namespace: &'static str,
     metric: &'static str,
@@ -19,8 +19,7 @@ struct Alarm {
 /// Declares the alarms and the dashboard, for the root stack.
 pub(crate) fn resources() -> Map<String, Value> {
     let mut resources: Map<String, Value> =
-        alarms().into_iter().map(|alarm| (alarm.id.to_owned(), alarm.resource())).collect();
-    resources.insert("TableThrottlesAlarm".into(), table_throttles());
+        alarms().into_iter().map(|alarm| (alarm.id.clone(), alarm.resource())).collect();
     resources.insert("Dashboard".into(), dashboard());
     resources
 }
@@ -34,9 +33,9 @@ fn dead_letters() -> Value {
 }
 
 fn alarms() -> Vec<Alarm> {
-    vec![
+    let mut alarms = vec![
         Alarm {
-            id: "ApiErrorsAlarm",
+            id: "ApiErrorsAlarm".into(),
             description: "Requests were answered with 5xx: a function failed, timed out or was throttled",
             namespace: "AWS/ApiGateway",
             metric: "5xx",
@@ -45,7 +44,7 @@ fn alarms() -> Vec<Alarm> {
             more_than: 0,
         },
         Alarm {
-            id: "LambdaThrottlesAlarm",
+            id: "LambdaThrottlesAlarm".into(),
             description: "Functions were throttled; the limit is the account's, and so is this metric",
             namespace: "AWS/Lambda",
             metric: "Throttles",
@@ -54,7 +53,7 @@ fn alarms() -> Vec<Alarm> {
             more_than: 0,
         },
         Alarm {
-            id: "ConsumerErrorsAlarm",
+            id: "ConsumerErrorsAlarm".into(),
             description: "The stream's consumer failed as a whole",
             namespace: "AWS/Lambda",
             metric: "Errors",
@@ -63,7 +62,7 @@ fn alarms() -> Vec<Alarm> {
             more_than: 0,
         },
         Alarm {
-            id: "ConsumerLagAlarm",
+            id: "ConsumerLagAlarm".into(),
             description: "The stream's consumer is more than five minutes behind; records are lost after 24 hours",
             namespace: "AWS/Lambda",
             metric: "IteratorAge",
@@ -72,7 +71,7 @@ fn alarms() -> Vec<Alarm> {
             more_than: 300_000,
         },
         Alarm {
-            id: "DeadLettersAlarm",
+            id: "DeadLettersAlarm".into(),
             description: "Changes were given up by the stream's consumer; they stay in the stream for 24 hours",
             namespace: "AWS/SQS",
             metric: "ApproximateNumberOfMessagesVisible",
@@ -80,61 +79,48 @@ fn alarms() -> Vec<Alarm> {
             dimensions: vec![("QueueName", dead_letters())],
             more_than: 0,
         },
-    ]
+        throttled_writes(None),
+    ];
+    alarms.extend(Index::ALL.into_iter().map(|index| throttled_writes(Some(index))));
+    alarms
+}
+
+/// Returns the alarm for writes that the table or an index refused: a hot index throttles the table's writes.
+fn throttled_writes(index: Option<Index>) -> Alarm {
+    let mut dimensions = vec![("TableName", reference("Table"))];
+    dimensions.extend(index.map(|index| ("GlobalSecondaryIndexName", index.name().into())));
+    Alarm {
+        id: format!("{}WritesThrottledAlarm", crate::logical_id(index.map_or("table", Index::name))),
+        description: "Writes were throttled: a partition of the table or of the index is hot",
+        namespace: "AWS/DynamoDB",
+        metric: "WriteThrottleEvents",
+        statistic: "Sum",
+        dimensions,
+        more_than: 0,
+    }
 }
 
 impl Alarm {
     fn resource(&self) -> Value {
         let dimensions: Vec<Value> =
             self.dimensions.iter().map(|(name, value)| json!({ "Name": name, "Value": value })).collect();
-        alarm(
-            self.description,
-            self.more_than,
-            json!({
+        json!({
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmDescription": self.description,
                 "Namespace": self.namespace,
                 "MetricName": self.metric,
                 "Dimensions": dimensions,
                 "Statistic": self.statistic,
-                "Period": 300
-            }),
-        )
-    }
-}
-
-fn alarm(description: &str, more_than: u32, measured: Value) -> Value {
-    let mut properties = json!({
-        "AlarmDescription": description,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "Threshold": more_than,
-        "EvaluationPeriods": 1,
-        "TreatMissingData": "notBreaching",
-        "AlarmActions": only_if("HasAlarmTopic", &json!([reference("AlarmTopicArn")]))
-    });
-    if let (Some(properties), Value::Object(measured)) = (properties.as_object_mut(), measured) {
-        properties.extend(measured);
-    }
-    json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": properties })
-}
-
-/// Declares the alarm for writes that the table or an index refused: a hot index throttles the table's writes.
-fn table_throttles() -> Value {
-    let metric = |id: String, index: Option<Index>| {
-        let mut dimensions = vec![json!({ "Name": "TableName", "Value": reference("Table") })];
-        dimensions.extend(index.map(|index| json!({ "Name": "GlobalSecondaryIndexName", "Value": index.name() })));
-        json!({
-            "Id": id,
-            "ReturnData": false,
-            "MetricStat": {
-                "Metric": { "Namespace": "AWS/DynamoDB", "MetricName": "WriteThrottleEvents", "Dimensions": dimensions },
                 "Period": 300,
-                "Stat": "Sum"
+                "EvaluationPeriods": 1,
+                "ComparisonOperator": "GreaterThanThreshold",
+                "Threshold": self.more_than,
+                "TreatMissingData": "notBreaching",
+                "AlarmActions": only_if("HasAlarmTopic", &json!([reference("AlarmTopicArn")]))
             }
         })
-    };
-    let mut metrics = vec![json!({ "Id": "all", "Expression": "SUM(METRICS())", "ReturnData": true })];
-    metrics.push(metric("table".into(), None));
-    metrics.extend(Index::ALL.into_iter().map(|index| metric(index.name().into(), Some(index))));
-    alarm("Writes were throttled at the table or at an index", 0, json!({ "Metrics": metrics }))
+    }
 }
 
 /// Declares the dashboard: the requests, the functions, the consumer, the table.

@@ -85,6 +85,7 @@ pub(crate) fn conditions_of_the_root() -> Value {
     json!({
         "HasDomain": is_set("CustomDomain"),
         "HasAlarmTopic": is_set("AlarmTopicArn"),
+        "IsProtected": { "Fn::Equals": [reference("DeletionProtection"), "true"] },
         "IsProvisioned": { "Fn::Equals": [reference("TableBilling"), "PROVISIONED"] }
     })
 }

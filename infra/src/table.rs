@@ -39,7 +39,7 @@ pub(crate) fn resource() -> Value {
             "StreamSpecification": { "StreamViewType": stream.map(|view| view.as_str()) },
             "TimeToLiveSpecification": { "AttributeName": table::EXPIRES, "Enabled": true },
             "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true },
-            "DeletionProtectionEnabled": reference("DeletionProtection")
+            "DeletionProtectionEnabled": { "Fn::If": ["IsProtected", true, false] }
         }
     })
 }

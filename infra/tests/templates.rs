@@ -80,10 +80,6 @@ fn the_templates_stay_within_the_limits() {
     }
     assert!(all_of("AWS::ApiGatewayV2::Route").len() <= 300);
     assert!(all_of("AWS::ApiGatewayV2::Integration").len() <= 300);
-    for alarm in all_of("AWS::CloudWatch::Alarm") {
-        let metrics = alarm["Metrics"].as_array().map_or(0, Vec::len);
-        assert!(metrics.saturating_sub(1) <= 10, "an alarm computes with ten metrics at most");
-    }
     for function in all_of("AWS::Lambda::Function") {
         let longest_stage = 15;
         let name =

@@ -109,7 +109,11 @@ def running(directory: Path) -> Iterator[Emulator]:
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "AUTH": "true",
+        "IOT_MTLS_ENABLED": "false",
+        "SFTP_ENABLED": "false",
         "TMPDIR": str(directory),
+        # Handed on to the functions, which must not look for AWS.
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
     with log.open("wb") as output:
         process = subprocess.Popen([TOOLS / "ministack"], env=environment, stdout=output, stderr=subprocess.STDOUT)
