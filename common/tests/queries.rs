@@ -5,7 +5,7 @@
 use common::{
     Store,
     filter::FlowRunSort,
-    model::{Flow, FlowId, FlowRun, FlowRunId, Timestamp},
+    model::{Flow, FlowId, FlowRun, FlowRunId, StateType, Timestamp},
     store::{CommitError, Shards, commit::until_uncontended, cost, flow_run_query::RunFilters, select::Window},
 };
 use embedded::{
@@ -106,6 +106,37 @@ fn a_page_costs_what_it_answers_and_not_what_there_is() {
         let (page, cost) = cost::measured(query).await;
         assert_eq!(page.unwrap().len(), 100);
         assert!(cost.items_read <= 150, "{cost:?}");
+    });
+}
+
+#[test]
+fn counts_by_state_look_at_the_state_and_at_nothing_that_reads_like_one() {
+    block_on(async {
+        let store = store(3, &Faults::default()).await;
+        let flow = FlowId::new();
+        let misleading = r#"","state_type":"FAILED","state_name":"Failed""#;
+        let states = [Some((StateType::Failed, misleading)), Some((StateType::Running, "Running")), None];
+        for number in 0..30 {
+            let mut run = run(flow, number, Some(number), None);
+            run.name = format!("{misleading}{number}");
+            (run.state_type, run.state_name) =
+                states[usize::from(number) % 3].map(|(kind, name)| (kind, name.to_owned())).unzip();
+            store.commit(vec![store.insert(&run).unwrap()]).await.unwrap();
+        }
+        let count =
+            async |state: Value| store.count_flow_runs(&filters(json!({"flow_runs": {"state": state}}))).await.unwrap();
+        assert_eq!(store.count_flow_runs(&RunFilters::default()).await.unwrap(), 30);
+        assert_eq!(count(json!({"type": {"any_": ["FAILED"]}})).await, 10);
+        assert_eq!(count(json!({"type": {"any_": ["FAILED", "RUNNING", "PENDING"]}})).await, 20);
+        assert_eq!(count(json!({"type": {"any_": []}})).await, 0);
+        assert_eq!(count(json!({"type": {"not_any_": ["FAILED"]}})).await, 10);
+        assert_eq!(count(json!({"name": {"any_": ["Failed"]}})).await, 0);
+        assert_eq!(count(json!({"name": {"any_": [misleading]}})).await, 10);
+        let both = json!({"type": {"any_": ["FAILED"]}, "name": {"any_": ["Running"]}});
+        assert_eq!(count(both.clone()).await, 0);
+        let mut either = both;
+        either["operator"] = json!("or_");
+        assert_eq!(count(either).await, 20);
     });
 }
 

@@ -48,6 +48,7 @@ impl World {
         let (flow, _) = self.api.store.add_flow(Flow::new(FlowId::new(), "flow", now)).await.unwrap();
         let mut run = FlowRun::new(FlowRunId::new(), flow.id, "run", now);
         run.parent_task_run_id = parent.map(|run| run.id);
+        run.parent_flow_run_id = parent.and_then(|run| run.flow_run_id);
         let state = Some(State::new(StateId::new(), StateType::Pending, now));
         let (run, writes) =
             transitions::create(&self.api, run, state, flow_policy(true), Client::default()).await.unwrap();

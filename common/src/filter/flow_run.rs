@@ -157,6 +157,12 @@ impl FlowRunFilter {
         self.bound(self.state.as_ref()?.names())
     }
 
+    /// Tells whether the filter is nothing but a list of state types, or of state names.
+    pub fn is_one_list_of_states(&self) -> bool {
+        let rest = Self { operator: Operator::default(), state: None, ..self.clone() };
+        rest == Self::default() && self.state.as_ref().is_some_and(FlowRunStateFilter::is_one_list)
+    }
+
     /// Returns the parent flow runs of which every match has one.
     pub fn parent_flow_run_ids(&self) -> Option<&[FlowRunId]> {
         self.bound(self.parent_flow_run_id.as_ref()?.any.as_deref())

@@ -31,6 +31,14 @@ impl FlowRunStateFilter {
         ])
     }
 
+    pub(crate) fn is_one_list(&self) -> bool {
+        match (&self.r#type, &self.name) {
+            (Some(types), None) => types.any.is_some() && types.not_any.is_none(),
+            (None, Some(names)) => names.any.is_some() && names.not_any.is_none(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn types(&self) -> Option<&[StateType]> {
         self.operator.bound(&self.present(), self.r#type.as_ref()?.single_bound())
     }

@@ -1,11 +1,13 @@
 //! Writes: one conditional write, or one transaction of them.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Delete, DeleteRequest, Put, ReturnConsumedCapacity, TransactWriteItem, WriteRequest},
+    types::{
+        AttributeValue, Delete, DeleteRequest, Put, PutRequest, ReturnConsumedCapacity, TransactWriteItem, WriteRequest,
+    },
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_dynamo::to_item;
@@ -58,6 +60,9 @@ impl From<Error> for CommitError {
 /// How many writes that don't depend on each other are under way at once.
 const PARALLEL_WRITES: usize = 32;
 
+/// Up to how many writes are sent one by one, each with its condition.
+const FEW_WRITES: usize = 3;
+
 /// How many writes one `BatchWriteItem` takes.
 const BATCH_WRITE: usize = 25;
 
@@ -89,11 +94,16 @@ impl Store {
 
     /// Adds those of `items` that are not there yet, in no order and not as a whole.
     ///
-    /// For items whose keys derive from their content: a repeat adds what is missing and changes nothing else.
+    /// For items whose keys derive from their content: a repeat adds what is missing and changes nothing else. Many
+    /// items are looked for first and then written in batches, which take no conditions: if two writers bring the same
+    /// item at the same moment, one of them stays.
     ///
     /// # Errors
     /// Those of the first write that failed; others may have been carried out.
     pub async fn insert_missing(&self, items: Vec<Item>) -> Result<()> {
+        if items.len() > FEW_WRITES {
+            return self.insert_batches(items).await;
+        }
         stream::iter(items)
             .map(|item| async {
                 match self.commit_one(Write::Insert(item)).await {
@@ -106,18 +116,25 @@ impl Store {
             .await
     }
 
-    /// Deletes the items under `keys`, in no order and not as a whole; a repeat deletes what is left.
-    pub async fn delete_all(&self, keys: &[Key]) -> Result<()> {
-        let batches: Vec<Vec<Key>> = keys.chunks(BATCH_WRITE).map(<[Key]>::to_vec).collect();
-        stream::iter(batches)
-            .map(|batch| async move { self.delete_batch(&batch).await })
-            .buffer_unordered(PARALLEL_WRITES)
-            .try_collect()
-            .await
+    async fn insert_batches(&self, items: Vec<Item>) -> Result<()> {
+        let keys: Vec<Key> = items.iter().map(|item| item.key.clone()).collect();
+        // A batch may name a key once only, so what is written counts as there.
+        let mut there: HashSet<Key> = self.get_items(&keys).await?.into_iter().map(|item| item.key).collect();
+        let missing = items.iter().filter(|item| there.insert(item.key.clone()));
+        self.write_batches(missing.map(addition).collect::<Result<Vec<_>>>()?).await
     }
 
-    async fn delete_batch(&self, keys: &[Key]) -> Result<()> {
-        let mut pending = keys.iter().map(deletion).collect::<Result<Vec<_>>>()?;
+    /// Deletes the items under `keys`, in no order and not as a whole; a repeat deletes what is left.
+    pub async fn delete_all(&self, keys: &[Key]) -> Result<()> {
+        self.write_batches(keys.iter().map(deletion).collect::<Result<Vec<_>>>()?).await
+    }
+
+    async fn write_batches(&self, requests: Vec<WriteRequest>) -> Result<()> {
+        let batches: Vec<Vec<WriteRequest>> = requests.chunks(BATCH_WRITE).map(<[WriteRequest]>::to_vec).collect();
+        stream::iter(batches).map(|batch| self.write_batch(batch)).buffer_unordered(PARALLEL_WRITES).try_collect().await
+    }
+
+    async fn write_batch(&self, mut pending: Vec<WriteRequest>) -> Result<()> {
         for attempt in 0..=UNPROCESSED_RETRIES {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
@@ -136,7 +153,7 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(Error::Unavailable("deletions were left unprocessed".into()))
+        Err(Error::Unavailable("writes were left unprocessed".into()))
     }
 
     async fn commit_one(&self, write: Write) -> Result<(), CommitError> {
@@ -244,6 +261,12 @@ fn condition(write: &Write) -> (Option<String>, Option<u64>) {
         Write::DeleteVersion(_, version) => (Some(SAME_VERSION.into()), Some(*version)),
         Write::Put(_) | Write::Delete(_) => (None, None),
     }
+}
+
+fn addition(item: &Item) -> Result<WriteRequest> {
+    let request = PutRequest::builder().set_item(Some(to_item(item)?)).build();
+    let request = request.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(WriteRequest::builder().put_request(request).build())
 }
 
 fn deletion(key: &Key) -> Result<WriteRequest> {

@@ -44,8 +44,8 @@ impl Store {
         let all = |index| Range::all(self, index, Collection::Flows).in_direction(direction(sort.direction()));
         Ok(Some(match sort {
             FlowSort::NameAsc | FlowSort::NameDesc => Source::Ordered(all(Index::ByName)),
-            FlowSort::CreatedDesc => Source::Ordered(all(Index::ByCreation)),
-            FlowSort::UpdatedDesc => Source::Gathered(vec![all(Index::ByCreation)]),
+            FlowSort::CreatedDesc => Source::Ordered(all(Index::Lookup)),
+            FlowSort::UpdatedDesc => Source::Gathered(vec![all(Index::Lookup)]),
         }))
     }
 

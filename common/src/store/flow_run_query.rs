@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     Store,
@@ -19,7 +20,7 @@ use crate::{
         self, DeploymentFilter, FlowFacts, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter,
         TimeBounds, WorkPoolFilter, WorkQueueFilter,
     },
-    model::{Flow, FlowId, FlowRun, FlowRunId, TaskRun, Timestamp},
+    model::{Flow, FlowId, FlowRun, FlowRunId, StateType, TaskRun, TaskRunId, Timestamp},
 };
 
 /// The filters of a query over flows, flow runs or task runs, as the contract's bodies name them.
@@ -42,10 +43,35 @@ pub struct RunFilters {
 }
 
 impl RunFilters {
+    /// Says whether there is no filter at all.
+    pub(super) fn ask_nothing(&self) -> bool {
+        let Self { flows, flow_runs, task_runs, deployments, work_pools, work_pool_queues } = self;
+        let on_runs = flows.is_some() || flow_runs.is_some() || task_runs.is_some();
+        !on_runs && deployments.is_none() && work_pools.is_none() && work_pool_queues.is_none()
+    }
+
     /// Says whether a filter asks for a deployment, work pool or queue; none is stored yet, so no run has one.
     pub(super) fn asks_for_what_is_not_stored(&self) -> bool {
         self.deployments.is_some() || self.work_pools.is_some() || self.work_pool_queues.is_some()
     }
+}
+
+/// The longest list that DynamoDB is made to look for; its expressions hold 300 operators.
+const LONGEST_LIST: usize = 50;
+
+/// Returns the texts of which the `head` of each run in one of these states contains one, list by list.
+///
+/// They can't stand anywhere else in a `head`: a quotation mark inside of a JSON text is escaped.
+pub(super) fn texts_of_state(types: Option<&[StateType]>, names: Option<&[String]>) -> Vec<Vec<String>> {
+    let types = types.map(|types| types.iter().map(|r#type| json!(r#type)).collect::<Vec<_>>());
+    let names = names.map(|names| names.iter().map(|name| json!(name)).collect());
+    [("state_type", types), ("state_name", names)]
+        .into_iter()
+        .filter_map(|(field, values)| {
+            Some((field, values.filter(|values| (1..=LONGEST_LIST).contains(&values.len()))?))
+        })
+        .map(|(field, values)| values.iter().map(|value| format!("\"{field}\":{value}")).collect())
+        .collect()
 }
 
 impl Store {
@@ -90,17 +116,21 @@ impl Store {
             return Ok(Some(Source::Keys(flow_runs.into_iter().map(table::flow_run).collect())));
         }
         if let Some(parents) = own.and_then(FlowRunFilter::parent_flow_run_ids) {
-            let ranges = parents.iter().map(|id| Range::of_index(Index::Related, table::subflows_of(*id)));
+            let distinct: HashSet<FlowRunId> = parents.iter().copied().collect();
+            let ranges = distinct.into_iter().map(|id| Range::of_index(Index::Related, table::subflows_of(id)));
             return Ok(Some(Source::Gathered(ranges.collect())));
         }
         if let Some(parents) = own.and_then(FlowRunFilter::parent_task_run_ids) {
-            let ranges = parents.iter().map(|id| Range::of_index(Index::Lookup, table::subflow_lookup(*id)));
+            let distinct: HashSet<TaskRunId> = parents.iter().copied().collect();
+            let keys: Vec<_> = distinct.into_iter().map(table::task_run).collect();
+            let parents = self.get_many::<TaskRun>(&keys).await?;
+            let ranges = parents.iter().map(|parent| Self::subflows(&parent.record));
             return Ok(Some(Source::Gathered(ranges.collect())));
         }
         if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
             return Ok(Some(runs_of_flows(&flows, own, sort)));
         }
-        Ok(Some(self.all_flow_runs(own, sort)))
+        Ok(Some(self.all_flow_runs(filters, sort)))
     }
 
     /// Returns the flows of which every match belongs to one, if the filter names them.
@@ -118,8 +148,8 @@ impl Store {
     }
 
     /// Reads all runs, in the index of the sort; or for counting, in the index that the filter narrows most.
-    fn all_flow_runs(&self, filter: Option<&FlowRunFilter>, sort: Option<FlowRunSort>) -> Source {
-        let bounds = |of: fn(&FlowRunFilter) -> Option<TimeBounds>| filter.and_then(of);
+    fn all_flow_runs(&self, filters: &RunFilters, sort: Option<FlowRunSort>) -> Source {
+        let bounds = |of: fn(&FlowRunFilter) -> Option<TimeBounds>| filters.flow_runs.as_ref().and_then(of);
         let start = || bounds(FlowRunFilter::start_time_bounds);
         let expected = || bounds(FlowRunFilter::expected_start_time_bounds);
         let next = || bounds(FlowRunFilter::next_scheduled_start_time_bounds);
@@ -130,11 +160,11 @@ impl Store {
             Some(FlowRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, next()),
             Some(FlowRunSort::EndTimeDesc) => (Index::ByEnd, end()),
             Some(FlowRunSort::NameAsc | FlowRunSort::NameDesc) => (Index::ByName, None),
-            Some(FlowRunSort::IdDesc) => (Index::ByCreation, None),
+            Some(FlowRunSort::IdDesc) => (Index::Lookup, None),
             None => [(Index::ByTime, expected()), (Index::ByStart, start()), (Index::ByEnd, end())]
                 .into_iter()
                 .find(|(_, bounds)| bounds.is_some())
-                .unwrap_or((Index::ByTime, None)),
+                .unwrap_or((if filters.ask_nothing() { Index::Lookup } else { Index::ByTime }, None)),
         };
         let (from, to) = key_bounds(bounds);
         Source::Ordered(
@@ -148,11 +178,11 @@ impl Store {
 fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, sort: Option<FlowRunSort>) -> Source {
     let (from, to) = key_bounds(filter.and_then(FlowRunFilter::start_time_bounds));
     let range = Range {
-        index: Some(Index::ByParent),
         partitions: flows.iter().copied().map(table::runs_of_flow).collect(),
         from,
         to,
         direction: direction(sort.map_or(filter::Direction::Ascending, FlowRunSort::direction)),
+        ..Range::of_index(Index::ByParent, "")
     };
     match sort {
         None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
@@ -204,8 +234,18 @@ pub(super) async fn learn_flows(
 
 impl Matcher<FlowRun> for FlowRunMatcher<'_> {
     fn matches_all(&self) -> bool {
+        self.filters.ask_nothing()
+    }
+
+    fn texts(&self) -> Vec<Vec<String>> {
+        let filter = self.filters.flow_runs.as_ref();
+        texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names))
+    }
+
+    fn is_decided_by_texts(&self) -> bool {
         let RunFilters { flows, flow_runs, task_runs, .. } = self.filters;
-        flows.is_none() && flow_runs.is_none() && task_runs.is_none()
+        let on_state = flow_runs.as_ref().is_some_and(FlowRunFilter::is_one_list_of_states);
+        flows.is_none() && task_runs.is_none() && on_state && !self.texts().is_empty()
     }
 
     async fn keep(&mut self, store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {

@@ -50,14 +50,12 @@ impl Record for FlowRun {
             Place { index: Index::ByNextStart, pk: all.clone(), sk: by_time(self.next_scheduled_start_time) },
             Place { index: Index::ByEnd, pk: all.clone(), sk: by_time(self.end_time) },
             Place { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
-            Place { index: Index::ByCreation, pk: all, sk: self.id.to_string() },
-            Place { index: Index::ByParent, pk: table::runs_of_flow(self.flow_id), sk: started.clone() },
+            Place { index: Index::Lookup, pk: all, sk: self.id.to_string() },
+            Place { index: Index::ByParent, pk: table::runs_of_flow(self.flow_id), sk: started },
         ];
         if let Some(parent) = self.parent_task_run_id {
-            places.push(Place { index: Index::Lookup, pk: table::subflow_lookup(parent), sk: started.clone() });
-        }
-        if let Some(parent) = self.parent_flow_run_id {
-            places.push(Place { index: Index::Related, pk: table::subflows_of(parent), sk: started });
+            let pk = table::subflows_of_task_run(self.parent_flow_run_id, parent);
+            places.push(Place { index: Index::Related, pk, sk: table::sort_with_id(&parent.to_string(), self.id) });
         }
         places
     }

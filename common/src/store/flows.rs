@@ -24,7 +24,7 @@ impl Record for Flow {
         let pk = shards.of(Collection::Flows, self.id.0);
         vec![
             Place { index: Index::ByName, pk: pk.clone(), sk: table::sort_with_id(&self.name, self.id) },
-            Place { index: Index::ByCreation, pk, sk: table::sort_with_id(&self.created.sortable(), self.id) },
+            Place { index: Index::Lookup, pk, sk: table::sort_with_id(&self.created.sortable(), self.id) },
         ]
     }
 }

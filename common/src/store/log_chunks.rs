@@ -185,11 +185,7 @@ impl Chunk {
                 head: Some(serde_json::to_string(&head)?),
                 tail: Some((*text).to_owned()),
                 expires: None,
-                places: [Some(all), of_task_run]
-                    .into_iter()
-                    .flatten()
-                    .flat_map(|place| [(place.index.partition(), place.pk), (place.index.sort(), place.sk)])
-                    .collect(),
+                places: table::attributes([Some(all), of_task_run].into_iter().flatten().collect())?,
                 key,
             });
         }

@@ -39,12 +39,21 @@ pub struct Range {
     pub to: Option<String>,
     /// The order.
     pub direction: Direction,
+    /// Lists of texts: an item is read out only if its `head` contains a text of each list.
+    pub texts: Vec<Vec<String>>,
 }
 
 impl Range {
     /// Reads one whole partition of the table, in ascending order.
     pub fn partition(pk: impl Into<String>) -> Self {
-        Self { index: None, partitions: vec![pk.into()], from: None, to: None, direction: Direction::Ascending }
+        Self {
+            index: None,
+            partitions: vec![pk.into()],
+            from: None,
+            to: None,
+            direction: Direction::Ascending,
+            texts: Vec::new(),
+        }
     }
 
     /// Reads one whole partition of `index`, in ascending order.
@@ -54,13 +63,7 @@ impl Range {
 
     /// Reads all shards of `collection` in `index`, in ascending order.
     pub fn all(store: &Store, index: Index, collection: Collection) -> Self {
-        Self {
-            index: Some(index),
-            partitions: store.shards().all(collection),
-            from: None,
-            to: None,
-            direction: Direction::Ascending,
-        }
+        Self { index: Some(index), partitions: store.shards().all(collection), ..Self::partition("") }
     }
 
     /// Narrows the range to sort keys that start with `prefix`.
@@ -77,6 +80,15 @@ impl Range {
     pub fn between(mut self, from: Option<String>, to: Option<String>) -> Self {
         self.from = from;
         self.to = to;
+        self
+    }
+
+    /// Leaves out, before anything is sent, the items whose `head` lacks a text of one of these lists.
+    ///
+    /// What is left out is read all the same, and paid for.
+    #[must_use]
+    pub fn containing(mut self, texts: Vec<Vec<String>>) -> Self {
+        self.texts = texts;
         self
     }
 
@@ -205,6 +217,10 @@ impl Store {
         if let Some(to) = to {
             query = query.expression_attribute_values(":to", AttributeValue::S(to));
         }
+        for (place, text) in range.texts.iter().flatten().enumerate() {
+            query = query.expression_attribute_values(format!(":text{place}"), AttributeValue::S(text.clone()));
+        }
+        query = query.set_filter_expression(filter_expression(&range.texts));
         match range.index {
             Some(index) => query.index_name(index.name()),
             None => query.consistent_read(true),
@@ -240,11 +256,16 @@ impl Reader<'_> {
 
     async fn fill(&mut self) -> Result<()> {
         let (store, range, page) = (self.store, &self.range, self.page);
+        let read_out = range
+            .index
+            .map_or_else(|| table::READ_OUT.to_owned(), |index| format!("{}, {}", table::READ_OUT, index.sort()));
+        let read_out = &read_out;
         let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             while cursor.is_dry() {
                 let answer = store
                     .query(range, &cursor.partition)
+                    .projection_expression(read_out)
                     .limit(cursor.page_size(page))
                     .set_exclusive_start_key(cursor.next.take())
                     .send()
@@ -263,6 +284,18 @@ impl Reader<'_> {
         futures::future::try_join_all(fetches).await?;
         Ok(())
     }
+}
+
+fn filter_expression(texts: &[Vec<String>]) -> Option<String> {
+    let mut places = 0..;
+    let lists: Vec<String> = texts
+        .iter()
+        .map(|list| {
+            let contains = list.iter().zip(&mut places).map(|(_, place)| format!("contains(head, :text{place})"));
+            format!("({})", contains.collect::<Vec<_>>().join(" OR "))
+        })
+        .collect();
+    if lists.is_empty() { None } else { Some(lists.join(" AND ")) }
 }
 
 fn sort_key<'i>(item: &'i Item, attribute: Option<&str>) -> &'i str {

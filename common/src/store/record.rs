@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::table::{Key, Place, Shards};
+use super::table::{self, Key, Place, Shards};
 use crate::error::{Error, Result};
 
 /// Something that is kept as one item.
@@ -67,11 +67,6 @@ impl Item {
         let (head, tail): (Map<_, _>, Map<_, _>) =
             fields.into_iter().partition(|(name, _)| R::HEAD.contains(&name.as_str()));
         let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
-        let places = record
-            .places(shards)
-            .into_iter()
-            .flat_map(|place| [(place.index.partition(), place.pk), (place.index.sort(), place.sk)])
-            .collect();
         Ok(Self {
             key: record.key(),
             version,
@@ -80,7 +75,7 @@ impl Item {
             head: Some(serde_json::to_string(&head)?),
             tail,
             expires: None,
-            places,
+            places: table::attributes(record.places(shards))?,
         })
     }
 
@@ -90,7 +85,8 @@ impl Item {
         match &self.tail {
             None => parse(head),
             Some(tail) => {
-                let (head, tail) = (head.trim_end_matches('}'), tail.trim_start_matches('{'));
+                let head = head.strip_suffix('}').unwrap_or(head);
+                let tail = tail.strip_prefix('{').unwrap_or(tail);
                 let comma = if head.len() > 1 && tail.len() > 1 { "," } else { "" };
                 parse(&format!("{head}{comma}{tail}"))
             }
@@ -113,4 +109,36 @@ fn parse<R: Record>(text: &str) -> Result<R> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer.disable_recursion_limit();
     Ok(R::deserialize(serde_stacker::Deserializer::new(&mut deserializer))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Nested {
+        first: Value,
+        last: Value,
+    }
+
+    impl Record for Nested {
+        const HEAD: &'static [&'static str] = &["last"];
+
+        fn key(&self) -> Key {
+            table::csrf_token("client")
+        }
+
+        fn places(&self, _shards: Shards) -> Vec<Place> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn is_read_as_it_was_written_with_objects_at_its_seam() {
+        let record = Nested { first: json!({"a": {"b": {}}}), last: json!({"c": {"d": {}}}) };
+        let item = Item::of(&record, 1, Shards(1)).unwrap();
+        assert_eq!(item.record::<Nested>().unwrap(), record);
+    }
 }

@@ -30,6 +30,16 @@ pub trait Matcher<R>: Send {
     /// Says whether every record matches, so that records need not be looked at.
     fn matches_all(&self) -> bool;
 
+    /// Returns lists of texts, none of them empty: the `head` of every match contains a text of each list.
+    fn texts(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
+    /// Says whether each record whose `head` contains the [texts](Self::texts) matches.
+    fn is_decided_by_texts(&self) -> bool {
+        false
+    }
+
     /// Returns those of `records` that match, in their order.
     fn keep(&mut self, store: &Store, records: Vec<R>) -> impl Future<Output = Result<Vec<R>>> + Send;
 }
@@ -73,6 +83,9 @@ impl Store {
         let ranges = match source {
             Source::Ordered(range) if matcher.matches_all() => vec![range],
             Source::Gathered(ranges) if matcher.matches_all() => ranges,
+            Source::Ordered(range) if matcher.is_decided_by_texts() && carries(&range) != Carries::Keys => {
+                vec![range.containing(matcher.texts())]
+            }
             source => {
                 let mut count = 0;
                 self.visit(source, matcher, |found| count += length(found.len())).await?;
@@ -104,7 +117,8 @@ impl Store {
         };
         for range in ranges {
             let carries = carries(&range);
-            let mut reader = self.read(range, usize::MAX);
+            let texts = if carries == Carries::Keys { Vec::new() } else { matcher.texts() };
+            let mut reader = self.read(range.containing(texts), usize::MAX);
             while let Some(items) = reader.next().await? {
                 let records = match carries {
                     Carries::Keys => self.records(&keys_of(&items)).await?,

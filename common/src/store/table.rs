@@ -10,20 +10,30 @@
 //!
 //! `README.md` of the store lists [`ENTITIES`], [`Index::ALL`] and [`ACCESS_PATTERNS`]; a test keeps them equal.
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType,
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::{
+    error::BuildError,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+        ScalarAttributeType, StreamSpecification, StreamViewType,
+    },
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp};
+use crate::{
+    error::{Error, Result},
+    model::{EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
+};
 
 /// The attribute with the partition key.
 pub const PARTITION: &str = "pk";
 /// The attribute with the sort key.
 pub const SORT: &str = "sk";
+/// The attribute with the shard of its collection that an item is in.
+pub const SHARD: &str = "collection_pk";
 /// The attribute with the second, in seconds since the epoch, after which DynamoDB deletes the item.
 pub const EXPIRES: &str = "expires";
 
@@ -62,6 +72,9 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
+/// The attributes that a query reads out, besides the sort key of its index; the others only place the item.
+pub const READ_OUT: &str = "pk, sk, version, head, tail";
+
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a flow, flow run, task run, event or lease by its id", "table: get"),
@@ -76,8 +89,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
-    ("the subflow run of a task run", "lookup: query `parent#<task run id>`, then get"),
-    ("the subflow runs of a flow run, by start time", "related: query `subflows#<flow run id>`, then get"),
+    ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
+    ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
@@ -86,7 +99,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all runs by next scheduled start time", "by_next_start: query each shard, then get"),
     ("all runs by end time", "by_end: query each shard, then get"),
     ("all flows or runs by name", "by_name: query each shard, then get"),
-    ("all flows by creation, all runs by id", "by_creation: query each shard, then get"),
+    ("all flows by creation, all runs by id", "lookup: query each shard, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
     ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
 ];
@@ -104,13 +117,11 @@ pub enum Index {
     ByEnd,
     /// All flows and runs by name.
     ByName,
-    /// All flows by creation time, all runs by id.
-    ByCreation,
     /// Flow runs by flow, task runs by flow run.
     ByParent,
-    /// States by id, log chunks by task run, events by resource, subflow runs by parent task run.
+    /// All flows by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
-    /// Events by the flow run that they relate to, subflow runs by the flow run around them.
+    /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them.
     Related,
 }
 
@@ -127,19 +138,18 @@ pub enum Carries {
 
 impl Index {
     /// Every index of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::ByStart,
         Self::ByTime,
         Self::ByNextStart,
         Self::ByEnd,
         Self::ByName,
-        Self::ByCreation,
         Self::ByParent,
         Self::Lookup,
         Self::Related,
     ];
 
-    /// Returns the index's name; its keys are the attributes `<name>_pk` and `<name>_sk`.
+    /// Returns the index's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::ByStart => "by_start",
@@ -147,7 +157,6 @@ impl Index {
             Self::ByNextStart => "by_next_start",
             Self::ByEnd => "by_end",
             Self::ByName => "by_name",
-            Self::ByCreation => "by_creation",
             Self::ByParent => "by_parent",
             Self::Lookup => "lookup",
             Self::Related => "related",
@@ -164,8 +173,13 @@ impl Index {
     }
 
     /// Returns the attribute with the index's partition key.
+    ///
+    /// The indexes that list whole collections share one: an item is in the same shard of each.
     pub fn partition(self) -> String {
-        format!("{}_pk", self.name())
+        match self {
+            Self::ByStart | Self::ByTime | Self::ByNextStart | Self::ByEnd | Self::ByName => SHARD.to_owned(),
+            Self::ByParent | Self::Lookup | Self::Related => format!("{}_pk", self.name()),
+        }
     }
 
     /// Returns the attribute with the index's sort key.
@@ -183,6 +197,22 @@ pub struct Place {
     pub pk: String,
     /// The index's sort key.
     pub sk: String,
+}
+
+/// Turns an item's places into the attributes that the indexes are keyed by.
+///
+/// # Errors
+/// [`Error::Internal`] if two places would need different values of one attribute.
+pub fn attributes(places: Vec<Place>) -> Result<BTreeMap<String, String>> {
+    let mut attributes = BTreeMap::new();
+    for Place { index, pk, sk } in places {
+        for (attribute, value) in [(index.partition(), pk), (index.sort(), sk)] {
+            if attributes.insert(attribute, value.clone()).is_some_and(|other| other != value) {
+                return Err(Error::Internal(format!("an item has two places in the partitions of {}", index.name())));
+            }
+        }
+    }
+    Ok(attributes)
 }
 
 /// A kind of record that is listed as a whole.
@@ -379,14 +409,16 @@ pub fn subflows_of(parent: FlowRunId) -> String {
     format!("subflows#{parent}")
 }
 
+/// Returns the `related` partition of a task run's subflow runs, which are in no flow run if the task run is in none.
+///
+/// Their sort keys start with the task run's id.
+pub fn subflows_of_task_run(flow_run: Option<FlowRunId>, task_run: TaskRunId) -> String {
+    flow_run.map_or_else(|| format!("subflows#task#{task_run}"), subflows_of)
+}
+
 /// Returns the `by_parent` partition of a flow's runs.
 pub fn runs_of_flow(id: FlowId) -> String {
     format!("flow#{id}")
-}
-
-/// Returns the `lookup` partition of a task run's subflow run.
-pub fn subflow_lookup(parent: TaskRunId) -> String {
-    format!("parent#{parent}")
 }
 
 /// Returns the `by_parent` partition of a flow run's task runs.
@@ -436,10 +468,7 @@ fn digest(text: &str) -> String {
 pub fn definition(
     client: &aws_sdk_dynamodb::Client,
     name: &str,
-) -> Result<
-    aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder,
-    aws_sdk_dynamodb::error::BuildError,
-> {
+) -> Result<aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder, BuildError> {
     let mut request = client
         .create_table()
         .table_name(name)
@@ -450,6 +479,10 @@ pub fn definition(
         .stream_specification(
             StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?,
         );
+    let partitions: BTreeSet<String> = Index::ALL.into_iter().map(Index::partition).collect();
+    for partition in partitions {
+        request = request.attribute_definitions(text_attribute(&partition)?);
+    }
     for index in Index::ALL {
         let projection = match index.carries() {
             Carries::All => Projection::builder().projection_type(ProjectionType::All),
@@ -459,28 +492,25 @@ pub fn definition(
                 .non_key_attributes("version"),
             Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
         };
-        request = request
-            .attribute_definitions(text_attribute(&index.partition())?)
-            .attribute_definitions(text_attribute(&index.sort())?)
-            .global_secondary_indexes(
-                GlobalSecondaryIndex::builder()
-                    .index_name(index.name())
-                    .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))
-                    .projection(projection.build())
-                    .build()?,
-            );
+        request = request.attribute_definitions(text_attribute(&index.sort())?).global_secondary_indexes(
+            GlobalSecondaryIndex::builder()
+                .index_name(index.name())
+                .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))
+                .projection(projection.build())
+                .build()?,
+        );
     }
     Ok(request)
 }
 
-fn key_schema(partition: &str, sort: &str) -> Result<Vec<KeySchemaElement>, aws_sdk_dynamodb::error::BuildError> {
+fn key_schema(partition: &str, sort: &str) -> Result<Vec<KeySchemaElement>, BuildError> {
     Ok(vec![
         KeySchemaElement::builder().attribute_name(partition).key_type(KeyType::Hash).build()?,
         KeySchemaElement::builder().attribute_name(sort).key_type(KeyType::Range).build()?,
     ])
 }
 
-fn text_attribute(name: &str) -> Result<AttributeDefinition, aws_sdk_dynamodb::error::BuildError> {
+fn text_attribute(name: &str) -> Result<AttributeDefinition, BuildError> {
     AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
 }
 
@@ -491,6 +521,15 @@ mod tests {
     #[test]
     fn nothing_sorts_before_any_time() {
         assert!(time_or_null(None) < time_or_null(Some(Timestamp::now())));
+    }
+
+    #[test]
+    fn an_item_is_in_one_shard() {
+        let place = |index, pk: &str| Place { index, pk: pk.to_owned(), sk: "sort".to_owned() };
+        let attributes = |other| super::attributes(vec![place(Index::ByTime, "flows#0"), other]);
+        assert_eq!(attributes(place(Index::ByName, "flows#0")).unwrap().len(), 3);
+        assert_eq!(attributes(place(Index::Lookup, "state#1")).unwrap().len(), 4);
+        attributes(place(Index::ByName, "flows#1")).unwrap_err();
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Item, Store,
-    flow_run_query::{RunFilters, direction, key_bounds, learn_flows},
+    flow_run_query::{RunFilters, direction, key_bounds, learn_flows, texts_of_state},
     query::Range,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     filter::{self, FlowRunFacts, FlowRunFilter, TaskRunFacts, TaskRunFilter, TaskRunSort, TimeBounds},
     history::{History, Occurrence},
-    model::{FlowId, FlowRun, FlowRunId, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{FlowId, FlowRun, FlowRunId, StateType, TaskRun, Timestamp},
 };
 
 impl Store {
@@ -72,7 +72,7 @@ impl Store {
         let mut kept = Vec::new();
         for run in task_runs {
             let facts = if filter.needs_subflow_runs() {
-                TaskRunFacts { has_subflow_run: self.has_subflow_run(run.id).await? }
+                TaskRunFacts { has_subflow_run: self.has_subflow_run(&run).await? }
             } else {
                 TaskRunFacts::default()
             };
@@ -83,8 +83,8 @@ impl Store {
         Ok(kept)
     }
 
-    async fn has_subflow_run(&self, id: TaskRunId) -> Result<bool> {
-        Ok(self.read_first(Range::of_index(Index::Lookup, table::subflow_lookup(id))).await?.is_some())
+    async fn has_subflow_run(&self, run: &TaskRun) -> Result<bool> {
+        Ok(self.read_first(Self::subflows(run)).await?.is_some())
     }
 
     /// Chooses where to read; nowhere if nothing can match.
@@ -113,7 +113,7 @@ impl Store {
             let distinct: HashSet<FlowRunId> = flow_runs.iter().copied().collect();
             let (from, to) = key_bounds(expected());
             let partitions = distinct.into_iter().map(table::runs_in_flow_run).collect();
-            let range = Range { index: Some(Index::ByParent), partitions, from, to, direction };
+            let range = Range { partitions, from, to, direction, ..Range::of_index(Index::ByParent, "") };
             return Some(match sort {
                 None | Some(TaskRunSort::ExpectedStartTimeAsc | TaskRunSort::ExpectedStartTimeDesc) => {
                     Source::Ordered(range)
@@ -127,11 +127,11 @@ impl Store {
             Some(TaskRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, None),
             Some(TaskRunSort::EndTimeDesc) => (Index::ByEnd, end()),
             Some(TaskRunSort::NameAsc | TaskRunSort::NameDesc) => (Index::ByName, None),
-            Some(TaskRunSort::IdDesc) => (Index::ByCreation, None),
+            Some(TaskRunSort::IdDesc) => (Index::Lookup, None),
             None => [(Index::ByTime, expected()), (Index::ByEnd, end())]
                 .into_iter()
                 .find(|(_, bounds)| bounds.is_some())
-                .unwrap_or((Index::ByTime, None)),
+                .unwrap_or((if filters.ask_nothing() { Index::Lookup } else { Index::ByTime }, None)),
         };
         let (from, to) = key_bounds(bounds);
         let range = Range::all(self, index, Collection::TaskRuns).between(from, to).in_direction(direction);
@@ -189,8 +189,12 @@ impl<'f> TaskRunMatcher<'f> {
 
 impl Matcher<TaskRun> for TaskRunMatcher<'_> {
     fn matches_all(&self) -> bool {
-        let RunFilters { flows, flow_runs, task_runs, .. } = self.filters;
-        flows.is_none() && flow_runs.is_none() && task_runs.is_none()
+        self.filters.ask_nothing()
+    }
+
+    fn texts(&self) -> Vec<Vec<String>> {
+        let filter = self.filters.task_runs.as_ref();
+        texts_of_state(filter.and_then(TaskRunFilter::state_types), filter.and_then(TaskRunFilter::state_names))
     }
 
     async fn keep(&mut self, store: &Store, mut task_runs: Vec<TaskRun>) -> Result<Vec<TaskRun>> {

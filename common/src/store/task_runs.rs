@@ -46,7 +46,7 @@ impl Record for TaskRun {
             Place { index: Index::ByNextStart, pk: all.clone(), sk: by_time(self.next_scheduled_start_time) },
             Place { index: Index::ByEnd, pk: all.clone(), sk: by_time(self.end_time) },
             Place { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
-            Place { index: Index::ByCreation, pk: all, sk: self.id.to_string() },
+            Place { index: Index::Lookup, pk: all, sk: self.id.to_string() },
         ];
         if let Some(flow_run) = self.flow_run_id {
             places.push(Place { index: Index::ByParent, pk: table::runs_in_flow_run(flow_run), sk: expected });
@@ -93,7 +93,7 @@ impl Store {
             if self.owner(&claim).await? == Some(id.0) {
                 writes.push(Write::Delete(claim));
             }
-            writes.extend(self.orphan_subflows(id).await?);
+            writes.extend(self.orphan_subflows(&run.record).await?);
             let states = self.read_all(Range::partition(run.record.key().pk).starting_with(table::STATES)).await?;
             let mut states: Vec<Write> = states.into_iter().map(|state| Write::Delete(state.key)).collect();
             // The run goes with its last states, so that a failure before leaves a run that can be deleted again.
@@ -112,9 +112,15 @@ impl Store {
         Err(Error::Unavailable("too many requests write the same task run".into()))
     }
 
-    /// Returns the writes that take the parent away from the flow runs that the task run `id` stands for.
-    async fn orphan_subflows(&self, id: TaskRunId) -> Result<Vec<Write>> {
-        let found = self.read_all(Range::of_index(Index::Lookup, table::subflow_lookup(id))).await?;
+    /// Returns where the flow runs are that `parent` stands for.
+    pub(super) fn subflows(parent: &TaskRun) -> Range {
+        Range::of_index(Index::Related, table::subflows_of_task_run(parent.flow_run_id, parent.id))
+            .starting_with(parent.id.to_string())
+    }
+
+    /// Returns the writes that take the parent away from the flow runs that `parent` stands for.
+    async fn orphan_subflows(&self, parent: &TaskRun) -> Result<Vec<Write>> {
+        let found = self.read_all(Self::subflows(parent)).await?;
         let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
         let subflows = self.get_many::<FlowRun>(&keys).await?.into_iter();
         subflows

@@ -91,7 +91,7 @@ mod tests {
                     "Keys": {"pk": {"S": "flow#1"}, "sk": {"S": "flow"}},
                     "NewImage": {
                         "pk": {"S": "flow#1"}, "sk": {"S": "flow"}, "version": {"N": "3"}, "transition": {"N": "3"},
-                        "head": {"S": "{}"}, "by_name_pk": {"S": "flows#0"},
+                        "head": {"S": "{}"}, "collection_pk": {"S": "flows#0"},
                     },
                     "SequenceNumber": "13021600000000001596893679", "SizeBytes": 112,
                     "StreamViewType": "NEW_IMAGE",
@@ -107,7 +107,7 @@ mod tests {
             event.records.into_iter().map(|record| record.dynamodb.try_into().unwrap()).collect();
         let image = changes[0].image.as_ref().unwrap();
         assert!(image.has_new_state());
-        assert_eq!((image.key.pk.as_str(), image.places["by_name_pk"].as_str()), ("flow#1", "flows#0"));
+        assert_eq!((image.key.pk.as_str(), image.places["collection_pk"].as_str()), ("flow#1", "flows#0"));
         assert_eq!(changes[1].key.pk, "flow#2");
         assert!(changes[1].image.is_none());
     }

@@ -30,17 +30,15 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let database = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
             let body = request
                 .body()
                 .bytes()
-                .map(<[u8]>::to_vec)
                 .ok_or_else(|| ConnectorError::user("the embedded database takes no streamed bodies".into()))?;
-            let engine = database.engine.clone();
-            // SQLite blocks, so it runs off the async threads.
-            let answer = tokio::task::spawn_blocking(move || dispatch::dispatch(&engine, &target, &body))
-                .await
-                .map_err(|error| ConnectorError::other(error.into(), None))?;
+            let answer = {
+                let _turn = database.turn.lock().await;
+                dispatch::dispatch(&database.engine, target, body)
+            };
             if answer.wrote {
                 database.written.notify_one();
             }

@@ -14,7 +14,7 @@ use std::{future::Future, path::Path, sync::Arc};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime::client::auth::no_auth::NO_AUTH_SCHEME_ID;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 pub use stream::{ChangeStream, StreamRecord};
@@ -28,9 +28,6 @@ pub enum EmbeddedError {
     /// The database file could not be maintained.
     #[error("the embedded database's file failed: {0}")]
     File(#[from] rusqlite::Error),
-    /// A blocking task was cancelled or panicked.
-    #[error("a database task did not finish: {0}")]
-    Task(#[from] tokio::task::JoinError),
     /// The database could not be served over HTTP.
     #[error("the embedded database's HTTP server failed: {0}")]
     Serve(String),
@@ -42,6 +39,11 @@ pub struct EmbeddedDatabase {
     engine: dynoxide::Database,
     /// Where SQLite finds the database: a path, or the URI of one in memory.
     location: Arc<str>,
+    /// Whose turn it is: the engine serves one request at a time.
+    ///
+    /// Requests wait for it without a thread, and then run on the thread that they are on. Handing each one to a
+    /// thread for blocking calls took longer than most of them take.
+    turn: Arc<Mutex<()>>,
     /// Wakes the reader of the stream after a write.
     written: Arc<Notify>,
 }
@@ -59,10 +61,8 @@ impl EmbeddedDatabase {
 
     fn at(location: String) -> Result<Self, EmbeddedError> {
         let engine = dynoxide::Database::new(&location)?;
-        // Leaves the journal at NORMAL synchronisation: safe with a write-ahead log, and far faster than FULL.
-        engine.disable_bulk_loading()?;
         stream::prepare(&location)?;
-        Ok(Self { engine, location: location.into(), written: Arc::new(Notify::new()) })
+        Ok(Self { engine, location: location.into(), turn: Arc::default(), written: Arc::default() })
     }
 
     /// Returns an HTTP client for the AWS SDK that answers from this database.
@@ -106,7 +106,23 @@ impl EmbeddedDatabase {
 
     /// Deletes the items whose time to live has passed, as DynamoDB does by itself; returns how many.
     pub async fn sweep_expired(&self) -> Result<usize, EmbeddedError> {
-        let engine = self.engine.clone();
-        Ok(tokio::task::spawn_blocking(move || engine.sweep_ttl()).await??)
+        let _turn = self.turn.lock().await;
+        Ok(self.engine.sweep_ttl()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The flags of `.cargo/config.toml` are easily lost, for instance to an environment variable of the same name.
+    #[test]
+    fn the_engine_is_built_with_our_defaults() {
+        let path = std::env::temp_dir().join(format!("{}.db", Uuid::new_v4()));
+        let _database = EmbeddedDatabase::open(&path).unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let value = |pragma: &str| connection.pragma_query_value::<i64, _>(None, pragma, |row| row.get(0)).unwrap();
+        assert_eq!((value("synchronous"), value("wal_autocheckpoint"), value("cache_size")), (1, 4_000, -8_000));
+        std::fs::remove_file(&path).unwrap();
     }
 }

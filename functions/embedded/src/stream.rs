@@ -14,6 +14,9 @@ use crate::{EmbeddedDatabase, EmbeddedError};
 /// How long the consumer sleeps at most before it looks for records that another process wrote.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long the consumer waits after a write for others that it can read with it.
+const LINGER: Duration = Duration::from_millis(20);
+
 /// How many consumed records may pile up before they are deleted.
 const TRIM_EVERY: usize = 2_000;
 
@@ -51,11 +54,12 @@ pub struct ChangeStream {
     /// The last record handed out and acknowledged.
     acknowledged: i64,
     untrimmed: usize,
+    connection: Option<Connection>,
 }
 
 impl ChangeStream {
     pub(crate) fn new(database: EmbeddedDatabase, table: &str) -> Self {
-        Self { database, table: table.to_owned(), acknowledged: 0, untrimmed: 0 }
+        Self { database, table: table.to_owned(), acknowledged: 0, untrimmed: 0, connection: None }
     }
 
     /// Waits for changes and returns the oldest ones, `limit` at most, in the order of their writes.
@@ -63,56 +67,60 @@ impl ChangeStream {
     /// The same records come again until they are acknowledged, also after a restart.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
         loop {
-            let records = self.read(limit).await?;
+            let records = self.read(limit)?;
             if !records.is_empty() {
                 return Ok(records);
             }
-            self.trim().await?;
-            let _ = tokio::time::timeout(POLL_INTERVAL, self.database.written.notified()).await;
+            self.trim()?;
+            if tokio::time::timeout(POLL_INTERVAL, self.database.written.notified()).await.is_ok() {
+                tokio::time::sleep(LINGER).await;
+            }
         }
     }
 
     /// Marks `records` as consumed; they are not handed out again.
-    pub async fn acknowledge(&mut self, records: &[StreamRecord]) -> Result<(), EmbeddedError> {
+    pub fn acknowledge(&mut self, records: &[StreamRecord]) -> Result<(), EmbeddedError> {
         let Some(last) = records.last() else { return Ok(()) };
         self.acknowledged = last.position;
         self.untrimmed += records.len();
-        if self.untrimmed >= TRIM_EVERY { self.trim().await } else { Ok(()) }
+        if self.untrimmed >= TRIM_EVERY { self.trim() } else { Ok(()) }
     }
 
-    async fn read(&self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
-        let (location, table, after) = (self.database.location.clone(), self.table.clone(), self.acknowledged);
-        tokio::task::spawn_blocking(move || {
-            let connection = connect(&location)?;
-            let mut statement = connection.prepare(
-                "SELECT id, event_name, keys_json, new_image FROM _stream_records
-                 WHERE id > ?1 AND table_name = ?2 ORDER BY id LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![after, table, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-                Ok(StreamRecord {
-                    position: row.get(0)?,
-                    event_name: row.get(1)?,
-                    keys: parse(Some(row.get::<_, String>(2)?)).unwrap_or_default(),
-                    new_image: parse(row.get(3)?),
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await?
+    fn read(&mut self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
+        let (table, after) = (self.table.clone(), self.acknowledged);
+        let mut statement = self.connection()?.prepare_cached(
+            "SELECT id, event_name, keys_json, new_image FROM _stream_records
+             WHERE id > ?1 AND table_name = ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let rows = statement.query_map(params![after, table, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(StreamRecord {
+                position: row.get(0)?,
+                event_name: row.get(1)?,
+                keys: parse(Some(row.get::<_, String>(2)?)).unwrap_or_default(),
+                new_image: parse(row.get(3)?),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    async fn trim(&mut self) -> Result<(), EmbeddedError> {
+    fn trim(&mut self) -> Result<(), EmbeddedError> {
         if self.untrimmed == 0 {
             return Ok(());
         }
         self.untrimmed = 0;
-        let (location, table, upto) = (self.database.location.clone(), self.table.clone(), self.acknowledged);
-        tokio::task::spawn_blocking(move || {
-            connect(&location)?
-                .execute("DELETE FROM _stream_records WHERE id <= ?1 AND table_name = ?2", params![upto, table])?;
-            Ok(())
-        })
-        .await?
+        let (table, upto) = (self.table.clone(), self.acknowledged);
+        self.connection()?
+            .prepare_cached("DELETE FROM _stream_records WHERE id <= ?1 AND table_name = ?2")?
+            .execute(params![upto, table])?;
+        Ok(())
+    }
+
+    /// Returns the connection, which is opened once: to read the schema anew takes longer than to read the changes.
+    fn connection(&mut self) -> Result<&mut Connection, EmbeddedError> {
+        match self.connection {
+            Some(ref mut connection) => Ok(connection),
+            None => Ok(self.connection.insert(connect(&self.database.location)?)),
+        }
     }
 }
 

@@ -92,7 +92,7 @@ async fn consume(
             .ok()
     });
     consume_patiently(api, read.collect()).await;
-    changes.acknowledge(&records).await
+    changes.acknowledge(&records)
 }
 
 /// Consumes `changes`, and those that fail again and again; the ones that keep failing are logged and given up.

@@ -60,7 +60,7 @@ async fn count(api: &Api) -> u64 {
 
 #[tokio::test]
 async fn a_pong_promises_that_everything_before_the_ping_is_kept() {
-    let faults = Faults::on("PutItem");
+    let faults = Faults::on("BatchWriteItem");
     // More failures in a row than the SDK bears by itself.
     for _ in 0..5 {
         faults.then(Fault::InternalError);
