@@ -182,15 +182,16 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
         make_bucket(emulator)
         started = time.monotonic()
         made = deploy(emulator, lay_out(Path(directory)))
         print(f"Deployed in {time.monotonic() - started:.0f} s; the log is {emulator.log}. Point the client at it:")
         print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            emulator.process.wait()
+        emulator.process.wait()
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

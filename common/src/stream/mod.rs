@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What the consumer does with the table.
-pub const NEEDS: Needs = Needs { table: Access::Clears, indexes: &[Index::ByParent, Index::Lookup] };
+pub const NEEDS: Needs = Needs { table: Access::Clears, indexes: &[Index::ByParent, Index::Lookup, Index::Related] };
 
 /// A change that could not be consumed, and may be consumed later.
 #[derive(Debug)]
