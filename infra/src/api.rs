@@ -2,7 +2,7 @@
 
 use common::{
     http::{PREFIX, Route},
-    store::{Needs, needs::Access, table::Index},
+    store::{Needs, table::Index},
 };
 use serde_json::{Map, Value, json};
 
@@ -88,7 +88,7 @@ pub(crate) fn fallback_template() -> Value {
         name: FALLBACK,
         description: "Everything that has no route: redirects, preflights, documents, what is not found".into(),
         timeout: TIMEOUT,
-        needs: Needs { table: Access::Writes, indexes: &Index::ALL },
+        needs: Needs::WRITES_MANY.through(&Index::ALL),
         statements: Vec::new(),
     };
     let mut resources = function.resources();

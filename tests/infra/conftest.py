@@ -18,11 +18,10 @@ from emulator import Emulator
 
 @dataclass
 class Stack:
-    """The deployed stack: the emulator that it runs on, its outputs, and the root template that it was made from."""
+    """The deployed stack: the emulator that it runs on, and its outputs."""
 
     emulator: Emulator
     outputs: dict[str, str]
-    root: Path
 
     @property
     def api_url(self) -> str:
@@ -31,12 +30,15 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    directory = tmp_path_factory.mktemp("emulator")
-    with emulator.running(directory) as running:
-        emulator.make_bucket(running)
-        root = emulator.lay_out(directory)
-        yield Stack(running, emulator.deploy(running, root), root)
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with emulator.running(tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(running: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    root = emulator.lay_out(tmp_path_factory.mktemp("stack"), running.port)
+    return Stack(running, emulator.deploy(running, root))
 
 
 @pytest.fixture(scope="session")

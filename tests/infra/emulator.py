@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,10 +18,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 from transforms import TRANSFORMS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -46,22 +46,27 @@ def functions(template: dict) -> list[str]:
     return [Path(one["Properties"]["Code"]).name for one in resources if one["Type"] == "AWS::Lambda::Function"]
 
 
-def lay_out(directory: Path) -> Path:
+def put_stripped(function: str, bootstrap: Path) -> None:
+    """Puts a function's built binary there, without its symbols, which are a third of it."""
+    subprocess.run(["strip", "-o", bootstrap, binaries() / function], check=True)
+
+
+def lay_out(directory: Path, port: int, put_binary: Callable[[str, Path], object] = put_stripped) -> Path:
     """Puts templates and binaries into `directory` as they lie in the repository after a build; returns the root template.
 
-    The emulator's differences are worked into the templates, and the binaries are stripped: symbols are half of them.
+    What an emulator on `port` wants otherwise is worked into the templates.
     """
     templates = directory / "infra" / "templates"
     templates.mkdir(parents=True)
     for source in sorted(TEMPLATES.glob("*.json")):
         template = json.loads(source.read_text())
         for transform in TRANSFORMS:
-            transform(template)
+            transform(template, port)
         (templates / source.name).write_text(json.dumps(template, indent=2))
         for function in functions(template):
             bootstrap = directory / "target" / "lambda" / function / "bootstrap"
             bootstrap.parent.mkdir(parents=True)
-            subprocess.run(["strip", "-o", bootstrap, binaries() / function], check=True)
+            put_binary(function, bootstrap)
     return templates / ROOT
 
 
@@ -102,7 +107,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[Emulator]:
-    """Runs the emulator with its state in `directory`; it checks what roles allow."""
+    """Runs the emulator, with a bucket for artefacts; it holds functions to their roles."""
     port = free_port()
     log = directory / "emulator.log"
     environment = os.environ | credentials() | {
@@ -120,6 +125,7 @@ def running(directory: Path) -> Iterator[Emulator]:
     emulator = Emulator(process, port, log)
     try:
         wait_until_ready(emulator)
+        client(emulator, "s3").create_bucket(Bucket=BUCKET)
         yield emulator
     finally:
         emulator.stop()
@@ -159,15 +165,9 @@ def deploy(emulator: Emulator, root: Path, **parameters: str) -> dict[str, str]:
 
 def client(emulator: Emulator, service: str):
     """Returns a boto3 client that reaches the emulator."""
-    import boto3
-
     return boto3.client(
         service, endpoint_url=emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
     )
-
-
-def make_bucket(emulator: Emulator) -> None:
-    client(emulator, "s3").create_bucket(Bucket=BUCKET)
 
 
 def outputs(emulator: Emulator) -> dict[str, str]:
@@ -184,9 +184,8 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
-        make_bucket(emulator)
         started = time.monotonic()
-        made = deploy(emulator, lay_out(Path(directory)))
+        made = deploy(emulator, lay_out(Path(directory), emulator.port))
         print(f"Deployed in {time.monotonic() - started:.0f} s; the log is {emulator.log}. Point the client at it:")
         print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)
         emulator.process.wait()

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from conftest import Stack
@@ -136,8 +137,6 @@ def test_a_reader_may_not_write(stack: Stack) -> None:
     roles = client(stack.emulator, "iam").list_roles(MaxItems=1000)["Roles"]
     role = next(role for role in roles if "ReadFlowRole" in role["RoleName"])
     session = client(stack.emulator, "sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
-    import boto3
-
     table = boto3.client(
         "dynamodb", endpoint_url=stack.emulator.url, region_name=REGION,
         aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],

@@ -11,7 +11,7 @@ from typing import Any
 Template = dict[str, Any]
 
 
-def routes_end_with_a_slash(template: Template) -> None:
+def routes_end_with_a_slash(template: Template, _port: int) -> None:
     """Turns `{proxy+}` behind a slash into the slash alone.
 
     API Gateway takes no route key that ends with a slash. The emulator takes it, and wants something to stand where
@@ -23,4 +23,17 @@ def routes_end_with_a_slash(template: Template) -> None:
             properties["RouteKey"] = properties["RouteKey"].removesuffix("{proxy+}")
 
 
-TRANSFORMS: list[Callable[[Template], None]] = [routes_end_with_a_slash]
+def cloudfront_stays_on_this_machine(template: Template, port: int) -> None:
+    """Leads the distribution to the emulator's own address of the HTTP API.
+
+    The emulator looks up an origin's host name like any other, and on this machine none leads to the API.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::CloudFront::Distribution":
+            (origin,) = resource["Properties"]["DistributionConfig"]["Origins"]
+            origin["DomainName"] = "localhost"
+            origin["OriginPath"] = {"Fn::Sub": "/_aws/execute-api/${HttpApi}"}
+            origin["CustomOriginConfig"] = {"OriginProtocolPolicy": "http-only", "HTTPPort": port}
+
+
+TRANSFORMS: list[Callable[[Template, int], None]] = [routes_end_with_a_slash, cloudfront_stays_on_this_machine]

@@ -36,8 +36,8 @@ pub enum Access {
     Reads,
     /// Reads and writes items.
     Writes,
-    /// Reads and writes items, and deletes many at once.
-    Clears,
+    /// Reads and writes items, and writes or deletes many in one call.
+    WritesMany,
 }
 
 impl Access {
@@ -52,7 +52,7 @@ impl Access {
             Self::Describes => &["dynamodb:DescribeTable"],
             Self::Reads => &READS,
             Self::Writes => &WRITES,
-            Self::Clears => &[WRITES[0], WRITES[1], WRITES[2], WRITES[3], WRITES[4], "dynamodb:BatchWriteItem"],
+            Self::WritesMany => &[WRITES[0], WRITES[1], WRITES[2], WRITES[3], WRITES[4], "dynamodb:BatchWriteItem"],
         }
     }
 }
@@ -66,6 +66,8 @@ impl Needs {
     pub const READS: Self = Self { table: Access::Reads, indexes: &[] };
     /// To read items by their keys, and to write them.
     pub const WRITES: Self = Self { table: Access::Writes, indexes: &[] };
+    /// To read items by their keys, and to write many in one call.
+    pub const WRITES_MANY: Self = Self { table: Access::WritesMany, indexes: &[] };
     /// To read what filters ask for, by whichever index suits them.
     pub const FILTERS: Self = Self { table: Access::Reads, indexes: &Index::ALL };
 

@@ -17,15 +17,11 @@ use futures::future::BoxFuture;
 use crate::{
     api::Api,
     error::Error,
-    store::{
-        Item, Needs,
-        needs::{self, Access},
-        table::Index,
-    },
+    store::{Item, Needs, needs, table::Index},
 };
 
 /// What the consumer does with the table.
-pub const NEEDS: Needs = Needs { table: Access::Clears, indexes: &[Index::ByParent, Index::Lookup, Index::Related] };
+pub const NEEDS: Needs = Needs::WRITES_MANY.through(&[Index::ByParent, Index::Lookup, Index::Related]);
 
 /// A change that could not be consumed, and may be consumed later.
 #[derive(Debug)]
