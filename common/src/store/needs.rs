@@ -151,3 +151,44 @@ impl Intercept for HeldTo {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use embedded::EmbeddedDatabase;
+
+    use super::*;
+    use crate::{
+        Store,
+        model::{FlowId, Timestamp},
+        store::{Shards, query::Range, table},
+    };
+
+    async fn store() -> Store {
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config().to_builder().interceptor(HeldTo).build();
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(1));
+        store.create_table().await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn an_operation_may_do_what_it_declares_and_no_more() {
+        let store = store().await;
+        let key = table::flow(FlowId::new());
+        let read = || store.get_item(&key);
+        let write = || store.renew_csrf_token("any", Timestamp::now(), 1.0);
+        assert!(within(Needs::READS, read()).await.is_ok());
+        assert!(within(Needs::NOTHING, read()).await.is_err());
+        assert!(within(Needs::WRITES, write()).await.is_ok());
+        assert!(within(Needs::READS, write()).await.unwrap_err().to_string().contains("dynamodb:PutItem"));
+        assert!(write().await.is_ok(), "what no operation runs is not held to anything");
+    }
+
+    #[tokio::test]
+    async fn an_operation_may_query_the_indexes_that_it_declares() {
+        let store = store().await;
+        let query = |index| store.read_all(Range::of_index(index, table::runs_of_flow(FlowId::new())));
+        let needs = Needs::READS.through(&[Index::ByParent]);
+        assert!(within(needs, query(Index::ByParent)).await.is_ok());
+        assert!(within(needs, query(Index::Lookup)).await.is_err());
+    }
+}
