@@ -122,7 +122,7 @@ mod tests {
         let _database = EmbeddedDatabase::open(&path).unwrap();
         let connection = rusqlite::Connection::open(&path).unwrap();
         let value = |pragma: &str| connection.pragma_query_value::<i64, _>(None, pragma, |row| row.get(0)).unwrap();
-        assert_eq!((value("synchronous"), value("wal_autocheckpoint"), value("cache_size")), (1, 4_000, -8_000));
+        assert_eq!((value("synchronous"), value("wal_autocheckpoint"), value("cache_size")), (1, 4_000, -16_000));
         std::fs::remove_file(&path).unwrap();
     }
 }
