@@ -1,4 +1,4 @@
-//! `CloudFront`: one address in front of the HTTP API and, by path, of what else there will be.
+//! CloudFront: one address in front of the HTTP API and, by path, of what else there will be.
 
 use serde_json::{Map, Value, json};
 

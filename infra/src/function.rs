@@ -130,6 +130,7 @@ fn environment() -> Value {
         "PROCTOR_SHARDS": reference("Shards"),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": substitute("P${EventRetention}D"),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": reference("CorsOrigins"),
+        "PROCTOR_AUTH_MODE": reference("AuthMode"),
         "PREFECT_SERVER_API_AUTH_STRING": only_if("HasPassword", &reference("AuthString"))
     })
 }

@@ -1,6 +1,6 @@
 //! The CloudFormation templates of a stack: rendered from the routes, the table's definition and what is declared of both.
 //!
-//! A root stack holds what there is one of (the table, the HTTP API, `CloudFront`, alarms); a nested stack for each
+//! A root stack holds what there is one of (the table, the HTTP API, CloudFront, alarms); a nested stack for each
 //! resource of the API holds its functions. The rendered templates are committed in `infra/templates`, and a test keeps
 //! them current. Plain CloudFormation, without a transform: what is deployed is what can be read here.
 

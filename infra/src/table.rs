@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::{
     Client, Config,
     config::BehaviorVersion,
-    types::{GlobalSecondaryIndex, KeySchemaElement, Projection},
+    types::{GlobalSecondaryIndex, KeySchemaElement, Projection, ProjectionType, StreamViewType},
 };
 use common::store::table;
 use serde_json::{Map, Value, json};
@@ -36,7 +36,7 @@ pub(crate) fn resource() -> Value {
             "KeySchema": key_schema(definition.get_key_schema().iter().flatten()),
             "GlobalSecondaryIndexes":
                 definition.get_global_secondary_indexes().iter().flatten().map(index).collect::<Vec<_>>(),
-            "StreamSpecification": { "StreamViewType": stream.map(|view| view.as_str()) },
+            "StreamSpecification": { "StreamViewType": stream.map(StreamViewType::as_str) },
             "TimeToLiveSpecification": { "AttributeName": table::EXPIRES, "Enabled": true },
             "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true },
             "DeletionProtectionEnabled": { "Fn::If": ["IsProtected", true, false] }
@@ -54,7 +54,7 @@ fn index(index: &GlobalSecondaryIndex) -> Value {
 }
 
 fn projection(projection: &Projection) -> Value {
-    let kind = projection.projection_type().map(|kind| kind.as_str());
+    let kind = projection.projection_type().map(ProjectionType::as_str);
     let mut rendered = Map::from_iter([("ProjectionType".to_owned(), json!(kind))]);
     if !projection.non_key_attributes().is_empty() {
         rendered.insert("NonKeyAttributes".into(), json!(projection.non_key_attributes()));
