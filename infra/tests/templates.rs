@@ -16,6 +16,12 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
 }
 
+/// Returns the templates in the directory, where `sam deploy --guided` also keeps what it was told.
+fn committed() -> Vec<PathBuf> {
+    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
+}
+
 fn resources(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     template["Resources"].as_object().unwrap().iter()
 }
@@ -31,18 +37,17 @@ fn all_of(kind: &str) -> Vec<Value> {
 fn the_committed_templates_are_current() {
     let rendered = infra::templates();
     if std::env::var_os("PROCTOR_UPDATE").is_some() {
-        for stale in fs::read_dir(directory()).unwrap() {
-            fs::remove_file(stale.unwrap().path()).unwrap();
+        for stale in committed() {
+            fs::remove_file(stale).unwrap();
         }
         for (name, template) in &rendered {
             let text = serde_json::to_string_pretty(template).unwrap();
             fs::write(directory().join(name), text + "\n").unwrap();
         }
     }
-    let committed: BTreeMap<String, Value> = fs::read_dir(directory())
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
+    let committed: BTreeMap<String, Value> = committed()
+        .into_iter()
+        .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
             (path.file_name().unwrap().to_str().unwrap().to_owned(), serde_json::from_str(&text).unwrap())
         })

@@ -1,12 +1,15 @@
-"""The emulator with the whole stack, deployed once for all tests."""
+"""The stack on the emulator, deployed once for all tests by the command that deploys it for a person."""
 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,27 +21,28 @@ from emulator import Emulator
 
 @dataclass
 class Stack:
-    """The deployed stack: the emulator that it runs on, and its outputs."""
+    """The deployed stack: the emulator that it runs on, the value for PREFECT_API_URL, and its outputs."""
 
     emulator: Emulator
+    api_url: str
     outputs: dict[str, str]
 
-    @property
-    def api_url(self) -> str:
-        """The value for PREFECT_API_URL."""
-        return emulator.api_url(self.emulator, self.outputs)
-
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with emulator.running(tmp_path_factory.mktemp("emulator")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def stack(running: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    root = emulator.lay_out(tmp_path_factory.mktemp("stack"), running.port)
-    return Stack(running, emulator.deploy(running, root))
+def stack() -> Iterator[Stack]:
+    command = subprocess.Popen([sys.executable, emulator.__file__], stdout=subprocess.PIPE, text=True)
+    try:
+        said = ""
+        while not (url := re.search(r"^export PREFECT_API_URL=(\S+)$", said, re.MULTILINE)):
+            line = command.stdout.readline()
+            assert line, f"the command ended: {said}"
+            said += line
+        log = re.search(r"^The emulator's log is (\S+)$", said, re.MULTILINE)[1]
+        running = Emulator(command, urlsplit(url[1]).port, Path(log))
+        yield Stack(running, url[1], emulator.outputs(running))
+    finally:
+        command.terminate()
+        command.wait(60)
 
 
 @pytest.fixture(scope="session")

@@ -184,9 +184,10 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
+        print(f"The emulator's log is {emulator.log}", flush=True)
         started = time.monotonic()
         made = deploy(emulator, lay_out(Path(directory), emulator.port))
-        print(f"Deployed in {time.monotonic() - started:.0f} s; the log is {emulator.log}. Point the client at it:")
+        print(f"Deployed in {time.monotonic() - started:.0f} s. Point the client at it:")
         print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)
         emulator.process.wait()
 

@@ -32,14 +32,15 @@ def resources(template: str, kind: str) -> list[dict]:
     return [one["Properties"] for one in yaml_parse(template)["Resources"].values() if one["Type"] == kind]
 
 
-def test_only_the_changed_function_has_a_new_artefact(running: Emulator, tmp_path: Path) -> None:
-    root = emulator.lay_out(tmp_path, running.port, lambda function, bootstrap: bootstrap.write_text(function))
-    built = tmp_path / "target" / "lambda"
-    before = artefacts(running, root)
-    assert len(set(before.values())) == len(list(built.iterdir()))
-    for bootstrap in built.glob("*/bootstrap"):
-        bootstrap.touch()  # a build that changes nothing but the time
-    (built / CHANGED / "bootstrap").write_text("changed")
-    after = artefacts(running, root)
+def test_only_the_changed_function_has_a_new_artefact(tmp_path: Path) -> None:
+    with emulator.running(tmp_path) as running:
+        root = emulator.lay_out(tmp_path, running.port, lambda function, bootstrap: bootstrap.write_text(function))
+        built = tmp_path / "target" / "lambda"
+        before = artefacts(running, root)
+        assert len(set(before.values())) == len(list(built.iterdir()))
+        for bootstrap in built.glob("*/bootstrap"):
+            bootstrap.touch()  # a build that changes nothing but the time
+        (built / CHANGED / "bootstrap").write_text("changed")
+        after = artefacts(running, root)
     changed = [function for function, artefact in after.items() if before[function] != artefact]
     assert changed == [f"proctor-${{Stage}}-{CHANGED}"]
