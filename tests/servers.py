@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,11 +117,20 @@ def subject_binary() -> Path:
     raise FileNotFoundError(f"no server binary at {tried}: build it, or set PROCTOR_SERVER_BIN")
 
 
-def start_subject(home: Path, *arguments: str | Path, port: int | None = None) -> Server:
-    """Starts our server with `arguments` (such as `--in-memory`); its log is kept in `home`."""
+def start_subject(
+    home: Path,
+    *arguments: str | Path,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Server:
+    """Starts our server with `arguments` (such as `--in-memory`); its log is kept in `home`.
+
+    `settings` are environment variables of the server's own.
+    """
     port = port or free_port()
     command = [subject_binary(), "--host", "127.0.0.1", "--port", str(port), *arguments]
-    return launch(command, port, clean_environment(home), home / "server.log", 30)
+    environment = clean_environment(home) | dict(settings or {})
+    return launch(command, port, environment, home / "server.log", 30)
 
 
 @contextlib.contextmanager

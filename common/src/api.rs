@@ -2,7 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::{error::Result, model::Timestamp, settings::Settings, store::Store};
+use aws_config::{BehaviorVersion, SdkConfig};
+
+use crate::{
+    access::Memory,
+    error::Result,
+    model::Timestamp,
+    settings::Settings,
+    store::{Store, cost::CountRetries},
+    trust,
+};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -11,20 +20,40 @@ pub struct Api {
     pub store: Store,
     /// The settings, fixed for the process.
     pub settings: Arc<Settings>,
+    /// What this process remembers of API keys.
+    pub keys: Arc<Memory>,
 }
 
 impl Api {
     /// Puts together an API over `store`.
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings: Arc::new(settings) }
+        Self { store, settings: Arc::new(settings), keys: Arc::default() }
     }
 
-    /// Connects to the table that the environment names, with the credentials of the environment.
+    /// Connects a function to the table that the environment names, with the credentials of the environment.
+    ///
+    /// # Errors
+    /// Names a variable whose value can't be read.
     pub async fn from_env() -> Result<Self> {
         let settings = Settings::from_env()?;
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
-        let client = aws_sdk_dynamodb::Client::new(&config);
-        Ok(Self::new(Store::new(client, &settings.table, settings.shards), settings))
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(http_client) = trust::http_client()? {
+            loader = loader.http_client(http_client);
+        }
+        Ok(Self::configured(settings, &loader.load().await))
+    }
+
+    /// Connects to the table that the settings name, with the credentials and the trust of the environment.
+    pub async fn connect(settings: Settings) -> Self {
+        Self::configured(settings, &aws_config::load_defaults(BehaviorVersion::latest()).await)
+    }
+
+    fn configured(settings: Settings, config: &SdkConfig) -> Self {
+        tracing::debug!("the SDK is configured");
+        let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(CountRetries).build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        tracing::debug!("the client is made");
+        Self::new(Store::new(client, &settings.table, settings.shards), settings)
     }
 
     /// Reads the clock.

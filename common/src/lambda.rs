@@ -2,7 +2,7 @@
 //!
 //! Everything generic is instantiated here, once, so that a binary is one line and only links.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use lambda_http::Error;
 use lambda_runtime::LambdaEvent;
@@ -12,6 +12,8 @@ use crate::{
     api::Api,
     http::{self, Route},
     logging,
+    observation::{Outcome, Report, observed},
+    store::cost,
     stream::{self, Change},
 };
 
@@ -20,6 +22,7 @@ use crate::{
 /// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
 pub fn run(route: &Route) -> ExitCode {
     logging::start();
+    tracing::debug!("the function starts");
     finish(start(serve(*route)))
 }
 
@@ -59,9 +62,22 @@ async fn serve_stream() -> Result<(), Error> {
     let api = Api::from_env().await?;
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<stream::change::LambdaEvent>| {
         let api = api.clone();
-        async move { Ok::<_, Error>(consume_stream(&api, event.payload).await) }
+        async move { Ok::<_, Error>(report_stream(&api, event).await) }
     }))
     .await
+}
+
+/// Consumes what Lambda handed over, and tells of it as the boundary does of a request.
+async fn report_stream(api: &Api, event: LambdaEvent<stream::change::LambdaEvent>) -> Value {
+    let started = Instant::now();
+    let request_id = event.context.request_id;
+    let ((answer, cost), notes) = observed(cost::measured(consume_stream(api, event.payload))).await;
+    let is_done = answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty);
+    let outcome = if is_done { Outcome::Done } else { Outcome::Failed };
+    let latency = started.elapsed();
+    let report = Report { request_id, operation: "stream_consumer", request: None, outcome, latency, cost, notes };
+    report.tell(api.settings.reports, &api.settings.table);
+    answer
 }
 
 /// Consumes what Lambda handed over; returns the answer that names the failures.

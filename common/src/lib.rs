@@ -1,5 +1,6 @@
 //! Everything that Proctor's functions share: the model, the orchestration rules, the store and the HTTP plumbing.
 
+pub mod access;
 pub mod api;
 pub mod contract;
 pub mod error;
@@ -11,11 +12,13 @@ pub mod lambda;
 pub mod logging;
 pub mod logs_csv;
 pub mod model;
+pub mod observation;
 pub mod settings;
 pub mod socket;
 pub mod store;
 pub mod stream;
 pub mod transitions;
+pub mod trust;
 
 pub use api::Api;
 pub use error::{Error, Result};

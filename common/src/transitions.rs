@@ -11,6 +11,7 @@ use crate::{
     api::Api,
     error::{Error, Result},
     model::{FlowRun, FlowRunId, State, StateCreate, StateId, StateType, TaskRun, TaskRunId, Timestamp},
+    observation,
     orchestration::{
         Client, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult, Plan, Policy, Run, Settings, Transition,
         Verdict, decide,
@@ -105,6 +106,7 @@ async fn propose<R: StoredRun>(
         transition.settings = settings(api);
         transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
         let plan = decide(policy, &transition);
+        observe(&plan, Some(plan.verdict.clone()));
         let answer = answer(&plan);
         let writes = writes(api, &plan, &transition, version).await?;
         match api.store.commit(writes).await {
@@ -123,6 +125,19 @@ async fn propose<R: StoredRun>(
         }
     }
     Err(Error::Unavailable("too many requests set the state of the same run".into()))
+}
+
+/// Notes what was decided about the run that the request is about: the first one, where others follow from it.
+fn observe<R: StoredRun>(plan: &Plan<R>, verdict: Option<Verdict>) {
+    let (flow_run, task_run) = plan.run.owners();
+    let run = task_run.map(Uuid::from).or(flow_run.map(Uuid::from));
+    observation::note(|notes| {
+        if notes.run.is_none() || notes.run == run {
+            notes.run = run;
+            notes.verdict = verdict;
+            notes.trace.clone_from(&plan.trace);
+        }
+    });
 }
 
 /// A transition whose write was refused, or was carried out before and refused when it was repeated.
@@ -212,6 +227,7 @@ pub async fn create<R: StoredRun>(
     transition.settings = settings(api);
     transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
     let plan = decide(policy, &transition);
+    observe(&plan, None);
     let mut writes = vec![Write::Insert(run_item(&api.store, &plan, None, 1)?)];
     writes.extend(history(api, &plan, transition.now).await?);
     Ok((plan.run, writes))

@@ -97,7 +97,7 @@ pub(crate) fn fallback_template() -> Value {
         "Proctor: what API Gateway has no route for",
         &[
             ("Parameters", parameters::of_a_nested_stack(&["Api", "Table"])),
-            ("Conditions", parameters::conditions_of_a_nested_stack()),
+            ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],
     )

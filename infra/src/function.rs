@@ -123,6 +123,16 @@ fn table_statements(needs: Needs) -> Vec<Value> {
     statements
 }
 
+/// Returns what a function of the API needs to know its callers, where its own work does not include it.
+pub(crate) fn reading_of_keys(needs: Needs) -> Vec<Value> {
+    const GET: &str = "dynamodb:GetItem";
+    if needs.table.actions().contains(&GET) {
+        return Vec::new();
+    }
+    let reads = json!({ "Sid": "ReadsKeys", "Effect": "Allow", "Action": [GET], "Resource": substitute(TABLE) });
+    vec![only_if("HasKeys", &reads)]
+}
+
 /// Returns the environment that every function gets.
 fn environment() -> Value {
     json!({

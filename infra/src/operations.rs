@@ -129,6 +129,7 @@ fn dashboard() -> Value {
     let table = |metric: &str| json!(["AWS/DynamoDB", metric, "TableName", "${Table}"]);
     let consumer =
         |metric: &str| json!(["AWS/Lambda", metric, "FunctionName", format!("proctor-${{Stage}}-{CONSUMER}")]);
+    let ours = |metric: &str| json!(["Proctor", metric, "Table", "${Table}"]);
     let search = |metric: &str, statistic: &str| {
         let expression = format!(
             "SEARCH('{{AWS/Lambda,FunctionName}} MetricName=\"{metric}\" FunctionName=\"proctor-${{Stage}}-\"', '{statistic}', 300)"
@@ -140,6 +141,8 @@ fn dashboard() -> Value {
         ("Latency, milliseconds, 99 of 100", "p99", vec![api("Latency"), api("IntegrationLatency")]),
         ("Duration of each function, milliseconds, 99 of 100", "p99", vec![search("Duration", "p99")]),
         ("Errors of each function", "Sum", vec![search("Errors", "Sum")]),
+        ("Each request at the store", "Average", vec![ours("StoreRoundTrips"), ours("ReadUnits"), ours("WriteUnits")]),
+        ("Conflicts and retries at the store", "Sum", vec![ours("Conflicts"), ours("Retries")]),
         ("Stream: milliseconds behind", "Maximum", vec![consumer("IteratorAge")]),
         ("Capacity units", "Sum", vec![table("ConsumedReadCapacityUnits"), table("ConsumedWriteCapacityUnits")]),
     ];

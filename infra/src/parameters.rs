@@ -29,8 +29,8 @@ pub(crate) fn of_the_root() -> Value {
             "Description": "How long events are kept, in days"
         },
         "AuthMode": {
-            "Type": "String", "Default": "basic", "AllowedValues": ["basic", "none"],
-            "Description": "basic asks every caller for AuthString; none lets everybody in who can reach the address"
+            "Type": "String", "Default": "keys", "AllowedValues": ["keys", "basic", "none"],
+            "Description": "keys asks callers for an API key, basic for AuthString; none lets everybody in who can reach the address"
         },
         "AuthString": {
             "Type": "String", "Default": "", "NoEcho": true,
@@ -142,12 +142,16 @@ pub(crate) fn of_a_nested_stack(more: &[&str]) -> Value {
     parameters.into()
 }
 
-/// Returns the conditions of a nested stack.
-pub(crate) fn conditions_of_a_nested_stack() -> Value {
-    json!({
-        "HasPassword": { "Fn::Equals": [reference("AuthMode"), "basic"] },
-        "IsTraced": { "Fn::Equals": [reference("Tracing"), "true"] }
-    })
+/// Returns the conditions of a nested stack that its `resources` use.
+pub(crate) fn conditions_of_a_nested_stack(resources: &Map<String, Value>) -> Value {
+    let used = Value::from(resources.clone()).to_string();
+    let conditions = [
+        ("HasKeys", json!({ "Fn::Equals": [reference("AuthMode"), "keys"] })),
+        ("HasPassword", json!({ "Fn::Equals": [reference("AuthMode"), "basic"] })),
+        ("IsTraced", json!({ "Fn::Equals": [reference("Tracing"), "true"] })),
+    ];
+    let conditions = conditions.into_iter().filter(|(name, _)| used.contains(&format!("\"{name}\"")));
+    conditions.map(|(name, condition)| (name.to_owned(), condition)).collect::<Map<_, _>>().into()
 }
 
 /// Returns the values that the root stack gives a nested one: those of every one, and `more`.

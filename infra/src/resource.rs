@@ -3,7 +3,11 @@
 use common::http::Route;
 use serde_json::{Map, Value};
 
-use crate::{api, function::Function, parameters};
+use crate::{
+    api,
+    function::{Function, reading_of_keys},
+    parameters,
+};
 
 /// Renders the nested stack of the resource `name`.
 pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
@@ -14,7 +18,7 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
             description: format!("{} {}{}", route.method.as_str(), common::http::PREFIX, route.path),
             timeout: api::TIMEOUT,
             needs: route.needs,
-            statements: Vec::new(),
+            statements: reading_of_keys(route.needs),
         };
         resources.extend(function.resources());
         resources.extend(api::connection(&function.id(), &api::route_key(route)));
@@ -23,7 +27,7 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
         &format!("Proctor: the functions of {name}"),
         &[
             ("Parameters", parameters::of_a_nested_stack(&["Api", "Table"])),
-            ("Conditions", parameters::conditions_of_a_nested_stack()),
+            ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],
     )

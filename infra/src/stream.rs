@@ -56,7 +56,7 @@ pub(crate) fn template() -> Value {
         "Proctor: the consumer of the table's stream",
         &[
             ("Parameters", parameters::of_a_nested_stack(&["Table", "TableStream"])),
-            ("Conditions", parameters::conditions_of_a_nested_stack()),
+            ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
             ("Outputs", outputs),
         ],

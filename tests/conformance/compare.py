@@ -24,7 +24,16 @@ GENERATED_NAME = re.compile(r"[a-z]+(?:-[a-z]+)+")
 # oracle takes to answer.
 CLOCK_TOLERANCE_SECONDS = 45.0
 
-MEASURED_DURATIONS = frozenset({"total_run_time", "estimated_run_time", "estimated_start_time_delta", "delay_seconds"})
+MEASURED_DURATIONS = frozenset(
+    {
+        "total_run_time",
+        "estimated_run_time",
+        "estimated_start_time_delta",
+        "delay_seconds",
+        "sum_estimated_run_time",
+        "sum_estimated_lateness",
+    }
+)
 
 # Keys that hold a run's name, where the server makes one up if the client sends none.
 NAME_KEYS = frozenset({"name", "prefect.resource.name"})

@@ -41,6 +41,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": "local",
             "PROCTOR_SHARDS": "1",
+            "PROCTOR_AUTH_MODE": "none",
         }
         watch: list[str | Path] = [cargo_lambda(), "lambda", "watch", "--ignore-changes"]
         watch += ["--invoke-address", "127.0.0.1", "--invoke-port", str(functions)]

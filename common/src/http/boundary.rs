@@ -8,32 +8,45 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use lambda_http::RequestExt;
+use uuid::Uuid;
 
-use super::route::Route;
-use crate::store::cost::{self, Cost};
+use super::{PREFIX, route::Route};
+use crate::{
+    api::Api,
+    observation::{self, HttpRequest, Outcome, Report},
+    store::cost::{self, Cost},
+};
 
 /// The request header that asks for the explanation headers.
 const EXPLAIN: &str = "x-proctor-explain";
 
-/// Runs the request, logs its outcome and cost, and explains the cost to a caller who asks.
-pub(super) async fn boundary(request: Request, next: Next) -> Response {
+/// Runs the request, tells its outcome and cost, and explains the cost to a caller who asks.
+///
+/// `sole` is the only route that is served, if there is but one: then it is known also of what never reached it.
+pub(super) async fn boundary(
+    State((api, sole)): State<(Api, Option<Route>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let explain = request.headers().contains_key(EXPLAIN);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let (mut response, cost) = cost::measured(next.run(request)).await;
-    let operation = response.extensions().get::<Route>().map_or("none", |route| route.operation);
-    tracing::info!(
-        %method,
-        path,
-        operation,
-        status = response.status().as_u16(),
-        milliseconds = started.elapsed().as_secs_f64() * 1_000.0,
-        store.round_trips = cost.round_trips,
-        store.items_read = cost.items_read,
-        store.read_units = cost.read_units,
-        store.write_units = cost.write_units,
-        "request"
-    );
+    let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
+    let invocation = request.lambda_context_ref().map(|context| context.request_id.clone());
+    let ((mut response, cost), mut notes) = observation::observed(cost::measured(next.run(request))).await;
+    let route = response.extensions().get::<Route>().copied().or(sole);
+    notes.run = notes.run.or_else(|| route.and_then(|route| run_of(&route, &path)));
+    let status = response.status().as_u16();
+    let report = Report {
+        request_id: invocation.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        operation: route.map_or("none", |route| route.operation),
+        request: Some(HttpRequest { method, path, status }),
+        outcome: Outcome::of_status(status),
+        latency: started.elapsed(),
+        cost,
+        notes,
+    };
+    report.tell(api.settings.reports, &api.settings.table);
     if explain {
         explain_to(response.headers_mut(), &cost);
     }
@@ -44,6 +57,13 @@ pub(super) async fn boundary(request: Request, next: Next) -> Response {
 pub(super) async fn name_operation(State(route): State<Route>, mut response: Response) -> Response {
     response.extensions_mut().insert(route);
     response
+}
+
+/// Returns the run that a path of `route` names.
+fn run_of(route: &Route, path: &str) -> Option<Uuid> {
+    let of_runs = ["/flow_runs/{id}", "/task_runs/{id}"].iter().any(|runs| route.path.starts_with(runs));
+    let id = path.strip_prefix(PREFIX)?.split('/').nth(2)?;
+    Uuid::try_parse(id).ok().filter(|_| of_runs)
 }
 
 fn explain_to(headers: &mut HeaderMap, cost: &Cost) {
@@ -57,5 +77,24 @@ fn explain_to(headers: &mut HeaderMap, cost: &Cost) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::MethodRouter;
+
+    use super::*;
+
+    #[test]
+    fn a_path_may_name_its_run() {
+        let id = "01980000-0000-7000-8000-000000000001";
+        let run = |template, path: &str| run_of(&Route::get("x", template, MethodRouter::new), path);
+        let found = Uuid::try_parse(id).ok();
+        assert_eq!(run("/flow_runs/{id}/set_state", &format!("/api/flow_runs/{id}/set_state")), found);
+        assert_eq!(run("/task_runs/{id}", &format!("/api/task_runs/{id}")), found);
+        assert_eq!(run("/flows/{id}", &format!("/api/flows/{id}")), None);
+        assert_eq!(run("/flow_runs/filter", "/api/flow_runs/filter"), None);
+        assert_eq!(run("/flow_runs/{id}", "/api/flow_runs/x"), None);
     }
 }

@@ -19,6 +19,7 @@ use tower_http::{
 
 use super::{LARGEST_BODY, PREFIX, authentication, boundary, contract_layer, cors, csrf, documents, unrouted};
 use crate::{
+    access,
     api::Api,
     contract::{Mount, Operation},
     store::{Needs, needs},
@@ -104,29 +105,35 @@ impl Route {
 /// Makes the service of a Lambda function's routes.
 pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
-    let service = guarded(&api, operations(&routes));
-    around(api, service, unrouted::Unrouted::new(routes, false))
+    let service = guarded(&api, operations(&api, &routes));
+    let sole = <[Route; 1]>::try_from(routes.as_slice()).ok().map(|[route]| route);
+    around(api, service, sole, unrouted::Unrouted::new(routes, false))
 }
 
 /// Makes the service of a whole server: its routes, the documents that describe them, and its websockets.
 pub fn server<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>, websockets: Router<Api>) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
-    let documented = operations(&routes).merge(documents::service(Mount::Api, &routes));
+    let documented = operations(&api, &routes).merge(documents::service(Mount::Api, &routes));
     let service = guarded(&api, documented)
         // A websocket authenticates in its own handshake, after it is open.
         .merge(websockets)
         .merge(documents::service(Mount::Root, &routes).method_not_allowed_fallback(unrouted::method_not_allowed));
-    around(api, service, unrouted::Unrouted::new(routes, true))
+    around(api, service, None, unrouted::Unrouted::new(routes, true))
 }
 
-fn operations(routes: &[Route]) -> Router<Api> {
+fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
+    let have_roles = api.settings.access == access::Mode::Keys;
     let mut service = Router::new();
     for route in routes {
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
         }
-        let handler = handler.layer(middleware::from_fn_with_state(route.needs, hold_to));
+        handler = handler.layer(middleware::from_fn_with_state(route.needs, hold_to));
+        if have_roles {
+            let required = access::operations::required(route.method.as_str(), route.path);
+            handler = handler.layer(middleware::from_fn_with_state(required, authentication::authorize));
+        }
         let handler = handler
             .layer(middleware::map_response_with_state(*route, boundary::name_operation))
             .layer(middleware::from_fn(unrouted::refuse_head));
@@ -150,22 +157,24 @@ fn guarded(api: &Api, service: Router<Api>) -> Router<Api> {
         .with_state(api.clone());
     // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.
     let service = Router::new().fallback_service(service);
-    match &api.settings.auth_string {
-        Some(secret) => service.layer(middleware::from_fn_with_state(secret.clone(), authentication::authenticate)),
-        None => service,
+    match &api.settings.access {
+        access::Mode::Open => service,
+        access::Mode::Basic(_) | access::Mode::Keys => {
+            service.layer(middleware::from_fn_with_state(api.clone(), authentication::authenticate))
+        }
     }
 }
 
 /// Puts what every request meets around `service`: CORS, CSRF protection, the boundary.
-fn around(api: Api, service: Router<Api>, unrouted: unrouted::Unrouted) -> Router {
+fn around(api: Api, service: Router<Api>, sole: Option<Route>, unrouted: unrouted::Unrouted) -> Router {
     let service = service.layer(axum::Extension(unrouted)).with_state(api.clone());
     let mut service = Router::new()
         .fallback_service(service)
         .layer(middleware::from_fn_with_state(cors::Cors::new(&api.settings), cors::share));
     if api.settings.csrf_protection_enabled {
-        service = service.layer(middleware::from_fn_with_state(api, csrf::protect));
+        service = service.layer(middleware::from_fn_with_state(api.clone(), csrf::protect));
     }
-    service.layer(middleware::from_fn(boundary::boundary))
+    service.layer(middleware::from_fn_with_state((api, sole), boundary::boundary))
 }
 
 /// The size from which answers are compressed for clients that take it, in bytes.

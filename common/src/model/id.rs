@@ -82,4 +82,6 @@ typed_ids! {
     LeaseId,
     /// The id of an artifact.
     ArtifactId,
+    /// The id of an API key.
+    ApiKeyId,
 }

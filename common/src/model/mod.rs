@@ -5,6 +5,7 @@
 //! is not part of the stored document; `with_estimates` adds it. Unknown fields are skipped on reading, so
 //! that a document written by a newer version stays readable.
 
+pub mod api_key;
 pub mod csrf_token;
 pub mod deployment;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod timestamp;
 pub mod work_pool;
 pub mod work_queue;
 
+pub use api_key::ApiKey;
 pub use csrf_token::CsrfToken;
 pub use deployment::Deployment;
 pub use event::{Event, ReceivedEvent, RelatedResource, Resource};
@@ -29,8 +31,8 @@ pub use flow::Flow;
 pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
-    ArtifactId, BlockDocumentId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId,
-    LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
+    ApiKeyId, ArtifactId, BlockDocumentId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId,
+    FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};

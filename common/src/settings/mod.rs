@@ -8,7 +8,10 @@ use catalogue::Setting;
 use serde_json::Value;
 
 use crate::{
+    access,
     error::{Error, Result},
+    logging,
+    observation::Channel,
     store::Shards,
 };
 
@@ -25,8 +28,17 @@ pub struct Settings {
     pub shards: Shards,
     /// How many records a page holds by default and at most (`PREFECT_SERVER_API_DEFAULT_LIMIT`).
     pub default_limit: u32,
-    /// The `user:password` that every request must carry (`PREFECT_SERVER_API_AUTH_STRING`), if any.
-    pub auth_string: Option<Secret>,
+    /// What the server asks of its callers (`PROCTOR_AUTH_MODE`: `none`, `basic` or `keys`).
+    ///
+    /// Where that is not set: the password of `PREFECT_SERVER_API_AUTH_STRING` if there is one, else nothing on one
+    /// machine and keys in the cloud.
+    pub access: access::Mode,
+    /// For how many seconds a process goes by what it read of an API key (`PROCTOR_API_KEY_MEMORY_SECONDS`).
+    ///
+    /// As long may a key still work that was revoked.
+    pub key_memory: f64,
+    /// Where requests are told of: in lines with metrics where Lambda collects what is printed.
+    pub reports: Channel,
     /// Whether writes need a CSRF token (`PREFECT_SERVER_CSRF_PROTECTION_ENABLED`).
     pub csrf_protection_enabled: bool,
     /// How long a CSRF token holds, in seconds (`PREFECT_SERVER_CSRF_TOKEN_EXPIRATION`).
@@ -60,7 +72,9 @@ impl Default for Settings {
             table: "proctor-records".into(),
             shards: Shards(8),
             default_limit: 200,
-            auth_string: None,
+            access: access::Mode::Open,
+            key_memory: 30.0,
+            reports: Channel::Log,
             csrf_protection_enabled: false,
             csrf_token_expiration: 3_600.0,
             cors_allowed_origins: "*".into(),
@@ -77,12 +91,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the process environment.
+    /// Reads the process environment of a function, which is closed to strangers unless it is told otherwise.
     ///
     /// # Errors
     /// Names a variable whose value can't be read.
     pub fn from_env() -> Result<Self> {
-        Self::from(Variables::from_env())
+        let reports = if logging::is_collected_by_lambda() { Channel::Metrics } else { Channel::Log };
+        Self { access: access::Mode::Keys, reports, ..Self::default() }.overridden_by(Variables::from_env())
     }
 
     /// Reads `variables` for a server on one machine, whose database knows no hot partitions to spread.
@@ -103,7 +118,6 @@ impl Settings {
 
     fn overridden_by(self, variables: Variables) -> Result<Self> {
         let default = self;
-        let secret = variables.get("PREFECT_SERVER_API_AUTH_STRING").map(|text| Secret(text.into()));
         let retention = variables.seconds("PREFECT_SERVER_EVENTS_RETENTION_PERIOD")?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
         let retention = retention.map_or(default.event_retention, |seconds| seconds as u64);
@@ -111,7 +125,11 @@ impl Settings {
             table: variables.read("PROCTOR_TABLE")?.unwrap_or(default.table),
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| Shards(shards.max(1))),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
-            auth_string: secret.or(default.auth_string),
+            access: access_mode(&variables)?.unwrap_or(default.access),
+            reports: default.reports,
+            key_memory: variables
+                .read("PROCTOR_API_KEY_MEMORY_SECONDS")?
+                .map_or(default.key_memory, |whole: u32| whole.into()),
             csrf_protection_enabled: variables
                 .flag("PREFECT_SERVER_CSRF_PROTECTION_ENABLED")?
                 .unwrap_or(default.csrf_protection_enabled),
@@ -153,6 +171,21 @@ impl Settings {
     /// Names a variable whose value can't be read.
     pub fn tree(&self) -> Result<Value> {
         catalogue::tree(|name| self.variables.0.get(name).cloned())
+    }
+}
+
+/// Reads what is asked of callers; `None` if the variables don't say.
+fn access_mode(variables: &Variables) -> Result<Option<access::Mode>> {
+    let password = variables.get("PREFECT_SERVER_API_AUTH_STRING").map(|text| Secret(text.into()));
+    let wrong = |problem: &str| Err(Error::Internal(format!("PROCTOR_AUTH_MODE can't be read: {problem}")));
+    match (variables.get("PROCTOR_AUTH_MODE"), password) {
+        (None, password) => Ok(password.map(access::Mode::Basic)),
+        (Some("basic"), Some(password)) => Ok(Some(access::Mode::Basic(password))),
+        (Some("basic"), None) => wrong("basic needs PREFECT_SERVER_API_AUTH_STRING"),
+        (Some("none"), None) => Ok(Some(access::Mode::Open)),
+        (Some("keys"), None) => Ok(Some(access::Mode::Keys)),
+        (Some("none" | "keys"), Some(_)) => wrong("PREFECT_SERVER_API_AUTH_STRING is set, so it has to be basic"),
+        (Some(other), _) => wrong(&format!("{other:?} is none of none, basic, keys")),
     }
 }
 
@@ -270,6 +303,31 @@ mod tests {
         assert_eq!(settings("PREFECT_EVENTS_RETENTION_PERIOD", "P1D").unwrap().event_retention, 86_400);
         let newer = settings("PREFECT_SERVER_API_CSRF_TOKEN_EXPIRATION", "0:00:01.5").unwrap();
         assert!((newer.csrf_token_expiration - 1.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_function_asks_for_keys_and_one_machine_for_nothing_unless_told_otherwise() {
+        let function = |pairs: &[(&str, &str)]| {
+            let variables = pairs.iter().copied().collect();
+            Settings { access: access::Mode::Keys, ..Settings::default() }
+                .overridden_by(variables)
+                .map(|one| one.access)
+        };
+        let password = ("PREFECT_SERVER_API_AUTH_STRING", "admin:pass");
+        let basic = access::Mode::Basic(Secret(password.1.into()));
+        assert_eq!(function(&[]).unwrap(), access::Mode::Keys);
+        assert_eq!(function(&[password]).unwrap(), basic);
+        assert_eq!(function(&[password, ("PROCTOR_AUTH_MODE", "basic")]).unwrap(), basic);
+        assert_eq!(function(&[("PROCTOR_AUTH_MODE", "none")]).unwrap(), access::Mode::Open);
+        assert_eq!(Settings::local(Variables::default()).unwrap().access, access::Mode::Open);
+        for contradiction in [
+            vec![("PROCTOR_AUTH_MODE", "basic")],
+            vec![("PROCTOR_AUTH_MODE", "open")],
+            vec![("PROCTOR_AUTH_MODE", "none"), password],
+            vec![("PROCTOR_AUTH_MODE", "keys"), password],
+        ] {
+            assert!(function(&contradiction).unwrap_err().to_string().contains("PROCTOR_AUTH_MODE"));
+        }
     }
 
     #[test]

@@ -1,11 +1,22 @@
 //! How a websocket opens and its client authenticates (upstream's `accept_prefect_socket`).
 //!
 //! A client that offers the subprotocol `prefect` sends an `auth` message first, also where no password is set. One
-//! that does not is of an older version: it is let in without a word, unless there is a password.
+//! that does not is of an older version: it is let in without a word, unless there is a password, or keys and it shows
+//! none in the request.
 
-use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
+use std::time::Duration;
+
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL},
+};
 use serde_json::{Map, Value};
-use subtle::ConstantTimeEq;
+
+use crate::{
+    access::{self, Caller, Mode, Role},
+    api::Api,
+    error::{Error, Result},
+};
 
 /// The subprotocol of clients that authenticate by message.
 pub const SUBPROTOCOL: &str = "prefect";
@@ -27,19 +38,31 @@ pub enum Opening {
     Refused,
 }
 
-/// Decides on a request for a websocket, where `password` is what clients have to know, if anything.
-pub fn open(headers: &HeaderMap, password: Option<&str>) -> Opening {
+/// Decides on a request for a websocket that needs the role `required`, where there are roles.
+///
+/// # Errors
+/// [`Error::Unavailable`] if a key can't be looked up.
+pub async fn open(api: &Api, headers: &HeaderMap, required: Role) -> Result<Opening> {
     let offered = headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|protocol| protocol.trim() == SUBPROTOCOL);
-    match (offered, password) {
-        (true, _) => Opening::Handshake,
-        (false, None) => Opening::Legacy,
-        (false, Some(_)) => Opening::Refused,
+    if offered {
+        return Ok(Opening::Handshake);
     }
+    let is_in = match &api.settings.access {
+        Mode::Open => true,
+        Mode::Basic(_) => false,
+        // A client that takes us for Prefect Cloud authenticates in the request, and not in a message.
+        Mode::Keys => {
+            let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+            let caller = patiently(|| access::caller_of_header(api, header)).await?;
+            caller.is_some_and(|caller| caller.role >= required)
+        }
+    };
+    Ok(if is_in { Opening::Legacy } else { Opening::Refused })
 }
 
 /// What follows from the first message.
@@ -53,65 +76,155 @@ pub enum Authentication {
     Senseless,
 }
 
-/// Judges the first message of a client, where `password` is what it has to know, if anything.
-pub fn authenticate(message: &str, password: Option<&str>) -> Authentication {
-    let Ok(message) = serde_json::from_str::<Map<String, Value>>(message) else { return Authentication::Senseless };
-    if message.get("type").and_then(Value::as_str) != Some("auth") {
-        return Authentication::Rejected("Expected 'auth' message");
-    }
-    let Some(password) = password else { return Authentication::Accepted };
-    match message.get("token") {
-        Some(Value::String(token)) if !token.is_empty() => {
-            if !token.is_ascii() || !password.is_ascii() {
-                // Upstream's comparison takes ASCII only.
-                Authentication::Senseless
-            } else if token.as_bytes().ct_eq(password.as_bytes()).into() {
-                Authentication::Accepted
-            } else {
-                Authentication::Rejected("Invalid token")
-            }
+/// Judges the first message of a client on a websocket that needs the role `required`, where there are roles.
+///
+/// # Errors
+/// [`Error::Unavailable`] if a key can't be looked up; the connection is to be dropped.
+pub async fn authenticate(api: &Api, message: &str, required: Role) -> Result<Authentication> {
+    let token = match presented(message) {
+        Ok(token) => token,
+        Err(verdict) => return Ok(verdict),
+    };
+    let token = match (&api.settings.access, token) {
+        (Mode::Open, _) => return Ok(Authentication::Accepted),
+        (_, Err(verdict)) => return Ok(verdict),
+        (Mode::Basic(password), Ok(token)) if !token.is_ascii() || !password.0.is_ascii() => {
+            // Upstream's comparison takes ASCII only.
+            return Ok(Authentication::Senseless);
         }
-        Some(Value::Bool(true)) => Authentication::Senseless,
-        Some(Value::Number(number)) if number.as_f64() != Some(0.0) => Authentication::Senseless,
-        Some(Value::Array(items)) if !items.is_empty() => Authentication::Senseless,
-        Some(Value::Object(fields)) if !fields.is_empty() => Authentication::Senseless,
-        _ => Authentication::Rejected("Auth required but no token provided"),
+        (_, Ok(token)) => token,
+    };
+    Ok(match patiently(|| access::caller_of_token(api, &token)).await? {
+        Some(Caller { role, .. }) if role >= required => Authentication::Accepted,
+        Some(_) => Authentication::Rejected("The API key's role does not allow this"),
+        None => Authentication::Rejected("Invalid token"),
+    })
+}
+
+/// Reads an `auth` message; the outer error is that it is none, the inner one that it lacks a token.
+fn presented(message: &str) -> Result<Result<String, Authentication>, Authentication> {
+    let Ok(message) = serde_json::from_str::<Map<String, Value>>(message) else {
+        return Err(Authentication::Senseless);
+    };
+    if message.get("type").and_then(Value::as_str) != Some("auth") {
+        return Err(Authentication::Rejected("Expected 'auth' message"));
     }
+    Ok(match message.get("token") {
+        Some(Value::String(token)) if !token.is_empty() => Ok(token.clone()),
+        Some(Value::Bool(true)) => Err(Authentication::Senseless),
+        Some(Value::Number(number)) if number.as_f64() != Some(0.0) => Err(Authentication::Senseless),
+        Some(Value::Array(items)) if !items.is_empty() => Err(Authentication::Senseless),
+        Some(Value::Object(fields)) if !fields.is_empty() => Err(Authentication::Senseless),
+        _ => Err(Authentication::Rejected("Auth required but no token provided")),
+    })
+}
+
+/// How often a key is looked up while the store is unavailable.
+const ATTEMPTS: u32 = 6;
+
+/// Tries again while the store is unavailable: a client whose handshake fails gives its events up for good.
+async fn patiently<Attempt: Future<Output = Result<Option<Caller>>>>(
+    attempt: impl Fn() -> Attempt,
+) -> Result<Option<Caller>> {
+    for repeat in 1..ATTEMPTS {
+        match attempt().await {
+            Err(Error::Unavailable(message)) => {
+                tracing::warn!(message, "a handshake waits for the store");
+                tokio::time::sleep(Duration::from_millis(25 << repeat)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    attempt().await
 }
 
 #[cfg(test)]
 mod tests {
+    use embedded::{
+        EmbeddedDatabase,
+        faults::{Fault, Faults},
+    };
+
     use super::*;
+    use crate::{
+        Settings, Store,
+        access::key,
+        model::{ApiKey, ApiKeyId},
+        settings::Secret,
+    };
+
+    async fn api(access: Mode, faults: &Faults) -> Api {
+        let database = EmbeddedDatabase::in_memory().unwrap();
+        let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
+        let settings = Settings { access, ..Settings::default() };
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), &settings.table, settings.shards);
+        store.create_table().await.unwrap();
+        Api::new(store, settings)
+    }
+
+    async fn with_password() -> Api {
+        api(Mode::Basic(Secret("secret".into())), &Faults::default()).await
+    }
+
+    async fn key_of(api: &Api, role: Role) -> String {
+        let id = ApiKeyId::new();
+        let text = key::mint(id).unwrap();
+        let (created, digest) = (api.now(), key::digest(&text));
+        let record = ApiKey { id, created, name: "test".into(), role, digest, expiration: None, revoked: None };
+        api.store.add_api_key(&record).await.unwrap();
+        text
+    }
 
     fn offering(protocols: &[&str]) -> HeaderMap {
         protocols.iter().map(|value| (SEC_WEBSOCKET_PROTOCOL, value.parse().unwrap())).collect()
     }
 
-    #[test]
-    fn clients_without_the_subprotocol_are_let_in_unless_there_is_a_password() {
-        assert_eq!(open(&offering(&["other, prefect"]), Some("secret")), Opening::Handshake);
-        assert_eq!(open(&offering(&["other", "prefect"]), None), Opening::Handshake);
-        assert_eq!(open(&offering(&["prefect-2"]), None), Opening::Legacy);
-        assert_eq!(open(&offering(&[]), Some("secret")), Opening::Refused);
+    async fn opening(api: &Api, headers: &HeaderMap) -> Opening {
+        open(api, headers, Role::Worker).await.unwrap()
     }
 
-    #[test]
-    fn any_auth_message_will_do_where_there_is_no_password() {
+    #[tokio::test]
+    async fn clients_without_the_subprotocol_are_let_in_unless_there_is_a_password() {
+        let (unguarded, guarded) = (api(Mode::Open, &Faults::default()).await, with_password().await);
+        assert_eq!(opening(&guarded, &offering(&["other, prefect"])).await, Opening::Handshake);
+        assert_eq!(opening(&unguarded, &offering(&["other", "prefect"])).await, Opening::Handshake);
+        assert_eq!(opening(&unguarded, &offering(&["prefect-2"])).await, Opening::Legacy);
+        assert_eq!(opening(&guarded, &offering(&[])).await, Opening::Refused);
+    }
+
+    #[tokio::test]
+    async fn clients_without_the_subprotocol_may_show_a_key_in_the_request() {
+        let api = api(Mode::Keys, &Faults::default()).await;
+        for (role, expected) in [(Role::ReadOnly, Opening::Refused), (Role::Worker, Opening::Legacy)] {
+            let mut headers = offering(&[]);
+            headers.insert(AUTHORIZATION, format!("bearer {}", key_of(&api, role).await).parse().unwrap());
+            assert_eq!(opening(&api, &headers).await, expected, "{role}");
+        }
+        assert_eq!(opening(&api, &offering(&[])).await, Opening::Refused);
+    }
+
+    async fn check(api: &Api, table: &[(&str, Authentication)]) {
+        for (message, expected) in table {
+            assert_eq!(authenticate(api, message, Role::Worker).await.unwrap(), *expected, "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_auth_message_will_do_where_there_is_no_password() {
         let table = [
             (r#"{"type":"auth","token":null}"#, Authentication::Accepted),
+            (r#"{"type":"auth","token":5}"#, Authentication::Accepted),
             (r#"{"type":"auth"}"#, Authentication::Accepted),
             (r#"{"type":"hello"}"#, Authentication::Rejected("Expected 'auth' message")),
             ("{}", Authentication::Rejected("Expected 'auth' message")),
             ("[]", Authentication::Senseless),
             ("not json", Authentication::Senseless),
         ];
-        for (message, expected) in table {
-            assert_eq!(authenticate(message, None), expected, "{message}");
-        }
+        check(&api(Mode::Open, &Faults::default()).await, &table).await;
     }
 
-    #[test]
-    fn the_token_is_the_password() {
+    #[tokio::test]
+    async fn the_token_is_the_password() {
         let missing = Authentication::Rejected("Auth required but no token provided");
         let table = [
             (r#"{"type":"auth","token":"secret"}"#, Authentication::Accepted),
@@ -123,8 +236,35 @@ mod tests {
             (r#"{"type":"auth","token":5}"#, Authentication::Senseless),
             (r#"{"type":"auth","token":"ü"}"#, Authentication::Senseless),
         ];
-        for (message, expected) in table {
-            assert_eq!(authenticate(message, Some("secret")), expected, "{message}");
+        check(&with_password().await, &table).await;
+    }
+
+    #[tokio::test]
+    async fn the_token_is_a_key_of_a_role_that_may() {
+        let api = api(Mode::Keys, &Faults::default()).await;
+        let (worker, reader) = (key_of(&api, Role::Worker).await, key_of(&api, Role::ReadOnly).await);
+        let message = |token: &str| serde_json::json!({"type": "auth", "token": token}).to_string();
+        let table = [
+            (&*message(&worker), Authentication::Accepted),
+            (&*message(&format!("anyone:{worker}")), Authentication::Accepted),
+            (&*message(&reader), Authentication::Rejected("The API key's role does not allow this")),
+            (&*message(&worker.replace(char::is_numeric, "f")), Authentication::Rejected("Invalid token")),
+            (&*message("secret"), Authentication::Rejected("Invalid token")),
+            (r#"{"type":"auth","token":null}"#, Authentication::Rejected("Auth required but no token provided")),
+        ];
+        check(&api, &table).await;
+    }
+
+    #[tokio::test]
+    async fn a_handshake_outlasts_a_store_that_fails() {
+        let faults = Faults::on("GetItem");
+        let api = api(Mode::Keys, &faults).await;
+        let message = serde_json::json!({"type": "auth", "token": key_of(&api, Role::Worker).await}).to_string();
+        // More failures in a row than the SDK bears by itself.
+        for _ in 0..5 {
+            faults.then(Fault::InternalError);
         }
+        check(&api, &[(&message, Authentication::Accepted)]).await;
+        assert_eq!(faults.left(), 0);
     }
 }

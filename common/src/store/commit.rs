@@ -322,8 +322,9 @@ pub async fn until_uncontended<T, Attempt: Future<Output = Result<T, CommitError
     Err(Error::Unavailable("too many requests write the same record".into()))
 }
 
-/// Waits a little before attempt `repeat` + 1, each time a different while, so that those who lost do not meet again.
+/// Counts a conflict, and waits a little before attempt `repeat` + 1, each time a different while, so that those who lost do not meet again.
 pub(crate) async fn back_off(repeat: u32) {
+    cost::add_conflict();
     let spread = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % (2 << repeat.min(6));
     tokio::time::sleep(std::time::Duration::from_millis(spread)).await;
 }

@@ -5,7 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use aws_sdk_dynamodb::types::ConsumedCapacity;
+use aws_sdk_dynamodb::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    error::BoxError,
+    types::ConsumedCapacity,
+};
+use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, retries::RequestAttempts};
 
 /// The sum of a request's calls of DynamoDB.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,6 +23,10 @@ pub struct Cost {
     pub read_units: f64,
     /// Write request units.
     pub write_units: f64,
+    /// Writes that met another request's and were begun again.
+    pub conflicts: u64,
+    /// Calls that the SDK sent again, because DynamoDB was throttled or failed.
+    pub retries: u64,
 }
 
 tokio::task_local! {
@@ -39,10 +48,41 @@ pub(super) enum Kind {
     Write,
 }
 
+fn change(change: impl FnOnce(&mut Cost)) {
+    let _ = COST.try_with(|cost| change(&mut cost.lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
+/// Counts a write that met another request's.
+pub(super) fn add_conflict() {
+    change(|cost| cost.conflicts += 1);
+}
+
+/// Counts, as an interceptor of a client, the calls that the SDK sends again.
+#[derive(Debug)]
+pub struct CountRetries;
+
+#[dyn_dispatch_hint]
+impl Intercept for CountRetries {
+    fn name(&self) -> &'static str {
+        "CountRetries"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if config.load::<RequestAttempts>().is_some_and(|request| request.attempts() > 1) {
+            change(|cost| cost.retries += 1);
+        }
+        Ok(())
+    }
+}
+
 /// Adds one call to the running request's cost, if one is being measured.
 pub(super) fn add(kind: &Kind, items: usize, capacity: &[ConsumedCapacity]) {
-    let _ = COST.try_with(|cost| {
-        let mut cost = cost.lock().unwrap_or_else(PoisonError::into_inner);
+    change(|cost| {
         cost.round_trips += 1;
         cost.items_read += u64::try_from(items).unwrap_or(u64::MAX);
         let units: f64 = capacity.iter().filter_map(|consumed| consumed.capacity_units).sum();
@@ -51,4 +91,36 @@ pub(super) fn add(kind: &Kind, items: usize, capacity: &[ConsumedCapacity]) {
             Kind::Write => cost.write_units += units,
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded::{
+        EmbeddedDatabase,
+        faults::{Fault, Faults},
+    };
+
+    use super::*;
+    use crate::{
+        Settings, Store,
+        store::{commit::back_off, table},
+    };
+
+    #[tokio::test]
+    async fn counts_what_was_done_again() {
+        let (faults, database) = (Faults::on("GetItem"), EmbeddedDatabase::in_memory().unwrap());
+        let config = EmbeddedDatabase::config_with(faults.before(database.http_client())).to_builder();
+        let client = aws_sdk_dynamodb::Client::from_conf(config.interceptor(CountRetries).build());
+        let settings = Settings::default();
+        let store = Store::new(client, &settings.table, settings.shards);
+        store.create_table().await.unwrap();
+        faults.then(Fault::Throttled).then(Fault::InternalError);
+        let (found, cost) = measured(async {
+            back_off(0).await;
+            store.get_item(&table::csrf_token("nobody")).await
+        })
+        .await;
+        assert!(found.unwrap().is_none());
+        assert_eq!((cost.round_trips, cost.retries, cost.conflicts), (1, 2, 1));
+    }
 }

@@ -3,6 +3,7 @@
 //! [`table`] says where everything is. This file makes single calls, [`commit`] writes, [`query`] reads in order,
 //! and one file per aggregate offers what handlers and services ask for.
 
+pub mod api_keys;
 pub mod commit;
 pub mod cost;
 pub mod csrf_tokens;

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    model::{EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
+    model::{ApiKeyId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
 };
 
 /// The attribute with the partition key.
@@ -69,6 +69,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
     ("lease", "lease#<lease id>", "lease"),
+    ("API key", "api_key#<key id>", "key"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
 
@@ -86,6 +87,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
+    ("an API key by its id", "table: get `api_key#<key id>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
@@ -100,6 +102,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all runs by end time", "by_end: query each shard, then get"),
     ("all flows or runs by name", "by_name: query each shard, then get"),
     ("all flows by creation, all runs by id", "lookup: query each shard, then get"),
+    ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
     ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
 ];
@@ -119,7 +122,7 @@ pub enum Index {
     ByName,
     /// Flow runs by flow, task runs by flow run.
     ByParent,
-    /// All flows by creation time, all runs by id, states by id, log chunks by task run, events by resource.
+    /// All flows and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
     /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them.
     Related,
@@ -228,6 +231,8 @@ pub enum Collection {
     Events,
     /// All logs, in chunks.
     Logs,
+    /// All API keys.
+    ApiKeys,
 }
 
 impl Collection {
@@ -238,6 +243,7 @@ impl Collection {
             Self::TaskRuns => "task_runs",
             Self::Events => "events",
             Self::Logs => "logs",
+            Self::ApiKeys => "api_keys",
         }
     }
 }
@@ -298,6 +304,11 @@ pub fn task_run(id: TaskRunId) -> Key {
 /// Returns the key of a lease.
 pub fn lease(id: LeaseId) -> Key {
     Key::new(format!("lease#{id}"), "lease")
+}
+
+/// Returns the key of an API key's record.
+pub fn api_key(id: ApiKeyId) -> Key {
+    Key::new(format!("api_key#{id}"), "key")
 }
 
 /// Returns the key of an event.

@@ -9,7 +9,7 @@ use common::{
         StateId, StateType, TaskRunId, Timestamp, name::random_name,
     },
     orchestration::{Client, policy::flow_policy},
-    store::{CommitError, Write, table},
+    store::{CommitError, Write, commit::until_uncontended, table},
     transitions,
 };
 use serde::Deserialize;
@@ -62,43 +62,55 @@ async fn create(
         // No block document is stored yet, so none can be referred to.
         return Err(Error::integrity_conflict());
     }
-    loop {
-        if let Some(key) = body.unique_key()
-            && let Some(run) = api.store.flow_run_by_key(body.flow_id, key).await?
-        {
-            return Ok((StatusCode::OK, Json(run.record.with_estimates(api.now()))));
-        }
-        let (run, writes) = Box::pin(enter(&api, &body, automation.created_by(), client.clone())).await?;
-        match api.store.commit(writes).await {
-            Ok(()) => return Ok((StatusCode::CREATED, Json(run.with_estimates(api.now())))),
+    let new = NewFlowRun { body, id: FlowRunId::new(), state: StateId::new(), created_by: automation.created_by() };
+    let (run, status) = until_uncontended(|| Box::pin(add(&api, &new, client.clone()))).await?;
+    Ok((status, Json(run.with_estimates(api.now()))))
+}
+
+/// What the client asks for, and the ids that it gets however often its making is tried.
+struct NewFlowRun {
+    body: FlowRunCreate,
+    id: FlowRunId,
+    state: StateId,
+    created_by: Option<CreatedBy>,
+}
+
+/// Adds the run together with its first state, or finds the one under its idempotency key.
+async fn add(api: &Api, new: &NewFlowRun, client: Client) -> Result<(FlowRun, StatusCode), CommitError> {
+    if let Some(key) = new.body.unique_key()
+        && let Some(found) = api.store.flow_run_by_key(new.body.flow_id, key).await?
+    {
+        // The write before was carried out, only its answer was lost.
+        let status = if found.record.id == new.id { StatusCode::CREATED } else { StatusCode::OK };
+        return Ok((found.record, status));
+    }
+    let (run, writes) = Box::pin(enter(api, new, client)).await?;
+    match api.store.commit(writes).await {
+        Ok(()) => Ok((run, StatusCode::CREATED)),
+        Err(refused @ CommitError::Refused(_)) => match api.store.flow_run(new.id).await? {
+            Some(found) => Ok((found.record, StatusCode::CREATED)),
             // Upstream never looks for a run under an empty key, and yet keeps it unique.
-            Err(CommitError::Refused(_)) if body.idempotency_key.as_deref() == Some("") => {
-                return Err(Error::integrity_conflict());
-            }
+            None if new.body.idempotency_key.as_deref() == Some("") => Err(Error::integrity_conflict().into()),
             // Another request took the key, or changed the parent task run, between our look and our write.
-            Err(CommitError::Refused(_) | CommitError::Contended) => {}
-            Err(error) => return Err(error.into()),
-        }
+            None => Err(refused),
+        },
+        Err(error) => Err(error),
     }
 }
 
 /// Decides the run's first state; returns the run and what writes it.
-async fn enter(
-    api: &Api,
-    body: &FlowRunCreate,
-    created_by: Option<CreatedBy>,
-    client: Client,
-) -> Result<(FlowRun, Vec<Write>)> {
+async fn enter(api: &Api, new: &NewFlowRun, client: Client) -> Result<(FlowRun, Vec<Write>)> {
+    let body = &new.body;
     let flow = api.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?;
     let now = api.now();
-    let mut run = new_run(body, &flow.record, created_by, now);
+    let mut run = new_run(new, &flow.record, now);
     if let Some(parent) = body.parent_task_run_id {
         let parent = api.store.task_run(parent).await?.ok_or_else(Error::integrity_conflict)?;
         run.parent_flow_run_id = parent.record.flow_run_id;
     }
     let state = match &body.state {
-        Some(state) => state.clone().into_state(StateId::new(), now),
-        None => common::model::State::new(StateId::new(), StateType::Pending, now),
+        Some(state) => state.clone().into_state(new.state, now),
+        None => common::model::State::new(new.state, StateType::Pending, now),
     };
     let (run, mut writes) = Box::pin(transitions::create(api, run, Some(state), flow_policy(true), client)).await?;
     if let Some(key) = &body.idempotency_key {
@@ -107,9 +119,10 @@ async fn enter(
     Ok((run, writes))
 }
 
-fn new_run(body: &FlowRunCreate, flow: &Flow, created_by: Option<CreatedBy>, now: Timestamp) -> FlowRun {
+fn new_run(new: &NewFlowRun, flow: &Flow, now: Timestamp) -> FlowRun {
+    let body = &new.body;
     let name = body.name.clone().unwrap_or_else(random_name);
-    let mut run = FlowRun::new(FlowRunId::new(), body.flow_id, name, now);
+    let mut run = FlowRun::new(new.id, body.flow_id, name, now);
     run.flow_version.clone_from(&body.flow_version);
     run.parameters.clone_from(&body.parameters);
     run.context.clone_from(&body.context);
@@ -120,7 +133,7 @@ fn new_run(body: &FlowRunCreate, flow: &Flow, created_by: Option<CreatedBy>, now
     run.idempotency_key.clone_from(&body.idempotency_key);
     run.deployment_id = body.deployment_id;
     run.work_queue_name.clone_from(&body.work_queue_name);
-    run.created_by = created_by;
+    run.created_by.clone_from(&new.created_by);
     // Upstream inserts a run with an idempotency key without the default of this column.
     if body.job_variables.is_some() || body.unique_key().is_some() {
         run.job_variables.clone_from(&body.job_variables);

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use common::{Api, Settings, Store, http, logging, settings::Variables, store::needs::HeldTo};
 use embedded::EmbeddedDatabase;
-use local::services::Services;
+use local::{keys, services::Services};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -25,6 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The address or name to listen on.
     #[arg(long, env = "PREFECT_SERVER_API_HOST", default_value = "127.0.0.1")]
     host: String,
@@ -32,7 +34,7 @@ struct Arguments {
     #[arg(long, env = "PREFECT_SERVER_API_PORT", default_value_t = 4200)]
     port: u16,
     /// The directory of the database file.
-    #[arg(long, env = "PROCTOR_DATA", default_value = "data")]
+    #[arg(long, env = "PROCTOR_DATA", default_value = "data", global = true)]
     data: PathBuf,
     /// Keeps everything in memory, and forgets it at the end.
     #[arg(long)]
@@ -45,12 +47,21 @@ struct Arguments {
     no_services: bool,
 }
 
+/// What is done in place of serving.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes, lists, expires and revokes API keys.
+    Keys(keys::Arguments),
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("port {1} of {0} is in use: another server listens there (stop it, or choose another one with --port)")]
     PortInUse(String, u16),
     #[error("can't listen on {0}:{1}: {2}")]
     Listen(String, u16, std::io::Error),
+    #[error("keys need a database that lasts: leave --in-memory out")]
+    NothingLasts,
     #[error("can't use {path} for the database: {1} (choose another directory with --data)", path = .0.display())]
     Directory(PathBuf, std::io::Error),
     #[error("can't open {path}: {1}", path = .0.display())]
@@ -64,13 +75,16 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    let command = arguments.command.take();
     logging::start_with_default("warn");
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(run(arguments)));
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(|runtime| {
+            match command {
+                None => runtime.block_on(run(arguments)),
+                Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
+            }
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -119,6 +133,27 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(server) = database_server {
         let _ = tokio::time::timeout(GRACE, server).await;
     }
+    Ok(())
+}
+
+/// Does what `keys` says, in a database that a server may have open at the same time.
+async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<(), Failure> {
+    let mut variables = Variables::from_env();
+    let store = match &command.table {
+        Some(table) => {
+            variables.set("PROCTOR_TABLE", table);
+            Api::connect(Settings::from(variables)?).await.store
+        }
+        None if arguments.in_memory => return Err(Failure::NothingLasts),
+        None => {
+            let settings = Settings::local(variables)?;
+            let client = aws_sdk_dynamodb::Client::from_conf(open(arguments)?.sdk_config());
+            let store = Store::new(client, &settings.table, settings.shards);
+            store.create_table().await?;
+            store
+        }
+    };
+    println!("{}", keys::carry_out(&store, command.action).await?);
     Ok(())
 }
 

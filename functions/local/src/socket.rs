@@ -14,6 +14,7 @@ use axum::{
 };
 use common::{
     Api,
+    access::Role,
     http::PREFIX,
     model::Event,
     socket::{
@@ -43,7 +44,10 @@ async fn events_in(
         // To anything but a websocket there is no such route.
         return (StatusCode::NOT_FOUND, Json(json!({ "detail": "Not Found" }))).into_response();
     };
-    let opening = handshake::open(&headers, password(&api));
+    let opening = match handshake::open(&api, &headers, REQUIRED).await {
+        Ok(opening) => opening,
+        Err(error) => return error.into_response(),
+    };
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE);
     match opening {
         Opening::Refused => StatusCode::FORBIDDEN.into_response(),
@@ -56,16 +60,19 @@ async fn events_in(
     }
 }
 
-fn password(api: &Api) -> Option<&str> {
-    api.settings.auth_string.as_ref().map(|secret| secret.0.as_str())
-}
+/// What sending events needs, as the operation that takes them over HTTP does.
+const REQUIRED: Role = Role::Worker;
 
 /// Carries out the handshake; returns whether the client is in.
 async fn authenticate(api: &Api, socket: &mut WebSocket) -> bool {
     loop {
         match socket.recv().await {
             Some(Ok(Message::Text(message))) => {
-                return match handshake::authenticate(&message, password(api)) {
+                let verdict = handshake::authenticate(api, &message, REQUIRED).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
+                    Authentication::Senseless
+                });
+                return match verdict {
                     Authentication::Accepted => {
                         socket.send(Message::Text(Utf8Bytes::from_static(handshake::SUCCESS))).await.is_ok()
                     }

@@ -1,0 +1,64 @@
+//! API keys, as far as the server knows them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::{ApiKeyId, Timestamp};
+use crate::access::{Role, key};
+
+/// The record of an API key: what its holder may do and until when, and by what the key is recognised.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The record's id, which is part of the key.
+    pub id: ApiKeyId,
+    /// When the key was made.
+    pub created: Timestamp,
+    /// What the administrator calls the key.
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// The key's SHA-256, in hexadecimal.
+    pub digest: String,
+    /// From when on the key is refused; none if it never expires.
+    pub expiration: Option<Timestamp>,
+    /// When the key was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+/// Whether a key lets its holder in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It does.
+    Active,
+    /// Not any more: its time is over.
+    Expired,
+    /// Not any more: an administrator said so.
+    Revoked,
+}
+
+impl ApiKey {
+    /// Returns whether the key lets its holder in at `now`.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revoked.is_some() {
+            KeyStatus::Revoked
+        } else if self.expiration.is_some_and(|expiration| expiration <= now) {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+
+    /// Says in constant time whether `text` is this key.
+    pub fn is(&self, text: &str) -> bool {
+        self.digest.as_bytes().ct_eq(key::digest(text).as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("ApiKey");
+        shown.field("id", &self.id).field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+    }
+}
