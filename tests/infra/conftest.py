@@ -21,10 +21,11 @@ from emulator import Emulator
 
 @dataclass
 class Stack:
-    """The deployed stack: the emulator that it runs on, the value for PREFECT_API_URL, and its outputs."""
+    """The deployed stack: the emulator that it runs on, what the client is told of it, and its outputs."""
 
     emulator: Emulator
     api_url: str
+    key: str
     outputs: dict[str, str]
 
 
@@ -39,7 +40,8 @@ def stack() -> Iterator[Stack]:
             said += line
         log = re.search(r"^The emulator's log is (\S+)$", said, re.MULTILINE)[1]
         running = Emulator(command, urlsplit(url[1]).port, Path(log))
-        yield Stack(running, url[1], emulator.outputs(running))
+        key = re.search(r"^export PREFECT_API_AUTH_STRING=(\S+)$", said, re.MULTILINE)[1]
+        yield Stack(running, url[1], key, emulator.outputs(running))
     finally:
         command.terminate()
         command.wait(60)

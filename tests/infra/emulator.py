@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,7 +97,7 @@ class Emulator:
 
 
 def credentials() -> dict[str, str]:
-    return {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+    return {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 
 def free_port() -> int:
@@ -154,7 +155,7 @@ def run(emulator: Emulator, *command: str | Path) -> str:
 
 def deploy(emulator: Emulator, root: Path, **parameters: str) -> dict[str, str]:
     """Deploys with `sam deploy`, as in the cloud; returns the stack's outputs."""
-    chosen = {"Stage": "local", "Architecture": "x86_64", "AuthMode": "none"} | parameters
+    chosen = {"Stage": "local", "Architecture": "x86_64"} | parameters
     run(
         emulator, TOOLS / "sam", "deploy", "--template-file", root, "--stack-name", STACK, "--s3-bucket", BUCKET,
         "--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
@@ -181,6 +182,12 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
     return f"{emulator.url}/_aws/execute-api/{api}/api"
 
 
+def make_key(emulator: Emulator, outputs: dict[str, str]) -> str:
+    """Makes an administrator's API key in the deployed table, by the admin command."""
+    command = [binaries() / "local", "keys", "create", "--table", outputs["TableName"], "--role", "admin", "--name", "me"]
+    return re.search(r"proctor_\S{40,}", run(emulator, *command))[0]
+
+
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
@@ -188,6 +195,7 @@ def main() -> None:
         started = time.monotonic()
         made = deploy(emulator, lay_out(Path(directory), emulator.port))
         print(f"Deployed in {time.monotonic() - started:.0f} s. Point the client at it:")
+        print(f"export PREFECT_API_AUTH_STRING={make_key(emulator, made)}")
         print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)
         emulator.process.wait()
 

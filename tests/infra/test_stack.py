@@ -24,7 +24,7 @@ EVENTUALLY_SECONDS = 30
 def request(stack: Stack, method: str, path: str, body: object = None, url: str | None = None, **headers: str):
     """Sends a request to the API; returns the status, the headers and the decoded body, and follows no redirect."""
     data = None if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    headers = {"content-type": "application/json", "authorization": f"Bearer {stack.key}"} | {name.replace("_", "-"): text for name, text in headers.items()}
     wanted = urllib.request.Request((url or stack.api_url) + path, data, headers, method=method)
 
     class Stay(urllib.request.HTTPRedirectHandler):
@@ -59,6 +59,7 @@ def flow_run(stack: Stack, prefect_python: Path, tmp_path_factory: pytest.TempPa
     home = tmp_path_factory.mktemp("prefect")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PREFECT_HOME": str(home), "PREFECT_API_URL": stack.api_url, "DO_NOT_TRACK": "1"}
+    environment["PREFECT_API_AUTH_STRING"] = stack.key
     done = subprocess.run(
         [prefect_python, REPOSITORY / "examples" / "hello.py"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
@@ -124,6 +125,12 @@ def test_what_has_no_route_is_answered_as_upstream(stack: Stack) -> None:
 
 def test_the_store_is_ready(stack: Stack) -> None:
     assert request(stack, "GET", "/ready")[::2] == (200, {"message": "OK"})
+
+
+def test_without_a_key_nobody_gets_in(stack: Stack) -> None:
+    for path in ("/version", "/flows/filter/", "/nothing"):
+        assert request(stack, "GET", path, authorization="Bearer proctor_wrong")[0] == 401, path
+    assert request(stack, "GET", "/version")[0] == 200
 
 
 def test_cloudfront_leads_to_the_api(stack: Stack) -> None:
