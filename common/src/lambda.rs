@@ -4,7 +4,10 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use lambda_http::Error;
+use ::http::HeaderMap;
+use aws_config::BehaviorVersion;
+use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
+use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 
@@ -13,6 +16,7 @@ use crate::{
     http::{self, Route},
     logging,
     observation::{Outcome, Report, observed},
+    socket::gateway::{Answer, EventsIn},
     store::cost,
     stream::{self, Change},
 };
@@ -102,6 +106,83 @@ async fn consume_stream(api: &Api, event: stream::change::LambdaEvent) -> Value 
         Some(json!({ "itemIdentifier": sequence_number }))
     });
     json!({ "batchItemFailures": failed.collect::<Vec<_>>() })
+}
+
+/// What an API Gateway websocket tells a function of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketRoute {
+    /// A client asks for a connection (`$connect`).
+    Connect,
+    /// A client sends a message (`$default`).
+    Message,
+    /// A connection is over (`$disconnect`).
+    Disconnect,
+}
+
+/// Runs the Lambda function of a `route` of the websocket `/events/in` until the runtime ends the process.
+///
+/// `PROCTOR_CONNECTIONS_URL` names the gateway's endpoint for connections, where connections are cut.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_events_in(route: SocketRoute) -> ExitCode {
+    logging::start();
+    finish(start(serve_events_in(route)))
+}
+
+async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
+    let socket = EventsIn::new(Api::from_env().await?);
+    let connections = match std::env::var("PROCTOR_CONNECTIONS_URL") {
+        Ok(url) => {
+            let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+            Some(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
+        }
+        Err(_) => None,
+    };
+    let (socket, connections) = (&socket, &connections);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
+        let request = event.payload;
+        let Some(id) = &request.request_context.connection_id else { return Err(Error::from("no connection")) };
+        let answer = match route {
+            SocketRoute::Connect => socket.connect(id, &headers_of(&request)).await?,
+            SocketRoute::Message => socket.receive(id, request.body.as_deref().unwrap_or_default()).await,
+            SocketRoute::Disconnect => {
+                socket.disconnect(id).await?;
+                Answer::Nothing
+            }
+        };
+        if answer == Answer::HangUp {
+            let Some(connections) = connections else { return Err(Error::from("PROCTOR_CONNECTIONS_URL is not set")) };
+            hang_up(connections, id).await?;
+        }
+        Ok(answer_of_socket(answer))
+    }))
+    .await
+}
+
+/// Returns the headers of a request for a connection; a gateway may send them in one of two ways.
+fn headers_of(request: &ApiGatewayWebsocketProxyRequest) -> HeaderMap {
+    let headers = &request.multi_value_headers;
+    if headers.is_empty() { request.headers.clone() } else { headers.clone() }
+}
+
+/// Cuts the connection `id`, unless it is gone already.
+async fn hang_up(connections: &Client, id: &str) -> Result<(), Error> {
+    match connections.delete_connection().connection_id(id).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(DeleteConnectionError::is_gone_exception) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer_of_socket(answer: Answer) -> Value {
+    match answer {
+        Answer::Opened(Some(subprotocol)) => {
+            json!({ "statusCode": 200, "headers": { "Sec-WebSocket-Protocol": subprotocol } })
+        }
+        Answer::Opened(None) | Answer::Nothing | Answer::HangUp => json!({ "statusCode": 200 }),
+        Answer::Refused => json!({ "statusCode": 403 }),
+        Answer::Reply(message) => json!({ "statusCode": 200, "body": message }),
+    }
 }
 
 /// Runs `work` on a runtime of one thread: a function serves one request at a time.

@@ -6,6 +6,7 @@
 //! that a document written by a newer version stays readable.
 
 pub mod api_key;
+pub mod connection;
 pub mod csrf_token;
 pub mod deployment;
 pub mod event;
@@ -24,6 +25,7 @@ pub mod work_pool;
 pub mod work_queue;
 
 pub use api_key::ApiKey;
+pub use connection::Connection;
 pub use csrf_token::CsrfToken;
 pub use deployment::Deployment;
 pub use event::{Event, ReceivedEvent, RelatedResource, Resource};

@@ -4,4 +4,5 @@
 //! Gateway websocket say the same.
 
 pub mod events_in;
+pub mod gateway;
 pub mod handshake;

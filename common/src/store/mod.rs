@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod commit;
+pub mod connections;
 pub mod cost;
 pub mod csrf_tokens;
 pub mod event_query;

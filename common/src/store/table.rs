@@ -69,6 +69,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
     ("lease", "lease#<lease id>", "lease"),
+    ("websocket connection", "connection#<connection id>", "connection"),
     ("API key", "api_key#<key id>", "key"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
 ];
@@ -87,6 +88,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
+    ("a websocket connection by its id", "table: get `connection#<connection id>`"),
     ("an API key by its id", "table: get `api_key#<key id>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
@@ -309,6 +311,11 @@ pub fn lease(id: LeaseId) -> Key {
 /// Returns the key of an API key's record.
 pub fn api_key(id: ApiKeyId) -> Key {
     Key::new(format!("api_key#{id}"), "key")
+}
+
+/// Returns the key of a websocket connection.
+pub fn connection(id: &str) -> Key {
+    Key::new(format!("connection#{}", bounded(id)), "connection")
 }
 
 /// Returns the key of an event.
