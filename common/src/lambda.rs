@@ -35,6 +35,22 @@ async fn serve(route: Route) -> Result<(), Error> {
     lambda_http::run(http::service(api, [&route])).await
 }
 
+/// Runs the Lambda function of everything that API Gateway has no route for, until the runtime ends the process.
+///
+/// It knows all `routes`: it redirects a path with or without its trailing slash, answers preflights, serves the
+/// documents, and says what is not found or not allowed, as a whole server does.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
+    logging::start();
+    finish(start(serve_fallback(routes)))
+}
+
+async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
+    let api = Api::from_env().await?;
+    lambda_http::run(http::server(api, routes.iter().copied(), axum::Router::new())).await
+}
+
 /// Runs the Lambda function that consumes the table's stream until the runtime ends the process.
 ///
 /// Its event source mapping is to report batch item failures: the answer names the changes that failed, and Lambda

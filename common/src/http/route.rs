@@ -4,7 +4,13 @@
 //! and the infrastructure's template. Its name is the name of the binary, of the function and of the sample in
 //! `events/`; its method and path are the contract's.
 
-use axum::{Router, middleware, routing::MethodRouter};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::MethodRouter,
+};
 
 use tower_http::{
     CompressionLevel,
@@ -16,6 +22,7 @@ use crate::{
     access,
     api::Api,
     contract::{Mount, Operation},
+    store::{Needs, needs},
 };
 
 /// An HTTP method of the contract.
@@ -53,32 +60,40 @@ pub struct Route {
     pub path: &'static str,
     /// Makes the service that carries the operation out.
     pub service: fn() -> MethodRouter<Api>,
+    /// What it does with the table.
+    pub needs: Needs,
 }
 
 impl Route {
-    /// Declares a `GET` route.
+    /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
     pub const fn get(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<Api>) -> Self {
-        Self { operation, method: Method::Get, path, service }
+        Self { operation, method: Method::Get, path, service, needs: Needs::READS }
     }
 
-    /// Declares a `POST` route.
+    /// Declares a `POST` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn post(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<Api>) -> Self {
-        Self { operation, method: Method::Post, path, service }
+        Self { operation, method: Method::Post, path, service, needs: Needs::WRITES }
     }
 
-    /// Declares a `PATCH` route.
+    /// Declares a `PATCH` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn patch(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<Api>) -> Self {
-        Self { operation, method: Method::Patch, path, service }
+        Self { operation, method: Method::Patch, path, service, needs: Needs::WRITES }
     }
 
-    /// Declares a `PUT` route.
+    /// Declares a `PUT` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn put(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<Api>) -> Self {
-        Self { operation, method: Method::Put, path, service }
+        Self { operation, method: Method::Put, path, service, needs: Needs::WRITES }
     }
 
-    /// Declares a `DELETE` route.
+    /// Declares a `DELETE` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn delete(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<Api>) -> Self {
-        Self { operation, method: Method::Delete, path, service }
+        Self { operation, method: Method::Delete, path, service, needs: Needs::WRITES }
+    }
+
+    /// Declares what else the route does with the table.
+    #[must_use]
+    pub const fn needing(self, needs: Needs) -> Self {
+        Self { needs, ..self }
     }
 
     /// Returns the contract's operation of this method and path.
@@ -114,6 +129,7 @@ fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
         if let Some(operation) = route.contract() {
             handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
         }
+        handler = handler.layer(middleware::from_fn_with_state(route.needs, hold_to));
         if have_roles {
             let required = access::operations::required(route.method.as_str(), route.path);
             handler = handler.layer(middleware::from_fn_with_state(required, authentication::authorize));
@@ -124,6 +140,11 @@ fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
         service = service.route(&format!("{PREFIX}{}", route.path), handler);
     }
     service
+}
+
+/// Holds the handler to what its route declares to need.
+async fn hold_to(State(needs): State<Needs>, request: Request, next: Next) -> Response {
+    needs::within(needs, next.run(request)).await
 }
 
 /// Puts what every request of the API meets in front of `service`: authentication, the limit of a body, compression.

@@ -18,6 +18,7 @@ pub mod flows;
 pub mod leases;
 mod log_chunks;
 pub mod logs;
+pub mod needs;
 pub mod query;
 pub mod record;
 pub mod select;
@@ -37,6 +38,7 @@ use aws_sdk_dynamodb::{
 use serde_dynamo::{from_item, to_item};
 
 pub use commit::{CommitError, Write};
+pub use needs::Needs;
 pub use record::{Item, Record, Versioned};
 pub use table::{Key, Shards};
 

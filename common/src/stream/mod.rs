@@ -14,7 +14,14 @@ use std::collections::BTreeMap;
 pub use change::Change;
 use futures::future::BoxFuture;
 
-use crate::{api::Api, error::Error, store::Item};
+use crate::{
+    api::Api,
+    error::Error,
+    store::{Item, Needs, needs, table::Index},
+};
+
+/// What the consumer does with the table.
+pub const NEEDS: Needs = Needs::WRITES_MANY.through(&[Index::ByParent, Index::Lookup, Index::Related]);
 
 /// A change that could not be consumed, and may be consumed later.
 #[derive(Debug)]
@@ -32,7 +39,7 @@ pub struct Failure {
 ///
 /// The future is boxed here, so that the binaries only link it.
 pub fn consume<'c>(api: &'c Api, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
-    Box::pin(async move {
+    Box::pin(needs::within(NEEDS, async move {
         let mut failures = Failures::default();
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
         removals::remove(api, &removed(changes), &mut failures).await;
@@ -45,7 +52,7 @@ pub fn consume<'c>(api: &'c Api, changes: &'c [Change]) -> BoxFuture<'c, Vec<Fai
             task_run_recorder::record(api, &written, &mut failures).await;
         }
         failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
-    })
+    }))
 }
 
 fn written(changes: &[Change]) -> Vec<(usize, &Item)> {

@@ -5,14 +5,18 @@ use common::{
     Api, Result,
     filter::EventFilter,
     http::{Body, Route},
-    store::event_query::Counting,
+    store::{Needs, event_query::Counting, table::Index},
 };
 use serde::Deserialize;
 
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_events`.
-pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read));
+pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read)).needing(Needs::READS.through(&[
+    Index::ByTime,
+    Index::Lookup,
+    Index::Related,
+]));
 
 #[derive(Debug, Deserialize)]
 struct EventQuery {

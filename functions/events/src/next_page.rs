@@ -4,14 +4,15 @@ use axum::{Json, extract::State, http::HeaderMap, routing::get};
 use common::{
     Api, Error, Result,
     http::{Query, Route},
-    store::event_query::Counting,
+    store::{Needs, event_query::Counting, table::Index},
 };
 use serde::Deserialize;
 
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_account_events_page`.
-pub static ROUTE: Route = Route::get("read_account_events_page", "/events/filter/next", || get(read));
+pub static ROUTE: Route = Route::get("read_account_events_page", "/events/filter/next", || get(read))
+    .needing(Needs::READS.through(&[Index::ByTime, Index::Lookup, Index::Related]));
 
 #[derive(Debug, Deserialize)]
 struct NextPage {

@@ -6,12 +6,12 @@ use common::{
     filter::FlowRunSort,
     http::{Body, Route},
     model::FlowRun,
-    store::{flow_run_query::RunFilters, select::Window},
+    store::{Needs, flow_run_query::RunFilters, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flow_runs`.
-pub static ROUTE: Route = Route::post("read_flow_runs", "/flow_runs/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_flow_runs", "/flow_runs/filter", || post(filter)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {

@@ -6,11 +6,13 @@ use common::{
     filter::FlowRunInputFilter,
     http::{Body, Path, Route, extract::Id},
     model::{FlowRunId, FlowRunInput},
+    store::Needs,
 };
 use serde::Deserialize;
 
 /// The contract's `filter_flow_run_input`.
-pub static ROUTE: Route = Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter));
+pub static ROUTE: Route =
+    Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter)).needing(Needs::READS);
 
 #[derive(Debug, Deserialize)]
 struct InputQuery {

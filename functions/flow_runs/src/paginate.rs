@@ -9,12 +9,13 @@ use common::{
         page::{Page, PageNumber},
     },
     model::FlowRun,
-    store::flow_run_query::RunFilters,
+    store::{Needs, flow_run_query::RunFilters},
 };
 use serde::Deserialize;
 
 /// The contract's `paginate_flow_runs`.
-pub static ROUTE: Route = Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate));
+pub static ROUTE: Route =
+    Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {

@@ -14,12 +14,14 @@ use common::{
         extract::{FromClient, Id},
     },
     model::{FlowRunId, StateCreate},
+    store::{Needs, table::Index},
     transitions::{Proposal, propose_flow_run_state},
 };
 use serde::Deserialize;
 
 /// The contract's `set_flow_run_state`.
-pub static ROUTE: Route = Route::post("set_flow_run_state", "/flow_runs/{id}/set_state", || post(set_state));
+pub static ROUTE: Route = Route::post("set_flow_run_state", "/flow_runs/{id}/set_state", || post(set_state))
+    .needing(Needs::WRITES.through(&[Index::ByParent]));
 
 #[derive(Debug, Deserialize)]
 struct ProposedState {

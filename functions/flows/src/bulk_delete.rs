@@ -6,12 +6,13 @@ use common::{
     filter::{FlowFilter, FlowSort},
     http::{Body, Route},
     model::FlowId,
-    store::{flow_run_query::RunFilters, select::Window},
+    store::{Needs, flow_run_query::RunFilters, select::Window, table::Index},
 };
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_flows`.
-pub static ROUTE: Route = Route::post("bulk_delete_flows", "/flows/bulk_delete", || post(bulk_delete));
+pub static ROUTE: Route = Route::post("bulk_delete_flows", "/flows/bulk_delete", || post(bulk_delete))
+    .needing(Needs::WRITES.through(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct WhichFlows {

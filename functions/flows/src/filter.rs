@@ -6,12 +6,12 @@ use common::{
     filter::FlowSort,
     http::{Body, Route},
     model::Flow,
-    store::{flow_run_query::RunFilters, select::Window},
+    store::{Needs, flow_run_query::RunFilters, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flows`.
-pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {

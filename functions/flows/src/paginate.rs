@@ -9,12 +9,12 @@ use common::{
         page::{Page, PageNumber},
     },
     model::Flow,
-    store::flow_run_query::RunFilters,
+    store::{Needs, flow_run_query::RunFilters},
 };
 use serde::Deserialize;
 
 /// The contract's `paginate_flows`.
-pub static ROUTE: Route = Route::post("paginate_flows", "/flows/paginate", || post(paginate));
+pub static ROUTE: Route = Route::post("paginate_flows", "/flows/paginate", || post(paginate)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {

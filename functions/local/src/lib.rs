@@ -10,23 +10,23 @@ use common::{
     http::{self, Route},
 };
 
-/// The routes of every resource, in the order of the contract.
-static RESOURCES: &[&&[&Route]] = &[
-    &root::ROUTES,
-    &flows::ROUTES,
-    &flow_runs::ROUTES,
-    &task_runs::ROUTES,
-    &flow_run_states::ROUTES,
-    &task_run_states::ROUTES,
-    &logs::ROUTES,
-    &concurrency_limits_v2::ROUTES,
-    &events::ROUTES,
-    &admin::ROUTES,
+/// The routes of every resource under the name of its crate, in the order of the contract.
+pub static RESOURCES: &[(&str, &&[&Route])] = &[
+    ("root", &root::ROUTES),
+    ("flows", &flows::ROUTES),
+    ("flow_runs", &flow_runs::ROUTES),
+    ("task_runs", &task_runs::ROUTES),
+    ("flow_run_states", &flow_run_states::ROUTES),
+    ("task_run_states", &task_run_states::ROUTES),
+    ("logs", &logs::ROUTES),
+    ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
+    ("events", &events::ROUTES),
+    ("admin", &admin::ROUTES),
 ];
 
 /// Returns the routes of all resources, in the order of the contract.
 pub fn routes() -> Vec<&'static Route> {
-    RESOURCES.iter().flat_map(|routes| routes.iter().copied()).collect()
+    RESOURCES.iter().flat_map(|(_, routes)| routes.iter().copied()).collect()
 }
 
 /// Makes the service of all routes.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use common::{Api, Settings, Store, http, logging, settings::Variables};
+use common::{Api, Settings, Store, http, logging, settings::Variables, store::needs::HeldTo};
 use embedded::EmbeddedDatabase;
 use local::{keys, services::Services};
 use tokio::{
@@ -99,7 +99,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let settings = settings(&arguments, address)?;
     let database = open(&arguments)?;
-    let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
+    let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config().to_builder().interceptor(HeldTo).build());
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await?;
     let api = Api::new(store, settings);

@@ -6,12 +6,13 @@ use common::{
     filter::{LogFilter, LogSort},
     http::{Body, Route},
     model::Log,
-    store::select::Window,
+    store::{Needs, select::Window, table::Index},
 };
 use serde::Deserialize;
 
 /// The contract's `read_logs`.
-pub static ROUTE: Route = Route::post("read_logs", "/logs/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_logs", "/logs/filter", || post(filter))
+    .needing(Needs::READS.through(&[Index::ByTime, Index::Lookup]));
 
 #[derive(Debug, Deserialize)]
 struct LogQuery {

@@ -5,11 +5,13 @@ use common::{
     Api, Error, Result,
     http::{Query, Route},
     model::CsrfToken,
+    store::Needs,
 };
 use serde::Deserialize;
 
 /// The contract's `create_csrf_token`.
-pub static ROUTE: Route = Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token));
+pub static ROUTE: Route =
+    Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token)).needing(Needs::WRITES);
 
 #[derive(Debug, Deserialize)]
 struct Asked {

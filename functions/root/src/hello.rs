@@ -1,10 +1,10 @@
 //! `GET /hello`: waves.
 
 use axum::{Json, routing::get};
-use common::http::Route;
+use common::{http::Route, store::Needs};
 
 /// The contract's `hello`.
-pub static ROUTE: Route = Route::get("hello", "/hello", || get(hello));
+pub static ROUTE: Route = Route::get("hello", "/hello", || get(hello)).needing(Needs::NOTHING);
 
 async fn hello() -> Json<&'static str> {
     Json("👋")

@@ -1,11 +1,12 @@
 //! `GET /ready`: says whether the store answers.
 
 use axum::{Json, extract::State, http::StatusCode, routing::get};
-use common::{Api, http::Route};
+use common::{Api, http::Route, store::Needs};
 use serde_json::{Value, json};
 
 /// The contract's `perform_readiness_check`.
-pub static ROUTE: Route = Route::get("perform_readiness_check", "/ready", || get(readiness_check));
+pub static ROUTE: Route =
+    Route::get("perform_readiness_check", "/ready", || get(readiness_check)).needing(Needs::DESCRIBES);
 
 async fn readiness_check(State(api): State<Api>) -> (StatusCode, Json<Value>) {
     match api.store.is_ready().await {

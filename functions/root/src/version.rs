@@ -1,10 +1,10 @@
 //! `GET /version`: says which API version is served.
 
 use axum::{Json, routing::get};
-use common::{contract::API_VERSION, http::Route};
+use common::{contract::API_VERSION, http::Route, store::Needs};
 
 /// The contract's `server_version`.
-pub static ROUTE: Route = Route::get("server_version", "/version", || get(version));
+pub static ROUTE: Route = Route::get("server_version", "/version", || get(version)).needing(Needs::NOTHING);
 
 async fn version() -> Json<&'static str> {
     Json(API_VERSION)

@@ -5,10 +5,12 @@ use common::{
     Api, Error, Result,
     http::{Path, Route, extract::Id},
     model::{self, StateId},
+    store::{Needs, table::Index},
 };
 
 /// The contract's `read_task_run_state`.
-pub static ROUTE: Route = Route::get("read_task_run_state", "/task_run_states/{id}", || get(read));
+pub static ROUTE: Route = Route::get("read_task_run_state", "/task_run_states/{id}", || get(read))
+    .needing(Needs::READS.through(&[Index::Lookup]));
 
 async fn read(State(api): State<Api>, Path(path): Path<Id<StateId>>) -> Result<Json<model::State>> {
     let state = api.store.task_run_state(path.id).await?;

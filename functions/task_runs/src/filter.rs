@@ -6,12 +6,12 @@ use common::{
     filter::TaskRunSort,
     http::{Body, Route},
     model::TaskRun,
-    store::{flow_run_query::RunFilters, select::Window},
+    store::{Needs, flow_run_query::RunFilters, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_task_runs`.
-pub static ROUTE: Route = Route::post("read_task_runs", "/task_runs/filter", || post(filter));
+pub static ROUTE: Route = Route::post("read_task_runs", "/task_runs/filter", || post(filter)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {

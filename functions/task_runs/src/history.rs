@@ -6,12 +6,13 @@ use common::{
     history::{History, Interval},
     http::{Body, Route},
     model::Timestamp,
-    store::flow_run_query::RunFilters,
+    store::{Needs, flow_run_query::RunFilters},
 };
 use serde::Deserialize;
 
 /// The contract's `task_run_history`.
-pub static ROUTE: Route = Route::post("task_run_history", "/task_runs/history", || post(history));
+pub static ROUTE: Route =
+    Route::post("task_run_history", "/task_runs/history", || post(history)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {

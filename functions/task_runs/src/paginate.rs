@@ -9,13 +9,14 @@ use common::{
         page::{Page, PageNumber},
     },
     model::{self, FlowRunId, RunInput, Seconds, StateId, TaskRun, TaskRunId, TaskRunPolicy, Timestamp},
-    store::flow_run_query::RunFilters,
+    store::{Needs, flow_run_query::RunFilters},
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// The contract's `paginate_task_runs`.
-pub static ROUTE: Route = Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate));
+pub static ROUTE: Route =
+    Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate)).needing(Needs::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {

@@ -22,7 +22,7 @@ use common::{
 use serde_json::Value;
 
 /// Crates of `functions/` whose binaries are no routes.
-const OTHER_CRATES: [&str; 4] = ["embedded", "local", "services", "websockets"];
+const OTHER_CRATES: [&str; 5] = ["embedded", "fallback", "local", "services", "websockets"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -1,0 +1,5 @@
+//! The Lambda function `fallback`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run_fallback(&local::routes())
+}

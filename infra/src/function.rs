@@ -1,0 +1,146 @@
+//! A function with what belongs to it alone: its role and its log group.
+
+use common::store::Needs;
+use serde_json::{Map, Value, json};
+
+use crate::{attribute, logical_id, only_if, reference, substitute};
+
+/// Where `cargo lambda build` leaves a function's binary, seen from the templates.
+const BUILT: &str = "../../target/lambda";
+
+/// A Lambda function to be declared.
+pub(crate) struct Function<'f> {
+    /// The binary, which is also the function's name within the stage.
+    pub(crate) name: &'f str,
+    /// What it is for.
+    pub(crate) description: String,
+    /// How long one invocation may take, in seconds.
+    pub(crate) timeout: u32,
+    /// What it does with the table.
+    pub(crate) needs: Needs,
+    /// What its role allows besides.
+    pub(crate) statements: Vec<Value>,
+}
+
+impl Function<'_> {
+    /// Returns the logical id of the function.
+    pub(crate) fn id(&self) -> String {
+        logical_id(self.name)
+    }
+
+    /// Declares the function, its role and its log group, in a nested stack that has the parameter `Table`.
+    pub(crate) fn resources(&self) -> Map<String, Value> {
+        let id = self.id();
+        let (role, logs) = (format!("{id}Role"), format!("{id}Logs"));
+        let function = json!({
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "FunctionName": substitute(&format!("proctor-${{Stage}}-{}", self.name)),
+                "Description": self.description,
+                "Runtime": "provided.al2023",
+                "Handler": "bootstrap",
+                "Architectures": [reference("Architecture")],
+                "Code": format!("{BUILT}/{}", self.name),
+                "MemorySize": reference("Memory"),
+                "Timeout": self.timeout,
+                "Role": attribute(&role, "Arn"),
+                "LoggingConfig": { "LogGroup": reference(&logs) },
+                "TracingConfig": { "Mode": { "Fn::If": ["IsTraced", "Active", "PassThrough"] } },
+                "Environment": { "Variables": environment() }
+            }
+        });
+        let log_group = json!({
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": "Delete",
+            "UpdateReplacePolicy": "Delete",
+            "Properties": {
+                "LogGroupName": substitute(&format!("/proctor/${{Stage}}/{}", self.name)),
+                "RetentionInDays": reference("LogRetention")
+            }
+        });
+        Map::from_iter([(id, function), (role, self.role(&logs)), (logs, log_group)])
+    }
+
+    fn role(&self, logs: &str) -> Value {
+        let mut statements = vec![json!({
+            "Sid": "WritesItsLog",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": attribute(logs, "Arn")
+        })];
+        statements.extend(table_statements(self.needs));
+        statements.extend(self.statements.iter().cloned());
+        statements.push(only_if(
+            "IsTraced",
+            &json!({
+                "Sid": "SendsTraces",
+                "Effect": "Allow",
+                "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+                "Resource": "*"
+            }),
+        ));
+        json!({
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [{
+                        "Effect": "Allow",
+                        "Principal": { "Service": "lambda.amazonaws.com" },
+                        "Action": "sts:AssumeRole"
+                    }]
+                },
+                "Policies": [{
+                    "PolicyName": "needs",
+                    "PolicyDocument": { "Version": "2012-10-17", "Statement": statements }
+                }]
+            }
+        })
+    }
+}
+
+const TABLE: &str = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}";
+
+fn table_statements(needs: Needs) -> Vec<Value> {
+    let mut statements = Vec::new();
+    if !needs.table.actions().is_empty() {
+        statements.push(json!({
+            "Sid": "UsesTheTable",
+            "Effect": "Allow",
+            "Action": needs.table.actions(),
+            "Resource": substitute(TABLE)
+        }));
+    }
+    if !needs.indexes.is_empty() {
+        let indexes = needs.indexes.iter().map(|index| substitute(&format!("{TABLE}/index/{}", index.name())));
+        statements.push(json!({
+            "Sid": "QueriesIndexes",
+            "Effect": "Allow",
+            "Action": ["dynamodb:Query"],
+            "Resource": indexes.collect::<Vec<_>>()
+        }));
+    }
+    statements
+}
+
+/// Returns what a function of the API needs to know its callers, where its own work does not include it.
+pub(crate) fn reading_of_keys(needs: Needs) -> Vec<Value> {
+    const GET: &str = "dynamodb:GetItem";
+    if needs.table.actions().contains(&GET) {
+        return Vec::new();
+    }
+    let reads = json!({ "Sid": "ReadsKeys", "Effect": "Allow", "Action": [GET], "Resource": substitute(TABLE) });
+    vec![only_if("HasKeys", &reads)]
+}
+
+/// Returns the environment that every function gets.
+fn environment() -> Value {
+    json!({
+        "PROCTOR_TABLE": reference("Table"),
+        "PROCTOR_SHARDS": reference("Shards"),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": substitute("P${EventRetention}D"),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": reference("CorsOrigins"),
+        "PROCTOR_AUTH_MODE": reference("AuthMode"),
+        "PREFECT_SERVER_API_AUTH_STRING": only_if("HasPassword", &reference("AuthString"))
+    })
+}

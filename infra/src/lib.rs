@@ -1,0 +1,92 @@
+//! The CloudFormation templates of a stack: rendered from the routes, the table's definition and what is declared of both.
+//!
+//! A root stack holds what there is one of (the table, the HTTP API, CloudFront, alarms); a nested stack for each
+//! resource of the API holds its functions. The rendered templates are committed in `infra/templates`, and a test keeps
+//! them current. Plain CloudFormation, without a transform: what is deployed is what can be read here.
+
+mod api;
+mod edge;
+mod function;
+mod operations;
+mod parameters;
+mod resource;
+mod root;
+mod stream;
+mod table;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// The file of the root stack's template.
+pub const ROOT: &str = "proctor.json";
+
+/// Renders every template; returns them by the names of their files.
+///
+/// # Panics
+/// If the table's definition in `common` is not one that the SDK takes.
+pub fn templates() -> BTreeMap<String, Value> {
+    let mut templates: BTreeMap<String, Value> =
+        local::RESOURCES.iter().map(|(name, routes)| (file(name), resource::template(name, routes))).collect();
+    templates.insert(file(FALLBACK), api::fallback_template());
+    templates.insert(file(STREAM), stream::template());
+    templates.insert(ROOT.into(), root::template());
+    templates
+}
+
+/// The nested stack, and the function, of what API Gateway has no route for.
+const FALLBACK: &str = "fallback";
+/// The nested stack of the consumer of the table's stream.
+const STREAM: &str = "stream";
+
+/// Returns the names of all nested stacks.
+fn stacks() -> impl Iterator<Item = &'static str> {
+    local::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM])
+}
+
+fn file(stack: &str) -> String {
+    format!("{stack}.json")
+}
+
+/// Returns a logical id: the words of `name` with capitals, as CloudFormation takes letters and digits only.
+fn logical_id(name: &str) -> String {
+    let capitalised = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
+    };
+    name.split(|letter: char| !letter.is_ascii_alphanumeric()).map(capitalised).collect()
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "Ref": name })
+}
+
+fn attribute(resource: &str, name: &str) -> Value {
+    json!({ "Fn::GetAtt": [resource, name] })
+}
+
+fn substitute(text: &str) -> Value {
+    json!({ "Fn::Sub": text })
+}
+
+/// Returns `value` where the condition holds, and else nothing.
+fn only_if(condition: &str, value: &Value) -> Value {
+    json!({ "Fn::If": [condition, value, { "Ref": "AWS::NoValue" }] })
+}
+
+/// Puts together a template of the given sections; empty ones are left out.
+fn template(description: &str, sections: &[(&str, Value)]) -> Value {
+    // What cfn-lint warns of is meant: `sam deploy` puts the addresses of what it has uploaded in the place of paths
+    // (W3002), and an empty ARN stands for none (W1030).
+    let mut template = json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": description,
+        "Metadata": { "cfn-lint": { "config": { "ignore_checks": ["W3002", "W1030"] } } }
+    });
+    for (name, section) in sections {
+        if section.as_object().is_some_and(|entries| !entries.is_empty()) {
+            template[*name] = section.clone();
+        }
+    }
+    template
+}

@@ -1,0 +1,106 @@
+//! The nested stack of the consumer of the table's stream, and of where it puts what it could not consume.
+
+use std::collections::BTreeSet;
+
+use common::{
+    model::{EventId, FlowId, FlowRunId, TaskRunId},
+    store::table,
+    stream::NEEDS,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{attribute, function::Function, parameters, reference};
+
+/// The consumer's binary.
+pub(crate) const CONSUMER: &str = "stream_consumer";
+
+/// How long one batch may take, in seconds.
+const TIMEOUT: u32 = 60;
+
+/// Renders the nested stack.
+pub(crate) fn template() -> Value {
+    let function = Function {
+        name: CONSUMER,
+        description: "What follows from a write: events, recorded task runs, removals".into(),
+        timeout: TIMEOUT,
+        needs: NEEDS,
+        statements: vec![
+            json!({
+                "Sid": "ReadsTheStream",
+                "Effect": "Allow",
+                "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+                "Resource": reference("TableStream")
+            }),
+            json!({
+                "Sid": "ListsStreams",
+                "Effect": "Allow",
+                "Action": ["dynamodb:ListStreams"],
+                "Resource": "*"
+            }),
+            json!({
+                "Sid": "GivesUp",
+                "Effect": "Allow",
+                "Action": ["sqs:SendMessage"],
+                "Resource": attribute("DeadLetters", "Arn")
+            }),
+        ],
+    };
+    let id = function.id();
+    let mut resources = function.resources();
+    resources
+        .extend(Map::from_iter([("DeadLetters".to_owned(), dead_letters()), (format!("{id}Source"), source(&id))]));
+    let outputs = json!({
+        "DeadLetters": { "Description": "The queue of what was given up", "Value": attribute("DeadLetters", "QueueName") }
+    });
+    crate::template(
+        "Proctor: the consumer of the table's stream",
+        &[
+            ("Parameters", parameters::of_a_nested_stack(&["Table", "TableStream"])),
+            ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
+            ("Resources", resources.into()),
+            ("Outputs", outputs),
+        ],
+    )
+}
+
+fn dead_letters() -> Value {
+    json!({
+        "Type": "AWS::SQS::Queue",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": { "MessageRetentionPeriod": 14 * 24 * 3_600, "SqsManagedSseEnabled": true }
+    })
+}
+
+fn source(function: &str) -> Value {
+    json!({
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "DependsOn": format!("{function}Role"),
+        "Properties": {
+            "EventSourceArn": reference("TableStream"),
+            "FunctionName": reference(function),
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "ParallelizationFactor": 10,
+            "BisectBatchOnFunctionError": true,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "MaximumRetryAttempts": 10,
+            "MaximumRecordAgeInSeconds": 24 * 3_600,
+            "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
+            "FilterCriteria": { "Filters": [{ "Pattern": what_is_consumed().to_string() }] }
+        }
+    })
+}
+
+/// Returns the pattern of the changes that something follows from; states and logs, which are most, are not among them.
+fn what_is_consumed() -> Value {
+    let subjects = [
+        table::flow(FlowId::new()),
+        table::deleted_flow(FlowId::new()),
+        table::flow_run(FlowRunId::new()),
+        table::task_run(TaskRunId::new()),
+        table::event(EventId::new()),
+    ];
+    let sort_keys: BTreeSet<String> = subjects.into_iter().map(|key| key.sk).collect();
+    json!({ "dynamodb": { "Keys": { (table::SORT): { "S": sort_keys } } } })
+}

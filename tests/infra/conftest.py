@@ -1,0 +1,54 @@
+"""The stack on the emulator, deployed once for all tests by the command that deploys it for a person."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import emulator
+from emulator import Emulator
+
+
+@dataclass
+class Stack:
+    """The deployed stack: the emulator that it runs on, what the client is told of it, and its outputs."""
+
+    emulator: Emulator
+    api_url: str
+    key: str
+    outputs: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    command = subprocess.Popen([sys.executable, emulator.__file__], stdout=subprocess.PIPE, text=True)
+    try:
+        said = ""
+        while not (url := re.search(r"^export PREFECT_API_URL=(\S+)$", said, re.MULTILINE)):
+            line = command.stdout.readline()
+            assert line, f"the command ended: {said}"
+            said += line
+        log = re.search(r"^The emulator's log is (\S+)$", said, re.MULTILINE)[1]
+        running = Emulator(command, urlsplit(url[1]).port, Path(log))
+        key = re.search(r"^export PREFECT_API_AUTH_STRING=(\S+)$", said, re.MULTILINE)[1]
+        yield Stack(running, url[1], key, emulator.outputs(running))
+    finally:
+        command.terminate()
+        command.wait(60)
+
+
+@pytest.fixture(scope="session")
+def prefect_python() -> Path:
+    """The interpreter that has the Prefect client: that of PROCTOR_ORACLE_ENV, or of the repository's `.venv`."""
+    environment = Path(os.environ.get("PROCTOR_ORACLE_ENV", emulator.REPOSITORY / ".venv"))
+    return environment / "bin" / "python"

@@ -1,0 +1,205 @@
+"""Deploys the rendered templates to the emulator on this machine, and leaves it running until it is interrupted.
+
+    .venv-infra/bin/python tests/infra/emulator.py
+
+Builds nothing: the binaries are those of `cargo build --workspace`, or of PROCTOR_BINARIES. `sam deploy` does the rest,
+as it does in the cloud.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from transforms import TRANSFORMS
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+TEMPLATES = REPOSITORY / "infra" / "templates"
+ROOT = "proctor.json"
+STACK = "proctor"
+REGION = "us-east-1"
+BUCKET = "artifacts"
+TOOLS = Path(sys.executable).parent
+
+
+def binaries() -> Path:
+    """Returns where the built binaries are: PROCTOR_BINARIES, or the debug build."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    return Path(os.environ.get("PROCTOR_BINARIES", target / "debug"))
+
+
+def functions(template: dict) -> list[str]:
+    """Returns the names of the functions in a template."""
+    resources = template["Resources"].values()
+    return [Path(one["Properties"]["Code"]).name for one in resources if one["Type"] == "AWS::Lambda::Function"]
+
+
+def put_stripped(function: str, bootstrap: Path) -> None:
+    """Puts a function's built binary there, without its symbols, which are a third of it."""
+    subprocess.run(["strip", "-o", bootstrap, binaries() / function], check=True)
+
+
+def lay_out(directory: Path, port: int, put_binary: Callable[[str, Path], object] = put_stripped) -> Path:
+    """Puts templates and binaries into `directory` as they lie in the repository after a build; returns the root template.
+
+    What an emulator on `port` wants otherwise is worked into the templates.
+    """
+    templates = directory / "infra" / "templates"
+    templates.mkdir(parents=True)
+    for source in sorted(TEMPLATES.glob("*.json")):
+        template = json.loads(source.read_text())
+        for transform in TRANSFORMS:
+            transform(template, port)
+        (templates / source.name).write_text(json.dumps(template, indent=2))
+        for function in functions(template):
+            bootstrap = directory / "target" / "lambda" / function / "bootstrap"
+            bootstrap.parent.mkdir(parents=True)
+            put_binary(function, bootstrap)
+    return templates / ROOT
+
+
+@dataclass
+class Emulator:
+    """A running emulator: where it answers, and the environment in which tools and SDKs reach it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | credentials() | {"AWS_ENDPOINT_URL": self.url, "SAM_CLI_TELEMETRY": "0"}
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def credentials() -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[Emulator]:
+    """Runs the emulator, with a bucket for artefacts; it holds functions to their roles."""
+    port = free_port()
+    log = directory / "emulator.log"
+    environment = os.environ | credentials() | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "false",
+        "SFTP_ENABLED": "false",
+        "TMPDIR": str(directory),
+        # Handed on to the functions, which must not look for AWS.
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen([TOOLS / "ministack"], env=environment, stdout=output, stderr=subprocess.STDOUT)
+    emulator = Emulator(process, port, log)
+    try:
+        wait_until_ready(emulator)
+        client(emulator, "s3").create_bucket(Bucket=BUCKET)
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+def wait_until_ready(emulator: Emulator, timeout_seconds: float = 60) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline and emulator.process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=5) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(emulator.log.read_text(errors="replace")[-4000:])
+
+
+def run(emulator: Emulator, *command: str | Path) -> str:
+    """Runs a tool against the emulator; returns what it wrote."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=emulator.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{command}\n{done.stdout[-4000:]}\n{emulator.log.read_text(errors='replace')[-4000:]}")
+    return done.stdout
+
+
+def deploy(emulator: Emulator, root: Path, **parameters: str) -> dict[str, str]:
+    """Deploys with `sam deploy`, as in the cloud; returns the stack's outputs."""
+    chosen = {"Stage": "local", "Architecture": "x86_64"} | parameters
+    run(
+        emulator, TOOLS / "sam", "deploy", "--template-file", root, "--stack-name", STACK, "--s3-bucket", BUCKET,
+        "--region", REGION, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
+        "--no-progressbar", "--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items()),
+    )
+    return outputs(emulator)
+
+
+def client(emulator: Emulator, service: str):
+    """Returns a boto3 client that reaches the emulator."""
+    return boto3.client(
+        service, endpoint_url=emulator.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+
+
+def outputs(emulator: Emulator) -> dict[str, str]:
+    stack = client(emulator, "cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+
+
+def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
+    """Returns the HTTP API's PREFECT_API_URL on this machine, where no name resolves to the emulator."""
+    api = outputs["HttpApiUrl"].removeprefix("https://").split(".")[0]
+    return f"{emulator.url}/_aws/execute-api/{api}/api"
+
+
+def make_key(emulator: Emulator, outputs: dict[str, str]) -> str:
+    """Makes an administrator's API key in the deployed table, by the admin command."""
+    command = [binaries() / "local", "keys", "create", "--table", outputs["TableName"], "--role", "admin", "--name", "me"]
+    return re.search(r"proctor_\S{40,}", run(emulator, *command))[0]
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
+        print(f"The emulator's log is {emulator.log}", flush=True)
+        started = time.monotonic()
+        made = deploy(emulator, lay_out(Path(directory), emulator.port))
+        print(f"Deployed in {time.monotonic() - started:.0f} s. Point the client at it:")
+        print(f"export PREFECT_API_AUTH_STRING={make_key(emulator, made)}")
+        print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)
+        emulator.process.wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

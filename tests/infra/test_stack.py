@@ -1,0 +1,155 @@
+"""The whole stack on the emulator, through its API Gateway and with the roles of its functions held to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from conftest import Stack
+from emulator import REGION, REPOSITORY, client
+
+EVENTUALLY_SECONDS = 30
+
+
+def request(stack: Stack, method: str, path: str, body: object = None, url: str | None = None, **headers: str):
+    """Sends a request to the API; returns the status, the headers and the decoded body, and follows no redirect."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {stack.key}"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    wanted = urllib.request.Request((url or stack.api_url) + path, data, headers, method=method)
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    try:
+        with urllib.request.build_opener(Stay).open(wanted, timeout=60) as answer:
+            return answer.status, answer.headers, json.loads(answer.read() or "null")
+    except urllib.error.HTTPError as answer:
+        text = answer.read()
+        return answer.code, answer.headers, json.loads(text) if text else None
+
+
+def eventually(ask: Callable[[], list], wanted: Callable[[list], bool]) -> list:
+    deadline = time.monotonic() + EVENTUALLY_SECONDS
+    while not wanted(found := ask()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert wanted(found), found
+    return found
+
+
+def events_of(stack: Stack, resource: str) -> list[str]:
+    body = {"filter": {"resource": {"id": [resource]}, "order": "ASC"}}
+    _, _, page = request(stack, "POST", "/events/filter", body)
+    return [event["event"] for event in page["events"]]
+
+
+@pytest.fixture(scope="module")
+def flow_run(stack: Stack, prefect_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The flow run that the unmodified client made of the first example."""
+    home = tmp_path_factory.mktemp("prefect")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PREFECT_HOME": str(home), "PREFECT_API_URL": stack.api_url, "DO_NOT_TRACK": "1"}
+    environment["PREFECT_API_AUTH_STRING"] = stack.key
+    done = subprocess.run(
+        [prefect_python, REPOSITORY / "examples" / "hello.py"],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    _, _, runs = request(stack, "POST", "/flow_runs/filter", {})
+    assert len(runs) == 1, done.stdout
+    return runs[0]
+
+
+def test_the_unmodified_client_runs_a_flow_with_tasks_and_logs(stack: Stack, flow_run: dict) -> None:
+    assert flow_run["state_type"] == "COMPLETED"
+    filters = {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}}
+    messages = eventually(
+        lambda: [line["message"] for line in request(stack, "POST", "/logs/filter", filters)[2]],
+        lambda messages: any("Finished in state Completed" in message for message in messages),
+    )
+    assert {"Hello, Ada!", "Hello, Grace!", "Hello, Katherine!"} <= set(messages)
+
+
+def test_the_consumer_makes_events_of_the_changes(stack: Stack, flow_run: dict) -> None:
+    resource = f"prefect.flow-run.{flow_run['id']}"
+    wanted = ["prefect.flow-run.Pending", "prefect.flow-run.Running", "prefect.flow-run.Completed"]
+    eventually(lambda: events_of(stack, resource), lambda found: found == wanted)
+
+
+def test_the_consumer_records_the_task_runs_of_events(stack: Stack) -> None:
+    """The events are posted: the client sends them over a websocket, which the stack does not have yet."""
+    task_run, flow_run = str(uuid.uuid4()), str(uuid.uuid4())
+    event = {
+        "occurred": "2026-01-31T09:30:00Z",
+        "event": "prefect.task-run.Completed",
+        "resource": {"prefect.resource.id": f"prefect.task-run.{task_run}", "prefect.orchestration": "client"},
+        "related": [],
+        "payload": {
+            "validated_state": {"type": "COMPLETED", "name": "Completed"},
+            "task_run": {"name": "greet", "task_key": "greet", "dynamic_key": "0", "flow_run_id": flow_run},
+        },
+        "id": str(uuid.uuid4()),
+    }
+    status, _, _ = request(stack, "POST", "/events", [event])
+    assert status == 204
+    found = eventually(
+        lambda: [request(stack, "GET", f"/task_runs/{task_run}")], lambda answers: answers[0][0] == 200
+    )
+    assert found[0][2]["state_type"] == "COMPLETED"
+
+
+def test_paths_with_and_without_their_slash_work_as_upstream(stack: Stack) -> None:
+    status, _, flow = request(stack, "POST", "/flows/", {"name": "slashes"})
+    assert status == 201
+    for path, other in (("/flows", "/flows/"), ("/flows/filter/", "/flows/filter"), (f"/flows/{flow['id']}/", f"/flows/{flow['id']}")):
+        method = "GET" if path.endswith(f"{flow['id']}/") else "POST"
+        status, headers, _ = request(stack, method, path, None if method == "GET" else {})
+        assert (status, headers["location"].endswith(f"/api{other}")) == (307, True), (path, headers["location"])
+
+
+def test_what_has_no_route_is_answered_as_upstream(stack: Stack) -> None:
+    assert request(stack, "GET", "/nothing")[::2] == (404, {"detail": "Not Found"})
+    status, headers, body = request(stack, "DELETE", "/flows/")
+    assert (status, headers["allow"], body) == (405, "POST", {"detail": "Method Not Allowed"})
+
+
+def test_the_store_is_ready(stack: Stack) -> None:
+    assert request(stack, "GET", "/ready")[::2] == (200, {"message": "OK"})
+
+
+def test_without_a_key_nobody_gets_in(stack: Stack) -> None:
+    for path in ("/version", "/flows/filter/", "/nothing"):
+        assert request(stack, "GET", path, authorization="Bearer proctor_wrong")[0] == 401, path
+    assert request(stack, "GET", "/version")[0] == 200
+
+
+def test_cloudfront_leads_to_the_api(stack: Stack) -> None:
+    host = stack.outputs["PrefectApiUrl"].removeprefix("https://").removesuffix("/api")
+    answer = request(stack, "GET", "/api/health", None, stack.emulator.url, host=host, x_forwarded_proto="https")
+    assert answer[::2] == (200, True)
+
+
+def test_a_reader_may_not_write(stack: Stack) -> None:
+    """The roles are held to at all, so that the other tests prove that they allow enough."""
+    roles = client(stack.emulator, "iam").list_roles(MaxItems=1000)["Roles"]
+    role = next(role for role in roles if "ReadFlowRole" in role["RoleName"])
+    session = client(stack.emulator, "sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+    table = boto3.client(
+        "dynamodb", endpoint_url=stack.emulator.url, region_name=REGION,
+        aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+    )
+    name, key = stack.outputs["TableName"], {"pk": {"S": "any"}, "sk": {"S": "any"}}
+    assert "Item" not in table.get_item(TableName=name, Key=key)
+    with pytest.raises(ClientError, match="not authorized"):
+        table.put_item(TableName=name, Item=key)

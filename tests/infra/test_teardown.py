@@ -1,0 +1,22 @@
+"""Tear-down, last of all: the stack goes, the data stays."""
+
+from __future__ import annotations
+
+import emulator
+import pytest
+from botocore.exceptions import ClientError
+from conftest import Stack
+from emulator import STACK, client
+
+
+def test_the_table_outlives_its_stack(stack: Stack) -> None:
+    table = stack.outputs["TableName"]
+    # What `sam delete` calls; itself it stumbles over the emulator's S3 addresses.
+    cloudformation = client(stack.emulator, "cloudformation")
+    cloudformation.delete_stack(StackName=STACK)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+    with pytest.raises(ClientError, match="does not exist"):
+        emulator.outputs(stack.emulator)
+    assert client(stack.emulator, "lambda").list_functions()["Functions"] == []
+    found = client(stack.emulator, "dynamodb").describe_table(TableName=table)["Table"]
+    assert (found["TableStatus"], found["DeletionProtectionEnabled"]) == ("ACTIVE", True)

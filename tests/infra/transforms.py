@@ -1,0 +1,39 @@
+"""What the emulator wants otherwise than AWS: each a small, named change of the templates, with its reason.
+
+What each leaves unproven is written down in infra/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Template = dict[str, Any]
+
+
+def routes_end_with_a_slash(template: Template, _port: int) -> None:
+    """Turns `{proxy+}` behind a slash into the slash alone.
+
+    API Gateway takes no route key that ends with a slash. The emulator takes it, and wants something to stand where
+    `{proxy+}` is, so that collections would all be answered by the fallback and not by their own functions.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::ApiGatewayV2::Route":
+            properties = resource["Properties"]
+            properties["RouteKey"] = properties["RouteKey"].removesuffix("{proxy+}")
+
+
+def cloudfront_stays_on_this_machine(template: Template, port: int) -> None:
+    """Leads the distribution to the emulator's own address of the HTTP API.
+
+    The emulator looks up an origin's host name like any other, and on this machine none leads to the API.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::CloudFront::Distribution":
+            (origin,) = resource["Properties"]["DistributionConfig"]["Origins"]
+            origin["DomainName"] = "localhost"
+            origin["OriginPath"] = {"Fn::Sub": "/_aws/execute-api/${HttpApi}"}
+            origin["CustomOriginConfig"] = {"OriginProtocolPolicy": "http-only", "HTTPPort": port}
+
+
+TRANSFORMS: list[Callable[[Template, int], None]] = [routes_end_with_a_slash, cloudfront_stays_on_this_machine]
