@@ -74,17 +74,20 @@ enum Failure {
     Io(#[from] std::io::Error),
 }
 
+/// The stack of each thread, in bytes, of which only what is used takes memory.
+///
+/// The engine's calls run on top of the request's, and a document may be nested as deep as upstream takes it.
+const STACK: usize = 32 * 1024 * 1024;
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     let command = arguments.command.take();
     logging::start_with_default("warn");
-    let outcome =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(|runtime| {
-            match command {
-                None => runtime.block_on(run(arguments)),
-                Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
-            }
-        });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let outcome = runtime.map_err(Failure::from).and_then(|runtime| match command {
+        None => runtime.block_on(run(arguments)),
+        Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
