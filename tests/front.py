@@ -14,7 +14,7 @@ import contextlib
 import re
 
 # The paths that are websockets.
-WEBSOCKET = re.compile(rb"GET /api/(events/(in|out)|logs/out|task_runs/subscriptions/scheduled|work_pools/[^/]+/workers/connect)[? ]")
+WEBSOCKET = re.compile(rb"GET (?:/_aws/execute-api/\w+)?/api/(events/(in|out)|logs/out|task_runs/subscriptions/scheduled|work_pools/[^/]+/workers/connect)[? ]")
 LARGEST_HEAD = 64 * 1024
 
 Address = tuple[str, int]
@@ -25,13 +25,18 @@ def address(text: str) -> Address:
     return host, int(port)
 
 
-async def start(port: int, http: Address, websockets: Address) -> asyncio.Server:
-    """Listens on the port of the loopback address; each connection goes where its first request belongs."""
+async def start(port: int, http: Address, websockets: Address, path: str | None = None) -> asyncio.Server:
+    """Listens on the port of the loopback address; each connection goes where its first request belongs.
+
+    Websockets are asked for at `path`, if there is one, in the place of their own.
+    """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             head = await reader.readuntil(b"\r\n\r\n")
-            behind = websockets if WEBSOCKET.match(head) else http
+            behind = websockets if (found := WEBSOCKET.match(head)) else http
+            if found and path:
+                head = b"GET " + path.encode() + head[head.index(b" HTTP/") :]
             behind_reader, behind_writer = await asyncio.open_connection(*behind)
             behind_writer.write(head)
             await asyncio.gather(splice(reader, behind_writer), splice(behind_reader, writer))

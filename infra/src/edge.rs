@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{only_if, reference, substitute};
+use crate::{attribute, only_if, reference, substitute, websocket};
 
 /// The managed policy `CachingDisabled` (AWS: "Use managed cache policies").
 const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
@@ -11,10 +11,9 @@ const ALL_VIEWER_EXCEPT_HOST: &str = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
 
 /// Declares the distribution, for the root stack.
 ///
-/// The websocket paths of the contract (`/api/events/in`, …) get a behaviour and an origin of their own in `Origins`
-/// and `CacheBehaviors` once there is a WebSocket API; until then they reach the HTTP API, which knows none of them.
+/// The websocket `/api/events/in` has a behaviour and an origin of its own. A WebSocket API knows no path but its stage's,
+/// so that a function at the edge puts that in the path's place. Other websocket paths of the contract are to follow.
 pub(crate) fn resources() -> Map<String, Value> {
-    let domain = "${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}";
     let distribution = json!({
         "Type": "AWS::CloudFront::Distribution",
         "Properties": {
@@ -28,10 +27,16 @@ pub(crate) fn resources() -> Map<String, Value> {
                     "MinimumProtocolVersion": "TLSv1.2_2021",
                     "SslSupportMethod": "sni-only"
                 })),
-                "Origins": [{
-                    "Id": "http",
-                    "DomainName": substitute(domain),
-                    "CustomOriginConfig": { "OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"] }
+                "Origins": [origin("http", "HttpApi"), origin("websockets", "WebsocketApi")],
+                "CacheBehaviors": [{
+                    "PathPattern": format!("{}/events/in", common::http::PREFIX),
+                    "TargetOriginId": "websockets",
+                    "ViewerProtocolPolicy": "https-only",
+                    "CachePolicyId": CACHING_DISABLED,
+                    "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST,
+                    "FunctionAssociations": [
+                        { "EventType": "viewer-request", "FunctionARN": attribute("WebsocketPath", "FunctionMetadata.FunctionARN") }
+                    ]
                 }],
                 "DefaultCacheBehavior": {
                     "TargetOriginId": "http",
@@ -43,5 +48,27 @@ pub(crate) fn resources() -> Map<String, Value> {
             }
         }
     });
-    Map::from_iter([("Distribution".into(), distribution)])
+    Map::from_iter([("Distribution".into(), distribution), ("WebsocketPath".into(), websocket_path())])
+}
+
+fn origin(id: &str, api: &str) -> Value {
+    json!({
+        "Id": id,
+        "DomainName": substitute(&format!("${{{api}}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}")),
+        "CustomOriginConfig": { "OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"] }
+    })
+}
+
+fn websocket_path() -> Value {
+    let code =
+        format!("function handler(event) {{ event.request.uri = '/{}'; return event.request; }}", websocket::STAGE);
+    json!({
+        "Type": "AWS::CloudFront::Function",
+        "Properties": {
+            "Name": substitute("proctor-${Stage}-websocket-path"),
+            "AutoPublish": true,
+            "FunctionCode": code,
+            "FunctionConfig": { "Comment": "The path of the WebSocket API's stage", "Runtime": "cloudfront-js-2.0" }
+        }
+    })
 }

@@ -13,6 +13,7 @@ mod resource;
 mod root;
 mod stream;
 mod table;
+mod websocket;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ pub fn templates() -> BTreeMap<String, Value> {
         local::RESOURCES.iter().map(|(name, routes)| (file(name), resource::template(name, routes))).collect();
     templates.insert(file(FALLBACK), api::fallback_template());
     templates.insert(file(STREAM), stream::template());
+    templates.insert(file(WEBSOCKETS), websocket::stack());
     templates.insert(ROOT.into(), root::template());
     templates
 }
@@ -38,10 +40,12 @@ pub fn templates() -> BTreeMap<String, Value> {
 const FALLBACK: &str = "fallback";
 /// The nested stack of the consumer of the table's stream.
 const STREAM: &str = "stream";
+/// The nested stack of the functions behind the WebSocket API.
+const WEBSOCKETS: &str = "websockets";
 
 /// Returns the names of all nested stacks.
 fn stacks() -> impl Iterator<Item = &'static str> {
-    local::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM])
+    local::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM, WEBSOCKETS])
 }
 
 fn file(stack: &str) -> String {

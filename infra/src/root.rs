@@ -3,13 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    STREAM, api, attribute, edge, file, logical_id, operations, parameters, reference, stacks, substitute, table,
+    STREAM, WEBSOCKETS, api, attribute, edge, file, logical_id, operations, parameters, reference, stacks, substitute,
+    table, websocket,
 };
 
 /// Renders the root stack's template.
 pub(crate) fn template() -> Value {
     let mut resources = Map::from_iter([("Table".to_owned(), table::resource())]);
     resources.extend(api::resources());
+    resources.extend(websocket::resources());
     resources.extend(stacks().map(|stack| (logical_id(stack), nested(stack))));
     resources.extend(edge::resources());
     resources.extend(operations::resources());
@@ -29,6 +31,7 @@ fn nested(stack: &str) -> Value {
     let table = ("Table", reference("Table"));
     let more = match stack {
         STREAM => vec![table, ("TableStream", attribute("Table", "StreamArn"))],
+        WEBSOCKETS => vec![table, ("Api", reference("WebsocketApi"))],
         _ => vec![table, ("Api", reference("HttpApi"))],
     };
     json!({
@@ -55,6 +58,12 @@ fn outputs() -> Value {
         "HttpApiUrl": {
             "Description": "The HTTP API behind CloudFront",
             "Value": address(&substitute("${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"))
+        },
+        "EventsUrl": {
+            "Description": "The WebSocket API behind CloudFront",
+            "Value": substitute(&format!(
+                "wss://${{WebsocketApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{}", websocket::STAGE
+            ))
         },
         "TableName": { "Description": "The table, which outlives the stack", "Value": reference("Table") }
     })

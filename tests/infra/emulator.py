@@ -8,6 +8,7 @@ as it does in the cloud.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,6 +29,10 @@ import boto3
 from transforms import TRANSFORMS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(REPOSITORY / "tests"))
+
+import front  # noqa: E402
+
 TEMPLATES = REPOSITORY / "infra" / "templates"
 ROOT = "proctor.json"
 STACK = "proctor"
@@ -177,9 +183,23 @@ def outputs(emulator: Emulator) -> dict[str, str]:
 
 
 def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
-    """Returns the HTTP API's PREFECT_API_URL on this machine, where no name resolves to the emulator."""
-    api = outputs["HttpApiUrl"].removeprefix("https://").split(".")[0]
-    return f"{emulator.url}/_aws/execute-api/{api}/api"
+    """Puts one address in front of both APIs, as CloudFront does; returns the PREFECT_API_URL on this machine.
+
+    The emulator's CloudFront serves no websockets, and no name resolves to the emulator here.
+    """
+    http = outputs["HttpApiUrl"].removeprefix("https://").split(".")[0]
+    websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", outputs["EventsUrl"]).groups()
+    port, behind = free_port(), ("127.0.0.1", emulator.port)
+    listening = threading.Event()
+
+    async def serve() -> None:
+        server = await front.start(port, behind, behind, f"/_aws/execute-api/{websocket}/{stage}")
+        listening.set()
+        await server.serve_forever()
+
+    threading.Thread(target=asyncio.run, args=[serve()], daemon=True).start()
+    listening.wait()
+    return f"http://127.0.0.1:{port}/_aws/execute-api/{http}/api"
 
 
 def make_key(emulator: Emulator, outputs: dict[str, str]) -> str:

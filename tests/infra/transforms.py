@@ -30,10 +30,38 @@ def cloudfront_stays_on_this_machine(template: Template, port: int) -> None:
     """
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::CloudFront::Distribution":
-            (origin,) = resource["Properties"]["DistributionConfig"]["Origins"]
+            origin = resource["Properties"]["DistributionConfig"]["Origins"][0]
             origin["DomainName"] = "localhost"
             origin["OriginPath"] = {"Fn::Sub": "/_aws/execute-api/${HttpApi}"}
             origin["CustomOriginConfig"] = {"OriginProtocolPolicy": "http-only", "HTTPPort": port}
 
 
-TRANSFORMS: list[Callable[[Template, int], None]] = [routes_end_with_a_slash, cloudfront_stays_on_this_machine]
+def connections_are_cut_on_this_machine(template: Template, port: int) -> None:
+    """Leads the functions of the WebSocket API to the emulator's own address of its connections.
+
+    On this machine no name leads to the API.
+    """
+    for resource in template["Resources"].values():
+        variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+        if address := variables.get("PROCTOR_CONNECTIONS_URL"):
+            stage = address["Fn::Sub"].rsplit("/", 1)[1]
+            address["Fn::Sub"] = f"http://127.0.0.1:{port}/_aws/execute-api/${{Api}}/{stage}"
+
+
+def answers_need_no_declaration(template: Template, _port: int) -> None:
+    """Leaves out route responses.
+
+    API Gateway sends the client what a function answers to a message only where a route response is declared. The
+    emulator always sends it, and does not know that type of resource.
+    """
+    resources = template["Resources"]
+    for name in [name for name, one in resources.items() if one["Type"] == "AWS::ApiGatewayV2::RouteResponse"]:
+        del resources[name]
+
+
+TRANSFORMS: list[Callable[[Template, int], None]] = [
+    routes_end_with_a_slash,
+    cloudfront_stays_on_this_machine,
+    connections_are_cut_on_this_machine,
+    answers_need_no_declaration,
+]
