@@ -15,7 +15,7 @@ use crate::{EmbeddedDatabase, EmbeddedError};
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long the consumer waits after a write for others that it can read with it.
-const LINGER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(2);
 
 /// How many consumed records may pile up before they are deleted.
 const TRIM_EVERY: usize = 2_000;
