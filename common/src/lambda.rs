@@ -10,6 +10,7 @@ use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection:
 use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::{
     api::Api,
@@ -131,13 +132,8 @@ pub fn run_events_in(route: SocketRoute) -> ExitCode {
 
 async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
     let socket = EventsIn::new(Api::from_env().await?);
-    let connections = match std::env::var("PROCTOR_CONNECTIONS_URL") {
-        Ok(url) => {
-            let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
-            Some(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
-        }
-        Err(_) => None,
-    };
+    // Connections are seldom cut: the client for it is made at the first one, not at the start.
+    let connections = OnceCell::new();
     let (socket, connections) = (&socket, &connections);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
         let request = event.payload;
@@ -151,7 +147,7 @@ async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
             }
         };
         if answer == Answer::HangUp {
-            let Some(connections) = connections else { return Err(Error::from("PROCTOR_CONNECTIONS_URL is not set")) };
+            let connections = Box::pin(connections.get_or_try_init(client_of_connections)).await?;
             hang_up(connections, id).await?;
         }
         Ok(answer_of_socket(answer))
@@ -163,6 +159,13 @@ async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
 fn headers_of(request: &ApiGatewayWebsocketProxyRequest) -> HeaderMap {
     let headers = &request.multi_value_headers;
     if headers.is_empty() { request.headers.clone() } else { headers.clone() }
+}
+
+async fn client_of_connections() -> Result<Client, Error> {
+    let url =
+        std::env::var("PROCTOR_CONNECTIONS_URL").map_err(|_| Error::from("PROCTOR_CONNECTIONS_URL is not set"))?;
+    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    Ok(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
 }
 
 /// Cuts the connection `id`, unless it is gone already.

@@ -40,22 +40,20 @@ pub(crate) fn route_key(route: &Route) -> String {
     format!("{} {PREFIX}{path}", route.method.as_str())
 }
 
-/// Connects the function `id` to the API under `route_key`, in a nested stack that has the parameter `Api`.
+/// Connects the function `id` to the HTTP API under `route_key`, in a nested stack that has the parameter `Api`.
 pub(crate) fn connection(id: &str, route_key: &str) -> Map<String, Value> {
+    connection_by(id, route_key, &json!({ "IntegrationUri": attribute(id, "Arn"), "PayloadFormatVersion": "2.0" }))
+}
+
+/// Connects the function `id` to an API under `route_key`, by an integration that has these `properties` besides.
+pub(crate) fn connection_by(id: &str, route_key: &str, properties: &Value) -> Map<String, Value> {
     let integration = format!("{id}Integration");
+    let mut integrated = json!({ "ApiId": reference("Api"), "IntegrationType": "AWS_PROXY" });
+    for (name, value) in properties.as_object().into_iter().flatten() {
+        integrated[name] = value.clone();
+    }
     Map::from_iter([
-        (
-            integration.clone(),
-            json!({
-                "Type": "AWS::ApiGatewayV2::Integration",
-                "Properties": {
-                    "ApiId": reference("Api"),
-                    "IntegrationType": "AWS_PROXY",
-                    "IntegrationUri": attribute(id, "Arn"),
-                    "PayloadFormatVersion": "2.0"
-                }
-            }),
-        ),
+        (integration.clone(), json!({ "Type": "AWS::ApiGatewayV2::Integration", "Properties": integrated })),
         (
             format!("{id}Route"),
             json!({

@@ -3,7 +3,11 @@
 use common::store::Needs;
 use serde_json::{Map, Value, json};
 
-use crate::{api::TIMEOUT, attribute, function::Function, parameters, reference, substitute, template};
+use crate::{
+    api::{TIMEOUT, connection_by},
+    function::Function,
+    parameters, reference, substitute, template,
+};
 
 /// The name of the API's only stage, which is the path of its connections.
 pub(crate) const STAGE: &str = "events-in";
@@ -11,10 +15,13 @@ pub(crate) const STAGE: &str = "events-in";
 /// The address of the API at which connections are cut.
 const CONNECTIONS: &str = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/";
 
+/// The route of all messages, whose function alone answers clients and cuts connections.
+const MESSAGES: &str = "$default";
+
 /// The functions: binary, the API's route, what it is for.
 const FUNCTIONS: [(&str, &str, &str); 3] = [
     ("events_in_connect", "$connect", "Decides on a connection for events"),
-    ("events_in_message", "$default", "Takes a client's credentials, and its events"),
+    ("events_in_message", MESSAGES, "Takes a client's credentials, and its events"),
     ("events_in_disconnect", "$disconnect", "Forgets a connection"),
 ];
 
@@ -40,22 +47,24 @@ pub(crate) fn resources() -> Map<String, Value> {
 pub(crate) fn stack() -> Value {
     let mut resources = Map::new();
     for (name, route, description) in FUNCTIONS {
+        let cuts = json!({
+            "Sid": "CutsConnections",
+            "Effect": "Allow",
+            "Action": ["execute-api:ManageConnections"],
+            "Resource": substitute(&format!(
+                "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/{STAGE}/DELETE/@connections/*"
+            ))
+        });
         let function = Function {
             name,
             description: format!("{description} (websocket /api/events/in)"),
             timeout: TIMEOUT,
             needs: Needs::WRITES,
-            statements: vec![json!({
-                "Sid": "CutsConnections",
-                "Effect": "Allow",
-                "Action": ["execute-api:ManageConnections"],
-                "Resource": substitute(&format!(
-                    "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/{STAGE}/DELETE/@connections/*"
-                ))
-            })],
+            statements: if route == MESSAGES { vec![cuts] } else { Vec::new() },
         };
         let mut declared = function.resources();
-        if let Some(variables) = declared[&function.id()].pointer_mut("/Properties/Environment/Variables") {
+        if route == MESSAGES {
+            let variables = &mut declared[&function.id()]["Properties"]["Environment"]["Variables"];
             variables["PROCTOR_CONNECTIONS_URL"] = substitute(&format!("{CONNECTIONS}{STAGE}"));
         }
         resources.extend(declared);
@@ -73,46 +82,17 @@ pub(crate) fn stack() -> Value {
 
 /// Connects the function `id` to the API under `route_key`; what a function answers to a message is sent to the client.
 fn connection(id: &str, route_key: &str) -> Map<String, Value> {
-    let (integration, route) = (format!("{id}Integration"), format!("{id}Route"));
     let arn = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/";
-    let mut declared = Map::from_iter([
-        (
-            integration.clone(),
-            json!({
-                "Type": "AWS::ApiGatewayV2::Integration",
-                "Properties": {
-                    "ApiId": reference("Api"),
-                    "IntegrationType": "AWS_PROXY",
-                    "IntegrationUri": substitute(&format!("{arn}${{{id}.Arn}}/invocations"))
-                }
-            }),
-        ),
-        (
-            format!("{id}Permission"),
-            json!({
-                "Type": "AWS::Lambda::Permission",
-                "Properties": {
-                    "Action": "lambda:InvokeFunction",
-                    "FunctionName": attribute(id, "Arn"),
-                    "Principal": "apigateway.amazonaws.com",
-                    "SourceArn": substitute("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/*")
-                }
-            }),
-        ),
-    ]);
-    let mut properties = json!({
-        "ApiId": reference("Api"),
-        "RouteKey": route_key,
-        "Target": { "Fn::Sub": format!("integrations/${{{integration}}}") }
-    });
-    if route_key == "$default" {
-        properties["RouteResponseSelectionExpression"] = "$default".into();
+    let uri = substitute(&format!("{arn}${{{id}.Arn}}/invocations"));
+    let mut declared = connection_by(id, route_key, &json!({ "IntegrationUri": uri }));
+    if route_key == MESSAGES {
+        let route = format!("{id}Route");
+        declared[&route]["Properties"]["RouteResponseSelectionExpression"] = "$default".into();
         let response = json!({
             "Type": "AWS::ApiGatewayV2::RouteResponse",
             "Properties": { "ApiId": reference("Api"), "RouteId": reference(&route), "RouteResponseKey": "$default" }
         });
         declared.insert(format!("{route}Response"), response);
     }
-    declared.insert(route, json!({ "Type": "AWS::ApiGatewayV2::Route", "Properties": properties }));
     declared
 }
