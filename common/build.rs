@@ -3,12 +3,14 @@
 //! A Lambda function parses only the few kilobytes of its own operation at cold start. Each document holds
 //! `parameters`, `body` (the request body's schema), `body_required` and `schemas`: the components that they reach.
 //! Whatever doesn't take part in validating a request (descriptions, titles, examples, responses) is left out.
+//! Operations of our own, which upstream does not have, are described in the same form and come after upstream's.
 
 use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::Path};
 
 use serde_json::{Map, Value, json};
 
 const CONTRACT: &str = "contract/openapi-3.8.8.json";
+const EXTENSIONS: &str = "contract/extensions.json";
 const SETTINGS: &str = "contract/settings-3.8.8.json";
 const SCHEMAS: &str = "#/components/schemas/";
 const METHODS: [&str; 5] = ["delete", "get", "patch", "post", "put"];
@@ -16,11 +18,16 @@ const ANNOTATIONS: [&str; 5] = ["title", "description", "examples", "deprecated"
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONTRACT}");
+    println!("cargo::rerun-if-changed={EXTENSIONS}");
     println!("cargo::rerun-if-changed={SETTINGS}");
     println!("cargo::rerun-if-changed=build.rs");
-    let contract: Value = serde_json::from_str(&fs::read_to_string(CONTRACT)?)?;
+    let mut contract: Value = serde_json::from_str(&fs::read_to_string(CONTRACT)?)?;
+    let extensions: Value = serde_json::from_str(&fs::read_to_string(EXTENSIONS)?)?;
+    extend(&mut contract["paths"], &extensions["paths"])?;
+    extend(&mut contract["components"]["schemas"], &extensions["components"]["schemas"])?;
     let components = contract["components"]["schemas"].as_object().ok_or("the contract has no schemas")?;
     let output = env::var("OUT_DIR")?;
+    fs::write(Path::new(&output).join("contract.json"), serde_json::to_string(&contract)?)?;
     fs::write(
         Path::new(&output).join("settings.rs"),
         settings(&serde_json::from_str(&fs::read_to_string(SETTINGS)?)?)?,
@@ -48,6 +55,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     writeln!(source, "];")?;
     fs::write(Path::new(&output).join("operations.rs"), source)?;
+    Ok(())
+}
+
+/// Adds `more` entries to an object that has none of them.
+fn extend(object: &mut Value, more: &Value) -> Result<(), Box<dyn Error>> {
+    let object = object.as_object_mut().ok_or("the contract lacks what is to be extended")?;
+    for (name, entry) in more.as_object().into_iter().flatten() {
+        if object.insert(name.clone(), entry.clone()).is_some() {
+            return Err(format!("{name} is the contract's already").into());
+        }
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::{
     access::Memory,
     error::Result,
     model::Timestamp,
+    queue::Queue,
     settings::Settings,
     store::{Store, cost::CountRetries},
     trust,
@@ -35,12 +36,18 @@ impl Api {
     /// # Errors
     /// Names a variable whose value can't be read.
     pub async fn from_env() -> Result<Self> {
+        Ok(Self::configured(Settings::from_env()?, &sdk_config().await?))
+    }
+
+    /// Connects a function to the table and to the queue (`PROCTOR_QUEUE_URL`) that the environment names.
+    ///
+    /// # Errors
+    /// Names a variable that is missing, or whose value can't be read.
+    pub async fn from_env_with_queue() -> Result<(Self, Queue)> {
         let settings = Settings::from_env()?;
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(http_client) = trust::http_client()? {
-            loader = loader.http_client(http_client);
-        }
-        Ok(Self::configured(settings, &loader.load().await))
+        let url = settings.queue_url()?;
+        let config = sdk_config().await?;
+        Ok((Self::configured(settings, &config), Queue::new(aws_sdk_sqs::Client::new(&config), &url)))
     }
 
     /// Connects to the table that the settings name, with the credentials and the trust of the environment.
@@ -60,4 +67,13 @@ impl Api {
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+}
+
+/// Loads the SDK's configuration for a function, with the authorities that it trusts.
+async fn sdk_config() -> Result<SdkConfig> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(http_client) = trust::http_client()? {
+        loader = loader.http_client(http_client);
+    }
+    Ok(loader.load().await)
 }

@@ -85,11 +85,19 @@ impl Error {
         }
     }
 
+    /// Returns what may be told to callers of the error.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Internal(_) => "Internal Server Error".into(),
+            other => other.to_string(),
+        }
+    }
+
     fn body(&self) -> Value {
         match self {
             Self::Invalid(body) => body.clone(),
             Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
-            Self::Internal(_) => json!({ "exception_message": "Internal Server Error" }),
+            Self::Internal(_) => json!({ "exception_message": self.public_message() }),
             Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
             other => json!({ "detail": other.to_string() }),
         }

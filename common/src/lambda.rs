@@ -9,6 +9,7 @@ use aws_config::BehaviorVersion;
 use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
 use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -17,9 +18,11 @@ use crate::{
     http::{self, Route},
     logging,
     observation::{Outcome, Report, observed},
+    queue::{Message, Queue},
     socket::gateway::{Answer, EventsIn},
     store::cost,
     stream::{self, Change},
+    work,
 };
 
 /// Runs the Lambda function of `route` until the runtime ends the process.
@@ -64,29 +67,101 @@ pub fn run_stream_consumer() -> ExitCode {
 }
 
 async fn serve_stream() -> Result<(), Error> {
-    let api = Api::from_env().await?;
-    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<stream::change::LambdaEvent>| {
-        let api = api.clone();
-        async move { Ok::<_, Error>(report_stream(&api, event).await) }
+    let (api, queue) = Api::from_env_with_queue().await?;
+    let (api, queue) = (&api, &queue);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<stream::change::LambdaEvent>| async move {
+        let id = event.context.request_id;
+        Ok::<_, Error>(reported(api, "stream_consumer", id, consume_stream(api, queue, event.payload)).await)
     }))
     .await
 }
 
-/// Consumes what Lambda handed over, and tells of it as the boundary does of a request.
-async fn report_stream(api: &Api, event: LambdaEvent<stream::change::LambdaEvent>) -> Value {
+/// Runs the Lambda function that works off the queue until the runtime ends the process.
+///
+/// Its event source mapping is to report batch item failures: the answer names the messages that failed, and SQS
+/// delivers these again (AWS: "Handling errors for an SQS event source in Lambda").
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_queue_worker() -> ExitCode {
+    logging::start();
+    finish(start(serve_queue()))
+}
+
+async fn serve_queue() -> Result<(), Error> {
+    let (api, queue) = Api::from_env_with_queue().await?;
+    let (api, queue) = (&api, &queue);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<QueueEvent>| async move {
+        let id = event.context.request_id;
+        Ok::<_, Error>(reported(api, "queue_worker", id, consume_queue(api, queue, event.payload)).await)
+    }))
+    .await
+}
+
+/// What Lambda hands to a function whose event source is a queue (AWS: "Using Lambda with Amazon SQS").
+#[derive(Debug, Deserialize)]
+struct QueueEvent {
+    #[serde(rename = "Records")]
+    records: Vec<QueueRecord>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QueueRecord {
+    message_id: String,
+    body: String,
+}
+
+/// Works off what Lambda handed over; returns the answer that names the failures.
+///
+/// What can't be read fails as well, and so reaches the dead-letter queue, where somebody looks at it.
+async fn consume_queue(api: &Api, queue: &Queue, event: QueueEvent) -> Value {
+    let (mut failed, mut ids, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+    for QueueRecord { message_id, body } in event.records {
+        match serde_json::from_str::<Message>(&body) {
+            Ok(message) => {
+                ids.push(message_id);
+                messages.push(message);
+            }
+            Err(error) => {
+                tracing::error!(message_id, %error, "a message can't be read");
+                failed.push(message_id);
+            }
+        }
+    }
+    for failure in work::consume(api, queue, &messages).await {
+        if let Some(id) = ids.get(failure.place) {
+            tracing::error!(message_id = id, error = %failure.error, "a message could not be worked off");
+            failed.push(id.clone());
+        }
+    }
+    batch_failures(failed)
+}
+
+/// Answers Lambda with the items of a batch that failed.
+fn batch_failures(items: impl IntoIterator<Item = String>) -> Value {
+    let items = items.into_iter().map(|item| json!({ "itemIdentifier": item }));
+    json!({ "batchItemFailures": items.collect::<Vec<_>>() })
+}
+
+/// Consumes a batch, and tells of it as the boundary does of a request.
+async fn reported(
+    api: &Api,
+    operation: &'static str,
+    request_id: String,
+    consume: impl Future<Output = Value>,
+) -> Value {
     let started = Instant::now();
-    let request_id = event.context.request_id;
-    let ((answer, cost), notes) = observed(cost::measured(consume_stream(api, event.payload))).await;
+    let ((answer, cost), notes) = observed(cost::measured(consume)).await;
     let is_done = answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty);
     let outcome = if is_done { Outcome::Done } else { Outcome::Failed };
     let latency = started.elapsed();
-    let report = Report { request_id, operation: "stream_consumer", request: None, outcome, latency, cost, notes };
+    let report = Report { request_id, operation, request: None, outcome, latency, cost, notes };
     report.tell(api.settings.reports, &api.settings.table);
     answer
 }
 
 /// Consumes what Lambda handed over; returns the answer that names the failures.
-async fn consume_stream(api: &Api, event: stream::change::LambdaEvent) -> Value {
+async fn consume_stream(api: &Api, queue: &Queue, event: stream::change::LambdaEvent) -> Value {
     let mut sequence_numbers = Vec::with_capacity(event.records.len());
     let mut changes = Vec::with_capacity(event.records.len());
     for record in event.records {
@@ -100,13 +175,13 @@ async fn consume_stream(api: &Api, event: stream::change::LambdaEvent) -> Value 
             Err(error) => tracing::error!(sequence_number, %error, "a change can't be read and is passed over"),
         }
     }
-    let failures = stream::consume(api, &changes).await;
+    let failures = stream::consume(api, queue, &changes).await;
     let failed = failures.iter().filter_map(|failure| {
         let sequence_number = sequence_numbers.get(failure.place)?;
         tracing::error!(sequence_number, error = %failure.error, "a change could not be consumed");
-        Some(json!({ "itemIdentifier": sequence_number }))
+        Some(sequence_number.clone())
     });
-    json!({ "batchItemFailures": failed.collect::<Vec<_>>() })
+    batch_failures(failed)
 }
 
 /// What an API Gateway websocket tells a function of.
@@ -257,8 +332,9 @@ mod tests {
         for _ in 0..3 {
             faults.then(Fault::InternalError);
         }
-        let answer = consume_stream(&api, event.clone()).await;
+        let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue().unwrap().sdk_config()), "any");
+        let answer = consume_stream(&api, &queue, event.clone()).await;
         assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
-        assert_eq!(consume_stream(&api, event).await, json!({"batchItemFailures": []}));
+        assert_eq!(consume_stream(&api, &queue, event).await, json!({"batchItemFailures": []}));
     }
 }

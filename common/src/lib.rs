@@ -13,12 +13,14 @@ pub mod logging;
 pub mod logs_csv;
 pub mod model;
 pub mod observation;
+pub mod queue;
 pub mod settings;
 pub mod socket;
 pub mod store;
 pub mod stream;
 pub mod transitions;
 pub mod trust;
+pub mod work;
 
 pub use api::Api;
 pub use error::{Error, Result};

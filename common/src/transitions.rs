@@ -17,7 +17,7 @@ use crate::{
         Verdict, decide,
         policy::{flow_policy, task_policy},
     },
-    store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, table},
+    store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, table, unique::Claim},
 };
 
 /// A state that a client proposes for a run.
@@ -29,6 +29,17 @@ pub struct Proposal {
     pub force: bool,
     /// Who proposes it.
     pub client: Client,
+    /// For a proposal that may be made again: how that is noticed.
+    pub once: Option<Once>,
+}
+
+/// What makes a proposal have its effect once, however often it is made.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// The id of the proposed state.
+    pub state_id: StateId,
+    /// What is claimed together with the state that is entered.
+    pub claim: Claim,
 }
 
 /// What became of a proposal.
@@ -52,7 +63,7 @@ impl Orchestrated {
 /// Proposes a state for the flow run `id` (contract operation `set_flow_run_state`).
 ///
 /// # Errors
-/// [`Error::NoSuchRun`] without such a run. A refusal is no error.
+/// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if the proposal's claim is taken. A refusal is no error.
 pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
     Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
 }
@@ -87,7 +98,7 @@ async fn propose<R: StoredRun>(
     proposal: &Proposal,
     policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
 ) -> Result<Orchestrated> {
-    let state_id = StateId::new();
+    let state_id = proposal.once.as_ref().map_or_else(StateId::new, |once| once.state_id);
     let mut attempted: Option<Attempted> = None;
     for attempt in 0..commit::ATTEMPTS {
         if let Some(attempted) = attempted.take()
@@ -108,13 +119,21 @@ async fn propose<R: StoredRun>(
         let plan = decide(policy, &transition);
         observe(&plan, Some(plan.verdict.clone()));
         let answer = answer(&plan);
-        let writes = writes(api, &plan, &transition, version).await?;
+        let mut writes = writes(api, &plan, &transition, version).await?;
+        let mut claimed = None;
+        if let (Some(Once { claim, .. }), Some(_)) = (&proposal.once, plan.entered()) {
+            claimed = Some(writes.len());
+            writes.push(api.store.claim_for_a_while(claim, transition.now)?);
+        }
         match api.store.commit(writes).await {
             Ok(()) => {
                 follow_up(api, &plan.effects, proposal).await?;
                 return Ok(answer);
             }
             Err(CommitError::Failed(error)) => return Err(error),
+            Err(refused @ CommitError::Refused(place)) if attempt > 0 && claimed == Some(place) => {
+                return Err(refused.into());
+            }
             Err(CommitError::Refused(_) | CommitError::Contended) => {
                 attempted = plan
                     .entered()
@@ -324,7 +343,7 @@ async fn retry_failed_task_runs(api: &Api, id: FlowRunId, at: Timestamp, client:
             "state_details": { "scheduled_time": at },
         });
         let state: StateCreate = serde_json::from_value(Value::clone(&state))?;
-        let proposal = Proposal { state, force: true, client: client.clone() };
+        let proposal = Proposal { state, force: true, client: client.clone(), once: None };
         Box::pin(propose_task_run_state(api, task_run.record.id, &proposal)).await?;
         api.store.reset_run_count(task_run.record.id).await?;
     }

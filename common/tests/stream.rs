@@ -11,6 +11,7 @@ use common::{
     intake,
     model::{Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp},
     orchestration::Client as ProposingClient,
+    queue::Queue,
     store::{Item, Shards, event_query::Counting, table},
     stream::{Change, consume},
     transitions::{Proposal, propose_flow_run_state},
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 struct World {
     api: Api,
+    queue: Queue,
     database: EmbeddedDatabase,
 }
 
@@ -34,7 +36,8 @@ async fn world(faults: &Faults) -> World {
     let settings = Settings { shards: Shards(2), ..Settings::default() };
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await.unwrap();
-    World { api: Api::new(store, settings), database }
+    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue().unwrap().sdk_config()), "any");
+    World { api: Api::new(store, settings), queue, database }
 }
 
 impl World {
@@ -49,7 +52,7 @@ impl World {
     }
 
     async fn consume(&self, changes: &[Change]) {
-        let failures = consume(&self.api, changes).await;
+        let failures = consume(&self.api, &self.queue, changes).await;
         assert!(failures.is_empty(), "{failures:?}");
     }
 
@@ -318,6 +321,7 @@ async fn started_run(world: &World) -> (Flow, FlowRun) {
             state: serde_json::from_value(json!({"type": r#type, "message": "on"})).unwrap(),
             force: false,
             client: ProposingClient::default(),
+            once: None,
         };
         assert!(propose_flow_run_state(&world.api, run.id, &proposal).await.unwrap().entered);
     }
@@ -406,11 +410,11 @@ fn a_store_that_fails_costs_only_a_repeat() {
         for _ in 0..20 {
             faults.then(Fault::Throttled);
         }
-        let failures = consume(&world.api, &batch).await;
+        let failures = consume(&world.api, &world.queue, &batch).await;
         assert_eq!(failures.iter().map(|failure| failure.place).collect::<Vec<_>>(), [1]);
         assert!(matches!(failures[0].error, Error::Unavailable(_)));
         while faults.left() > 0 {
-            let _ = consume(&world.api, &batch).await;
+            let _ = consume(&world.api, &world.queue, &batch).await;
         }
         faults.then(Fault::AnswerLost).then(Fault::TransactionConflict);
         world.consume(&batch).await;

@@ -14,6 +14,7 @@ mod root;
 mod stream;
 mod table;
 mod websocket;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ pub fn templates() -> BTreeMap<String, Value> {
     templates.insert(file(FALLBACK), api::fallback_template());
     templates.insert(file(STREAM), stream::template());
     templates.insert(file(WEBSOCKETS), websocket::stack());
+    templates.insert(file(WORK), work::template());
     templates.insert(ROOT.into(), root::template());
     templates
 }
@@ -43,9 +45,12 @@ const STREAM: &str = "stream";
 /// The nested stack of the functions behind the WebSocket API.
 const WEBSOCKETS: &str = "websockets";
 
+/// The nested stack of the queue of work and its worker.
+const WORK: &str = "work";
+
 /// Returns the names of all nested stacks.
 fn stacks() -> impl Iterator<Item = &'static str> {
-    local::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM, WEBSOCKETS])
+    local::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK])
 }
 
 fn file(stack: &str) -> String {

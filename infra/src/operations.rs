@@ -3,7 +3,7 @@
 use common::store::table::Index;
 use serde_json::{Map, Value, json};
 
-use crate::{STREAM, attribute, only_if, reference, stream::CONSUMER, substitute};
+use crate::{STREAM, WORK, attribute, only_if, reference, stream::CONSUMER, substitute};
 
 /// An alarm to be declared: a sum or maximum over five minutes that is more than it should be.
 struct Alarm {
@@ -28,8 +28,8 @@ fn consumer() -> Value {
     substitute(&format!("proctor-${{Stage}}-{CONSUMER}"))
 }
 
-fn dead_letters() -> Value {
-    attribute(&crate::logical_id(STREAM), "Outputs.DeadLetters")
+fn dead_letters(stack: &str) -> Value {
+    attribute(&crate::logical_id(stack), "Outputs.DeadLetters")
 }
 
 fn alarms() -> Vec<Alarm> {
@@ -76,8 +76,26 @@ fn alarms() -> Vec<Alarm> {
             namespace: "AWS/SQS",
             metric: "ApproximateNumberOfMessagesVisible",
             statistic: "Maximum",
-            dimensions: vec![("QueueName", dead_letters())],
+            dimensions: vec![("QueueName", dead_letters(STREAM))],
             more_than: 0,
+        },
+        Alarm {
+            id: "GivenUpWorkAlarm".into(),
+            description: "Messages for the queue's worker were given up; they stay in its dead-letter queue for 14 days",
+            namespace: "AWS/SQS",
+            metric: "ApproximateNumberOfMessagesVisible",
+            statistic: "Maximum",
+            dimensions: vec![("QueueName", dead_letters(WORK))],
+            more_than: 0,
+        },
+        Alarm {
+            id: "WaitingWorkAlarm".into(),
+            description: "A message has waited for the queue's worker for more than fifteen minutes",
+            namespace: "AWS/SQS",
+            metric: "ApproximateAgeOfOldestMessage",
+            statistic: "Maximum",
+            dimensions: vec![("QueueName", attribute(&crate::logical_id(WORK), "Outputs.QueueName"))],
+            more_than: 900,
         },
         throttled_writes(None),
     ];

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    STREAM, WEBSOCKETS, api, attribute, edge, file, logical_id, operations, parameters, reference, stacks, substitute,
-    table, websocket,
+    STREAM, WEBSOCKETS, WORK, api, attribute, edge, file, logical_id, operations, parameters, reference, stacks,
+    substitute, table, websocket,
 };
 
 /// Renders the root stack's template.
@@ -30,7 +30,12 @@ pub(crate) fn template() -> Value {
 fn nested(stack: &str) -> Value {
     let table = ("Table", reference("Table"));
     let more = match stack {
-        STREAM => vec![table, ("TableStream", attribute("Table", "StreamArn"))],
+        STREAM => {
+            let of_queue = |output: &str| attribute(&logical_id(WORK), &format!("Outputs.{output}"));
+            let stream = ("TableStream", attribute("Table", "StreamArn"));
+            vec![table, stream, ("Queue", of_queue("Queue")), ("QueueUrl", of_queue("QueueUrl"))]
+        }
+        WORK => vec![table],
         WEBSOCKETS => vec![table, ("Api", reference("WebsocketApi"))],
         _ => vec![table, ("Api", reference("HttpApi"))],
     };

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use common::{
-    model::{EventId, FlowId, FlowRunId, TaskRunId},
+    model::{BulkOperationId, EventId, FlowId, FlowRunId, TaskRunId},
     store::table,
     stream::NEEDS,
 };
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, function::Function, parameters, reference};
+use crate::{
+    attribute,
+    function::Function,
+    parameters, reference,
+    work::{QUEUE_URL, dead_letters},
+};
 
 /// The consumer's binary.
 pub(crate) const CONSUMER: &str = "stream_consumer";
@@ -43,10 +48,17 @@ pub(crate) fn template() -> Value {
                 "Action": ["sqs:SendMessage"],
                 "Resource": attribute("DeadLetters", "Arn")
             }),
+            json!({
+                "Sid": "LeavesWork",
+                "Effect": "Allow",
+                "Action": ["sqs:SendMessage"],
+                "Resource": reference("Queue")
+            }),
         ],
     };
     let id = function.id();
     let mut resources = function.resources();
+    resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("QueueUrl");
     resources
         .extend(Map::from_iter([("DeadLetters".to_owned(), dead_letters()), (format!("{id}Source"), source(&id))]));
     let outputs = json!({
@@ -55,21 +67,12 @@ pub(crate) fn template() -> Value {
     crate::template(
         "Proctor: the consumer of the table's stream",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&["Table", "TableStream"])),
+            ("Parameters", parameters::of_a_nested_stack(&["Table", "TableStream", "Queue", "QueueUrl"])),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
             ("Outputs", outputs),
         ],
     )
-}
-
-fn dead_letters() -> Value {
-    json!({
-        "Type": "AWS::SQS::Queue",
-        "DeletionPolicy": "Delete",
-        "UpdateReplacePolicy": "Delete",
-        "Properties": { "MessageRetentionPeriod": 14 * 24 * 3_600, "SqsManagedSseEnabled": true }
-    })
 }
 
 fn source(function: &str) -> Value {
@@ -100,6 +103,7 @@ fn what_is_consumed() -> Value {
         table::flow_run(FlowRunId::new()),
         table::task_run(TaskRunId::new()),
         table::event(EventId::new()),
+        table::bulk_part(BulkOperationId::new(), 0),
     ];
     let sort_keys: BTreeSet<String> = subjects.into_iter().map(|key| key.sk).collect();
     json!({ "dynamodb": { "Keys": { (table::SORT): { "S": sort_keys } } } })

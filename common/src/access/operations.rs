@@ -158,6 +158,7 @@ const ADMINISTRATION: &[(&str, &str)] = &[
     ("PATCH", "/automations/{id}"),
     ("DELETE", "/automations/{id}"),
     ("DELETE", "/automations/owned-by/{resource_id}"),
+    ("DELETE", "/operations/{id}"),
     ("PUT", "/admin/storage"),
     ("DELETE", "/admin/storage"),
 ];

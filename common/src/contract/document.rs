@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::RELEASE;
 
-const CONTRACT: &str = include_str!("../../contract/openapi-3.8.8.json");
+const CONTRACT: &str = include_str!(concat!(env!("OUT_DIR"), "/contract.json"));
 const SCHEMAS: &str = "#/components/schemas/";
 
 /// Where a document is served; upstream serves one at the root and one below `/api`.

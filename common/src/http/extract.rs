@@ -75,6 +75,20 @@ pub struct Id<T> {
     pub id: T,
 }
 
+/// Whether the client would rather have the answer before the work is done (RFC 7240, `Prefer: respond-async`).
+#[derive(Clone, Copy, Debug)]
+pub struct PrefersAsync(pub bool);
+
+impl<S: Sync> FromRequestParts<S> for PrefersAsync {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let texts = parts.headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+        let mut preferences = texts.flat_map(|text| text.split(','));
+        Ok(Self(preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))))
+    }
+}
+
 /// What a request tells of the client that sends it, for the rules that treat old clients differently.
 #[derive(Clone, Debug)]
 pub struct FromClient(pub Client);

@@ -6,6 +6,7 @@
 
 mod authentication;
 mod boundary;
+pub mod bulk;
 mod contract_layer;
 mod cors;
 mod csrf;

@@ -74,6 +74,8 @@ typed_ids! {
     LogId,
     /// The id of a key-value input of a flow run.
     FlowRunInputId,
+    /// The id of an operation on many flow runs.
+    BulkOperationId,
     /// The id of a block document.
     BlockDocumentId,
     /// The id of a concurrency limit, of a tag, of a deployment or global.

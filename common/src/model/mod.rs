@@ -6,6 +6,7 @@
 //! that a document written by a newer version stays readable.
 
 pub mod api_key;
+pub mod bulk_operation;
 pub mod connection;
 pub mod csrf_token;
 pub mod deployment;
@@ -25,6 +26,7 @@ pub mod work_pool;
 pub mod work_queue;
 
 pub use api_key::ApiKey;
+pub use bulk_operation::{BulkFailure, BulkOperation, BulkPart, BulkProgress, BulkWork};
 pub use connection::Connection;
 pub use csrf_token::CsrfToken;
 pub use deployment::Deployment;
@@ -33,8 +35,8 @@ pub use flow::Flow;
 pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
-    ApiKeyId, ArtifactId, BlockDocumentId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId,
-    FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
+    ApiKeyId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId,
+    FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};

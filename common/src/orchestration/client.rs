@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The API version that a client speaks, from its `X-PREFECT-API-VERSION` header, such as `0.8.4`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ApiVersion(pub u32, pub u32, pub u32);
 
 /// The header does not have the form `x.y.z`.
@@ -24,7 +26,7 @@ impl FromStr for ApiVersion {
 }
 
 /// The release of the `prefect` package that a client runs, such as `3.8.8` or `3.0.0rc20`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientVersion {
     text: String,
     release: (u32, u32, u32),
@@ -66,7 +68,7 @@ impl ClientVersion {
 }
 
 /// The client that proposes a state, as far as its request tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     /// The API version that it speaks; `None` stands for the current one.
     pub api_version: Option<ApiVersion>,

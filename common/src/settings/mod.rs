@@ -165,6 +165,15 @@ impl Settings {
         })
     }
 
+    /// Returns the address of the queue of work (`PROCTOR_QUEUE_URL`), for the functions that use it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the environment does not name it.
+    pub fn queue_url(&self) -> Result<String> {
+        let url = self.variables.get("PROCTOR_QUEUE_URL").map(ToOwned::to_owned);
+        url.ok_or_else(|| Error::Internal("PROCTOR_QUEUE_URL is not set".into()))
+    }
+
     /// Returns all of upstream's settings as they are in effect, in upstream's shape, with secrets masked.
     ///
     /// # Errors

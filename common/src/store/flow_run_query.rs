@@ -101,7 +101,11 @@ impl Store {
     }
 
     /// Chooses where to read; nowhere if nothing can match.
-    async fn flow_run_source(&self, filters: &RunFilters, sort: Option<FlowRunSort>) -> Result<Option<Source>> {
+    pub(super) async fn flow_run_source(
+        &self,
+        filters: &RunFilters,
+        sort: Option<FlowRunSort>,
+    ) -> Result<Option<Source>> {
         if filters.asks_for_what_is_not_stored() {
             return Ok(None);
         }
@@ -205,13 +209,13 @@ pub(super) fn direction(direction: filter::Direction) -> Direction {
 }
 
 /// Decides which flow runs match, and remembers what it learned of their flows.
-struct FlowRunMatcher<'f> {
+pub(super) struct FlowRunMatcher<'f> {
     filters: &'f RunFilters,
     flows: HashMap<FlowId, bool>,
 }
 
 impl<'f> FlowRunMatcher<'f> {
-    fn new(filters: &'f RunFilters) -> Self {
+    pub(super) fn new(filters: &'f RunFilters) -> Self {
         Self { filters, flows: HashMap::new() }
     }
 }

@@ -4,6 +4,7 @@
 //! and one file per aggregate offers what handlers and services ask for.
 
 pub mod api_keys;
+pub mod bulk_operations;
 pub mod commit;
 pub mod connections;
 pub mod cost;

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use serde::{Deserialize, Serialize};
 use serde_dynamo::from_item;
 
 use super::{
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 const LARGEST_PAGE: usize = 1_000;
 
 /// In which order items come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// The smallest sort key first.
     Ascending,
@@ -27,7 +28,7 @@ pub enum Direction {
 }
 
 /// Which items to read: some partitions, and a range of sort keys in them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Range {
     /// The index, or the table itself.
     pub index: Option<Index>,
@@ -89,6 +90,19 @@ impl Range {
     #[must_use]
     pub fn containing(mut self, texts: Vec<Vec<String>>) -> Self {
         self.texts = texts;
+        self
+    }
+
+    /// Cuts the range into one for each partition.
+    pub fn split(self) -> Vec<Self> {
+        self.partitions.iter().map(|partition| Self { partitions: vec![partition.clone()], ..self.clone() }).collect()
+    }
+
+    /// Leaves out `item`, which was read from this range in ascending order, and all before it.
+    #[must_use]
+    pub fn after(mut self, item: &Item) -> Self {
+        // No sort key is in between: those that share a start differ in an id behind it.
+        self.from = Some(format!("{}\u{1}", sort_key(item, self.index.map(Index::sort).as_deref())));
         self
     }
 

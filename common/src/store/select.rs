@@ -99,6 +99,20 @@ impl Store {
         Ok(count)
     }
 
+    /// Reads the next items of `range`, about `limit`, which has one partition; returns the records that match.
+    ///
+    /// With them comes what is left of the range, or nothing at its end.
+    pub(super) async fn page<R: Record>(
+        &self,
+        range: &Range,
+        matcher: &mut impl Matcher<R>,
+        limit: usize,
+    ) -> Result<(Vec<R>, Option<Range>)> {
+        let Some(items) = self.read(range.clone(), limit).next().await? else { return Ok((Vec::new(), None)) };
+        let rest = items.last().map(|last| range.clone().after(last));
+        Ok((self.keep_whole(&items, carries(range), matcher).await?, rest))
+    }
+
     /// Hands the matching records of `source` to `visit`, each one as far as the index carries it.
     pub(super) async fn visit<R: Record>(
         &self,

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    model::{ApiKeyId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
+    model::{ApiKeyId, BulkOperationId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
 };
 
 /// The attribute with the partition key.
@@ -69,6 +69,9 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
     ("lease", "lease#<lease id>", "lease"),
+    ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
+    ("part of such an operation", "bulk_operation#<operation id>#<part>", "part"),
+    ("flow run that such an operation has treated", "unique#bulk_operation#<operation id>#<flow run id>", "unique"),
     ("websocket connection", "connection#<connection id>", "connection"),
     ("API key", "api_key#<key id>", "key"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
@@ -88,6 +91,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
+    ("an operation on many flow runs by its id", "table: get `bulk_operation#<operation id>`, then all of its parts"),
     ("a websocket connection by its id", "table: get `connection#<connection id>`"),
     ("an API key by its id", "table: get `api_key#<key id>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
@@ -110,7 +114,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
 ];
 
 /// A global secondary index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Index {
     /// All flow runs by start time, or by expected start time before they start.
     ByStart,
@@ -308,6 +312,21 @@ pub fn lease(id: LeaseId) -> Key {
     Key::new(format!("lease#{id}"), "lease")
 }
 
+/// Returns the key of an operation on many flow runs.
+pub fn bulk_operation(id: BulkOperationId) -> Key {
+    Key::new(format!("bulk_operation#{id}"), "operation")
+}
+
+/// Returns the key of a part of an operation on many flow runs.
+pub fn bulk_part(id: BulkOperationId, number: usize) -> Key {
+    Key::new(format!("bulk_operation#{id}#{number}"), "part")
+}
+
+/// Returns the key of what says that an operation on many flow runs has treated one of them.
+pub fn treated_flow_run(operation: BulkOperationId, run: FlowRunId) -> Key {
+    unique("bulk_operation", &format!("{operation}#{run}"))
+}
+
 /// Returns the key of an API key's record.
 pub fn api_key(id: ApiKeyId) -> Key {
     Key::new(format!("api_key#{id}"), "key")
@@ -336,6 +355,8 @@ pub enum Subject {
     TaskRun(TaskRunId),
     /// An event.
     Event(EventId),
+    /// A part of an operation on many flow runs.
+    BulkPart(BulkOperationId),
 }
 
 impl Subject {
@@ -348,6 +369,7 @@ impl Subject {
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
             ("event", "event") => id.parse().ok().map(Self::Event),
+            ("bulk_operation", "part") => id.split('#').next()?.parse().ok().map(Self::BulkPart),
             _ => None,
         }
     }
@@ -566,6 +588,9 @@ mod tests {
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
+        let operation = BulkOperationId::new();
+        assert_eq!(Subject::of(&bulk_part(operation, 3)), Some(Subject::BulkPart(operation)));
+        assert_eq!(Subject::of(&bulk_operation(operation)), None);
         assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
     }
 

@@ -9,13 +9,17 @@ use super::{
     Item, Key, Record, Store, Write,
     table::{Place, Shards},
 };
-use crate::error::Result;
+use crate::{error::Result, model::Timestamp};
+
+/// How long a passing claim holds, in seconds: 30 days.
+const KEPT_SECONDS: f64 = 30.0 * 24.0 * 3_600.0;
 
 /// Says which record owns a unique name or key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
+    /// The name's or key's place.
     #[serde(skip, default = "nowhere")]
-    key: Key,
+    pub key: Key,
     /// The id of the record that owns the name or key.
     pub owner: Uuid,
 }
@@ -47,6 +51,13 @@ impl Store {
     /// Returns the id of the record that owns `key`.
     pub async fn owner(&self, key: &Key) -> Result<Option<Uuid>> {
         self.get_item(key).await?.map(|item| item.record::<Claim>().map(|claim| claim.owner)).transpose()
+    }
+
+    /// Returns the write that makes `claim` until 30 days after `now`, refused if another record has the key.
+    pub fn claim_for_a_while(&self, claim: &Claim, now: Timestamp) -> Result<Write> {
+        let mut item = Item::of(claim, 1, self.shards())?;
+        item.expires = Some(now.plus_seconds(KEPT_SECONDS).as_seconds());
+        Ok(Write::Insert(item))
     }
 
     /// Returns the write that claims `key` for `owner`, refused if another record has it.

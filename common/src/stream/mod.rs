@@ -1,15 +1,17 @@
 //! What follows from a write, derived from the table's stream by an idempotent consumer.
 //!
+//! What takes longer is left to the queue's worker ([`crate::work`]): its messages are made here.
+//!
 //! The stream tells of a change at least once, and in the order of the writes only for one item. So every step here
 //! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
 
+mod bulk_steps;
 pub mod change;
 pub mod flow_events;
 pub mod flow_run_events;
-pub mod removals;
 pub mod task_run_recorder;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 pub use change::Change;
 use futures::future::BoxFuture;
@@ -17,11 +19,16 @@ use futures::future::BoxFuture;
 use crate::{
     api::Api,
     error::Error,
-    store::{Item, Needs, needs, table::Index},
+    queue::Queue,
+    store::{Item, Key, Needs, needs, table::Index},
+    work::removals,
 };
 
 /// What the consumer does with the table.
 pub const NEEDS: Needs = Needs::WRITES_MANY.through(&[Index::ByParent, Index::Lookup, Index::Related]);
+
+/// How long what belonged to one deleted record is removed here, before the rest is left to the queue's worker.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A change that could not be consumed, and may be consumed later.
 #[derive(Debug)]
@@ -38,12 +45,17 @@ pub struct Failure {
 /// consumed: it would make as little sense the next time.
 ///
 /// The future is boxed here, so that the binaries only link it.
-pub fn consume<'c>(api: &'c Api, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
+pub fn consume<'c>(api: &'c Api, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
     Box::pin(needs::within(NEEDS, async move {
         let mut failures = Failures::default();
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
-        removals::remove(api, &removed(changes), &mut failures).await;
+        for (place, key) in removed(changes) {
+            if let Err(error) = removals::step(api, queue, key, PATIENCE).await {
+                failures.add(place, error);
+            }
+        }
         let written = written(changes);
+        bulk_steps::send(queue, &written, &mut failures).await;
         if api.settings.event_persister_enabled {
             flow_events::emit(api, &written, &mut failures).await;
             flow_run_events::emit(api, &written, &mut failures).await;
@@ -59,9 +71,8 @@ fn written(changes: &[Change]) -> Vec<(usize, &Item)> {
     changes.iter().enumerate().filter_map(|(place, change)| Some((place, change.image.as_ref()?))).collect()
 }
 
-fn removed(changes: &[Change]) -> Vec<(usize, &crate::store::Key)> {
-    let removed = changes.iter().enumerate().filter(|(_, change)| change.image.is_none());
-    removed.map(|(place, change)| (place, &change.key)).collect()
+fn removed(changes: &[Change]) -> impl Iterator<Item = (usize, &Key)> {
+    changes.iter().enumerate().filter(|(_, change)| change.image.is_none()).map(|(place, change)| (place, &change.key))
 }
 
 /// The failures so far, one a change.

@@ -7,6 +7,7 @@
 mod connector;
 mod dispatch;
 pub mod faults;
+mod queue;
 mod stream;
 
 use std::{future::Future, path::Path, sync::Arc};
@@ -17,6 +18,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
+pub use queue::{EmbeddedQueue, ReceivedMessage};
 pub use stream::{ChangeStream, StreamRecord};
 
 /// What went wrong with the database file or its stream.
@@ -91,6 +93,11 @@ impl EmbeddedDatabase {
     /// Returns the reader of the table's change stream, in the place of a Lambda event source mapping.
     pub fn change_stream(&self, table: &str) -> ChangeStream {
         ChangeStream::new(self.clone(), table)
+    }
+
+    /// Opens the queue that is kept beside the table.
+    pub fn queue(&self) -> Result<EmbeddedQueue, EmbeddedError> {
+        EmbeddedQueue::open(self)
     }
 
     /// Serves the database over HTTP on `listener`, as DynamoDB's endpoint, until `shutdown` resolves.

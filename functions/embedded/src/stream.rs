@@ -41,7 +41,7 @@ pub(crate) fn prepare(location: &str) -> Result<(), EmbeddedError> {
     Ok(())
 }
 
-fn connect(location: &str) -> Result<Connection, EmbeddedError> {
+pub(crate) fn connect(location: &str) -> Result<Connection, EmbeddedError> {
     let connection = Connection::open(location)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     // The reader goes through new pages once; what the engine's defaults set aside for its indexes would lie idle here.

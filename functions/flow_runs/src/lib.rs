@@ -1,5 +1,7 @@
 //! The flow runs resource: one verb, one file.
 
+pub mod bulk_delete;
+pub mod bulk_set_state;
 pub mod count;
 pub mod create;
 pub mod create_flow_run_input;
@@ -26,6 +28,8 @@ pub static ROUTES: &[&Route] = &[
     &count::ROUTE,
     &filter::ROUTE,
     &paginate::ROUTE,
+    &bulk_delete::ROUTE,
+    &bulk_set_state::ROUTE,
     &set_state::ROUTE,
     &download_logs::ROUTE,
     &update_labels::ROUTE,

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use common::{
-    Api, Result,
+    Api,
+    queue::{Message, Queue},
     stream::{self, Change},
+    work,
 };
-use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, StreamRecord};
+use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, EmbeddedQueue, ReceivedMessage, StreamRecord};
 use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 
 /// How often items past their time to live are deleted.
@@ -21,6 +23,12 @@ const ATTEMPTS: u32 = 8;
 /// How long the consumer waits before it tries a failed change again, the first time; then twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many messages the queue's worker takes at once, as the event source mapping hands them out.
+const MESSAGES_AT_ONCE: usize = 10;
+
+/// How long a message is hidden from other workers while one has it.
+const HIDDEN: Duration = Duration::from_mins(1);
+
 /// The services that run in this process.
 #[derive(Debug, Default)]
 pub struct Services(JoinSet<()>);
@@ -32,14 +40,22 @@ impl Services {
     }
 
     /// Starts the services that the settings enable; they end when `stopping` turns true.
-    pub fn start(api: &Api, database: &EmbeddedDatabase, stopping: &watch::Receiver<bool>) -> Result<Self> {
+    pub fn start(
+        api: &Api,
+        database: &EmbeddedDatabase,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<Self, EmbeddedError> {
         let mut services = JoinSet::new();
+        let inbox = database.queue()?;
+        // One queue whatever its address.
+        let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "local");
+        services.spawn(work_off(api.clone(), queue.clone(), inbox, stopping.clone()));
         services.spawn(sweep(database.clone(), stopping.clone()));
         // On a thread of its own: one slow batch keeps no request waiting.
-        let consumer = (api.clone(), database.clone(), stopping.clone());
+        let consumer = (api.clone(), queue, database.clone(), stopping.clone());
         services.spawn_blocking(move || {
-            let (api, database, stopping) = consumer;
-            Handle::current().block_on(consume_changes(api, database, stopping));
+            let (api, queue, database, stopping) = consumer;
+            Handle::current().block_on(consume_changes(api, queue, database, stopping));
         });
         Ok(Self(services))
     }
@@ -66,22 +82,69 @@ async fn sweep(database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) 
 /// Consumes the table's change stream, in the place of a Lambda event source mapping.
 ///
 /// A batch that was begun is finished before the service ends; what comes after waits in the database.
-async fn consume_changes(api: Api, database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
+async fn consume_changes(api: Api, queue: Queue, database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
     let mut changes = database.change_stream(&api.settings.table);
     loop {
         let next = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
             next = changes.next(CHANGES_AT_ONCE) => next,
         };
-        if let Err(error) = consume(&api, &mut changes, next).await {
+        if let Err(error) = consume(&api, &queue, &mut changes, next).await {
             tracing::error!(%error, "the change stream could not be read");
             tokio::time::sleep(FIRST_PAUSE).await;
         }
     }
 }
 
+/// Works off the queue, in the place of a Lambda event source mapping.
+///
+/// What was begun is finished before the service ends; what could not be done comes again, as does what was under way
+/// when the process died.
+async fn work_off(api: Api, queue: Queue, inbox: EmbeddedQueue, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let received = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            received = inbox.receive(MESSAGES_AT_ONCE, HIDDEN) => received,
+        };
+        if let Err(error) = work_off_batch(&api, &queue, &inbox, received).await {
+            tracing::error!(%error, "the queue could not be read");
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+}
+
+async fn work_off_batch(
+    api: &Api,
+    queue: &Queue,
+    inbox: &EmbeddedQueue,
+    received: Result<Vec<ReceivedMessage>, EmbeddedError>,
+) -> Result<(), EmbeddedError> {
+    let (mut readable, mut messages) = (Vec::new(), Vec::new());
+    for received in received? {
+        match serde_json::from_str::<Message>(&received.body) {
+            Ok(message) => {
+                readable.push(received);
+                messages.push(message);
+            }
+            Err(error) => tracing::error!(%error, "a message can't be read"),
+        }
+    }
+    let failures = work::consume(api, queue, &messages).await;
+    for failure in &failures {
+        let message = messages.get(failure.place);
+        tracing::error!(?message, error = %failure.error, "a message could not be worked off");
+    }
+    for (place, received) in readable.iter().enumerate() {
+        if failures.iter().all(|failure| failure.place != place) {
+            inbox.acknowledge(received).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn consume(
     api: &Api,
+    queue: &Queue,
     changes: &mut ChangeStream,
     next: Result<Vec<StreamRecord>, EmbeddedError>,
 ) -> Result<(), EmbeddedError> {
@@ -91,15 +154,15 @@ async fn consume(
             .inspect_err(|error| tracing::error!(%error, "a change can't be read and is passed over"))
             .ok()
     });
-    consume_patiently(api, read.collect()).await;
+    consume_patiently(api, queue, read.collect()).await;
     changes.acknowledge(&records)
 }
 
 /// Consumes `changes`, and those that fail again and again; the ones that keep failing are logged and given up.
-async fn consume_patiently(api: &Api, mut changes: Vec<Change>) {
+async fn consume_patiently(api: &Api, queue: &Queue, mut changes: Vec<Change>) {
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=ATTEMPTS {
-        let failures = stream::consume(api, &changes).await;
+        let failures = stream::consume(api, queue, &changes).await;
         if failures.is_empty() {
             return;
         }

@@ -1,0 +1,59 @@
+//! What the queue's worker does: work that is too long for a request, in steps.
+//!
+//! A queue delivers a message at least once, and in no order. So every step is bounded, may be repeated and may meet
+//! another worker that does the same; where it stands is in the table, and the next step follows from what is written
+//! there.
+
+pub mod bulk;
+pub mod removals;
+
+use std::time::Duration;
+
+use futures::{StreamExt, future::BoxFuture, stream};
+
+use crate::{
+    api::Api,
+    error::Error,
+    queue::{Message, Queue},
+    store::{Needs, needs, table::Index},
+};
+
+/// What the worker does with the table.
+pub const NEEDS: Needs = Needs::WRITES_MANY.through(&Index::ALL);
+
+/// How many messages of a batch are worked on at the same time.
+const AT_ONCE: usize = 4;
+
+/// How long a removal goes on before it leaves the rest to another message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A message that has to be delivered again.
+#[derive(Debug)]
+pub struct Failure {
+    /// The message's place in the batch.
+    pub place: usize,
+    /// Why it failed.
+    pub error: Error,
+}
+
+/// Does what `messages` ask for; returns those that have to be delivered again.
+///
+/// The future is boxed here, so that the binaries only link it.
+pub fn consume<'c>(api: &'c Api, queue: &'c Queue, messages: &'c [Message]) -> BoxFuture<'c, Vec<Failure>> {
+    Box::pin(needs::within(NEEDS, async move {
+        let outcomes: Vec<_> = stream::iter(messages.iter().cloned().enumerate())
+            .map(|(place, message)| async move { (place, carry_out(api, queue, &message).await) })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let failure = |(place, outcome): (usize, Result<(), Error>)| Some(Failure { place, error: outcome.err()? });
+        outcomes.into_iter().filter_map(failure).collect()
+    }))
+}
+
+async fn carry_out(api: &Api, queue: &Queue, message: &Message) -> Result<(), Error> {
+    match message {
+        Message::BulkStep { operation, part, step } => bulk::step(api, *operation, *part, *step).await,
+        Message::Removal { of } => removals::step(api, queue, of, PATIENCE).await,
+    }
+}

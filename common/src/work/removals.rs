@@ -1,0 +1,118 @@
+//! What goes with a record that was deleted.
+//!
+//! The oracle's database deletes it in the same transaction; here the stream's consumer begins with it, and the queue's
+//! worker goes on where it takes long, in steps that may be repeated: each finds what is still there. A deleted run is a
+//! change of its own, so a flow takes its runs along, and each of them what belongs to it.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    api::Api,
+    error::Result,
+    model::{FlowRunId, TaskRunId},
+    queue::{Message, Queue},
+    store::{
+        Item, Key, Store,
+        query::Range,
+        table::{self, Index, Subject},
+    },
+};
+
+/// How many runs are deleted at the same time.
+const DELETIONS_AT_ONCE: usize = 8;
+
+/// How many items are read at once to be deleted.
+const PAGE: usize = 200;
+
+/// Deletes what belonged to the record that was under the key `of`; what takes longer than `patience` is left to a message.
+///
+/// # Errors
+/// Those of the store and of the queue; the step may be repeated.
+pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
+    if !matches!(Subject::of(of), Some(Subject::Flow(_) | Subject::FlowRun(_) | Subject::TaskRun(_))) {
+        return Ok(());
+    }
+    // A removal is told of at least once: by now there may be a new record under the same key.
+    if api.store.get_item(of).await?.is_some() {
+        return Ok(());
+    }
+    let mut removal = Removal { store: &api.store, until: Instant::now() + patience };
+    if removal.is_done(of).await? { Ok(()) } else { queue.send(&[Message::Removal { of: of.clone() }]).await }
+}
+
+struct Removal<'s> {
+    store: &'s Store,
+    until: Instant,
+}
+
+impl Removal<'_> {
+    /// Deletes until nothing is left, or the time is up; returns whether nothing is left.
+    async fn is_done(&mut self, of: &Key) -> Result<bool> {
+        match Subject::of(of) {
+            Some(Subject::Flow(id)) => self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await,
+            Some(Subject::FlowRun(id)) => {
+                let logs = table::logs_partition(Some(id), None);
+                Ok(self.runs(Range::of_index(Index::ByParent, table::runs_in_flow_run(id))).await?
+                    && self.items(Range::partition(logs)).await?
+                    && self.items(Range::partition(of.pk.clone())).await?)
+            }
+            Some(Subject::TaskRun(id)) => {
+                Ok(self.items(Range::of_index(Index::Lookup, table::task_logs_lookup(id))).await?
+                    && self.items(Range::partition(of.pk.clone())).await?)
+            }
+            Some(Subject::DeletedFlow(_) | Subject::Event(_) | Subject::BulkPart(_)) | None => Ok(true),
+        }
+    }
+
+    /// Deletes the runs in `range`; what belongs to each of them follows from its own removal.
+    async fn runs(&mut self, range: Range) -> Result<bool> {
+        let mut reader = self.store.read(range, PAGE);
+        while let Some(found) = reader.next().await? {
+            stream::iter(runs_among(&found))
+                .map(|run| self.delete_run(run))
+                .buffer_unordered(DELETIONS_AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+            if Instant::now() >= self.until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn delete_run(&self, run: Run) -> Result<()> {
+        match run {
+            Run::Flow(id) => self.store.delete_flow_run(id).await.map(drop),
+            Run::Task(id) => self.store.delete_task_run(id).await.map(drop),
+        }
+    }
+
+    async fn items(&mut self, range: Range) -> Result<bool> {
+        let mut reader = self.store.read(range, PAGE);
+        while let Some(found) = reader.next().await? {
+            let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
+            self.store.delete_all(&keys).await?;
+            if Instant::now() >= self.until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A run that belonged to what was deleted.
+enum Run {
+    Flow(FlowRunId),
+    Task(TaskRunId),
+}
+
+fn runs_among(items: &[Item]) -> Vec<Run> {
+    let run = |item: &Item| match Subject::of(&item.key)? {
+        Subject::FlowRun(id) => Some(Run::Flow(id)),
+        Subject::TaskRun(id) => Some(Run::Task(id)),
+        _ => None,
+    };
+    items.iter().filter_map(run).collect()
+}

@@ -1,0 +1,274 @@
+//! The queue's worker, against the embedded database and its queue: many flow runs, repeats, crashes, faults.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use common::{
+    Api, Settings, Store,
+    model::{
+        BulkOperation, BulkPart, BulkProgress, BulkWork, FlowId, FlowRun, FlowRunId, StateType, TaskRun, TaskRunId,
+        Timestamp,
+    },
+    orchestration::Client,
+    queue::{Message, Queue},
+    store::{Shards, flow_run_query::RunFilters, table},
+    stream::{self, Change},
+    work,
+};
+use embedded::{
+    ChangeStream, EmbeddedDatabase, EmbeddedQueue,
+    faults::{Fault, Faults},
+};
+use serde_json::{Value, json};
+
+/// How long a message is hidden: the tests deliver what failed at once.
+const HIDDEN: Duration = Duration::ZERO;
+
+struct World {
+    api: Api,
+    queue: Queue,
+    inbox: EmbeddedQueue,
+    changes: ChangeStream,
+}
+
+async fn world(faults: &Faults) -> World {
+    let database = EmbeddedDatabase::in_memory().unwrap();
+    let client =
+        aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
+    let settings = Settings { shards: Shards(3), ..Settings::default() };
+    let store = Store::new(client, &settings.table, settings.shards);
+    store.create_table().await.unwrap();
+    let inbox = database.queue().unwrap();
+    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
+    let changes = database.change_stream(&settings.table);
+    World { api: Api::new(store, settings), queue, inbox, changes }
+}
+
+impl World {
+    async fn add_runs(&self, count: usize) -> Vec<FlowRunId> {
+        let flow = FlowId::new();
+        let runs: Vec<FlowRun> = (0..count)
+            .map(|place| {
+                let mut run = FlowRun::new(FlowRunId::new(), flow, format!("run-{place}"), Timestamp::now());
+                run.expected_start_time = Some(run.created);
+                run.tags = vec![if place % 2 == 0 { "even".into() } else { "odd".into() }];
+                run
+            })
+            .collect();
+        for run in &runs {
+            self.api.store.commit(vec![self.api.store.insert(run).unwrap()]).await.unwrap();
+        }
+        runs.iter().map(|run| run.id).collect()
+    }
+
+    async fn begin(&self, filter: Value, work: BulkWork) -> BulkOperation {
+        let filters = RunFilters { flow_runs: serde_json::from_value(filter).unwrap(), ..RunFilters::default() };
+        work::bulk::begin(&self.api, filters, work).await.unwrap().0
+    }
+
+    /// Consumes what was written since, as the stream's consumer does.
+    async fn follow_writes(&mut self) {
+        while let Ok(records) = tokio::time::timeout(Duration::from_millis(20), self.changes.next(1_000)).await {
+            let records = records.unwrap();
+            let changes: Vec<Change> = records
+                .iter()
+                .map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap())
+                .collect();
+            assert!(stream::consume(&self.api, &self.queue, &changes).await.is_empty());
+            self.changes.acknowledge(&records).unwrap();
+        }
+    }
+
+    async fn messages(&self) -> Vec<(embedded::ReceivedMessage, Message)> {
+        let received = self.inbox.hand_out(10, HIDDEN).await.unwrap();
+        let message = |received: &embedded::ReceivedMessage| serde_json::from_str(&received.body).unwrap();
+        received.into_iter().map(|received| (received.clone(), message(&received))).collect()
+    }
+
+    /// Works off everything that there is to do; `times` tells how often each message is delivered.
+    async fn settle(&mut self, times: usize) {
+        loop {
+            self.follow_writes().await;
+            let received = self.messages().await;
+            if received.is_empty() {
+                return;
+            }
+            let messages: Vec<Message> = received.iter().map(|(_, message)| message.clone()).collect();
+            let deliveries: Vec<Message> = (0..times).flat_map(|_| messages.clone()).collect();
+            let failures = work::consume(&self.api, &self.queue, &deliveries).await;
+            for (place, (received, _)) in received.iter().enumerate() {
+                let failed =
+                    |time: usize| failures.iter().any(|failure| failure.place == time * messages.len() + place);
+                if !(0..times).any(failed) {
+                    self.inbox.acknowledge(received).await.unwrap();
+                }
+            }
+        }
+    }
+
+    async fn progress(&self, operation: &BulkOperation) -> (BulkProgress, Vec<BulkPart>) {
+        let parts = self.api.store.bulk_parts(operation).await.unwrap();
+        let mut progress = BulkProgress::default();
+        parts.iter().for_each(|part| progress.add(part.progress.clone()));
+        (progress, parts)
+    }
+
+    async fn history(&self, run: FlowRunId) -> Vec<StateType> {
+        let states = self.api.store.flow_run_states(run).await.unwrap();
+        states.iter().map(|state| state.r#type).collect()
+    }
+}
+
+fn task_run_in(flow_run: FlowRunId, dynamic_key: &str) -> TaskRun {
+    let task_run = TaskRun::new(TaskRunId::new(), "task", dynamic_key, "task-0", Timestamp::now());
+    TaskRun { flow_run_id: Some(flow_run), ..task_run }
+}
+
+fn set(r#type: StateType) -> BulkWork {
+    let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
+    BulkWork::SetFlowRunStates { state, force: false, client: Client::default() }
+}
+
+fn counted(matched: u64, done: u64, refused: u64) -> BulkProgress {
+    BulkProgress { matched, done, refused, ..BulkProgress::default() }
+}
+
+#[tokio::test]
+async fn every_flow_run_that_matches_is_treated_once() {
+    for times in [1, 3] {
+        let mut world = world(&Faults::default()).await;
+        let runs = world.add_runs(401).await;
+        let operation = world.begin(json!({"tags": {"all_": ["odd"]}}), set(StateType::Cancelled)).await;
+        world.settle(times).await;
+        let (progress, parts) = world.progress(&operation).await;
+        assert_eq!(progress, counted(200, 200, 0));
+        assert!(parts.len() == 3 && parts.iter().all(|part| part.finished.is_some()));
+        for (place, run) in runs.into_iter().enumerate() {
+            let expected: &[StateType] = if place % 2 == 0 { &[] } else { &[StateType::Cancelled] };
+            assert_eq!(world.history(run).await, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn flow_runs_are_deleted_with_what_belongs_to_them() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(120).await;
+    let task_run = task_run_in(runs[7], "0");
+    world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
+    let operation = world.begin(Value::Null, BulkWork::DeleteFlowRuns).await;
+    world.settle(2).await;
+    assert_eq!(world.progress(&operation).await.0, counted(120, 120, 0));
+    for run in runs {
+        assert!(world.api.store.flow_run(run).await.unwrap().is_none());
+    }
+    assert!(world.api.store.task_run(task_run.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn named_flow_runs_are_looked_up_and_those_that_are_gone_are_no_match() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(40).await;
+    let mut named: Vec<FlowRunId> = runs.iter().copied().take(30).collect();
+    named.push(FlowRunId::new());
+    let operation = world.begin(json!({"id": {"any_": named}}), set(StateType::Cancelled)).await;
+    world.settle(1).await;
+    assert_eq!(world.progress(&operation).await.0, counted(30, 30, 0));
+    assert_eq!(world.history(runs[39]).await, []);
+}
+
+#[tokio::test]
+async fn what_the_rules_refuse_is_counted_and_is_not_done_on_a_repeat() {
+    let mut world = world(&Faults::default()).await;
+    world.add_runs(10).await;
+    world.begin(Value::Null, set(StateType::Running)).await;
+    world.settle(1).await;
+    let operation = world.begin(Value::Null, set(StateType::Pending)).await;
+    world.settle(2).await;
+    assert_eq!(world.progress(&operation).await.0, counted(10, 0, 10));
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_after_its_work_repeats_none_of_it() {
+    let faults = Faults::on("PutItem");
+    let mut world = world(&faults).await;
+    let runs = world.add_runs(30).await;
+    let operation = world.begin(Value::Null, set(StateType::Running)).await;
+    world.follow_writes().await;
+    let messages: Vec<Message> = world.messages().await.into_iter().map(|(_, message)| message).collect();
+    // The states are transactions; the step itself is noted by a single write, which fails here as often as it is tried.
+    for _ in 0..12 {
+        faults.then(Fault::InternalError);
+    }
+    let failures = work::consume(&world.api, &world.queue, &messages).await;
+    assert_eq!(failures.len(), messages.len());
+    while faults.left() > 0 {
+        let _ = world
+            .api
+            .store
+            .commit(vec![
+                world.api.store.insert(&FlowRun::new(FlowRunId::new(), FlowId::new(), "x", Timestamp::now())).unwrap(),
+            ])
+            .await;
+    }
+    // By the time of the repeat, a client has gone on with one of them.
+    let later = world.begin(json!({"id": {"any_": [runs[3]]}}), set(StateType::Completed)).await;
+    world.settle(1).await;
+    assert_eq!(world.progress(&later).await.0.done, 1);
+    assert_eq!(world.progress(&operation).await.0.done, 30);
+    assert_eq!(world.history(runs[3]).await, [StateType::Running, StateType::Completed]);
+    assert_eq!(world.history(runs[4]).await, [StateType::Running]);
+}
+
+#[tokio::test]
+async fn a_store_that_throttles_only_delays() {
+    let faults = Faults::on("TransactWriteItems");
+    let mut world = world(&faults).await;
+    let runs = world.add_runs(20).await;
+    let operation = world.begin(Value::Null, set(StateType::Running)).await;
+    for _ in 0..9 {
+        faults.then(Fault::Throttled);
+    }
+    faults.then(Fault::AnswerLost).then(Fault::TransactionConflict).then(Fault::AnswerLost);
+    world.settle(1).await;
+    assert_eq!(world.progress(&operation).await.0, counted(20, 20, 0));
+    for run in runs {
+        assert_eq!(world.history(run).await, [StateType::Running]);
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_is_stopped_does_no_more() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(50).await;
+    let operation = world.begin(Value::Null, BulkWork::DeleteFlowRuns).await;
+    world.api.store.stop_bulk_operation(operation.id, Timestamp::now()).await.unwrap();
+    world.api.store.stop_bulk_operation(operation.id, Timestamp::now()).await.unwrap();
+    world.settle(1).await;
+    let (progress, parts) = world.progress(&operation).await;
+    assert_eq!(progress, counted(0, 0, 0));
+    assert!(parts.iter().all(|part| part.finished.is_some()));
+    assert!(world.api.store.flow_run(runs[0]).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_removal_that_takes_long_goes_on_in_further_messages() {
+    let mut world = world(&Faults::default()).await;
+    let run = world.add_runs(1).await[0];
+    for place in 0..300 {
+        let task_run = task_run_in(run, &place.to_string());
+        world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
+    }
+    world.follow_writes().await;
+    world.api.store.delete_flow_run(run).await.unwrap();
+    let of = table::flow_run(run);
+    // As much as one page, and then the time is up.
+    work::removals::step(&world.api, &world.queue, &of, Duration::ZERO).await.unwrap();
+    assert_eq!(
+        world.messages().await.into_iter().map(|(_, message)| message).collect::<Vec<_>>(),
+        [Message::Removal { of }]
+    );
+    world.settle(1).await;
+    assert!(world.api.store.task_runs_of(run).await.unwrap().is_empty());
+}

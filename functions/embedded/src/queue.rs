@@ -1,0 +1,246 @@
+//! A queue in place of SQS, for the local server and the tests.
+//!
+//! The sender speaks through `aws-sdk-sqs`, whose HTTP client is given one that answers from here. The receiver reads as
+//! Lambda's poller does for a function: what it was handed is hidden from it for a while, and comes again unless it is
+//! acknowledged. Messages are in the database's file, so they outlive the process.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::config::{BehaviorVersion, Region};
+use aws_smithy_runtime::client::auth::no_auth::NO_AUTH_SCHEME_ID;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+};
+use rusqlite::{Connection, params};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{Mutex, Notify};
+use uuid::Uuid;
+
+use crate::{EmbeddedDatabase, EmbeddedError, connector, stream};
+
+/// How often a message is handed out before it is put aside, as the queue's redrive policy says in the cloud.
+const RECEIVES: u32 = 5;
+
+/// How long the receiver sleeps at most before it looks for messages that are to be seen again.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The queue of an embedded database; clones share it.
+#[derive(Clone)]
+pub struct EmbeddedQueue {
+    database: EmbeddedDatabase,
+    connection: Arc<Mutex<Connection>>,
+    sent: Arc<Notify>,
+}
+
+/// A message that was handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedMessage {
+    /// What was sent.
+    pub body: String,
+    id: i64,
+    /// Which time it was handed out: an acknowledgement of an earlier time comes too late.
+    receives: u32,
+}
+
+impl EmbeddedQueue {
+    pub(crate) fn open(database: &EmbeddedDatabase) -> Result<Self, EmbeddedError> {
+        let connection = stream::connect(&database.location)?;
+        connection.execute_batch(
+            "CREATE TABLE IF NOT EXISTS _queue_messages (
+                 id INTEGER PRIMARY KEY,
+                 body TEXT NOT NULL,
+                 visible_at REAL NOT NULL,
+                 receives INTEGER NOT NULL DEFAULT 0,
+                 is_dead INTEGER NOT NULL DEFAULT 0
+             );
+             CREATE INDEX IF NOT EXISTS _queue_order ON _queue_messages (is_dead, visible_at);",
+        )?;
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { database: database.clone(), connection, sent: Arc::default() })
+    }
+
+    /// Returns an SDK configuration that sends to this queue, whatever address is named.
+    pub fn sdk_config(&self) -> aws_sdk_sqs::Config {
+        let connector = SharedHttpConnector::new(Connector(self.clone()));
+        aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("local"))
+            .allow_no_auth()
+            .auth_scheme_preference([NO_AUTH_SCHEME_ID])
+            .http_client(http_client_fn(move |_settings, _components| connector.clone()))
+            .build()
+    }
+
+    /// Waits for messages, and hands out the oldest ones, `limit` at most; they come again after `hidden` has passed.
+    pub async fn receive(&self, limit: usize, hidden: Duration) -> Result<Vec<ReceivedMessage>, EmbeddedError> {
+        loop {
+            let messages = self.hand_out(limit, hidden).await?;
+            if !messages.is_empty() {
+                return Ok(messages);
+            }
+            let _ = tokio::time::timeout(POLL_INTERVAL, self.sent.notified()).await;
+        }
+    }
+
+    /// Hands out the oldest messages that are to be seen, `limit` at most, without waiting for one.
+    pub async fn hand_out(&self, limit: usize, hidden: Duration) -> Result<Vec<ReceivedMessage>, EmbeddedError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (connection, _turn) = (self.connection.lock().await, self.database.turn.lock().await);
+        // Most looks find nothing, and need not write.
+        let is_there =
+            "SELECT EXISTS (SELECT 1 FROM _queue_messages WHERE is_dead = 0 AND visible_at <= unixepoch('subsec'))";
+        if !connection.prepare_cached(is_there)?.query_row([], |row| row.get(0))? {
+            return Ok(Vec::new());
+        }
+        connection
+            .prepare_cached(
+                "UPDATE _queue_messages SET is_dead = 1
+                 WHERE is_dead = 0 AND visible_at <= unixepoch('subsec') AND receives >= ?1",
+            )?
+            .execute([RECEIVES])?;
+        let mut statement = connection.prepare_cached(
+            "UPDATE _queue_messages SET receives = receives + 1, visible_at = unixepoch('subsec') + ?2
+             WHERE id IN (SELECT id FROM _queue_messages WHERE is_dead = 0 AND visible_at <= unixepoch('subsec')
+                          ORDER BY visible_at, id LIMIT ?1)
+             RETURNING id, body, receives",
+        )?;
+        let messages = statement.query_map(params![limit, hidden.as_secs_f64()], |row| {
+            Ok(ReceivedMessage { id: row.get(0)?, body: row.get(1)?, receives: row.get(2)? })
+        })?;
+        Ok(messages.collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes a message that was worked off, unless it was handed out again since.
+    pub async fn acknowledge(&self, message: &ReceivedMessage) -> Result<(), EmbeddedError> {
+        let (connection, _turn) = (self.connection.lock().await, self.database.turn.lock().await);
+        connection
+            .prepare_cached("DELETE FROM _queue_messages WHERE id = ?1 AND receives = ?2")?
+            .execute(params![message.id, message.receives])?;
+        Ok(())
+    }
+
+    /// Returns the messages that were handed out again and again, and are put aside.
+    pub async fn dead_letters(&self) -> Result<Vec<String>, EmbeddedError> {
+        let connection = self.connection.lock().await;
+        let mut statement =
+            connection.prepare_cached("SELECT body FROM _queue_messages WHERE is_dead = 1 ORDER BY id")?;
+        let bodies = statement.query_map([], |row| row.get(0))?;
+        Ok(bodies.collect::<Result<_, _>>()?)
+    }
+
+    async fn send(&self, request: SendMessageBatch) -> Result<serde_json::Value, EmbeddedError> {
+        let (mut connection, _turn) = (self.connection.lock().await, self.database.turn.lock().await);
+        let transaction = connection.transaction()?;
+        for entry in &request.entries {
+            transaction
+                .prepare_cached("INSERT INTO _queue_messages (body, visible_at) VALUES (?1, unixepoch('subsec') + ?2)")?
+                .execute(params![entry.message_body, entry.delay_seconds])?;
+        }
+        transaction.commit()?;
+        self.sent.notify_one();
+        let sent = request.entries.iter().map(|entry| json!({ "Id": entry.id, "MessageId": Uuid::new_v4() }));
+        Ok(json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }))
+    }
+}
+
+/// The request of SQS's operation of the same name.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendMessageBatch {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    id: String,
+    message_body: String,
+    #[serde(default)]
+    delay_seconds: u32,
+}
+
+#[derive(Clone)]
+struct Connector(EmbeddedQueue);
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Connector").field(&self.0.database.location).finish()
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let queue = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let refused = |reason: String| ConnectorError::user(reason.into());
+            let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+            if target != "AmazonSQS.SendMessageBatch" {
+                return Err(refused(format!("the embedded queue does not know {target}")));
+            }
+            let body = request.body().bytes().unwrap_or_default();
+            let request = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
+            let answer = queue.send(request).await.map_err(|error| refused(error.to_string()))?;
+            connector::respond(200, answer.to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+
+    use super::*;
+
+    const HIDDEN: Duration = Duration::from_millis(50);
+
+    async fn send(queue: &EmbeddedQueue, bodies: &[&str], delay_seconds: i32) {
+        let mut request = Client::from_conf(queue.sdk_config()).send_message_batch().queue_url("http://queue");
+        for (place, body) in bodies.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(*body);
+            request = request.entries(entry.delay_seconds(delay_seconds).build().unwrap());
+        }
+        assert_eq!(request.send().await.unwrap().successful().len(), bodies.len());
+    }
+
+    fn bodies(messages: &[ReceivedMessage]) -> Vec<&str> {
+        messages.iter().map(|message| message.body.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_not_acknowledged_comes_again() {
+        let queue = EmbeddedDatabase::in_memory().unwrap().queue().unwrap();
+        send(&queue, &["one", "two"], 0).await;
+        let first = queue.receive(10, HIDDEN).await.unwrap();
+        assert_eq!(bodies(&first), ["one", "two"]);
+        assert!(queue.hand_out(10, HIDDEN).await.unwrap().is_empty(), "what was handed out is hidden");
+        queue.acknowledge(&first[0]).await.unwrap();
+        let again = queue.receive(10, HIDDEN).await.unwrap();
+        assert_eq!(bodies(&again), ["two"]);
+        queue.acknowledge(&first[1]).await.unwrap();
+        assert_eq!(bodies(&queue.receive(10, HIDDEN).await.unwrap()), ["two"], "that came too late");
+    }
+
+    #[tokio::test]
+    async fn what_fails_again_and_again_is_put_aside() {
+        let queue = EmbeddedDatabase::in_memory().unwrap().queue().unwrap();
+        send(&queue, &["poisoned"], 0).await;
+        for _ in 0..RECEIVES {
+            assert_eq!(queue.receive(1, Duration::ZERO).await.unwrap().len(), 1);
+        }
+        assert!(queue.hand_out(1, HIDDEN).await.unwrap().is_empty());
+        assert_eq!(queue.dead_letters().await.unwrap(), ["poisoned"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_waits_for_its_delay_and_outlives_the_process() {
+        let path = std::env::temp_dir().join(format!("{}.db", Uuid::new_v4()));
+        send(&EmbeddedDatabase::open(&path).unwrap().queue().unwrap(), &["later"], 1).await;
+        let queue = EmbeddedDatabase::open(&path).unwrap().queue().unwrap();
+        assert!(queue.hand_out(1, HIDDEN).await.unwrap().is_empty());
+        assert_eq!(bodies(&queue.receive(1, HIDDEN).await.unwrap()), ["later"]);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,59 @@
+//! `POST /flow_runs/bulk_delete`: deletes the flow runs that match and, in their wake, what belongs to them.
+//!
+//! The contract's answer names up to 50 that are deleted. A client that prefers not to wait (`Prefer: respond-async`) and
+//! names no limit has all of them deleted, and is told where to ask how far that has got.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use common::{
+    Api, Result,
+    filter::{FlowRunFilter, FlowRunSort},
+    http::{Body, Route, Sent, bulk, extract::PrefersAsync},
+    model::{BulkWork, FlowRunId},
+    store::{Needs, flow_run_query::RunFilters, select::Window, table::Index},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The contract's `bulk_delete_flow_runs`.
+pub static ROUTE: Route = Route::post("bulk_delete_flow_runs", "/flow_runs/bulk_delete", || post(bulk_delete))
+    .needing(Needs::WRITES.through(&Index::ALL));
+
+#[derive(Debug, Deserialize)]
+struct WhichRuns {
+    flow_runs: Option<FlowRunFilter>,
+    /// How many flow runs are deleted at most, 1 to 50.
+    limit: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Deleted {
+    deleted: Vec<FlowRunId>,
+}
+
+async fn bulk_delete(
+    State(api): State<Api>,
+    PrefersAsync(is_async): PrefersAsync,
+    Sent(sent): Sent<Value>,
+    Body(which): Body<WhichRuns>,
+) -> Result<Response> {
+    let filters = RunFilters { flow_runs: which.flow_runs, ..RunFilters::default() };
+    if is_async && sent.get("limit").is_none() {
+        return bulk::begin(&api, filters, BulkWork::DeleteFlowRuns).await;
+    }
+    let window = Window { offset: 0, limit: which.limit };
+    let runs = api.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
+    let deletions = stream::iter(runs)
+        .map(|run| {
+            let store = &api.store;
+            async move { Ok::<_, common::Error>(store.delete_flow_run(run.id).await?.then_some(run.id)) }
+        })
+        .buffered(bulk::AT_ONCE);
+    let deleted: Vec<_> = deletions.try_collect().await?;
+    Ok(Json(Deleted { deleted: deleted.into_iter().flatten().collect() }).into_response())
+}

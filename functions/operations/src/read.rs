@@ -1,0 +1,18 @@
+//! `GET /operations/{id}`: tells how far an operation on many flow runs has got.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, bulk::Progress, extract::Id},
+    model::BulkOperationId,
+};
+
+/// Our own `read_bulk_operation`.
+pub static ROUTE: Route = Route::get("read_bulk_operation", "/operations/{id}", || get(read));
+
+async fn read(State(api): State<Api>, Path(path): Path<Id<BulkOperationId>>) -> Result<Json<Progress>> {
+    let found = api.store.bulk_operation(path.id).await?;
+    let operation = found.ok_or_else(|| Error::not_found("Operation"))?.record;
+    let parts = api.store.bulk_parts(&operation).await?;
+    Ok(Json(Progress::of(&operation, parts)))
+}

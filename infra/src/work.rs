@@ -1,0 +1,104 @@
+//! The nested stack of the queue of work: the queue, its worker, and where what could not be worked off ends up.
+
+use common::work::NEEDS;
+use serde_json::{Map, Value, json};
+
+use crate::{attribute, function::Function, parameters, reference};
+
+/// The worker's binary.
+pub(crate) const WORKER: &str = "queue_worker";
+
+/// How long one batch may take, in seconds: a few times what a step allows itself.
+const TIMEOUT: u32 = 60;
+
+/// How long a message is hidden from other workers, in seconds.
+///
+/// Six times the function's time-out (AWS: "Creating and configuring an Amazon SQS event source mapping").
+const HIDDEN: u32 = 6 * TIMEOUT;
+
+/// How often a message is delivered before it is given up.
+const RECEIVES: u32 = 5;
+
+/// How many batches are worked on at the same time, so that bulk work leaves the functions of the API their share.
+const WORKERS: u32 = 10;
+
+/// Renders the nested stack.
+pub(crate) fn template() -> Value {
+    let queue = attribute("Queue", "Arn");
+    let function = Function {
+        name: WORKER,
+        description: "Operations on many flow runs and removals, step by step".into(),
+        timeout: TIMEOUT,
+        needs: NEEDS,
+        statements: vec![json!({
+            "Sid": "WorksOffTheQueue",
+            "Effect": "Allow",
+            "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"],
+            "Resource": queue
+        })],
+    };
+    let id = function.id();
+    let mut resources = function.resources();
+    resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("Queue");
+    resources.extend(Map::from_iter([
+        ("DeadLetters".to_owned(), self::dead_letters()),
+        ("Queue".to_owned(), self::queue()),
+        (format!("{id}Source"), source(&id)),
+    ]));
+    let outputs = json!({
+        "Queue": { "Description": "The queue's ARN", "Value": attribute("Queue", "Arn") },
+        "QueueUrl": { "Description": "The queue's address", "Value": reference("Queue") },
+        "QueueName": { "Description": "The queue's name", "Value": attribute("Queue", "QueueName") },
+        "DeadLetters": { "Description": "The queue of what was given up", "Value": attribute("DeadLetters", "QueueName") }
+    });
+    crate::template(
+        "Proctor: the queue of work and its worker",
+        &[
+            ("Parameters", parameters::of_a_nested_stack(&["Table"])),
+            ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
+            ("Resources", resources.into()),
+            ("Outputs", outputs),
+        ],
+    )
+}
+
+/// The variable that names the queue's address to the functions that use it.
+pub(crate) const QUEUE_URL: &str = "PROCTOR_QUEUE_URL";
+
+fn queue() -> Value {
+    json!({
+        "Type": "AWS::SQS::Queue",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {
+            "VisibilityTimeout": HIDDEN,
+            "MessageRetentionPeriod": 14 * 24 * 3_600,
+            "SqsManagedSseEnabled": true,
+            "RedrivePolicy": { "deadLetterTargetArn": attribute("DeadLetters", "Arn"), "maxReceiveCount": RECEIVES }
+        }
+    })
+}
+
+/// Declares a queue for what was given up, which keeps it as long as SQS does.
+pub(crate) fn dead_letters() -> Value {
+    json!({
+        "Type": "AWS::SQS::Queue",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": { "MessageRetentionPeriod": 14 * 24 * 3_600, "SqsManagedSseEnabled": true }
+    })
+}
+
+fn source(function: &str) -> Value {
+    json!({
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "DependsOn": format!("{function}Role"),
+        "Properties": {
+            "EventSourceArn": attribute("Queue", "Arn"),
+            "FunctionName": reference(function),
+            "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": { "MaximumConcurrency": WORKERS }
+        }
+    })
+}
