@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from conftest import Stack
-from emulator import REGION, REPOSITORY, client
+from emulator import REGION, REPOSITORY, STACK, client
 from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -144,6 +144,58 @@ def test_without_a_key_nobody_gets_in(stack: Stack) -> None:
     for path in ("/version", "/flows/filter/", "/nothing"):
         assert request(stack, "GET", path, authorization="Bearer proctor_wrong")[0] == 401, path
     assert request(stack, "GET", "/version")[0] == 200
+
+
+def bulk(stack: Stack, prefix: str, count: int) -> dict:
+    """Makes flow runs, and has a state set for all of them by an operation that outlives its request."""
+    _, _, flow = request(stack, "POST", "/flows/", {"name": "bulk"})
+    for index in range(count):
+        status, _, _ = request(stack, "POST", "/flow_runs/", {"flow_id": flow["id"], "name": f"{prefix}{index}"})
+        assert status == 201
+    body = {"flow_runs": {"name": {"like_": prefix}}, "state": {"type": "CANCELLED"}}
+    status, _, operation = request(stack, "POST", "/flow_runs/bulk_set_state", body, prefer="respond-async")
+    assert status == 202, operation
+    return operation
+
+
+def finished(stack: Stack, operation: dict) -> dict:
+    path = f"/operations/{operation['id']}"
+    return eventually(lambda: request(stack, "GET", path)[2], lambda found: found["status"] != "RUNNING")
+
+
+def test_bulk_work_goes_through_the_queue(stack: Stack) -> None:
+    operation = finished(stack, bulk(stack, "queued-", 12))
+    assert (operation["status"], operation["matched"], operation["done"]) == ("COMPLETED", 12, 12)
+
+
+def queue_url(stack: Stack, name: str) -> str:
+    formation = client(stack.emulator, "cloudformation")
+    nested = formation.describe_stack_resource(StackName=STACK, LogicalResourceId="Work")["StackResourceDetail"]
+    resource = formation.describe_stack_resource(StackName=nested["PhysicalResourceId"], LogicalResourceId=name)
+    return resource["StackResourceDetail"]["PhysicalResourceId"]
+
+
+def test_a_message_that_comes_twice_changes_nothing_and_a_poisoned_one_is_put_aside(stack: Stack) -> None:
+    queues = client(stack.emulator, "sqs")
+    queue, dead_letters = queue_url(stack, "Queue"), queue_url(stack, "DeadLetters")
+    # A message that failed comes again after six minutes otherwise.
+    queues.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    operation = finished(stack, bulk(stack, "twice-", 3))
+    again = {"task": "bulk_step", "operation": operation["id"], "part": 0, "step": 0}
+    bodies = [json.dumps(again), "poisoned", json.dumps(again)]
+    queues.send_message_batch(
+        QueueUrl=queue, Entries=[{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
+    )
+    dead = eventually(
+        lambda: queues.receive_message(QueueUrl=dead_letters, VisibilityTimeout=0).get("Messages", []),
+        lambda messages: bool(messages),
+    )
+    assert [message["Body"] for message in dead] == ["poisoned"]
+    assert finished(stack, operation) == operation
+    filters = {"flow_runs": {"name": {"like_": "twice-"}}}
+    for run in request(stack, "POST", "/flow_runs/filter", filters)[2]:
+        _, _, states = request(stack, "GET", f"/flow_run_states/?flow_run_id={run['id']}")
+        assert [state["type"] for state in states] == ["PENDING", "CANCELLED"] or [state["type"] for state in states] == ["CANCELLED"]
 
 
 def test_cloudfront_leads_to_the_api(stack: Stack) -> None:

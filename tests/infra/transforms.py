@@ -59,9 +59,22 @@ def answers_need_no_declaration(template: Template, _port: int) -> None:
         del resources[name]
 
 
+def batches_are_actions_of_their_own(template: Template, _port: int) -> None:
+    """Allows batches of messages where messages may be sent.
+
+    To AWS a batch is allowed by the action of one message, and no action has the batch's name. The emulator asks for it.
+    """
+    for resource in template["Resources"].values():
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if "sqs:SendMessage" in statement.get("Action", []):
+                    statement["Action"].append("sqs:SendMessageBatch")
+
+
 TRANSFORMS: list[Callable[[Template, int], None]] = [
     routes_end_with_a_slash,
     cloudfront_stays_on_this_machine,
     connections_are_cut_on_this_machine,
     answers_need_no_declaration,
+    batches_are_actions_of_their_own,
 ]
