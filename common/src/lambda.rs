@@ -9,7 +9,7 @@ use aws_config::BehaviorVersion;
 use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
 use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -20,7 +20,7 @@ use crate::{
     observation::{Outcome, Report, observed},
     queue::{Message, Queue},
     socket::gateway::{Answer, EventsIn},
-    store::cost,
+    store::{cost, needs},
     stream::{self, Change},
     work,
 };
@@ -97,6 +97,25 @@ async fn serve_queue() -> Result<(), Error> {
     .await
 }
 
+/// Runs the Lambda function that a schedule calls to look for what is due until the runtime ends the process.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_timers() -> ExitCode {
+    logging::start();
+    finish(start(serve_timers()))
+}
+
+async fn serve_timers() -> Result<(), Error> {
+    let (api, queue) = Api::from_env_with_queue().await?;
+    let (api, queue) = (&api, &queue);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<IgnoredAny>| async move {
+        let id = event.context.request_id;
+        let work = needs::within(work::timers::NEEDS, work::timers::tick(api, queue));
+        reported(api, "fire_timers", id, work).await.map_err(Error::from)
+    }))
+    .await
+}
+
 /// What Lambda hands to a function whose event source is a queue (AWS: "Using Lambda with Amazon SQS").
 #[derive(Debug, Deserialize)]
 struct QueueEvent {
@@ -137,23 +156,35 @@ async fn consume_queue(api: &Api, queue: &Queue, event: QueueEvent) -> Value {
     batch_failures(failed)
 }
 
+/// What is done for an invocation that no request made, as far as its report goes.
+trait Work {
+    fn is_done(&self) -> bool;
+}
+
+/// The answer to a batch, which names what failed of it.
+impl Work for Value {
+    fn is_done(&self) -> bool {
+        self["batchItemFailures"].as_array().is_none_or(Vec::is_empty)
+    }
+}
+
+impl Work for crate::Result<()> {
+    fn is_done(&self) -> bool {
+        self.is_ok()
+    }
+}
+
 /// Answers Lambda with the items of a batch that failed.
 fn batch_failures(items: impl IntoIterator<Item = String>) -> Value {
     let items = items.into_iter().map(|item| json!({ "itemIdentifier": item }));
     json!({ "batchItemFailures": items.collect::<Vec<_>>() })
 }
 
-/// Consumes a batch, and tells of it as the boundary does of a request.
-async fn reported(
-    api: &Api,
-    operation: &'static str,
-    request_id: String,
-    consume: impl Future<Output = Value>,
-) -> Value {
+/// Does `work`, and tells of it as the boundary does of a request.
+async fn reported<W: Work>(api: &Api, operation: &'static str, request_id: String, work: impl Future<Output = W>) -> W {
     let started = Instant::now();
-    let ((answer, cost), notes) = observed(cost::measured(consume)).await;
-    let is_done = answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty);
-    let outcome = if is_done { Outcome::Done } else { Outcome::Failed };
+    let ((answer, cost), notes) = observed(cost::measured(work)).await;
+    let outcome = if answer.is_done() { Outcome::Done } else { Outcome::Failed };
     let latency = started.elapsed();
     let report = Report { request_id, operation, request: None, outcome, latency, cost, notes };
     report.tell(api.settings.reports, &api.settings.table);

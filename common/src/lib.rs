@@ -18,6 +18,7 @@ pub mod settings;
 pub mod socket;
 pub mod store;
 pub mod stream;
+pub mod timers;
 pub mod transitions;
 pub mod trust;
 pub mod work;

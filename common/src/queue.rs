@@ -4,19 +4,22 @@
 //! is not written is not, whichever process dies in between. A message says where the work stands in the table, so that
 //! one that comes twice or late finds nothing left to do.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    model::BulkOperationId,
+    model::{BulkOperationId, FlowRunId},
     store::Key,
 };
 
 /// How many messages one call sends (AWS: "`SendMessageBatch`").
 const BATCH: usize = 10;
+
+/// How long a message can be delayed, in seconds (AWS: "Amazon SQS message quotas").
+const LONGEST_DELAY: u64 = 900;
 
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,21 @@ pub enum Message {
         part: usize,
         /// How many steps of it were done when the message was sent.
         step: u64,
+    },
+    /// The timers of a partition that are due, or nearly.
+    Timers {
+        /// The partition.
+        partition: String,
+    },
+    /// A timer that is due.
+    Timer {
+        /// The key of the state that it belongs to.
+        state: Key,
+    },
+    /// The cancellation of what runs within a flow run that was cancelled.
+    CancelChildren {
+        /// The flow run.
+        flow_run: FlowRunId,
     },
     /// The removal of what belonged to a record that was deleted.
     Removal {
@@ -56,16 +74,26 @@ impl Queue {
     /// # Errors
     /// [`Error::Unavailable`] if one could not be sent; others may have been.
     pub async fn send(&self, messages: &[Message]) -> Result<()> {
-        let batches = messages.chunks(BATCH).map(|batch| self.send_batch(batch));
+        let deliveries: Vec<_> = messages.iter().map(|message| (message.clone(), Duration::ZERO)).collect();
+        self.send_later(&deliveries).await
+    }
+
+    /// Sends messages, each of which is delivered after a delay of whole seconds, 15 minutes at most.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if one could not be sent; others may have been.
+    pub async fn send_later(&self, deliveries: &[(Message, Duration)]) -> Result<()> {
+        let batches = deliveries.chunks(BATCH).map(|batch| self.send_batch(batch));
         futures::future::try_join_all(batches).await.map(drop)
     }
 
-    async fn send_batch(&self, batch: &[Message]) -> Result<()> {
+    async fn send_batch(&self, batch: &[(Message, Duration)]) -> Result<()> {
         let mut request = self.client.send_message_batch().queue_url(&*self.url);
-        for (place, message) in batch.iter().enumerate() {
+        for (place, (message, delay)) in batch.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(place.to_string())
                 .message_body(serde_json::to_string(message)?)
+                .delay_seconds(i32::try_from(delay.as_secs().min(LONGEST_DELAY)).unwrap_or_default())
                 .build()
                 .map_err(|error| Error::Internal(error.to_string()))?;
             request = request.entries(entry);

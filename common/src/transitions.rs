@@ -10,14 +10,15 @@ use uuid::Uuid;
 use crate::{
     api::Api,
     error::{Error, Result},
-    model::{FlowRun, FlowRunId, State, StateCreate, StateId, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{FlowRun, FlowRunId, State, StateCreate, StateDetails, StateId, StateType, TaskRun, TaskRunId, Timestamp},
     observation,
     orchestration::{
         Client, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult, Plan, Policy, Run, Settings, Transition,
         Verdict, decide,
-        policy::{flow_policy, task_policy},
+        policy::{MARK_LATE_RUNS_POLICY, flow_policy, task_policy},
     },
     store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, table, unique::Claim},
+    timers,
 };
 
 /// A state that a client proposes for a run.
@@ -31,6 +32,15 @@ pub struct Proposal {
     pub client: Client,
     /// For a proposal that may be made again: how that is noticed.
     pub once: Option<Once>,
+    /// The state that the run has to be in, for a proposal that is void otherwise.
+    pub expected: Option<StateId>,
+}
+
+impl Proposal {
+    /// Makes a client's proposal.
+    pub fn new(state: StateCreate, force: bool, client: Client) -> Self {
+        Self { state, force, client, once: None, expected: None }
+    }
 }
 
 /// What makes a proposal have its effect once, however often it is made.
@@ -63,9 +73,31 @@ impl Orchestrated {
 /// Proposes a state for the flow run `id` (contract operation `set_flow_run_state`).
 ///
 /// # Errors
-/// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if the proposal's claim is taken. A refusal is no error.
+/// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if the proposal was made before or is
+/// void. A refusal is no error.
 pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
     Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
+}
+
+/// Marks the flow run `id` as late, if it still waits in the state `waiting` for its `scheduled_time`.
+///
+/// # Errors
+/// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if it is in another state. A refusal is no error.
+pub async fn mark_late(
+    api: &Api,
+    id: FlowRunId,
+    waiting: StateId,
+    scheduled_time: Option<Timestamp>,
+) -> Result<Orchestrated> {
+    let state = StateCreate {
+        r#type: StateType::Scheduled,
+        name: Some("Late".into()),
+        message: None,
+        data: None,
+        state_details: StateDetails { scheduled_time, ..StateDetails::default() },
+    };
+    let proposal = Proposal { expected: Some(waiting), ..Proposal::new(state, false, Client::default()) };
+    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), &proposal, &|_| &MARK_LATE_RUNS_POLICY)).await
 }
 
 /// Proposes a state for the task run `id` (contract operation `set_task_run_state`).
@@ -109,6 +141,9 @@ async fn propose<R: StoredRun>(
             return Ok(attempted.answer);
         }
         let run: Versioned<R> = api.store.get(key).await?.ok_or_else(|| no_such_run(R::KIND, id))?;
+        if proposal.expected.is_some() && run.record.state().map(|state| state.id) != proposal.expected {
+            return Err(Error::Conflict(format!("{} {id} has left the state that it had to be in", R::KIND)));
+        }
         let proposed = proposal.state.clone().into_state(state_id, api.now());
         let policy = policy(&proposed);
         let version = run.version;
@@ -277,7 +312,7 @@ fn previous(state: &State) -> Result<String> {
 async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>> {
     let mut writes = Vec::new();
     if let Some(state) = plan.entered() {
-        writes.push(api.store.put_state(plan.run.key(), state)?);
+        writes.push(api.store.put_state(plan.run.key(), state, timer(api, plan, state))?);
     }
     for effect in &plan.effects {
         match effect {
@@ -316,9 +351,15 @@ async fn parent_task_run(api: &Api, id: TaskRunId, state: &State, now: Timestamp
     let item = run_item(&api.store, &plan, transition.initial(), run.version + 1)?;
     let mut writes = vec![Write::Replace(item)];
     if let Some(state) = plan.entered() {
-        writes.push(api.store.put_state(plan.run.key(), state)?);
+        writes.push(api.store.put_state(plan.run.key(), state, timer(api, &plan, state))?);
     }
     Ok(writes)
+}
+
+/// Returns when the server acts on a flow run that has entered `state`; it does not on task runs.
+fn timer<R: StoredRun>(api: &Api, plan: &Plan<R>, state: &State) -> Option<Timestamp> {
+    let (_, task_run) = plan.run.owners();
+    if task_run.is_some() { None } else { timers::due(state, &api.settings) }
 }
 
 /// Does what a plan asks for beyond its transaction: each step may be repeated.
@@ -343,7 +384,7 @@ async fn retry_failed_task_runs(api: &Api, id: FlowRunId, at: Timestamp, client:
             "state_details": { "scheduled_time": at },
         });
         let state: StateCreate = serde_json::from_value(Value::clone(&state))?;
-        let proposal = Proposal { state, force: true, client: client.clone(), once: None };
+        let proposal = Proposal::new(state, true, client.clone());
         Box::pin(propose_task_run_state(api, task_run.record.id, &proposal)).await?;
         api.store.reset_run_count(task_run.record.id).await?;
     }

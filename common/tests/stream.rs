@@ -317,12 +317,8 @@ async fn started_run(world: &World) -> (Flow, FlowRun) {
     let run = FlowRun::new(FlowRunId::new(), flow.id, "emitting", now);
     world.api.store.commit(vec![world.api.store.insert(&run).unwrap()]).await.unwrap();
     for r#type in ["PENDING", "RUNNING", "COMPLETED"] {
-        let proposal = Proposal {
-            state: serde_json::from_value(json!({"type": r#type, "message": "on"})).unwrap(),
-            force: false,
-            client: ProposingClient::default(),
-            once: None,
-        };
+        let state = serde_json::from_value(json!({"type": r#type, "message": "on"})).unwrap();
+        let proposal = Proposal::new(state, false, ProposingClient::default());
         assert!(propose_flow_run_state(&world.api, run.id, &proposal).await.unwrap().entered);
     }
     (flow, run)

@@ -89,7 +89,7 @@ fn types(states: &[State]) -> Vec<StateType> {
 }
 
 fn proposal(state: Value) -> Proposal {
-    Proposal { state: serde_json::from_value(state).unwrap(), force: false, client: Client::default(), once: None }
+    Proposal::new(serde_json::from_value(state).unwrap(), false, Client::default())
 }
 
 fn of(r#type: StateType) -> Proposal {

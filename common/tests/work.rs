@@ -14,6 +14,7 @@ use common::{
     queue::{Message, Queue},
     store::{Shards, flow_run_query::RunFilters, table},
     stream::{self, Change},
+    transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
     work,
 };
 use embedded::{
@@ -110,7 +111,9 @@ impl World {
     async fn progress(&self, operation: &BulkOperation) -> (BulkProgress, Vec<BulkPart>) {
         let parts = self.api.store.bulk_parts(operation).await.unwrap();
         let mut progress = BulkProgress::default();
-        parts.iter().for_each(|part| progress.add(part.progress.clone()));
+        for part in &parts {
+            progress.add(part.progress.clone());
+        }
         (progress, parts)
     }
 
@@ -271,4 +274,137 @@ async fn a_removal_that_takes_long_goes_on_in_further_messages() {
     );
     world.settle(1).await;
     assert!(world.api.store.task_runs_of(run).await.unwrap().is_empty());
+}
+
+impl World {
+    /// Sets a state, and returns the run's state some time later, when everything that is due has been done.
+    async fn enter(&self, run: FlowRunId, state: Value) {
+        let proposal = Proposal::new(serde_json::from_value(state).unwrap(), true, Client::default());
+        propose_flow_run_state(&self.api, run, &proposal).await.unwrap();
+    }
+
+    async fn tick(&mut self) {
+        for _ in 0..2 {
+            work::timers::tick(&self.api, &self.queue).await.unwrap();
+        }
+        self.settle(2).await;
+    }
+
+    async fn names(&self, run: FlowRunId) -> Vec<String> {
+        let states = self.api.store.flow_run_states(run).await.unwrap();
+        states.into_iter().map(|state| state.name).collect()
+    }
+
+    async fn timers(&self) -> usize {
+        let mut count = 0;
+        for partition in self.api.store.timer_partitions() {
+            count += self.api.store.timers(&partition, seconds_from_now(1e6), 1_000).await.unwrap().len();
+        }
+        count
+    }
+}
+
+fn seconds_from_now(seconds: f64) -> Timestamp {
+    Timestamp::now().plus_seconds(seconds)
+}
+
+fn scheduled(seconds: f64) -> Value {
+    json!({"type": "SCHEDULED", "state_details": {"scheduled_time": seconds_from_now(seconds)}})
+}
+
+#[tokio::test]
+async fn runs_that_are_not_started_in_time_are_late_once() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(4).await;
+    let [late, started, early, retrying] = runs[..] else { panic!("there are four") };
+    world.enter(late, scheduled(-20.0)).await;
+    world.enter(started, scheduled(-20.0)).await;
+    world.enter(started, json!({"type": "RUNNING"})).await;
+    world.enter(early, scheduled(3_600.0)).await;
+    let mut again = scheduled(-20.0);
+    again["name"] = "AwaitingRetry".into();
+    world.enter(retrying, again).await;
+    assert_eq!(world.timers().await, 3);
+    world.tick().await;
+    assert_eq!(world.names(late).await, ["Scheduled", "Late"]);
+    assert_eq!(world.names(started).await, ["Scheduled", "Running"]);
+    assert_eq!(world.names(early).await, ["Scheduled"]);
+    assert_eq!(world.names(retrying).await, ["AwaitingRetry"]);
+    assert_eq!(world.timers().await, 1, "only what is not due yet is left");
+    let run = world.api.store.flow_run(late).await.unwrap().unwrap().record;
+    assert!(run.next_scheduled_start_time.is_some_and(|time| time < Timestamp::now()));
+}
+
+#[tokio::test]
+async fn pauses_expire_and_cancellations_end() {
+    let mut world = world(&Faults::default()).await;
+    let settings = Settings { cancelling_timeout: 0.0, ..(*world.api.settings).clone() };
+    world.api = Api::new(world.api.store.clone(), settings);
+    let runs = world.add_runs(3).await;
+    let pause = |seconds| json!({"type": "PAUSED", "state_details": {"pause_timeout": seconds_from_now(seconds)}});
+    world.enter(runs[0], pause(-1.0)).await;
+    world.enter(runs[1], pause(3_600.0)).await;
+    world.enter(runs[2], json!({"type": "CANCELLING"})).await;
+    world.tick().await;
+    assert_eq!(world.history(runs[0]).await, [StateType::Paused, StateType::Failed]);
+    assert_eq!(world.history(runs[1]).await, [StateType::Paused]);
+    assert_eq!(world.history(runs[2]).await, [StateType::Cancelling, StateType::Cancelled]);
+    let failed = world.api.store.flow_run_states(runs[0]).await.unwrap().pop().unwrap();
+    assert_eq!(failed.message.as_deref(), Some("The flow was paused and never resumed."));
+}
+
+#[tokio::test]
+async fn more_is_due_than_one_message_is_about() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(650).await;
+    for run in &runs {
+        world.enter(*run, scheduled(-60.0)).await;
+    }
+    world.tick().await;
+    assert_eq!(world.timers().await, 0);
+    for run in runs {
+        assert_eq!(world.names(run).await, ["Scheduled", "Late"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_soon_due_waits_in_the_queue() {
+    let mut world = world(&Faults::default()).await;
+    let run = world.add_runs(1).await[0];
+    let pause = json!({"type": "PAUSED", "state_details": {"pause_timeout": seconds_from_now(0.7)}});
+    world.enter(run, pause).await;
+    world.settle(1).await;
+    assert_eq!(world.history(run).await, [StateType::Paused]);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    world.settle(1).await;
+    assert_eq!(world.history(run).await, [StateType::Paused, StateType::Failed]);
+}
+
+#[tokio::test]
+async fn a_cancelled_run_cancels_what_runs_within_it() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(1).await;
+    let (going_on, done) = (task_run_in(runs[0], "0"), task_run_in(runs[0], "1"));
+    for task_run in [&going_on, &done] {
+        world.api.store.commit(vec![world.api.store.insert(task_run).unwrap()]).await.unwrap();
+    }
+    let subflow = FlowRun {
+        parent_task_run_id: Some(going_on.id),
+        parent_flow_run_id: Some(runs[0]),
+        ..FlowRun::new(FlowRunId::new(), FlowId::new(), "within", Timestamp::now())
+    };
+    world.api.store.commit(vec![world.api.store.insert(&subflow).unwrap()]).await.unwrap();
+    for (task_run, r#type) in [(&going_on, "RUNNING"), (&done, "COMPLETED")] {
+        let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
+        let proposal = Proposal::new(state, true, Client::default());
+        propose_task_run_state(&world.api, task_run.id, &proposal).await.unwrap();
+    }
+    world.enter(subflow.id, json!({"type": "RUNNING"})).await;
+    world.enter(runs[0], json!({"type": "RUNNING"})).await;
+    world.enter(runs[0], json!({"type": "CANCELLED"})).await;
+    world.settle(2).await;
+    assert_eq!(world.history(subflow.id).await, [StateType::Running, StateType::Cancelled]);
+    let types = async |run: TaskRunId| world.api.store.task_run(run).await.unwrap().unwrap().record.state_type;
+    assert_eq!(types(going_on.id).await, Some(StateType::Cancelled));
+    assert_eq!(types(done.id).await, Some(StateType::Completed));
 }

@@ -1,6 +1,7 @@
-//! The nested stack of the queue of work: the queue, its worker, and where what could not be worked off ends up.
+//! The nested stack of the queue of work: the queue, its worker, where what could not be worked off ends up, and the
+//! schedule that looks for what is due.
 
-use common::work::NEEDS;
+use common::work::{self, NEEDS};
 use serde_json::{Map, Value, json};
 
 use crate::{attribute, function::Function, parameters, reference};
@@ -45,6 +46,7 @@ pub(crate) fn template() -> Value {
         ("Queue".to_owned(), self::queue()),
         (format!("{id}Source"), source(&id)),
     ]));
+    resources.extend(timers());
     let outputs = json!({
         "Queue": { "Description": "The queue's ARN", "Value": attribute("Queue", "Arn") },
         "QueueUrl": { "Description": "The queue's address", "Value": reference("Queue") },
@@ -87,6 +89,53 @@ pub(crate) fn dead_letters() -> Value {
         "UpdateReplacePolicy": "Delete",
         "Properties": { "MessageRetentionPeriod": 14 * 24 * 3_600, "SqsManagedSseEnabled": true }
     })
+}
+
+/// The binary of the function that looks for what is due.
+const TIMERS: &str = "fire_timers";
+
+/// Declares the function that looks for what is due, and the schedule that calls it every minute.
+fn timers() -> Map<String, Value> {
+    let function = Function {
+        name: TIMERS,
+        description: "Finds late runs, expired pauses and cancellations that take too long".into(),
+        timeout: 30,
+        needs: work::timers::NEEDS,
+        statements: vec![json!({
+            "Sid": "LeavesWork",
+            "Effect": "Allow",
+            "Action": ["sqs:SendMessage"],
+            "Resource": attribute("Queue", "Arn")
+        })],
+    };
+    let id = function.id();
+    let mut resources = function.resources();
+    resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("Queue");
+    let schedule = format!("{id}Schedule");
+    resources.insert(
+        format!("{id}Permission"),
+        json!({
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": reference(&id),
+                "Principal": "events.amazonaws.com",
+                "SourceArn": attribute(&schedule, "Arn")
+            }
+        }),
+    );
+    resources.insert(
+        schedule,
+        json!({
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Description": "Looks for what is due",
+                "ScheduleExpression": "rate(1 minute)",
+                "Targets": [{ "Id": id, "Arn": attribute(&id, "Arn")  }]
+            }
+        }),
+    );
+    resources
 }
 
 fn source(function: &str) -> Value {

@@ -10,7 +10,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TypeVar
 
 import boto3
 import pytest
@@ -22,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 EVENTUALLY_SECONDS = 30
+T = TypeVar("T")
 
 
 def request(stack: Stack, method: str, path: str, body: object = None, url: str | None = None, **headers: str):
@@ -42,8 +45,8 @@ def request(stack: Stack, method: str, path: str, body: object = None, url: str 
         return answer.code, answer.headers, json.loads(text) if text else None
 
 
-def eventually(ask: Callable[[], list], wanted: Callable[[list], bool]) -> list:
-    deadline = time.monotonic() + EVENTUALLY_SECONDS
+def eventually(ask: Callable[[], T], wanted: Callable[[T], bool], seconds: float = EVENTUALLY_SECONDS) -> T:
+    deadline = time.monotonic() + seconds
     while not wanted(found := ask()) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert wanted(found), found
@@ -68,9 +71,20 @@ def flow_run(stack: Stack, prefect_python: Path, tmp_path_factory: pytest.TempPa
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
     )
     assert done.returncode == 0, done.stdout
-    _, _, runs = request(stack, "POST", "/flow_runs/filter", {})
+    _, _, runs = request(stack, "POST", "/flow_runs/filter", {"flows": {"name": {"any_": ["hello"]}}})
     assert len(runs) == 1, done.stdout
     return runs[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def late_run(stack: Stack) -> dict:
+    """A flow run that should have started a minute before the tests, and that nobody starts."""
+    _, _, flow = request(stack, "POST", "/flows/", {"name": "late"})
+    scheduled = (datetime.now(timezone.utc) - timedelta(minutes=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": scheduled}}
+    status, _, run = request(stack, "POST", "/flow_runs/", {"flow_id": flow["id"], "name": "late", "state": state})
+    assert status == 201, run
+    return run
 
 
 def test_the_unmodified_client_runs_a_flow_with_tasks_and_logs(stack: Stack, flow_run: dict) -> None:
@@ -218,3 +232,9 @@ def test_a_reader_may_not_write(stack: Stack) -> None:
     assert "Item" not in table.get_item(TableName=name, Key=key)
     with pytest.raises(ClientError, match="not authorized"):
         table.put_item(TableName=name, Item=key)
+
+
+def test_the_schedule_calls_its_function(stack: Stack, late_run: dict) -> None:
+    """Once a minute it looks for what is due; being the last test, this one waits the least."""
+    path = f"/flow_runs/{late_run['id']}"
+    eventually(lambda: request(stack, "GET", path)[2]["state_name"], lambda name: name == "Late", seconds=90)

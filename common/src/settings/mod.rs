@@ -17,6 +17,7 @@ use crate::{
 
 /// The settings of a process.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "upstream's settings, of which each stands for itself")]
 pub struct Settings {
     /// The variables that these settings were read from.
     pub variables: Variables,
@@ -63,6 +64,24 @@ pub struct Settings {
     ///
     /// Those of clients are kept in any case: task runs are recorded from them.
     pub event_persister_enabled: bool,
+    /// Whether scheduled runs are marked as late (`PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED`).
+    pub late_runs_enabled: bool,
+    /// How long after its scheduled time a run is late, in seconds (`PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS`).
+    pub late_runs_after: f64,
+    /// How often the local server looks for what is due, in seconds (`PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS`).
+    pub timers_interval: f64,
+    /// How far ahead of its time a timer is put into the queue, which delivers it on time, in seconds.
+    ///
+    /// More than the interval of a schedule that calls once a minute; nothing where the queue is asked all the time.
+    pub timers_ahead: f64,
+    /// Whether paused runs fail at the end of their pause (`PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED`).
+    pub pause_expirations_enabled: bool,
+    /// Whether the server cancels what belongs to cancelled runs, and ends cancellations that take too long
+    /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED`).
+    pub cancellation_cleanup_enabled: bool,
+    /// How long a cancellation may take, in seconds
+    /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS`).
+    pub cancelling_timeout: f64,
 }
 
 impl Default for Settings {
@@ -86,6 +105,13 @@ impl Default for Settings {
             event_retention: 7 * 24 * 3_600,
             task_run_recorder_enabled: true,
             event_persister_enabled: true,
+            late_runs_enabled: true,
+            late_runs_after: 15.0,
+            timers_interval: 5.0,
+            timers_ahead: 75.0,
+            pause_expirations_enabled: true,
+            cancellation_cleanup_enabled: true,
+            cancelling_timeout: 300.0,
         }
     }
 }
@@ -105,7 +131,7 @@ impl Settings {
     /// # Errors
     /// Names a variable whose value can't be read.
     pub fn local(variables: Variables) -> Result<Self> {
-        Self { shards: Shards(1), ..Self::default() }.overridden_by(variables)
+        Self { shards: Shards(1), timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)
     }
 
     /// Reads `variables`.
@@ -161,6 +187,25 @@ impl Settings {
             event_persister_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
                 .unwrap_or(default.event_persister_enabled),
+            late_runs_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED")?
+                .unwrap_or(default.late_runs_enabled),
+            late_runs_after: variables
+                .seconds("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS")?
+                .unwrap_or(default.late_runs_after),
+            timers_interval: variables
+                .seconds("PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS")?
+                .unwrap_or(default.timers_interval),
+            timers_ahead: default.timers_ahead,
+            pause_expirations_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED")?
+                .unwrap_or(default.pause_expirations_enabled),
+            cancellation_cleanup_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED")?
+                .unwrap_or(default.cancellation_cleanup_enabled),
+            cancelling_timeout: variables
+                .seconds("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS")?
+                .unwrap_or(default.cancelling_timeout),
             variables,
         })
     }

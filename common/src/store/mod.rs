@@ -27,6 +27,7 @@ pub mod states;
 pub mod table;
 pub mod task_run_query;
 pub mod task_runs;
+pub mod timers;
 pub mod unique;
 
 use std::{sync::Arc, time::Duration};

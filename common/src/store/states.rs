@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     Item, Key, Record, Store, Write,
     query::Range,
-    table::{self, Index, Place, Shards},
+    table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::Result,
-    model::{FlowRunId, State, StateId, TaskRunId},
+    model::{FlowRunId, State, StateId, TaskRunId, Timestamp},
 };
 
 /// A state in the history of a run.
@@ -20,6 +20,9 @@ pub struct HistoricState {
     /// The state, as it was entered.
     #[serde(flatten)]
     pub state: State,
+    /// When the server acts on a run that is still in this state.
+    #[serde(skip)]
+    timer: Option<Timestamp>,
 }
 
 fn nowhere() -> Key {
@@ -28,8 +31,10 @@ fn nowhere() -> Key {
 
 impl HistoricState {
     /// Makes the record of `state` in the history of the run under the key `run`.
-    pub fn new(run: Key, state: State) -> Self {
-        Self { run, state }
+    ///
+    /// The server acts on it at the time of `timer`.
+    pub fn new(run: Key, state: State, timer: Option<Timestamp>) -> Self {
+        Self { run, state, timer }
     }
 }
 
@@ -40,17 +45,24 @@ impl Record for HistoricState {
         table::state(&self.run, self.state.timestamp, self.state.id)
     }
 
-    fn places(&self, _shards: Shards) -> Vec<Place> {
-        vec![Place { index: Index::Lookup, pk: table::state_lookup(self.state.id), sk: self.key().sk }]
+    fn places(&self, shards: Shards) -> Vec<Place> {
+        let id = self.state.id;
+        let mut places = vec![Place { index: Index::Lookup, pk: table::state_lookup(id), sk: self.key().sk }];
+        places.extend(self.timer.map(|due| {
+            let sk = table::sort_with_id(&due.sortable(), id);
+            Place { index: Index::Related, pk: shards.of(Collection::Timers, id.0), sk }
+        }));
+        places
     }
 }
 
 impl Store {
     /// Returns the write that adds `state` to the history of the run under the key `run`.
     ///
-    /// A state's content derives from its id, so writing it again changes nothing.
-    pub fn put_state(&self, run: Key, state: &State) -> Result<Write> {
-        Ok(Write::Put(Item::of(&HistoricState::new(run, state.clone()), 1, self.shards())?))
+    /// A state's content derives from its id, so writing it again changes nothing. The server acts on it at the time of
+    /// `timer`.
+    pub fn put_state(&self, run: Key, state: &State, timer: Option<Timestamp>) -> Result<Write> {
+        Ok(Write::Put(Item::of(&HistoricState::new(run, state.clone(), timer), 1, self.shards())?))
     }
 
     /// Reads the states of a flow run, oldest first.

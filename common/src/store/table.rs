@@ -99,6 +99,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
+    ("the states of flow runs that the server acts on, by when", "related: query each shard of `timers`"),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
@@ -130,7 +131,8 @@ pub enum Index {
     ByParent,
     /// All flows and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
-    /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them.
+    /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them, states of flow
+    /// runs by when the server acts on them.
     Related,
 }
 
@@ -239,6 +241,8 @@ pub enum Collection {
     Logs,
     /// All API keys.
     ApiKeys,
+    /// The states of flow runs that the server acts on at some time.
+    Timers,
 }
 
 impl Collection {
@@ -250,6 +254,7 @@ impl Collection {
             Self::Events => "events",
             Self::Logs => "logs",
             Self::ApiKeys => "api_keys",
+            Self::Timers => "timers",
         }
     }
 }
@@ -378,6 +383,17 @@ impl Subject {
 /// Returns the key of a state in the partition of its run.
 pub fn state(run: &Key, time: Timestamp, id: StateId) -> Key {
     Key::new(run.pk.clone(), format!("{STATES}{}#{id}", time.sortable()))
+}
+
+/// Returns the key of the run that entered the state under `state`; nothing if that is no state's key.
+pub fn run_of_state(state: &Key) -> Option<Key> {
+    state.sk.starts_with(STATES).then(|| Key::new(state.pk.clone(), "run"))
+}
+
+/// Reads the time that a sort key starts with; nothing if it starts with none.
+pub fn time_of(sort_key: &str) -> Option<Timestamp> {
+    let (time, _) = sort_key.split_once('\u{1}')?;
+    time.parse().ok()
 }
 
 /// What the sort keys of a run's states start with.

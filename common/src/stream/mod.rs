@@ -5,11 +5,11 @@
 //! The stream tells of a change at least once, and in the order of the writes only for one item. So every step here
 //! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
 
-mod bulk_steps;
 pub mod change;
 pub mod flow_events;
 pub mod flow_run_events;
 pub mod task_run_recorder;
+mod work_to_do;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -55,7 +55,7 @@ pub fn consume<'c>(api: &'c Api, queue: &'c Queue, changes: &'c [Change]) -> Box
             }
         }
         let written = written(changes);
-        bulk_steps::send(queue, &written, &mut failures).await;
+        work_to_do::send(api, queue, &written, &mut failures).await;
         if api.settings.event_persister_enabled {
             flow_events::emit(api, &written, &mut failures).await;
             flow_run_events::emit(api, &written, &mut failures).await;

@@ -374,7 +374,7 @@ async fn write(
     let (mut writes, mut told) = (Vec::new(), HashSet::new());
     // Several reports may tell of the same state, and a transaction takes each item once.
     for state in states.iter().filter(|state| told.insert((state.timestamp, state.id))) {
-        writes.push(store.put_state(table::task_run(id), state)?);
+        writes.push(store.put_state(table::task_run(id), state, None)?);
     }
     while writes.len() > STATES_WITH_RUN {
         let rest = writes.split_off(STATES_WITH_RUN);

@@ -114,7 +114,7 @@ async fn treat(api: &Api, operation: &BulkOperation, step: Uuid, runs: Vec<FlowR
                     let claim = Claim::new(table::treated_flow_run(operation.id, run), step);
                     let once = Some(Once { state_id, claim });
                     let (state, client) = (StateCreate::clone(state), client.clone());
-                    propose(api, run, &Proposal { state, force: *force, client, once }).await
+                    propose(api, run, &Proposal { once, ..Proposal::new(state, *force, client) }).await
                 }
             };
             match outcome {

@@ -5,7 +5,9 @@
 //! there.
 
 pub mod bulk;
+pub mod cancellation;
 pub mod removals;
+pub mod timers;
 
 use std::time::Duration;
 
@@ -54,6 +56,9 @@ pub fn consume<'c>(api: &'c Api, queue: &'c Queue, messages: &'c [Message]) -> B
 async fn carry_out(api: &Api, queue: &Queue, message: &Message) -> Result<(), Error> {
     match message {
         Message::BulkStep { operation, part, step } => bulk::step(api, *operation, *part, *step).await,
+        Message::Timers { partition } => timers::fire_due(api, queue, partition).await,
+        Message::Timer { state } => timers::fire(api, state).await,
+        Message::CancelChildren { flow_run } => cancellation::cancel_children(api, *flow_run).await,
         Message::Removal { of } => removals::step(api, queue, of, PATIENCE).await,
     }
 }

@@ -67,7 +67,7 @@ async fn bulk_set_state(
     }
     let window = Window { offset: 0, limit: body.limit };
     let runs = api.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
-    let proposal = Proposal { state: body.state, force: body.force, client, once: None };
+    let proposal = Proposal::new(body.state, body.force, client);
     let outcomes = stream::iter(runs)
         .map(|run| {
             let (api, proposal) = (&api, &proposal);

@@ -49,6 +49,7 @@ impl Services {
         let inbox = database.queue()?;
         // One queue whatever its address.
         let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "local");
+        services.spawn(look_for_timers(api.clone(), queue.clone(), stopping.clone()));
         services.spawn(work_off(api.clone(), queue.clone(), inbox, stopping.clone()));
         services.spawn(sweep(database.clone(), stopping.clone()));
         // On a thread of its own: one slow batch keeps no request waiting.
@@ -92,6 +93,20 @@ async fn consume_changes(api: Api, queue: Queue, database: EmbeddedDatabase, mut
         if let Err(error) = consume(&api, &queue, &mut changes, next).await {
             tracing::error!(%error, "the change stream could not be read");
             tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+}
+
+/// Looks for what is due, in the place of a schedule.
+async fn look_for_timers(api: Api, queue: Queue, mut stopping: watch::Receiver<bool>) {
+    let interval = Duration::try_from_secs_f64(api.settings.timers_interval).unwrap_or(SWEEP_INTERVAL);
+    loop {
+        if let Err(error) = work::timers::tick(&api, &queue).await {
+            tracing::error!(%error, "what is due could not be found");
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(interval) => {}
         }
     }
 }

@@ -33,7 +33,7 @@ async fn set_state(
     FromClient(client): FromClient,
     Body(body): Body<ProposedState>,
 ) -> Result<Response> {
-    let proposal = Proposal { state: body.state, force: body.force, client, once: None };
+    let proposal = Proposal::new(body.state, body.force, client);
     let outcome = propose_task_run_state(&api, path.id, &proposal).await?;
     let status = if outcome.entered { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(outcome.result())).into_response())

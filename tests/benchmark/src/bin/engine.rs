@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let state = State::new(StateId::new(), StateType::Running, Timestamp::now());
         let mut run = found.record;
         (run.state_type, run.start_time) = (Some(StateType::Running), Some(state.timestamp));
-        let writes = vec![store.replace(&run, found.version)?, store.put_state(table::flow_run(id), &state)?];
+        let writes = vec![store.replace(&run, found.version)?, store.put_state(table::flow_run(id), &state, None)?];
         written(store.commit(writes).await)?;
     }
     report("transitions, a read and a transaction of two items each", TRANSITIONS, started);

@@ -1,0 +1,86 @@
+//! Messages for the queue's worker, made of what was written.
+
+use std::time::Duration;
+
+use super::Failures;
+use crate::{
+    api::Api,
+    error::Result,
+    model::{BulkPart, FlowRun, StateType, Timestamp},
+    queue::{Message, Queue},
+    store::{
+        Item,
+        table::{self, Subject},
+    },
+    timers,
+};
+
+/// When the children of a cancelled run are looked at once more: the client may have gone on for a moment.
+const SECOND_LOOK: Duration = Duration::from_mins(1);
+
+/// Sends the messages that follow from what was `written`; what comes again sends them again.
+pub(super) async fn send(api: &Api, queue: &Queue, written: &[(usize, &Item)], failures: &mut Failures) {
+    let (mut places, mut deliveries) = (Vec::new(), Vec::new());
+    for (place, item) in written {
+        match messages(api, item) {
+            Ok(messages) if messages.is_empty() => {}
+            Ok(messages) => {
+                places.push(*place);
+                deliveries.extend(messages);
+            }
+            Err(error) => tracing::error!(key = ?item.key, %error, "a change can't be read and is passed over"),
+        }
+    }
+    if deliveries.is_empty() {
+        return;
+    }
+    if let Err(error) = queue.send_later(&deliveries).await {
+        failures.add_all(places, &error);
+    }
+}
+
+fn messages(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> {
+    match Subject::of(&item.key) {
+        Some(Subject::BulkPart(_)) => next_step(item),
+        Some(Subject::FlowRun(_)) if item.has_new_state() => after_transition(api, item),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Asks for the next step of an operation's part that is not finished.
+fn next_step(item: &Item) -> Result<Vec<(Message, Duration)>> {
+    let part: BulkPart = item.record()?;
+    if part.finished.is_some() {
+        return Ok(Vec::new());
+    }
+    let step = Message::BulkStep { operation: part.operation, part: part.number, step: part.step };
+    Ok(vec![(step, Duration::ZERO)])
+}
+
+fn after_transition(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> {
+    // Most states have nothing follow; the text tells which, before the record is read.
+    let is_of_interest = |r#type: &str| item.head.as_deref().is_some_and(|head| head.contains(r#type));
+    if !["\"PAUSED\"", "\"CANCELLING\"", "\"CANCELLED\""].into_iter().any(is_of_interest) {
+        return Ok(Vec::new());
+    }
+    let run: FlowRun = item.record()?;
+    let Some(state) = &run.state else { return Ok(Vec::new()) };
+    match state.r#type {
+        StateType::Cancelled if api.settings.cancellation_cleanup_enabled => {
+            let cancel = Message::CancelChildren { flow_run: run.id };
+            Ok(vec![(cancel.clone(), Duration::ZERO), (cancel, SECOND_LOOK)])
+        }
+        StateType::Paused | StateType::Cancelling => Ok(timers::due(state, &api.settings)
+            .and_then(|due| soon(api, due))
+            .map(|wait| (Message::Timer { state: table::state(&item.key, state.timestamp, state.id) }, wait))
+            .into_iter()
+            .collect()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Returns how long it is until `due`, if the schedule might find it too late.
+fn soon(api: &Api, due: Timestamp) -> Option<Duration> {
+    let wait = due.seconds_since(api.now()).max(0.0).ceil();
+    (wait <= api.settings.timers_ahead).then(|| Duration::from_secs_f64(wait))
+}

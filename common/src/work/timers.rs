@@ -1,0 +1,102 @@
+//! What the server does with flow runs by itself, when it is due (upstream's services for late runs, expired pauses and
+//! cancellations that take too long).
+//!
+//! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the queue's worker.
+//! A timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
+//! run that has left the state.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+
+use crate::{
+    api::Api,
+    error::{Error, Result},
+    model::{FlowRunId, State, StateType, Timestamp},
+    orchestration::Client,
+    queue::{Message, Queue},
+    store::{Key, Needs, table::Index, timers::Timer},
+    transitions::{self, Proposal, propose_flow_run_state},
+};
+
+/// What the schedule's function does with the table; the worker does the rest.
+pub const NEEDS: Needs = Needs::NOTHING.through(&[Index::Related]);
+
+/// How many timers of a partition one message is about.
+const PAGE: usize = 100;
+
+/// How many timers are fired at the same time.
+const AT_ONCE: usize = 8;
+
+/// Leaves a message for each partition that has a timer due soon.
+pub async fn tick(api: &Api, queue: &Queue) -> Result<()> {
+    let until = api.now().plus_seconds(api.settings.timers_ahead);
+    let partitions = api.store.timer_partitions();
+    let firsts = partitions.iter().map(|partition| api.store.timers(partition, until, 1));
+    let firsts = futures::future::try_join_all(firsts).await?;
+    let messages: Vec<Message> = partitions
+        .into_iter()
+        .zip(firsts)
+        .filter(|(_, first)| !first.is_empty())
+        .map(|(partition, _)| Message::Timers { partition })
+        .collect();
+    if messages.is_empty() { Ok(()) } else { queue.send(&messages).await }
+}
+
+/// Fires the timers of `partition` that are due, and has the queue deliver those on time that soon will be.
+pub(super) async fn fire_due(api: &Api, queue: &Queue, partition: &str) -> Result<()> {
+    let now = api.now();
+    let timers = api.store.timers(partition, now.plus_seconds(api.settings.timers_ahead), PAGE).await?;
+    let is_full = timers.len() == PAGE;
+    let (due, soon): (Vec<Timer>, Vec<Timer>) = timers.into_iter().partition(|timer| timer.due <= now);
+    let is_all_due = soon.is_empty();
+    let deliveries: Vec<_> = soon.into_iter().map(|timer| (delivery(&timer.state), wait(now, timer.due))).collect();
+    queue.send_later(&deliveries).await?;
+    stream::iter(due)
+        .map(|timer| async move { fire(api, &timer.state).await })
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    // Behind a page of what was due, there is more of it; what is not due stays in its place.
+    if is_full && is_all_due {
+        queue.send(&[Message::Timers { partition: partition.to_owned() }]).await
+    } else {
+        Ok(())
+    }
+}
+
+fn delivery(state: &Key) -> Message {
+    Message::Timer { state: state.clone() }
+}
+
+fn wait(now: Timestamp, due: Timestamp) -> Duration {
+    Duration::from_secs_f64(due.seconds_since(now).max(0.0).ceil())
+}
+
+/// Fires the timer of the state under the key `state`, if the flow run is still in it, and takes it off.
+pub(super) async fn fire(api: &Api, state: &Key) -> Result<()> {
+    let Some((run, entered)) = api.store.timed_state(state).await? else { return Ok(()) };
+    match act(api, run, &entered).await {
+        // The run is gone, or has left the state.
+        Ok(()) | Err(Error::NoSuchRun(_) | Error::Conflict(_)) => api.store.clear_timer(state, entered).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn act(api: &Api, run: FlowRunId, state: &State) -> Result<()> {
+    let (r#type, message, force) = match state.r#type {
+        StateType::Scheduled => {
+            transitions::mark_late(api, run, state.id, state.state_details.scheduled_time).await?;
+            return Ok(());
+        }
+        StateType::Paused => (StateType::Failed, "The flow was paused and never resumed.", true),
+        StateType::Cancelling => {
+            (StateType::Cancelled, "Flow run cancellation timed out; marked this flow run as Cancelled.", false)
+        }
+        _ => return Ok(()),
+    };
+    let proposed = serde_json::from_value(json!({ "type": r#type, "message": message }))?;
+    let proposal = Proposal { expected: Some(state.id), ..Proposal::new(proposed, force, Client::default()) };
+    propose_flow_run_state(api, run, &proposal).await.map(drop)
+}
