@@ -191,10 +191,10 @@ impl Settings {
                 .flag("PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED")?
                 .unwrap_or(default.late_runs_enabled),
             late_runs_after: variables
-                .seconds("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS")?
+                .seconds_or_duration("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS")?
                 .unwrap_or(default.late_runs_after),
             timers_interval: variables
-                .seconds("PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS")?
+                .seconds_or_duration("PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS")?
                 .unwrap_or(default.timers_interval),
             timers_ahead: default.timers_ahead,
             pause_expirations_enabled: variables
@@ -204,7 +204,7 @@ impl Settings {
                 .flag("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED")?
                 .unwrap_or(default.cancellation_cleanup_enabled),
             cancelling_timeout: variables
-                .seconds("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS")?
+                .seconds_or_duration("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS")?
                 .unwrap_or(default.cancelling_timeout),
             variables,
         })
@@ -306,6 +306,18 @@ impl Variables {
             let whole = f64::from(duration.day) * 86_400.0 + f64::from(duration.second);
             Some(whole + f64::from(duration.microsecond) / 1e6)
         })
+    }
+
+    /// Reads a number of seconds, or a duration.
+    ///
+    /// # Errors
+    /// Names the variable if its value is neither.
+    pub fn seconds_or_duration(&self, name: &str) -> Result<Option<f64>> {
+        match self.read(name) {
+            Ok(Some(seconds)) if f64::is_finite(seconds) => Ok(Some(seconds)),
+            Ok(None) => Ok(None),
+            _ => self.seconds(name),
+        }
     }
 
     fn with<T>(&self, name: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
