@@ -28,6 +28,7 @@ pub struct Api {
 impl Api {
     /// Puts together an API over `store`.
     pub fn new(store: Store, settings: Settings) -> Self {
+        let store = store.keeping_runs_for(settings.run_retention);
         Self { store, settings: Arc::new(settings), keys: Arc::default() }
     }
 

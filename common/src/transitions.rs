@@ -288,7 +288,7 @@ pub async fn create<R: StoredRun>(
 }
 
 fn run_item<R: StoredRun>(store: &Store, plan: &Plan<R>, initial: Option<&State>, version: u64) -> Result<Item> {
-    let mut item = Item::of(&plan.run, version, store.shards())?;
+    let mut item = store.item(&plan.run, version)?;
     if plan.entered().is_some() {
         item.transition = Some(version);
         item.previous = initial.map(previous).transpose()?;

@@ -139,6 +139,8 @@ fn environment() -> Value {
         "PROCTOR_TABLE": reference("Table"),
         "PROCTOR_SHARDS": reference("Shards"),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": substitute("P${EventRetention}D"),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": { "Fn::If": ["RunsExpire", "events,flow_runs", "events"] },
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": only_if("RunsExpire", &substitute("P${RunRetention}D")),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": reference("CorsOrigins"),
         "PROCTOR_AUTH_MODE": reference("AuthMode"),
         "PREFECT_SERVER_API_AUTH_STRING": only_if("HasPassword", &reference("AuthString"))

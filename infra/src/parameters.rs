@@ -28,6 +28,10 @@ pub(crate) fn of_the_root() -> Value {
             "Type": "Number", "Default": 7, "MinValue": 1,
             "Description": "How long events are kept, in days"
         },
+        "RunRetention": {
+            "Type": "Number", "Default": 0, "MinValue": 0,
+            "Description": "How long flow runs are kept after their end, in days; 0 for ever"
+        },
         "AuthMode": {
             "Type": "String", "Default": "keys", "AllowedValues": ["keys", "basic", "none"],
             "Description": "keys asks callers for an API key, basic for AuthString; none lets everybody in who can reach the address"
@@ -112,12 +116,13 @@ pub(crate) fn rules() -> Value {
 }
 
 /// The parameters that every nested stack takes from the root stack under the same name.
-const HANDED_DOWN: [&str; 10] = [
+const HANDED_DOWN: [&str; 11] = [
     "Stage",
     "Architecture",
     "Memory",
     "LogRetention",
     "EventRetention",
+    "RunRetention",
     "AuthMode",
     "AuthString",
     "CorsOrigins",
@@ -149,6 +154,7 @@ pub(crate) fn conditions_of_a_nested_stack(resources: &Map<String, Value>) -> Va
         ("HasKeys", json!({ "Fn::Equals": [reference("AuthMode"), "keys"] })),
         ("HasPassword", json!({ "Fn::Equals": [reference("AuthMode"), "basic"] })),
         ("IsTraced", json!({ "Fn::Equals": [reference("Tracing"), "true"] })),
+        ("RunsExpire", json!({ "Fn::Not": [{ "Fn::Equals": [reference("RunRetention"), "0"] }] })),
     ];
     let conditions = conditions.into_iter().filter(|(name, _)| used.contains(&format!("\"{name}\"")));
     conditions.map(|(name, condition)| (name.to_owned(), condition)).collect::<Map<_, _>>().into()

@@ -64,6 +64,11 @@ pub struct Settings {
     ///
     /// Those of clients are kept in any case: task runs are recorded from them.
     pub event_persister_enabled: bool,
+    /// How long flow runs are kept after their end, in seconds (`PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD`).
+    ///
+    /// For ever, unless `PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED` names `flow_runs` or is true, as upstream has it. An
+    /// ended run is to be deleted by what held when it was written last.
+    pub run_retention: Option<f64>,
     /// Whether scheduled runs are marked as late (`PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED`).
     pub late_runs_enabled: bool,
     /// How long after its scheduled time a run is late, in seconds (`PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS`).
@@ -105,6 +110,7 @@ impl Default for Settings {
             event_retention: 7 * 24 * 3_600,
             task_run_recorder_enabled: true,
             event_persister_enabled: true,
+            run_retention: None,
             late_runs_enabled: true,
             late_runs_after: 15.0,
             timers_interval: 5.0,
@@ -187,6 +193,7 @@ impl Settings {
             event_persister_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
                 .unwrap_or(default.event_persister_enabled),
+            run_retention: run_retention(&variables)?.or(default.run_retention),
             late_runs_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED")?
                 .unwrap_or(default.late_runs_enabled),
@@ -226,6 +233,17 @@ impl Settings {
     pub fn tree(&self) -> Result<Value> {
         catalogue::tree(|name| self.variables.0.get(name).cloned())
     }
+}
+
+/// How long flow runs are kept where they are deleted at all and nothing else is said, in seconds: 90 days.
+const RUN_RETENTION: f64 = 90.0 * 24.0 * 3_600.0;
+
+/// Reads how long ended flow runs are kept; `None` if they are not to be deleted.
+fn run_retention(variables: &Variables) -> Result<Option<f64>> {
+    let enabled = variables.get("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED").unwrap_or_default();
+    let is_named = |name: &str| matches!(name.trim(), "flow_runs") || catalogue::boolean(name.trim()) == Some(true);
+    let retention = variables.seconds_or_duration("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD")?;
+    Ok(enabled.split(',').any(is_named).then(|| retention.unwrap_or(RUN_RETENTION)))
 }
 
 /// Reads what is asked of callers; `None` if the variables don't say.

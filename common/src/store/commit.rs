@@ -72,12 +72,12 @@ const SAME_VERSION: &str = "version = :version";
 impl Store {
     /// Returns the write that adds `record`.
     pub fn insert<R: Record>(&self, record: &R) -> Result<Write> {
-        Ok(Write::Insert(Item::of(record, 1, self.shards)?))
+        Ok(Write::Insert(self.item(record, 1)?))
     }
 
     /// Returns the write that replaces the record that was read at `version` with `record`.
     pub fn replace<R: Record>(&self, record: &R, version: u64) -> Result<Write> {
-        Ok(Write::Replace(Item::of(record, version + 1, self.shards)?))
+        Ok(Write::Replace(self.item(record, version + 1)?))
     }
 
     /// Carries out `writes`: all of them or none.

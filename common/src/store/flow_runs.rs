@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Result,
     filter::flow_run::started_or_expected,
-    model::{FlowId, FlowRun, FlowRunId},
+    model::{FlowId, FlowRun, FlowRunId, StateType, Timestamp},
 };
 
 impl Record for FlowRun {
@@ -59,6 +59,23 @@ impl Record for FlowRun {
         }
         places
     }
+
+    /// A run that has ended is deleted some time later; a subflow run goes with the run around it.
+    fn expires(&self, retention: f64) -> Option<Timestamp> {
+        let has_ended = self.state_type.is_some_and(StateType::is_terminal) && self.parent_task_run_id.is_none();
+        self.end_time.filter(|_| has_ended).map(|ended| ended.plus_seconds(retention))
+    }
+}
+
+/// What was found under an idempotency key.
+#[derive(Clone, Debug)]
+pub enum KeyHolder {
+    /// The key is free.
+    Nobody,
+    /// A flow run has it.
+    Run(Box<FlowRun>),
+    /// A flow run had it that has expired since; the version of its claim.
+    Gone(u64),
 }
 
 impl Store {
@@ -67,12 +84,13 @@ impl Store {
         self.get(&table::flow_run(id)).await
     }
 
-    /// Reads the flow run of `flow` under its idempotency key.
-    pub async fn flow_run_by_key(&self, flow: FlowId, idempotency_key: &str) -> Result<Option<Versioned<FlowRun>>> {
-        match self.owner(&table::unique_flow_run(flow, idempotency_key)).await? {
-            Some(id) => self.flow_run(id.into()).await,
-            None => Ok(None),
-        }
+    /// Looks for the flow run of `flow` under its idempotency key.
+    pub async fn flow_run_by_key(&self, flow: FlowId, idempotency_key: &str) -> Result<KeyHolder> {
+        let Some(claim) = self.claim_on(&table::unique_flow_run(flow, idempotency_key)).await? else {
+            return Ok(KeyHolder::Nobody);
+        };
+        let run = self.flow_run(claim.record.owner.into()).await?;
+        Ok(run.map_or(KeyHolder::Gone(claim.version), |run| KeyHolder::Run(Box::new(run.record))))
     }
 
     /// Deletes the flow run `id`; returns whether there was one.

@@ -44,7 +44,10 @@ pub use needs::Needs;
 pub use record::{Item, Record, Versioned};
 pub use table::{Key, Shards};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::Timestamp,
+};
 
 /// How many keys one `BatchGetItem` takes.
 const BATCH_GET: usize = 100;
@@ -58,12 +61,26 @@ pub struct Store {
     client: Client,
     table: Arc<str>,
     shards: Shards,
+    run_retention: Option<f64>,
 }
 
 impl Store {
     /// Takes a client of DynamoDB, the table's name, and over how many shards its collections are spread.
     pub fn new(client: Client, table: &str, shards: Shards) -> Self {
-        Self { client, table: table.into(), shards }
+        Self { client, table: table.into(), shards, run_retention: None }
+    }
+
+    /// Has flow runs deleted so many seconds after they have ended.
+    #[must_use]
+    pub fn keeping_runs_for(self, run_retention: Option<f64>) -> Self {
+        Self { run_retention, ..self }
+    }
+
+    /// Turns `record` into an item of the given version, which is deleted when the record's time has come.
+    pub fn item<R: Record>(&self, record: &R, version: u64) -> Result<Item> {
+        let mut item = Item::of(record, version, self.shards)?;
+        item.expires = self.run_retention.and_then(|retention| record.expires(retention)).map(Timestamp::as_seconds);
+        Ok(item)
     }
 
     /// Returns over how many shards the table's collections are spread.

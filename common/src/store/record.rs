@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::table::{self, Key, Place, Shards};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::Timestamp,
+};
 
 /// Something that is kept as one item.
 pub trait Record: Serialize + DeserializeOwned + Send {
@@ -18,6 +21,11 @@ pub trait Record: Serialize + DeserializeOwned + Send {
 
     /// Returns where the indexes find the item.
     fn places(&self, shards: Shards) -> Vec<Place>;
+
+    /// Returns when the record is deleted, where ended flow runs are kept for `retention` seconds.
+    fn expires(&self, _retention: f64) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// A record and the version of the item that it was read from.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Item, Key, Record, Store, Write,
+    Item, Key, Record, Store, Versioned, Write,
     table::{Place, Shards},
 };
 use crate::{error::Result, model::Timestamp};
@@ -58,6 +58,16 @@ impl Store {
         let mut item = Item::of(claim, 1, self.shards())?;
         item.expires = Some(now.plus_seconds(KEPT_SECONDS).as_seconds());
         Ok(Write::Insert(item))
+    }
+
+    /// Reads the claim on `key`, with the version of its item.
+    pub async fn claim_on(&self, key: &Key) -> Result<Option<Versioned<Claim>>> {
+        self.get(key).await
+    }
+
+    /// Returns the write that takes `key` over for `owner` from a claim whose owner is gone, read at `version`.
+    pub fn take_over(&self, key: Key, owner: impl Into<Uuid>, version: u64) -> Result<Write> {
+        Ok(Write::Replace(Item::of(&Claim::new(key, owner), version + 1, self.shards())?))
     }
 
     /// Returns the write that claims `key` for `owner`, refused if another record has it.

@@ -9,7 +9,7 @@ use common::{
         StateId, StateType, TaskRunId, Timestamp, name::random_name,
     },
     orchestration::{Client, policy::flow_policy},
-    store::{CommitError, Write, commit::until_uncontended, table},
+    store::{CommitError, Write, commit::until_uncontended, flow_runs::KeyHolder, table},
     transitions,
 };
 use serde::Deserialize;
@@ -77,14 +77,16 @@ struct NewFlowRun {
 
 /// Adds the run together with its first state, or finds the one under its idempotency key.
 async fn add(api: &Api, new: &NewFlowRun, client: Client) -> Result<(FlowRun, StatusCode), CommitError> {
-    if let Some(key) = new.body.unique_key()
-        && let Some(found) = api.store.flow_run_by_key(new.body.flow_id, key).await?
-    {
-        // The write before was carried out, only its answer was lost.
-        let status = if found.record.id == new.id { StatusCode::CREATED } else { StatusCode::OK };
-        return Ok((found.record, status));
+    let holder = match new.body.unique_key() {
+        Some(key) => api.store.flow_run_by_key(new.body.flow_id, key).await?,
+        None => KeyHolder::Nobody,
+    };
+    if let KeyHolder::Run(found) = holder {
+        // With our id, the write before was carried out, only its answer was lost.
+        let status = if found.id == new.id { StatusCode::CREATED } else { StatusCode::OK };
+        return Ok((*found, status));
     }
-    let (run, writes) = Box::pin(enter(api, new, client)).await?;
+    let (run, writes) = Box::pin(enter(api, new, client, &holder)).await?;
     match api.store.commit(writes).await {
         Ok(()) => Ok((run, StatusCode::CREATED)),
         Err(refused @ CommitError::Refused(_)) => match api.store.flow_run(new.id).await? {
@@ -99,7 +101,7 @@ async fn add(api: &Api, new: &NewFlowRun, client: Client) -> Result<(FlowRun, St
 }
 
 /// Decides the run's first state; returns the run and what writes it.
-async fn enter(api: &Api, new: &NewFlowRun, client: Client) -> Result<(FlowRun, Vec<Write>)> {
+async fn enter(api: &Api, new: &NewFlowRun, client: Client, holder: &KeyHolder) -> Result<(FlowRun, Vec<Write>)> {
     let body = &new.body;
     let flow = api.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?;
     let now = api.now();
@@ -114,7 +116,11 @@ async fn enter(api: &Api, new: &NewFlowRun, client: Client) -> Result<(FlowRun, 
     };
     let (run, mut writes) = Box::pin(transitions::create(api, run, Some(state), flow_policy(true), client)).await?;
     if let Some(key) = &body.idempotency_key {
-        writes.push(api.store.claim(table::unique_flow_run(body.flow_id, key), run.id)?);
+        let key = table::unique_flow_run(body.flow_id, key);
+        writes.push(match holder {
+            KeyHolder::Gone(version) => api.store.take_over(key, run.id, *version)?,
+            KeyHolder::Nobody | KeyHolder::Run(_) => api.store.claim(key, run.id)?,
+        });
     }
     Ok((run, writes))
 }

@@ -1,14 +1,20 @@
-//! The embedded engine alone: what a transition's writes cost without HTTP, rules, events, or a real server beside it.
+//! The embedded engine alone: what reads and writes cost without HTTP, rules, events, or a real server beside it.
 //!
-//! Each step is what `set_state` asks of the store, one read of the run and one transaction of the run and its state,
-//! over a file with runs. No way of calling the engine can set more states a second than this prints.
+//! Each transition is what `set_state` asks of the store, one read of the run and one transaction of the run and its
+//! state, over a file with runs; pages and counts are what filters and counts ask of it. No way of calling the engine
+//! through the SDK does more of them a second than this prints.
 
 use std::{error::Error, time::Instant};
 
 use common::{
     Settings, Store,
     model::{Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType, Timestamp},
-    store::{CommitError, table},
+    settings::Variables,
+    store::{
+        CommitError,
+        query::{Direction, Range},
+        table::{self, Collection, Index},
+    },
 };
 use embedded::EmbeddedDatabase;
 
@@ -18,11 +24,20 @@ const RUNS: usize = 10_000;
 /// How many transitions are measured.
 const TRANSITIONS: usize = 3_000;
 
+/// How many items a page has, as in the comparison with the real server.
+const PAGE: usize = 200;
+
+/// How many pages are measured.
+const PAGES: usize = 200;
+
+/// How often all runs are counted.
+const COUNTS: usize = 20;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let database = EmbeddedDatabase::open(&directory.path().join("proctor.db"))?;
-    let settings = Settings::default();
+    let settings = Settings::local(Variables::default())?;
     let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await?;
@@ -49,6 +64,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         written(store.commit(writes).await)?;
     }
     report("transitions, a read and a transaction of two items each", TRANSITIONS, started);
+
+    let all = Range::all(&store, Index::ByStart, Collection::FlowRuns).in_direction(Direction::Descending);
+    let started = Instant::now();
+    for _ in 0..PAGES {
+        let page = store.read(all.clone(), PAGE).next().await?.ok_or("there are runs")?;
+        assert_eq!(page.len(), PAGE, "the page is full");
+    }
+    report("pages of 200 items by start time, not yet read as records", PAGES, started);
+
+    let started = Instant::now();
+    for _ in 0..COUNTS {
+        let count = store.count(Range::all(&store, Index::Lookup, Collection::FlowRuns)).await?;
+        assert_eq!(usize::try_from(count)?, RUNS, "every run is counted");
+    }
+    report("counts of all runs in an index of keys", COUNTS, started);
     Ok(())
 }
 
