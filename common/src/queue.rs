@@ -41,8 +41,8 @@ pub enum Message {
     },
     /// A timer that is due.
     Timer {
-        /// The key of the state that it belongs to.
-        state: Key,
+        /// The key of the state or lease that it belongs to.
+        of: Key,
     },
     /// The cancellation of what runs within a flow run that was cancelled.
     CancelChildren {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use common::{
-    model::{BulkOperationId, EventId, FlowId, FlowRunId, TaskRunId},
+    model::{BulkOperationId, ConcurrencyLimitId, EventId, FlowId, FlowRunId, TaskRunId},
     store::table,
     stream::NEEDS,
 };
@@ -104,6 +104,8 @@ fn what_is_consumed() -> Value {
         table::task_run(TaskRunId::new()),
         table::event(EventId::new()),
         table::bulk_part(BulkOperationId::new(), 0),
+        table::concurrency_limit(ConcurrencyLimitId::new()),
+        table::deleted_concurrency_limit(ConcurrencyLimitId::new()),
     ];
     let sort_keys: BTreeSet<String> = subjects.into_iter().map(|key| key.sk).collect();
     json!({ "dynamodb": { "Keys": { (table::SORT): { "S": sort_keys } } } })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{LeaseId, Timestamp};
+use super::{ConcurrencyLimitId, LeaseId, Timestamp};
 
 /// A lease on slots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,4 +17,10 @@ pub struct Lease {
     /// Who holds it (contract schema `ConcurrencyLeaseHolder`).
     #[serde(default)]
     pub holder: Option<Value>,
+    /// When it was made.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
+    /// The limits.
+    #[serde(default)]
+    pub limits: Vec<ConcurrencyLimitId>,
 }

@@ -7,6 +7,7 @@
 
 pub mod api_key;
 pub mod bulk_operation;
+pub mod concurrency_limit;
 pub mod connection;
 pub mod csrf_token;
 pub mod deployment;
@@ -27,6 +28,7 @@ pub mod work_queue;
 
 pub use api_key::ApiKey;
 pub use bulk_operation::{BulkFailure, BulkOperation, BulkPart, BulkProgress, BulkWork};
+pub use concurrency_limit::ConcurrencyLimit;
 pub use connection::Connection;
 pub use csrf_token::CsrfToken;
 pub use deployment::Deployment;

@@ -11,6 +11,7 @@ use crate::{
     access,
     error::{Error, Result},
     logging,
+    model::concurrency_limit::LongestWaits,
     observation::Channel,
     store::Shards,
 };
@@ -84,6 +85,10 @@ pub struct Settings {
     /// Whether the server cancels what belongs to cancelled runs, and ends cancellations that take too long
     /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED`).
     pub cancellation_cleanup_enabled: bool,
+    /// How long a client is told to wait for a slot of a concurrency limit at most
+    /// (`PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS` for the limits of tags, and for others
+    /// `PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS`).
+    pub longest_waits: LongestWaits,
     /// How long a cancellation may take, in seconds
     /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS`).
     pub cancelling_timeout: f64,
@@ -117,6 +122,7 @@ impl Default for Settings {
             timers_ahead: 75.0,
             pause_expirations_enabled: true,
             cancellation_cleanup_enabled: true,
+            longest_waits: LongestWaits { of_tags: 30.0, of_others: 30.0 },
             cancelling_timeout: 300.0,
         }
     }
@@ -210,6 +216,14 @@ impl Settings {
             cancellation_cleanup_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED")?
                 .unwrap_or(default.cancellation_cleanup_enabled),
+            longest_waits: LongestWaits {
+                of_tags: variables
+                    .read("PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS")?
+                    .unwrap_or(default.longest_waits.of_tags),
+                of_others: variables
+                    .read("PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS")?
+                    .unwrap_or(default.longest_waits.of_others),
+            },
             cancelling_timeout: variables
                 .seconds_or_duration("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS")?
                 .unwrap_or(default.cancelling_timeout),

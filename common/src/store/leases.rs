@@ -3,7 +3,7 @@
 use super::{
     Item, Key, Record, Store, Write,
     commit::until_uncontended,
-    table::{self, Place, Shards},
+    table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::Result,
@@ -11,24 +11,23 @@ use crate::{
 };
 
 impl Record for Lease {
-    const HEAD: &'static [&'static str] = &["id", "expiration", "slots", "holder"];
+    const HEAD: &'static [&'static str] = &["id", "expiration", "slots", "holder", "created", "limits"];
 
     fn key(&self) -> Key {
         table::lease(self.id)
     }
 
-    fn places(&self, _shards: Shards) -> Vec<Place> {
-        Vec::new()
+    fn places(&self, shards: Shards) -> Vec<Place> {
+        if self.limits.is_empty() {
+            return Vec::new();
+        }
+        // When it ends, its slots are given back.
+        let sk = table::sort_with_id(&self.expiration.sortable(), self.id);
+        vec![Place { index: Index::Related, pk: shards.of(Collection::Timers, self.id.0), sk }]
     }
 }
 
 impl Store {
-    /// Adds `lease`.
-    pub async fn add_lease(&self, lease: &Lease) -> Result<()> {
-        self.commit(vec![Write::Insert(self.lease_item(lease, 1)?)]).await?;
-        Ok(())
-    }
-
     /// Lets the lease `id` last `seconds` from `now` on; returns whether it still held.
     pub async fn renew_lease(&self, id: LeaseId, now: Timestamp, seconds: f64) -> Result<bool> {
         until_uncontended(|| async {
@@ -43,15 +42,12 @@ impl Store {
         .await
     }
 
-    /// Deletes the lease `id`, if there is one.
-    pub async fn delete_lease(&self, id: LeaseId) -> Result<()> {
-        self.commit(vec![Write::Delete(table::lease(id))]).await?;
-        Ok(())
-    }
-
-    fn lease_item(&self, lease: &Lease, version: u64) -> Result<Item> {
+    /// Makes the item of `lease`, which goes by itself at its end only if it holds no slots.
+    pub(super) fn lease_item(&self, lease: &Lease, version: u64) -> Result<Item> {
         let mut item = Item::of(lease, version, self.shards())?;
-        item.expires = Some(lease.expiration.as_seconds());
+        if lease.limits.is_empty() {
+            item.expires = Some(lease.expiration.as_seconds());
+        }
         Ok(item)
     }
 }

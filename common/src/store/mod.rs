@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod bulk_operations;
 pub mod commit;
+pub mod concurrency_limits;
 pub mod connections;
 pub mod cost;
 pub mod csrf_tokens;

@@ -25,7 +25,10 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    model::{ApiKeyId, BulkOperationId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId, Timestamp},
+    model::{
+        ApiKeyId, BulkOperationId, ConcurrencyLimitId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId,
+        Timestamp,
+    },
 };
 
 /// The attribute with the partition key.
@@ -41,7 +44,7 @@ pub const EXPIRES: &str = "expires";
 const NULL: &str = "!";
 
 /// An item's primary key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// The partition key.
     pub pk: String,
@@ -68,6 +71,12 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
     ("CSRF token", "csrf_token#<client>", "token"),
+    ("concurrency limit", "concurrency_limit#<limit id>", "limit"),
+    (
+        "deleted concurrency limit, until the stream's consumer has told of it",
+        "concurrency_limit#<limit id>",
+        "deleted",
+    ),
     ("lease", "lease#<lease id>", "lease"),
     ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
     ("part of such an operation", "bulk_operation#<operation id>#<part>", "part"),
@@ -84,6 +93,7 @@ pub const READ_OUT: &str = "pk, sk, version, head, tail";
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a flow, flow run, task run, event or lease by its id", "table: get"),
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
+    ("a concurrency limit by its name", "table: get `unique#concurrency_limit#<name>`, then the limit"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
@@ -99,7 +109,10 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
-    ("the states of flow runs that the server acts on, by when", "related: query each shard of `timers`"),
+    (
+        "the states of flow runs and the leases that the server acts on, by when",
+        "related: query each shard of `timers`",
+    ),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
@@ -108,6 +121,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all runs by next scheduled start time", "by_next_start: query each shard, then get"),
     ("all runs by end time", "by_end: query each shard, then get"),
     ("all flows or runs by name", "by_name: query each shard, then get"),
+    ("all concurrency limits by name", "by_name: query each shard, then get"),
     ("all flows by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
@@ -241,7 +255,9 @@ pub enum Collection {
     Logs,
     /// All API keys.
     ApiKeys,
-    /// The states of flow runs that the server acts on at some time.
+    /// All concurrency limits.
+    ConcurrencyLimits,
+    /// The states of flow runs and the leases that the server acts on at some time.
     Timers,
 }
 
@@ -254,6 +270,7 @@ impl Collection {
             Self::Events => "events",
             Self::Logs => "logs",
             Self::ApiKeys => "api_keys",
+            Self::ConcurrencyLimits => "concurrency_limits",
             Self::Timers => "timers",
         }
     }
@@ -312,6 +329,26 @@ pub fn task_run(id: TaskRunId) -> Key {
     Key::new(format!("task_run#{id}"), "run")
 }
 
+/// Returns the key of a concurrency limit.
+pub fn concurrency_limit(id: ConcurrencyLimitId) -> Key {
+    Key::new(format!("concurrency_limit#{id}"), "limit")
+}
+
+/// Returns the key of what is kept of a deleted concurrency limit.
+pub fn deleted_concurrency_limit(id: ConcurrencyLimitId) -> Key {
+    Key::new(format!("concurrency_limit#{id}"), "deleted")
+}
+
+/// Returns the key of the claim on a concurrency limit's name.
+pub fn unique_concurrency_limit_name(name: &str) -> Key {
+    unique("concurrency_limit", name)
+}
+
+/// Returns the key of what says that a request for slots was carried out.
+pub fn slots_taken(request: Uuid) -> Key {
+    unique("slots", &request.to_string())
+}
+
 /// Returns the key of a lease.
 pub fn lease(id: LeaseId) -> Key {
     Key::new(format!("lease#{id}"), "lease")
@@ -362,6 +399,12 @@ pub enum Subject {
     Event(EventId),
     /// A part of an operation on many flow runs.
     BulkPart(BulkOperationId),
+    /// A concurrency limit.
+    ConcurrencyLimit(ConcurrencyLimitId),
+    /// What is kept of a deleted concurrency limit.
+    DeletedConcurrencyLimit(ConcurrencyLimitId),
+    /// A lease.
+    Lease(LeaseId),
 }
 
 impl Subject {
@@ -374,6 +417,9 @@ impl Subject {
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
             ("event", "event") => id.parse().ok().map(Self::Event),
+            ("concurrency_limit", "limit") => id.parse().ok().map(Self::ConcurrencyLimit),
+            ("concurrency_limit", "deleted") => id.parse().ok().map(Self::DeletedConcurrencyLimit),
+            ("lease", "lease") => id.parse().ok().map(Self::Lease),
             ("bulk_operation", "part") => id.split('#').next()?.parse().ok().map(Self::BulkPart),
             _ => None,
         }
@@ -607,6 +653,10 @@ mod tests {
         let operation = BulkOperationId::new();
         assert_eq!(Subject::of(&bulk_part(operation, 3)), Some(Subject::BulkPart(operation)));
         assert_eq!(Subject::of(&bulk_operation(operation)), None);
+        let (limit, lease_id) = (ConcurrencyLimitId::new(), LeaseId::new());
+        assert_eq!(Subject::of(&concurrency_limit(limit)), Some(Subject::ConcurrencyLimit(limit)));
+        assert_eq!(Subject::of(&deleted_concurrency_limit(limit)), Some(Subject::DeletedConcurrencyLimit(limit)));
+        assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
         assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
     }
 

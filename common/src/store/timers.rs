@@ -1,4 +1,4 @@
-//! The states of flow runs that the server acts on at some time, by when.
+//! The states of flow runs and the leases that the server acts on at some time, by when.
 
 use super::{
     Item, Key, Store, Write,
@@ -15,8 +15,8 @@ use crate::{
 /// A timer that was found, and when it is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
-    /// The key of the state that it belongs to.
-    pub state: Key,
+    /// The key of the state or lease that it belongs to.
+    pub of: Key,
     /// When it is due.
     pub due: Timestamp,
 }
@@ -33,7 +33,7 @@ impl Store {
         let found = self.read(range, limit).next().await?.unwrap_or_default();
         let timer = |item: Item| {
             let due = table::time_of(item.places.get(&Index::Related.sort())?)?;
-            Some(Timer { state: item.key, due })
+            Some(Timer { of: item.key, due })
         };
         Ok(found.into_iter().take(limit).filter_map(timer).collect())
     }

@@ -60,6 +60,11 @@ impl Store {
         Ok(Write::Insert(item))
     }
 
+    /// Returns the ids of the records that own `keys`, in no order; none for a key that is free.
+    pub async fn owners(&self, keys: &[Key]) -> Result<Vec<Uuid>> {
+        Ok(self.get_many::<Claim>(keys).await?.into_iter().map(|found| found.record.owner).collect())
+    }
+
     /// Reads the claim on `key`, with the version of its item.
     pub async fn claim_on(&self, key: &Key) -> Result<Option<Versioned<Claim>>> {
         self.get(key).await

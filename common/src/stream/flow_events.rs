@@ -5,35 +5,14 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Failures;
 use crate::{
-    api::Api,
     error::Result,
-    intake,
-    model::{Event, Flow, ReceivedEvent, Timestamp},
+    model::{Event, Flow, Timestamp},
     store::{Item, flows::DeletedFlow, table::Subject},
 };
 
-/// Keeps the events of the changes of flows in `written`.
-pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut Failures) {
-    let mut events: Vec<ReceivedEvent> = Vec::new();
-    let mut places = Vec::new();
-    for (place, item) in written {
-        match event_of(item) {
-            Ok(None) => {}
-            Ok(Some(event)) => {
-                events.push(event.receive(api.now()));
-                places.push(*place);
-            }
-            Err(error) => tracing::error!(key = item.key.pk, %error, "a flow can't be read from the stream"),
-        }
-    }
-    if let Err(error) = intake::keep(api, &events).await {
-        failures.add_all(places, &error);
-    }
-}
-
-fn event_of(item: &Item) -> Result<Option<Event>> {
+/// Returns the event of a change of a flow; nothing for any other change.
+pub(super) fn event_of(item: &Item) -> Result<Option<Event>> {
     Ok(Some(match Subject::of(&item.key) {
         Some(Subject::Flow(_)) => {
             let flow: Flow = item.record()?;

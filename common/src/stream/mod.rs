@@ -6,8 +6,10 @@
 //! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
 
 pub mod change;
+pub mod concurrency_limit_events;
 pub mod flow_events;
 pub mod flow_run_events;
+mod lifecycle_events;
 pub mod task_run_recorder;
 mod work_to_do;
 
@@ -57,7 +59,7 @@ pub fn consume<'c>(api: &'c Api, queue: &'c Queue, changes: &'c [Change]) -> Box
         let written = written(changes);
         work_to_do::send(api, queue, &written, &mut failures).await;
         if api.settings.event_persister_enabled {
-            flow_events::emit(api, &written, &mut failures).await;
+            lifecycle_events::emit(api, &written, &mut failures).await;
             flow_run_events::emit(api, &written, &mut failures).await;
         }
         if api.settings.task_run_recorder_enabled {

@@ -72,7 +72,7 @@ fn after_transition(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> 
         }
         StateType::Paused | StateType::Cancelling => Ok(timers::due(state, &api.settings)
             .and_then(|due| soon(api, due))
-            .map(|wait| (Message::Timer { state: table::state(&item.key, state.timestamp, state.id) }, wait))
+            .map(|wait| (Message::Timer { of: table::state(&item.key, state.timestamp, state.id) }, wait))
             .into_iter()
             .collect()),
         _ => Ok(Vec::new()),

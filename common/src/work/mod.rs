@@ -57,7 +57,7 @@ async fn carry_out(api: &Api, queue: &Queue, message: &Message) -> Result<(), Er
     match message {
         Message::BulkStep { operation, part, step } => bulk::step(api, *operation, *part, *step).await,
         Message::Timers { partition } => timers::fire_due(api, queue, partition).await,
-        Message::Timer { state } => timers::fire(api, state).await,
+        Message::Timer { of } => timers::fire(api, of).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(api, *flow_run).await,
         Message::Removal { of } => removals::step(api, queue, of, PATIENCE).await,
     }

@@ -62,7 +62,7 @@ impl Removal<'_> {
                 Ok(self.items(Range::of_index(Index::Lookup, table::task_logs_lookup(id))).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
             }
-            Some(Subject::DeletedFlow(_) | Subject::Event(_) | Subject::BulkPart(_)) | None => Ok(true),
+            _ => Ok(true),
         }
     }
 

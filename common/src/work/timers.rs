@@ -1,5 +1,5 @@
-//! What the server does with flow runs by itself, when it is due (upstream's services for late runs, expired pauses and
-//! cancellations that take too long).
+//! What the server does by itself, when it is due (upstream's services for late runs, expired pauses, cancellations that
+//! take too long, and leases that nobody renewed).
 //!
 //! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the queue's worker.
 //! A timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
@@ -16,7 +16,11 @@ use crate::{
     model::{FlowRunId, State, StateType, Timestamp},
     orchestration::Client,
     queue::{Message, Queue},
-    store::{Key, Needs, table::Index, timers::Timer},
+    store::{
+        Key, Needs,
+        table::{Index, Subject},
+        timers::Timer,
+    },
     transitions::{self, Proposal, propose_flow_run_state},
 };
 
@@ -51,10 +55,11 @@ pub(super) async fn fire_due(api: &Api, queue: &Queue, partition: &str) -> Resul
     let is_full = timers.len() == PAGE;
     let (due, soon): (Vec<Timer>, Vec<Timer>) = timers.into_iter().partition(|timer| timer.due <= now);
     let is_all_due = soon.is_empty();
-    let deliveries: Vec<_> = soon.into_iter().map(|timer| (delivery(&timer.state), wait(now, timer.due))).collect();
+    let deliveries: Vec<_> =
+        soon.into_iter().map(|timer| (Message::Timer { of: timer.of }, wait(now, timer.due))).collect();
     queue.send_later(&deliveries).await?;
     stream::iter(due)
-        .map(|timer| async move { fire(api, &timer.state).await })
+        .map(|timer| async move { fire(api, &timer.of).await })
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await?;
@@ -66,16 +71,23 @@ pub(super) async fn fire_due(api: &Api, queue: &Queue, partition: &str) -> Resul
     }
 }
 
-fn delivery(state: &Key) -> Message {
-    Message::Timer { state: state.clone() }
-}
-
 fn wait(now: Timestamp, due: Timestamp) -> Duration {
     Duration::from_secs_f64(due.seconds_since(now).max(0.0).ceil())
 }
 
-/// Fires the timer of the state under the key `state`, if the flow run is still in it, and takes it off.
-pub(super) async fn fire(api: &Api, state: &Key) -> Result<()> {
+/// Fires the timer of what is under the key `of`.
+pub(super) async fn fire(api: &Api, of: &Key) -> Result<()> {
+    match Subject::of(of) {
+        Some(Subject::Lease(id)) => {
+            let now = api.now();
+            api.store.release_lease(id, now, api.settings.longest_waits, |lease| lease.expiration > now).await
+        }
+        _ => leave_state(api, of).await,
+    }
+}
+
+/// Acts on the flow run that is still in the state under the key `state`, and takes the timer off.
+async fn leave_state(api: &Api, state: &Key) -> Result<()> {
     let Some((run, entered)) = api.store.timed_state(state).await? else { return Ok(()) };
     match act(api, run, &entered).await {
         // The run is gone, or has left the state.

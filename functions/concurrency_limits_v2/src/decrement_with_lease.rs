@@ -20,6 +20,6 @@ struct Held {
 }
 
 async fn decrement(State(api): State<Api>, Body(held): Body<Held>) -> Result<StatusCode> {
-    api.store.delete_lease(held.lease_id).await?;
+    api.store.release_lease(held.lease_id, api.now(), api.settings.longest_waits, |_| false).await?;
     Ok(StatusCode::NO_CONTENT)
 }

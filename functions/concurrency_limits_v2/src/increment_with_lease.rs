@@ -1,6 +1,6 @@
 //! `POST /v2/concurrency_limits/increment-with-lease`: takes slots of limits, and a lease on them.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, response::Response, routing::post};
 use common::{
     Api, Result,
     http::{Body, Route},
@@ -9,6 +9,8 @@ use common::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::taking::{TakenLimit, WantedSlots, take};
+
 /// The contract's `bulk_increment_active_slots_with_lease`.
 pub static ROUTE: Route =
     Route::post("bulk_increment_active_slots_with_lease", "/v2/concurrency_limits/increment-with-lease", || {
@@ -16,8 +18,9 @@ pub static ROUTE: Route =
     });
 
 #[derive(Debug, Deserialize)]
-struct WantedSlots {
-    slots: i64,
+struct WantedLease {
+    #[serde(flatten)]
+    wanted: WantedSlots,
     lease_duration: f64,
     holder: Option<Value>,
 }
@@ -25,16 +28,18 @@ struct WantedSlots {
 #[derive(Debug, Serialize)]
 struct Leased {
     lease_id: LeaseId,
-    limits: Vec<Value>,
+    limits: Vec<TakenLimit>,
 }
 
-async fn increment(State(api): State<Api>, Body(wanted): Body<WantedSlots>) -> Result<Json<Leased>> {
+async fn increment(State(api): State<Api>, Body(body): Body<WantedLease>) -> Result<Response> {
+    let now = api.now();
     let lease = Lease {
         id: LeaseId::new(),
-        expiration: api.now().plus_seconds(wanted.lease_duration),
-        slots: wanted.slots,
-        holder: wanted.holder,
+        expiration: now.plus_seconds(body.lease_duration),
+        slots: body.wanted.slots,
+        holder: body.holder,
+        created: Some(now),
+        limits: Vec::new(),
     };
-    api.store.add_lease(&lease).await?;
-    Ok(Json(Leased { lease_id: lease.id, limits: Vec::new() }))
+    take(&api, &body.wanted, Some(&lease), |limits| Leased { lease_id: lease.id, limits }).await
 }

@@ -1,13 +1,30 @@
-//! Concurrency limits of the second generation: what a client calls around a task with tags.
-//!
-//! Limits themselves can't be made yet, so no name has one, and a lease holds no slot. Upstream's server answers the same
-//! for names without a limit.
+//! Concurrency limits of the second generation: names with slots that clients take around what they do.
 
+pub mod create;
+pub mod decrement;
 pub mod decrement_with_lease;
+pub mod delete;
+pub mod filter;
+pub mod increment;
 pub mod increment_with_lease;
+mod path;
+pub mod read;
 pub mod renew_lease;
+mod taking;
+pub mod update;
 
 use common::http::Route;
 
 /// The routes of this resource.
-pub static ROUTES: &[&Route] = &[&increment_with_lease::ROUTE, &decrement_with_lease::ROUTE, &renew_lease::ROUTE];
+pub static ROUTES: &[&Route] = &[
+    &create::ROUTE,
+    &read::ROUTE,
+    &filter::ROUTE,
+    &update::ROUTE,
+    &delete::ROUTE,
+    &increment::ROUTE,
+    &increment_with_lease::ROUTE,
+    &decrement::ROUTE,
+    &decrement_with_lease::ROUTE,
+    &renew_lease::ROUTE,
+];

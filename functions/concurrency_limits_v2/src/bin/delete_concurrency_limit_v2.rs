@@ -1,0 +1,5 @@
+//! The Lambda function `delete_concurrency_limit_v2`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&concurrency_limits_v2::delete::ROUTE)
+}

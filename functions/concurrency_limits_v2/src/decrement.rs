@@ -1,0 +1,27 @@
+//! `POST /v2/concurrency_limits/decrement`: gives slots of limits back.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    http::{Body, Route},
+};
+use serde::Deserialize;
+
+use crate::taking::TakenLimit;
+
+/// The contract's `bulk_decrement_active_slots`.
+pub static ROUTE: Route =
+    Route::post("bulk_decrement_active_slots", "/v2/concurrency_limits/decrement", || post(decrement));
+
+#[derive(Debug, Deserialize)]
+struct HeldSlots {
+    slots: i64,
+    names: Vec<String>,
+    occupancy_seconds: Option<f64>,
+}
+
+async fn decrement(State(api): State<Api>, Body(held): Body<HeldSlots>) -> Result<Json<Vec<TakenLimit>>> {
+    let longest = api.settings.longest_waits;
+    let limits = api.store.give_slots_back(&held.names, held.slots, held.occupancy_seconds, api.now(), longest).await?;
+    Ok(Json(limits.into_iter().map(Into::into).collect()))
+}
