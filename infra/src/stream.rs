@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{attribute, function::Function, parameters, reference};
 
 /// The consumer's binary.
-pub(crate) const CONSUMER: &str = "stream_consumer";
+pub(crate) const CONSUMER: &str = local::functions::STREAM_CONSUMER;
 
 /// How long one batch may take, in seconds.
 const TIMEOUT: u32 = 60;

@@ -1,5 +1,6 @@
 //! Every function in one process.
 
+pub mod functions;
 pub mod keys;
 pub mod services;
 pub mod socket;
