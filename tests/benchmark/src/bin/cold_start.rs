@@ -168,7 +168,8 @@ async fn start(options: &Options, function: &str) -> Result<(Instant, BTreeMap<M
         ("PROCTOR_AUTH_MODE", "none"),
         ("PREFECT_SERVER_LOGGING_LEVEL", "common=debug"),
     ];
-    let variables = variables.into_iter().chain(options.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let variables =
+        variables.into_iter().chain(options.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let moments = Arc::new(Moments::default());
     let started = Instant::now();
     let mut running = Function::start(&options.binaries, function, variables, Stdio::piped()).await?;
