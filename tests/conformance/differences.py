@@ -141,6 +141,13 @@ INTENDED: tuple[Intended, ...] = (
         anything,
     ),
     Intended(
+        "the link to the next page is where the page is, also where the API is not under /api",
+        "test_settings.py",
+        "POST /events/filter",
+        r"body\[1\]",
+        lambda oracle, subject: subject == oracle.replace("/api/", "/v2/api/"),
+    ),
+    Intended(
         "every state that is reported is in the history, also two of one instant",
         "test_task_run_events.py",
         "GET /task_run_states/*",

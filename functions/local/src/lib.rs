@@ -32,5 +32,6 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::server(api, routes(), socket::routes())
+    let websockets = socket::routes(&api.settings.base_path);
+    http::server(api, routes(), websockets)
 }

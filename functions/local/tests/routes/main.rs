@@ -90,7 +90,7 @@ fn the_router_of_cargo_lambda_watch_has_every_route() {
 fn every_function_has_a_sample_and_every_route_takes_its_own() {
     let events = repository().join("events");
     let document = contract::document(
-        contract::Mount::Api,
+        contract::Mount::Api(PREFIX),
         &local::routes().iter().map(|route| (route.method.as_str(), route.path)).collect::<Vec<_>>(),
     );
     for route in local::routes() {
@@ -142,7 +142,7 @@ fn what_is_missing_is_listed_and_nothing_else() {
 #[test]
 fn samples_have_what_the_operation_requires() {
     let route = common::http::Route::post("create_flow", "/flows/", axum::routing::MethodRouter::new);
-    let event = sample::event(&route, &contract::document(contract::Mount::Api, &[("POST", "/flows/")]));
+    let event = sample::event(&route, &contract::document(contract::Mount::Api(PREFIX), &[("POST", "/flows/")]));
     assert_eq!(event["body"], Value::from(r#"{"name":"hello"}"#));
     assert_eq!(takes(&route, &event.to_string()), Ok(()));
     assert!(takes(&route, &event.to_string().replace("hello", "a/b")).is_err(), "the contract is asked");
