@@ -39,7 +39,7 @@ pub fn templates() -> BTreeMap<String, Value> {
 }
 
 /// The nested stack, and the function, of what API Gateway has no route for.
-const FALLBACK: &str = "fallback";
+const FALLBACK: &str = local::functions::FALLBACK;
 /// The nested stack of the consumer of the table's stream.
 const STREAM: &str = "stream";
 /// The nested stack of the functions behind the WebSocket API.

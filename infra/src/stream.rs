@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The consumer's binary.
-pub(crate) const CONSUMER: &str = "stream_consumer";
+pub(crate) const CONSUMER: &str = local::functions::STREAM_CONSUMER;
 
 /// How long one batch may take, in seconds.
 const TIMEOUT: u32 = 60;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{attribute, function::Function, parameters, reference};
 
 /// The worker's binary.
-pub(crate) const WORKER: &str = "queue_worker";
+pub(crate) const WORKER: &str = local::functions::QUEUE_WORKER;
 
 /// How long one batch may take, in seconds: a few times what a step allows itself.
 const TIMEOUT: u32 = 60;
@@ -92,7 +92,7 @@ pub(crate) fn dead_letters() -> Value {
 }
 
 /// The binary of the function that looks for what is due.
-const TIMERS: &str = "fire_timers";
+const TIMERS: &str = local::functions::FIRE_TIMERS;
 
 /// Declares the function that looks for what is due, and the schedule that calls it every minute.
 fn timers() -> Map<String, Value> {

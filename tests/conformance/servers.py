@@ -53,6 +53,11 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def address(port: int, settings: Mapping[str, str] | None) -> str:
+    """The URL of the API of a server on `port`."""
+    return f"http://127.0.0.1:{port}{(settings or {}).get('PREFECT_SERVER_API_BASE_PATH') or '/api'}"
+
+
 def oracle_executable() -> Path:
     """The `prefect` command of the environment that holds the pinned real server."""
     environment = Path(os.environ.get("PROCTOR_ORACLE_ENV", REPOSITORY / ".venv"))
@@ -142,7 +147,7 @@ def oracle(settings: Mapping[str, str] | None = None) -> Iterator[str]:
         **(settings or {}),
     }
     command = [str(executable), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with running(command, environment, home, f"http://127.0.0.1:{port}/api") as url:
+    with running(command, environment, home, address(port, settings)) as url:
         yield url
 
 
@@ -154,7 +159,7 @@ def ours(settings: Mapping[str, str] | None = None) -> Iterator[str]:
     port = free_port()
     environment = {**inherited_environment(), **QUIET_SERVICES, **(settings or {})}
     command = [str(executable), "--in-memory", "--host", "127.0.0.1", "--port", str(port)]
-    with running(command, environment, home, f"http://127.0.0.1:{port}/api") as url:
+    with running(command, environment, home, address(port, settings)) as url:
         yield url
 
 

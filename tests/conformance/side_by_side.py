@@ -81,8 +81,8 @@ class Server:
 
     @property
     def root(self) -> str:
-        """The address of the server without the `/api` at the end."""
-        return self.url.removesuffix("/api")
+        """The address of the server without the base path of its API."""
+        return self.url.removesuffix(httpx.URL(self.url).path)
 
     def resolve(self, text: str) -> str:
         return REFERENCE.sub(lambda match: self.references[match[1]], text)

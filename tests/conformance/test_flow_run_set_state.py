@@ -100,6 +100,7 @@ def test_same_state_twice(pair: Pair, state: str) -> None:
         {"type": "COMPLETED", "data": 7},
         {"type": "COMPLETED", "data": 7.0},
         {"type": "COMPLETED", "data": False},
+        {"type": "COMPLETED", "data": {"n": 2**64}},
         {"type": "COMPLETED", "data": [1, "a", None, {"b": []}]},
         {"type": "COMPLETED", "data": {}},
         {"type": "COMPLETED", "data": {"type": "unpersisted"}},

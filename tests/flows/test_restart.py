@@ -14,10 +14,12 @@ from typing import Any
 import httpx
 import pytest
 from harness import Api
-from servers import clean_environment, free_port, start_subject, subject_binary
+from servers import clean_environment, free_port, launch, start_subject, subject_binary
 
 START_UP_LIMIT_SECONDS = 0.2
 START_UP_ATTEMPTS = 5
+# Where nothing is built yet, Cargo builds the server first.
+BUILD_SECONDS = 900
 
 
 def populate(api: Api) -> dict[str, str]:
@@ -67,6 +69,15 @@ def snapshot(api: Api, ids: dict[str, str]) -> dict[str, Any]:
 def clean_exit(stop: signal.Signals) -> int:
     """Returns the exit code to expect after a signal: only SIGKILL cannot be handled."""
     return -signal.SIGKILL if stop == signal.SIGKILL else 0
+
+
+def test_cargo_run_starts_it(tmp_path: Path) -> None:
+    """The README's command finds the one server among all binaries; only the profile is another one."""
+    port = free_port()
+    command = ["cargo", "run", "--", "--in-memory", "--port", str(port)]
+    server = launch(command, port, clean_environment(tmp_path), tmp_path / "server.log", BUILD_SECONDS)
+    assert f"PREFECT_API_URL={server.api_url}" in server.log.read_text()
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -10,27 +10,28 @@ use super::RELEASE;
 const CONTRACT: &str = include_str!(concat!(env!("OUT_DIR"), "/contract.json"));
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// Where a document is served; upstream serves one at the root and one below `/api`.
+/// Where a document is served; upstream serves one at the root and one below the API's base path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mount {
+pub enum Mount<'p> {
     /// `/openapi.json`, `/docs` and `/redoc`.
     Root,
-    /// `/api/openapi.json`, `/api/docs` and `/api/redoc`.
-    Api,
+    /// The same under this base path, such as `/api`.
+    Api(&'p str),
 }
 
-impl Mount {
-    fn prefix(self) -> &'static str {
+impl<'p> Mount<'p> {
+    /// Returns what the paths of the documents start with.
+    pub fn prefix(self) -> &'p str {
         match self {
             Self::Root => "",
-            Self::Api => "/api",
+            Self::Api(base_path) => base_path,
         }
     }
 
     fn title(self) -> &'static str {
         match self {
             Self::Root => "Prefect Server",
-            Self::Api => "Prefect REST API",
+            Self::Api(_) => "Prefect REST API",
         }
     }
 }
@@ -39,7 +40,7 @@ impl Mount {
 ///
 /// It is the contract with only those operations and the components that they reach, and the `info` and `servers` that
 /// upstream gives at that mount. Parsing the contract takes milliseconds, so the caller should keep the result.
-pub fn document(mount: Mount, declared: &[(&str, &str)]) -> Value {
+pub fn document(mount: Mount<'_>, declared: &[(&str, &str)]) -> Value {
     let mut contract: Value = serde_json::from_str(CONTRACT).unwrap_or_default();
     let mut reached = Vec::new();
     if let Some(paths) = contract.get_mut("paths").and_then(Value::as_object_mut) {
@@ -61,8 +62,8 @@ pub fn document(mount: Mount, declared: &[(&str, &str)]) -> Value {
             let info = json!({"title": "Prefect REST API", "version": RELEASE, "x-logo": logo});
             fields.insert("info".to_owned(), info);
         }
-        Mount::Api => {
-            fields.insert("servers".to_owned(), json!([{"url": "/api"}]));
+        Mount::Api(base_path) => {
+            fields.insert("servers".to_owned(), json!([{ "url": base_path }]));
         }
     }
     contract
@@ -104,7 +105,7 @@ fn references(schema: &Value, found: &mut Vec<String>) {
 }
 
 /// Returns the HTML page at `/docs`: Swagger UI, loaded from the same CDN as upstream's.
-pub fn docs_page(mount: Mount) -> String {
+pub fn docs_page(mount: Mount<'_>) -> String {
     let (title, prefix) = (mount.title(), mount.prefix());
     format!(
         r##"<!doctype html>
@@ -128,7 +129,7 @@ SwaggerUIBundle({{url: "{prefix}/openapi.json", dom_id: "#swagger-ui", deepLinki
 }
 
 /// Returns the HTML page at `/redoc`: `ReDoc`, loaded from the same CDN as upstream's.
-pub fn redoc_page(mount: Mount) -> String {
+pub fn redoc_page(mount: Mount<'_>) -> String {
     let (title, prefix) = (mount.title(), mount.prefix());
     format!(
         r#"<!doctype html>
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn holds_the_declared_operations_and_what_they_reach() {
-        let document = document(Mount::Api, &[("GET", "/flows/{id}"), ("POST", "/flows/")]);
+        let document = document(Mount::Api("/api"), &[("GET", "/flows/{id}"), ("POST", "/flows/")]);
         let names = |pointer: &str| -> Vec<String> {
             document.pointer(pointer).and_then(Value::as_object).unwrap().keys().cloned().collect()
         };
@@ -175,6 +176,6 @@ mod tests {
     #[test]
     fn pages_load_the_document_of_their_mount() {
         assert!(docs_page(Mount::Root).contains(r#"url: "/openapi.json""#));
-        assert!(redoc_page(Mount::Api).contains(r#"spec-url="/api/openapi.json""#));
+        assert!(redoc_page(Mount::Api("/api")).contains(r#"spec-url="/api/openapi.json""#));
     }
 }

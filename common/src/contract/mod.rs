@@ -44,6 +44,9 @@ pub const RELEASE: &str = "3.8.8";
 /// The API version that this release says it serves.
 pub const API_VERSION: &str = "0.8.4";
 
+/// How many entries a page of a filter has by default, and at most, unless a server is told otherwise.
+pub const PAGE_LIMIT: u32 = 200;
+
 include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
 /// One operation of the contract.
@@ -121,7 +124,15 @@ impl Operation {
     /// # Errors
     /// The [`Rejection`] that upstream answers with.
     pub fn validate(&self, request: &Request<'_>) -> Result<Validated, Rejection> {
-        self.plan.get_or_init(|| Plan::compile(self.id, self.source)).validate(self.method, request)
+        self.validate_with(request, PAGE_LIMIT)
+    }
+
+    /// Validates as [`Self::validate`], where a page has `page_limit` entries by default and at most.
+    ///
+    /// # Errors
+    /// The [`Rejection`] that upstream answers with.
+    pub fn validate_with(&self, request: &Request<'_>, page_limit: u32) -> Result<Validated, Rejection> {
+        self.plan.get_or_init(|| Plan::compile(self.id, self.source)).validate(self.method, request, page_limit)
     }
 }
 

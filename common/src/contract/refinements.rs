@@ -14,8 +14,6 @@ use serde_json::{Map, Value, json};
 use super::fault::Complaint;
 use crate::model::Timestamp;
 
-/// The most entries that a page of a filter may have, and its default.
-pub(super) const PAGE_LIMIT: u64 = 200;
 /// The most bytes of a run's parameters as JSON (`PREFECT_SERVER_API_MAX_PARAMETER_SIZE`).
 const PARAMETER_BYTES: usize = 512 * 1024;
 /// The most characters of a task run's cache key (`PREFECT_SERVER_TASKS_MAX_CACHE_KEY_LENGTH`).

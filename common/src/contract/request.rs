@@ -7,7 +7,7 @@ use super::{
     check::{At, Checker, default_of, prepare},
     fault::{Complaint, Step},
     json::{self, Unreadable},
-    refinements::{self, PAGE_LIMIT},
+    refinements,
     rejection::Rejection,
     scalar,
     schema::{Compiler, Field, Node, Schemas},
@@ -135,7 +135,12 @@ impl Plan {
         plan
     }
 
-    pub(super) fn validate(&self, method: &str, request: &Request<'_>) -> Result<Validated, Rejection> {
+    pub(super) fn validate(
+        &self,
+        method: &str,
+        request: &Request<'_>,
+        page_limit: u32,
+    ) -> Result<Validated, Rejection> {
         if !self.path_matches(request.path) {
             return Err(Rejection::NotFound);
         }
@@ -165,7 +170,7 @@ impl Plan {
         let mut own_headers = parts.parameters("header", &self.dependency_headers, headers);
         let mut fields = Map::new();
         if let Body::Embedded { page_limit: Some(field), .. } = &self.body {
-            parts.page_limit(field, &raw, &mut fields)?;
+            parts.page_limit(field, page_limit.into(), &raw, &mut fields)?;
         }
         let path = parts.parameters("path", &self.path, path);
         let query = parts.parameters("query", &self.query, query);
@@ -333,29 +338,30 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Validates the limit of a page, which upstream reads in a dependency and so before everything else.
+    /// Validates the limit of a page, by default and at most `most`, which upstream reads in a dependency and so before everything else.
     fn page_limit(
         &mut self,
         field: &'a Field,
+        most: u64,
         raw: &'a Raw,
         coerced: &mut Map<String, Value>,
     ) -> Result<(), Rejection> {
         let refuse = |words: String| Err(Rejection::Unprocessable(format!("Invalid limit: must be {words}.")));
         let sent = raw.fields().ok().flatten().and_then(|fields| fields.get(&field.name));
         if sent.and_then(scalar::beyond_64_bits).is_some_and(|sign| sign > 0.0) {
-            return refuse(format!("less than or equal to {PAGE_LIMIT}"));
+            return refuse(format!("less than or equal to {most}"));
         }
         self.embedded(std::slice::from_ref(field), raw, coerced);
         match coerced.get(&field.name) {
             Some(Value::Null) => {
-                coerced.insert(field.name.clone(), PAGE_LIMIT.into());
+                coerced.insert(field.name.clone(), most.into());
                 Ok(())
             }
             Some(limit) if limit.as_i64().is_some_and(|limit| limit < 0) => {
                 refuse("greater than or equal to 0".to_owned())
             }
-            Some(limit) if limit.as_u64().is_none_or(|limit| limit > PAGE_LIMIT) => {
-                refuse(format!("less than or equal to {PAGE_LIMIT}"))
+            Some(limit) if limit.as_u64().is_none_or(|limit| limit > most) => {
+                refuse(format!("less than or equal to {most}"))
             }
             _ => Ok(()),
         }

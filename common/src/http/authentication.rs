@@ -7,7 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::PREFIX;
 use crate::{
     access::{self, Caller, Role, operations::PROBES},
     api::Api,
@@ -17,7 +16,7 @@ use crate::{
 
 /// Refuses what is asked of the API without the right credentials.
 pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().strip_prefix(PREFIX).filter(|path| path.starts_with('/'));
+    let path = request.uri().path().strip_prefix(&api.settings.base_path).filter(|path| path.starts_with('/'));
     let Some(path) = path else { return next.run(request).await };
     if PROBES.contains(&(request.method().as_str(), path)) {
         return next.run(request).await;

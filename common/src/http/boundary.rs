@@ -11,7 +11,7 @@ use axum::{
 use lambda_http::RequestExt;
 use uuid::Uuid;
 
-use super::{PREFIX, route::Route};
+use super::route::Route;
 use crate::{
     api::Api,
     observation::{self, HttpRequest, Outcome, Report},
@@ -35,7 +35,8 @@ pub(super) async fn boundary(
     let invocation = request.lambda_context_ref().map(|context| context.request_id.clone());
     let ((mut response, cost), mut notes) = observation::observed(cost::measured(next.run(request))).await;
     let route = response.extensions().get::<Route>().copied().or(sole);
-    notes.run = notes.run.or_else(|| route.and_then(|route| run_of(&route, &path)));
+    notes.run =
+        notes.run.or_else(|| route.and_then(|route| run_of(&route, path.strip_prefix(&api.settings.base_path)?)));
     let status = response.status().as_u16();
     let report = Report {
         request_id: invocation.unwrap_or_else(|| Uuid::new_v4().to_string()),
@@ -59,10 +60,10 @@ pub(super) async fn name_operation(State(route): State<Route>, mut response: Res
     response
 }
 
-/// Returns the run that a path of `route` names.
+/// Returns the run that a path of `route` names, which is given from behind the base path.
 fn run_of(route: &Route, path: &str) -> Option<Uuid> {
     let of_runs = ["/flow_runs/{id}", "/task_runs/{id}"].iter().any(|runs| route.path.starts_with(runs));
-    let id = path.strip_prefix(PREFIX)?.split('/').nth(2)?;
+    let id = path.split('/').nth(2)?;
     Uuid::try_parse(id).ok().filter(|_| of_runs)
 }
 
@@ -91,10 +92,10 @@ mod tests {
         let id = "01980000-0000-7000-8000-000000000001";
         let run = |template, path: &str| run_of(&Route::get("x", template, MethodRouter::new), path);
         let found = Uuid::try_parse(id).ok();
-        assert_eq!(run("/flow_runs/{id}/set_state", &format!("/api/flow_runs/{id}/set_state")), found);
-        assert_eq!(run("/task_runs/{id}", &format!("/api/task_runs/{id}")), found);
-        assert_eq!(run("/flows/{id}", &format!("/api/flows/{id}")), None);
-        assert_eq!(run("/flow_runs/filter", "/api/flow_runs/filter"), None);
-        assert_eq!(run("/flow_runs/{id}", "/api/flow_runs/x"), None);
+        assert_eq!(run("/flow_runs/{id}/set_state", &format!("/flow_runs/{id}/set_state")), found);
+        assert_eq!(run("/task_runs/{id}", &format!("/task_runs/{id}")), found);
+        assert_eq!(run("/flows/{id}", &format!("/flows/{id}")), None);
+        assert_eq!(run("/flow_runs/filter", "/flow_runs/filter"), None);
+        assert_eq!(run("/flow_runs/{id}", "/flow_runs/x"), None);
     }
 }

@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::PREFIX;
 use crate::{
     api::Api,
     error::Result,
@@ -65,6 +64,6 @@ impl Progress {
 /// Begins an operation on all flow runs that `filters` select, and answers where to ask how far it has got.
 pub async fn begin(api: &Api, filters: RunFilters, work: BulkWork) -> Result<Response> {
     let (operation, parts) = work::bulk::begin(api, filters, work).await?;
-    let place = format!("{PREFIX}/operations/{}", operation.id);
+    let place = format!("{}/operations/{}", api.settings.base_path, operation.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(Progress::of(&operation, parts))).into_response())
 }

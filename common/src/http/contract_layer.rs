@@ -17,8 +17,10 @@ use crate::{
 };
 
 /// Validates the request as `operation` of the contract, and hands what is valid to the handler.
+///
+/// A page has `page_limit` entries by default and at most.
 pub(super) async fn validate(
-    State(operation): State<&'static Operation>,
+    State((operation, page_limit)): State<(&'static Operation, u32)>,
     parameters: RawPathParams,
     request: Request,
     next: Next,
@@ -38,7 +40,7 @@ pub(super) async fn validate(
         headers: &parts.headers,
         body: &body,
     };
-    match operation.validate(&incoming) {
+    match operation.validate_with(&incoming, page_limit) {
         Ok(validated) => {
             parts.extensions.insert(Arc::new(validated));
             next.run(Request::from_parts(parts, axum::body::Body::from(body))).await

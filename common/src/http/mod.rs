@@ -22,5 +22,5 @@ pub use route::{Method, Route, server, service};
 /// The largest request body that is read, in bytes: what Lambda takes in a synchronous invocation.
 pub const LARGEST_BODY: usize = 6 * 1024 * 1024;
 
-/// What every path of the API starts with.
+/// What every path of the API starts with, unless a server on one machine is told otherwise.
 pub const PREFIX: &str = "/api";

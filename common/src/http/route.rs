@@ -17,7 +17,7 @@ use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use super::{LARGEST_BODY, PREFIX, authentication, boundary, contract_layer, cors, csrf, documents, unrouted};
+use super::{LARGEST_BODY, authentication, boundary, contract_layer, cors, csrf, documents, unrouted};
 use crate::{
     access,
     api::Api,
@@ -56,7 +56,7 @@ pub struct Route {
     pub operation: &'static str,
     /// The method.
     pub method: Method,
-    /// The path template under [`PREFIX`], as the contract writes it.
+    /// The path template under the API's base path ([`super::PREFIX`]), as the contract writes it.
     pub path: &'static str,
     /// Makes the service that carries the operation out.
     pub service: fn() -> MethodRouter<Api>,
@@ -107,18 +107,20 @@ pub fn service<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>) -> Rou
     let routes: Vec<Route> = routes.into_iter().copied().collect();
     let service = guarded(&api, operations(&api, &routes));
     let sole = <[Route; 1]>::try_from(routes.as_slice()).ok().map(|[route]| route);
-    around(api, service, sole, unrouted::Unrouted::new(routes, false))
+    let unrouted = unrouted::Unrouted::new(&api.settings.base_path, routes, false);
+    around(api, service, sole, unrouted)
 }
 
 /// Makes the service of a whole server: its routes, the documents that describe them, and its websockets.
 pub fn server<'r>(api: Api, routes: impl IntoIterator<Item = &'r Route>, websockets: Router<Api>) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
-    let documented = operations(&api, &routes).merge(documents::service(Mount::Api, &routes));
+    let documented = operations(&api, &routes).merge(documents::service(Mount::Api(&api.settings.base_path), &routes));
     let service = guarded(&api, documented)
         // A websocket authenticates in its own handshake, after it is open.
         .merge(websockets)
         .merge(documents::service(Mount::Root, &routes).method_not_allowed_fallback(unrouted::method_not_allowed));
-    around(api, service, None, unrouted::Unrouted::new(routes, true))
+    let unrouted = unrouted::Unrouted::new(&api.settings.base_path, routes, true);
+    around(api, service, None, unrouted)
 }
 
 fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
@@ -127,7 +129,8 @@ fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
     for route in routes {
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
-            handler = handler.layer(middleware::from_fn_with_state(operation, contract_layer::validate));
+            let state = (operation, api.settings.default_limit);
+            handler = handler.layer(middleware::from_fn_with_state(state, contract_layer::validate));
         }
         handler = handler.layer(middleware::from_fn_with_state(route.needs, hold_to));
         if have_roles {
@@ -137,7 +140,7 @@ fn operations(api: &Api, routes: &[Route]) -> Router<Api> {
         let handler = handler
             .layer(middleware::map_response_with_state(*route, boundary::name_operation))
             .layer(middleware::from_fn(unrouted::refuse_head));
-        service = service.route(&format!("{PREFIX}{}", route.path), handler);
+        service = service.route(&format!("{}{}", api.settings.base_path, route.path), handler);
     }
     service
 }

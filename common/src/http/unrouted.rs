@@ -14,7 +14,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{PREFIX, documents, route::Route};
+use super::{documents, route::Route};
 use crate::contract::Operation;
 
 /// What `Allow` says where a document is served.
@@ -23,19 +23,20 @@ const DOCUMENT_METHODS: &str = "GET, HEAD";
 /// The routes that requests can be redirected to.
 #[derive(Clone)]
 pub(super) struct Unrouted {
+    base_path: Arc<str>,
     routes: Arc<[Route]>,
     documents: bool,
 }
 
 impl Unrouted {
-    /// Takes the routes that are served, and whether the documents are.
-    pub(super) fn new(routes: Vec<Route>, documents: bool) -> Self {
-        Self { routes: routes.into(), documents }
+    /// Takes the routes that are served under `base_path`, and whether the documents are.
+    pub(super) fn new(base_path: &str, routes: Vec<Route>, documents: bool) -> Self {
+        Self { base_path: base_path.into(), routes: routes.into(), documents }
     }
 
     /// Returns the methods that `path` allows, as upstream names them: those of the first route that takes the path.
     fn allowed(&self, path: &str) -> Option<&'static str> {
-        let in_api = path.strip_prefix(PREFIX);
+        let in_api = path.strip_prefix(&*self.base_path);
         if self.documents && documents::PATHS.contains(&in_api.unwrap_or(path)) {
             return Some(DOCUMENT_METHODS);
         }

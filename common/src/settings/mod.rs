@@ -8,9 +8,9 @@ use catalogue::Setting;
 use serde_json::Value;
 
 use crate::{
-    access,
+    access, contract,
     error::{Error, Result},
-    logging,
+    http, logging,
     model::concurrency_limit::LongestWaits,
     observation::Channel,
     store::Shards,
@@ -28,6 +28,10 @@ pub struct Settings {
     pub table: String,
     /// Over how many partitions each collection is spread (`PROCTOR_SHARDS`), fixed for a table's life.
     pub shards: Shards,
+    /// What every path of the API starts with (`PREFECT_SERVER_API_BASE_PATH`), for a server on one machine.
+    ///
+    /// Functions have the paths that API Gateway routes to them.
+    pub base_path: String,
     /// How many records a page holds by default and at most (`PREFECT_SERVER_API_DEFAULT_LIMIT`).
     pub default_limit: u32,
     /// What the server asks of its callers (`PROCTOR_AUTH_MODE`: `none`, `basic` or `keys`).
@@ -100,7 +104,8 @@ impl Default for Settings {
             variables: Variables::default(),
             table: "proctor-records".into(),
             shards: Shards(8),
-            default_limit: 200,
+            base_path: http::PREFIX.into(),
+            default_limit: contract::PAGE_LIMIT,
             access: access::Mode::Open,
             key_memory: 30.0,
             reports: Channel::Log,
@@ -143,7 +148,9 @@ impl Settings {
     /// # Errors
     /// Names a variable whose value can't be read.
     pub fn local(variables: Variables) -> Result<Self> {
-        Self { shards: Shards(1), timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)
+        let base_path = variables.with("PREFECT_SERVER_API_BASE_PATH", base_path)?;
+        let base_path = base_path.unwrap_or_else(|| http::PREFIX.into());
+        Self { shards: Shards(1), base_path, timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)
     }
 
     /// Reads `variables`.
@@ -163,6 +170,7 @@ impl Settings {
             table: variables.read("PROCTOR_TABLE")?.unwrap_or(default.table),
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| Shards(shards.max(1))),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
+            base_path: default.base_path,
             access: access_mode(&variables)?.unwrap_or(default.access),
             reports: default.reports,
             key_memory: variables
@@ -258,6 +266,15 @@ fn run_retention(variables: &Variables) -> Result<Option<f64>> {
     let is_named = |name: &str| matches!(name.trim(), "flow_runs") || catalogue::boolean(name.trim()) == Some(true);
     let retention = variables.seconds_or_duration("PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD")?;
     Ok(enabled.split(',').any(is_named).then(|| retention.unwrap_or(RUN_RETENTION)))
+}
+
+/// Reads the base path, of which the last slash is left out, as upstream's framework does.
+fn base_path(text: &str) -> Option<String> {
+    let path = if text.is_empty() { http::PREFIX } else { text.strip_suffix('/').unwrap_or(text) };
+    let is_segment = |segment: &str| {
+        !segment.is_empty() && segment.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._~".contains(letter))
+    };
+    path.strip_prefix('/').filter(|path| path.split('/').all(is_segment)).map(|_| path.to_owned())
 }
 
 /// Reads what is asked of callers; `None` if the variables don't say.
@@ -401,6 +418,19 @@ mod tests {
         assert_eq!(settings("PREFECT_EVENTS_RETENTION_PERIOD", "P1D").unwrap().event_retention, 86_400);
         let newer = settings("PREFECT_SERVER_API_CSRF_TOKEN_EXPIRATION", "0:00:01.5").unwrap();
         assert!((newer.csrf_token_expiration - 1.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn one_machine_takes_another_base_path() {
+        let base_path = |path| {
+            Settings::local([("PREFECT_SERVER_API_BASE_PATH", path)].into_iter().collect()).map(|read| read.base_path)
+        };
+        assert_eq!(base_path("/v2/api/").unwrap(), "/v2/api");
+        assert_eq!(base_path("").unwrap(), "/api");
+        for wrong in ["/", "v2", "//v2", "/{id}", "/a b"] {
+            assert!(base_path(wrong).unwrap_err().to_string().contains("BASE_PATH"), "{wrong}");
+        }
+        assert_eq!(settings("PREFECT_SERVER_API_BASE_PATH", "/v2").unwrap().base_path, "/api", "a function's is fixed");
     }
 
     #[test]

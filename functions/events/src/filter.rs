@@ -29,5 +29,5 @@ async fn read(State(api): State<Api>, headers: HeaderMap, Body(query): Body<Even
     filter.resolve(api.now());
     let read = api.store.read_events(&filter, None, query.limit, Counting::Ahead).await?;
     let request = PageToken { filter, total: read.counted, limit: query.limit, after: None };
-    Ok(Json(request.answer(read, &headers)?))
+    Ok(Json(request.answer(read, &api.settings.base_path, &headers)?))
 }

@@ -24,5 +24,5 @@ async fn read(State(api): State<Api>, headers: HeaderMap, Query(query): Query<Ne
     let request = PageToken::read(&query.page_token).ok_or_else(|| Error::Forbidden("Forbidden".to_owned()))?;
     let read =
         api.store.read_events(&request.filter, request.after.as_deref(), request.limit, Counting::PageOnly).await?;
-    Ok(Json(request.answer(read, &headers)?))
+    Ok(Json(request.answer(read, &api.settings.base_path, &headers)?))
 }

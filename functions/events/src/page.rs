@@ -5,7 +5,6 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use common::{
     Result,
     filter::EventFilter,
-    http::PREFIX,
     model::ReceivedEvent,
     store::event_query::{self, EventsRead},
 };
@@ -53,12 +52,12 @@ impl PageToken {
     }
 
     /// Answers the page that this token asked for, with a link to the one after it.
-    pub fn answer(self, read: EventsRead, headers: &HeaderMap) -> Result<EventPage> {
+    pub fn answer(self, read: EventsRead, base_path: &str, headers: &HeaderMap) -> Result<EventPage> {
         let total = self.total;
         let next_page = if read.has_more {
             let after = read.events.last().map(event_query::place).or(self.after);
             let token = Self { after, filter: self.filter, total, limit: self.limit };
-            Some(format!("{}{PREFIX}/events/filter/next?page-token={}", origin(headers), token.write()?))
+            Some(format!("{}{base_path}/events/filter/next?page-token={}", origin(headers), token.write()?))
         } else {
             None
         };
@@ -100,10 +99,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "127.0.0.1:4200".parse().unwrap());
         let more = EventsRead { events: Vec::new(), counted: 1, has_more: true };
-        let page = token().answer(more, &headers).unwrap();
+        let page = token().answer(more, "/api", &headers).unwrap();
         let link = page.next_page.unwrap();
         assert!(link.starts_with("http://127.0.0.1:4200/api/events/filter/next?page-token="));
         assert_eq!(PageToken::read(link.rsplit('=').next().unwrap()), Some(token()));
-        assert_eq!(token().answer(EventsRead::default(), &headers).unwrap().next_page, None);
+        assert_eq!(token().answer(EventsRead::default(), "/api", &headers).unwrap().next_page, None);
     }
 }

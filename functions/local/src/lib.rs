@@ -1,5 +1,6 @@
 //! Every function in one process.
 
+pub mod functions;
 pub mod keys;
 pub mod services;
 pub mod socket;
@@ -32,5 +33,6 @@ pub fn routes() -> Vec<&'static Route> {
 
 /// Makes the service of all routes.
 pub fn app(api: Api) -> Router {
-    http::server(api, routes(), socket::routes())
+    let websockets = socket::routes(&api.settings.base_path);
+    http::server(api, routes(), websockets)
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use common::{Api, Settings, Store, http, logging, settings::Variables, store::needs::HeldTo};
+use common::{Api, Settings, Store, logging, settings::Variables, store::needs::HeldTo};
 use embedded::EmbeddedDatabase;
 use local::{keys, services::Services};
 use tokio::{
@@ -122,7 +122,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let services = if arguments.no_services { Services::none() } else { Services::start(&api, &database, &stopping)? };
 
-    let url = format!("http://{}{}", reachable(address), http::PREFIX);
+    let url = format!("http://{}{}", reachable(address), api.settings.base_path);
     println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
     let server = axum::serve(listener, local::app(api)).with_graceful_shutdown(stopped(stopping));
     let server = tokio::spawn(server.into_future());

@@ -15,7 +15,6 @@ use axum::{
 use common::{
     Api,
     access::Role,
-    http::PREFIX,
     model::Event,
     socket::{
         events_in,
@@ -30,9 +29,9 @@ const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 /// How many events are written together at most.
 const LARGEST_BATCH: usize = 200;
 
-/// Returns the routes of the websockets.
-pub fn routes() -> Router<Api> {
-    Router::new().route(&format!("{PREFIX}/events/in"), any(events_in))
+/// Returns the routes of the websockets under `base_path`.
+pub fn routes(base_path: &str) -> Router<Api> {
+    Router::new().route(&format!("{base_path}/events/in"), any(events_in))
 }
 
 async fn events_in(

@@ -1,8 +1,8 @@
-//! What belongs to each route agrees with it: its binary, the contract, its sample event, the router of
+//! What belongs to each function and route agrees with it: its binary, the contract, its sample event, the router of
 //! `cargo lambda watch`, and the list of what is not built yet.
 //!
-//! `PROCTOR_UPDATE=1 cargo test -p local --test routes` writes what can be derived: the router, missing samples, and
-//! the list without what has been built since.
+//! `PROCTOR_UPDATE=1 cargo test -p local --test routes` writes what can be derived: the router, missing samples of
+//! routes, and the list without what has been built since.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,10 +19,8 @@ use common::{
     contract::{self, Operation},
     http::{PREFIX, Route},
 };
+use local::functions::functions;
 use serde_json::Value;
-
-/// Crates of `functions/` whose binaries are no routes.
-const OTHER_CRATES: [&str; 5] = ["embedded", "fallback", "local", "services", "websockets"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -61,20 +59,20 @@ fn every_route_is_an_operation_of_the_contract_under_its_name() {
     }
 }
 
+fn function_names() -> BTreeSet<String> {
+    functions().iter().map(|function| function.name.to_owned()).collect()
+}
+
 #[test]
-fn every_route_has_a_binary_and_every_binary_a_route() {
+fn every_function_has_a_binary_and_every_binary_is_a_function() {
     let mut binaries = BTreeSet::new();
     for package in names_in(&repository().join("functions")) {
-        if !OTHER_CRATES.contains(&package.as_str()) {
-            let found = names_in(&repository().join("functions").join(&package).join("src/bin"));
-            for name in found {
-                assert!(binaries.insert(name.clone()), "two binaries are called {name}");
-            }
+        for name in names_in(&repository().join("functions").join(package).join("src/bin")) {
+            assert!(binaries.insert(name.clone()), "two binaries are called {name}");
         }
     }
-    let routes: BTreeSet<String> = local::routes().iter().map(|route| route.operation.to_owned()).collect();
-    assert_eq!(routes.len(), local::routes().len(), "two routes share a name");
-    assert_eq!(binaries, routes);
+    assert_eq!(function_names().len(), functions().len(), "two functions share a name");
+    assert_eq!(binaries, function_names());
 }
 
 #[test]
@@ -89,10 +87,10 @@ fn the_router_of_cargo_lambda_watch_has_every_route() {
 }
 
 #[test]
-fn every_function_has_a_sample_event_that_it_takes() {
+fn every_function_has_a_sample_and_every_route_takes_its_own() {
     let events = repository().join("events");
     let document = contract::document(
-        contract::Mount::Api,
+        contract::Mount::Api(PREFIX),
         &local::routes().iter().map(|route| (route.method.as_str(), route.path)).collect::<Vec<_>>(),
     );
     for route in local::routes() {
@@ -104,8 +102,7 @@ fn every_function_has_a_sample_event_that_it_takes() {
         let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         takes(route, &text).unwrap_or_else(|problem| panic!("{}: {problem}", file.display()));
     }
-    let routes: BTreeSet<String> = local::routes().iter().map(|route| route.operation.to_owned()).collect();
-    assert_eq!(names_in(&events), routes, "events/ has exactly one sample for each function");
+    assert_eq!(names_in(&events), function_names(), "events/ has exactly one sample for each function");
 }
 
 /// Says whether the event is a request of `route` that its contract lets through.
@@ -145,7 +142,7 @@ fn what_is_missing_is_listed_and_nothing_else() {
 #[test]
 fn samples_have_what_the_operation_requires() {
     let route = common::http::Route::post("create_flow", "/flows/", axum::routing::MethodRouter::new);
-    let event = sample::event(&route, &contract::document(contract::Mount::Api, &[("POST", "/flows/")]));
+    let event = sample::event(&route, &contract::document(contract::Mount::Api(PREFIX), &[("POST", "/flows/")]));
     assert_eq!(event["body"], Value::from(r#"{"name":"hello"}"#));
     assert_eq!(takes(&route, &event.to_string()), Ok(()));
     assert!(takes(&route, &event.to_string().replace("hello", "a/b")).is_err(), "the contract is asked");

@@ -6,24 +6,19 @@
 
 use std::{
     collections::BTreeMap,
-    future::pending,
     path::PathBuf,
     process::{ExitCode, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use clap::Parser;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use runtime_api::{Function, Outcome};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
-    process::Command,
-    sync::Notify,
+    process::ChildStderr,
 };
 
 /// Measures how long functions take to start.
@@ -85,28 +80,18 @@ const TOLD: [(&str, Moment); 3] = [
     ("the client is made", Moment::Connected),
 ];
 
-/// One start of a function.
+/// The moments of one start.
 #[derive(Debug, Default)]
-struct Start {
-    moments: Mutex<BTreeMap<Moment, Instant>>,
-    failure: Mutex<Option<String>>,
-    over: Notify,
-}
+struct Moments(Mutex<BTreeMap<Moment, Instant>>);
 
-impl Start {
-    /// Notes that `moment` has come, if it is the first time.
-    fn note(&self, moment: Moment) {
-        let now = Instant::now();
-        self.moments.lock().unwrap_or_else(PoisonError::into_inner).entry(moment).or_insert(now);
+impl Moments {
+    /// Notes when `moment` came, if it is the first time.
+    fn note(&self, moment: Moment, at: Instant) {
+        self.lock().entry(moment).or_insert(at);
     }
 
-    fn has(&self, moment: Moment) -> bool {
-        self.moments.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&moment)
-    }
-
-    fn fail(&self, message: String) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
-        self.over.notify_one();
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Moment, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,55 +161,48 @@ fn row(title: &str, cells: impl Iterator<Item = String>) -> String {
 /// Starts `function` once; returns when it was started, its moments, and its resident memory in kilobytes.
 async fn start(options: &Options, function: &str) -> Result<(Instant, BTreeMap<Moment, Instant>, u32), String> {
     let sample = format!("events/{function}.json");
-    let event = std::fs::read(&sample).map_err(|error| format!("{sample}: {error}"))?;
-    let start = Arc::new(Start::default());
-    let port = serve(Arc::clone(&start), event.into()).await.map_err(|error| error.to_string())?;
-    let binary = options.binaries.join(function);
-    let mut command = Command::new(&binary);
-    command
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{port}"))
-        .env("AWS_LAMBDA_FUNCTION_NAME", function)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "log")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "log")
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "none")
-        .env("AWS_SECRET_ACCESS_KEY", "none")
-        .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{port}/dynamodb"))
-        .env("PROCTOR_AUTH_MODE", "none")
-        .env("PREFECT_SERVER_LOGGING_LEVEL", "common=debug")
-        .envs(options.env.iter().map(|(name, value)| (name, value)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    let event = Bytes::from(std::fs::read(&sample).map_err(|error| format!("{sample}: {error}"))?);
+    let database = serve_nothing().await.map_err(|error| error.to_string())?;
+    let variables = [
+        ("AWS_ENDPOINT_URL_DYNAMODB", database.as_str()),
+        ("PROCTOR_AUTH_MODE", "none"),
+        ("PREFECT_SERVER_LOGGING_LEVEL", "common=debug"),
+    ];
+    let variables =
+        variables.into_iter().chain(options.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let moments = Arc::new(Moments::default());
     let started = Instant::now();
-    let mut child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
-    if let Some(log) = child.stderr.take() {
-        let start = Arc::clone(&start);
-        tokio::spawn(async move {
-            let mut lines = BufReader::new(log).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                match TOLD.iter().find(|(message, _)| line.contains(message)) {
-                    Some((_, moment)) => start.note(*moment),
-                    None => eprintln!("{line}"),
-                }
-            }
-        });
+    let mut running = Function::start(&options.binaries, function, variables, Stdio::piped()).await?;
+    if let Some(log) = running.process().stderr.take() {
+        tokio::spawn(listen(log, Arc::clone(&moments)));
     }
-    tokio::select! {
-        () = start.over.notified() => {}
-        ended = child.wait() => return Err(format!("{function} ended by itself: {ended:?}")),
-        () = tokio::time::sleep(PATIENCE) => return Err(format!("{function} gave no answer in time")),
+    let mut resident = 0;
+    for (taken, answered) in [(Moment::Ready, Moment::Answered), (Moment::AskedAgain, Moment::AnsweredAgain)] {
+        let invocation = tokio::time::timeout(PATIENCE, running.invoke(event.clone()))
+            .await
+            .map_err(|_| format!("{function} gave no answer in time"))?;
+        match invocation.outcome {
+            Outcome::Answered(answer) if answer["statusCode"].as_u64().is_some_and(|status| status < 300) => {}
+            other => return Err(format!("{function}: {other:?}")),
+        }
+        moments.note(taken, invocation.taken);
+        moments.note(answered, invocation.over);
+        resident = running.process().id().and_then(resident_kilobytes).unwrap_or_default();
     }
-    if let Some(failure) = start.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(format!("{function}: {failure}"));
-    }
-    let resident = child.id().and_then(resident_kilobytes).unwrap_or_default();
-    child.kill().await.map_err(|error| error.to_string())?;
-    let moments = start.moments.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    running.kill().await.map_err(|error| error.to_string())?;
+    let moments = moments.lock().clone();
     Ok((started, moments, resident))
+}
+
+/// Notes the moments that the function tells of in its log.
+async fn listen(log: ChildStderr, moments: Arc<Moments>) {
+    let mut lines = BufReader::new(log).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match TOLD.iter().find(|(message, _)| line.contains(message)) {
+            Some((_, moment)) => moments.note(*moment, Instant::now()),
+            None => eprintln!("{line}"),
+        }
+    }
 }
 
 fn resident_kilobytes(process: u32) -> Option<u32> {
@@ -232,66 +210,13 @@ fn resident_kilobytes(process: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Serves the runtime API and DynamoDB's stand-in for one start, on a port of its own.
-async fn serve(start: Arc<Start>, event: Bytes) -> std::io::Result<u16> {
+/// Serves what stands in DynamoDB's place for one start; returns its URL.
+async fn serve_nothing() -> std::io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let port = listener.local_addr()?.port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (start, event) = (Arc::clone(&start), event.clone());
-            let service = service_fn(move |request: Request<Incoming>| {
-                let (start, event) = (Arc::clone(&start), event.clone());
-                async move { answer(&start, event, request).await }
-            });
-            tokio::spawn(async move {
-                // The function is killed in the middle of its last poll.
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    Ok(port)
-}
-
-async fn answer(
-    start: &Start,
-    event: Bytes,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    let mut response = Response::new(Full::default());
-    if path.starts_with("/dynamodb") {
-        body.collect().await?;
-        response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/x-amz-json-1.0"));
-        *response.body_mut() = Full::from("{}");
-    } else if head.method == Method::GET {
-        if start.has(Moment::AnsweredAgain) {
-            return pending().await;
-        }
-        start.note(if start.has(Moment::Answered) { Moment::AskedAgain } else { Moment::Ready });
-        for (name, value) in [
-            ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
-            ("lambda-runtime-deadline-ms", "4102444800000"),
-            ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:measured"),
-            ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0"),
-        ] {
-            response.headers_mut().insert(name, http::HeaderValue::from_static(value));
-        }
-        *response.body_mut() = Full::from(event);
-    } else {
-        let is_first = !start.has(Moment::Answered);
-        let body = body.collect().await?.to_bytes();
-        start.note(if is_first { Moment::Answered } else { Moment::AnsweredAgain });
-        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let is_good = path.ends_with("/response") && answer["statusCode"].as_u64().is_some_and(|status| status < 300);
-        if !is_good {
-            start.fail(format!("{path}: {}", String::from_utf8_lossy(&body)));
-        } else if !is_first {
-            start.over.notify_one();
-        }
-        *response.status_mut() = StatusCode::ACCEPTED;
-    }
-    Ok(response)
+    let url = format!("http://{}", listener.local_addr()?);
+    let empty = || async { ([(http::header::CONTENT_TYPE, "application/x-amz-json-1.0")], "{}") };
+    tokio::spawn(axum::serve(listener, axum::Router::new().fallback(empty)).into_future());
+    Ok(url)
 }
 
 fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {

@@ -1,0 +1,134 @@
+//! Each function answers its sample of `events/` through its own entry point.
+
+use common::store::Key;
+use futures::{StreamExt, stream};
+use local::functions::{EVENTS_IN, FALLBACK, FIRE_TIMERS, Function, QUEUE_WORKER, STREAM_CONSUMER, Trigger, functions};
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, answer_of, sample};
+
+/// How many functions run at once.
+const AT_ONCE: usize = 3;
+
+/// The functions whose answers are no 2xx, nor 404 where the path names something: (function, status, why).
+const OTHERWISE: [(&str, u64, &str); 5] = [
+    ("create_csrf_token", 422, "CSRF protection is not enabled"),
+    ("create_flow_run", 409, "there is no such flow"),
+    ("filter_flow_run_input", 200, "a run that does not exist has no inputs"),
+    ("read_account_events_page", 403, "the token is none of ours"),
+    ("renew_concurrency_lease", 410, "there is no such lease any more"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_function_answers_its_sample() {
+    let mut answers =
+        stream::iter(functions()).map(|function| tokio::spawn(try_out(function))).buffer_unordered(AT_ONCE);
+    let mut problems = Vec::new();
+    while let Some(outcome) = answers.next().await {
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => problems.push(problem),
+            Err(panic) => problems.push(panic.to_string()),
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+async fn try_out(function: Function) -> Result<(), String> {
+    let (name, event) = (function.name, sample(function.name));
+    let stage = Stage::new().await;
+    let problem = match function.trigger {
+        Trigger::Route(route) => {
+            let answer = stage.ask(name, &event).await;
+            let status = answer["statusCode"].as_u64().unwrap_or_default();
+            let fits = match OTHERWISE.iter().find(|(otherwise, ..)| *otherwise == name) {
+                Some((_, expected, _)) => status == *expected,
+                None if route.path.contains('{') => status == 404,
+                None => (200..300).contains(&status),
+            };
+            if fits { None } else { Some(answer.to_string()) }
+        }
+        Trigger::Unrouted => {
+            let answer = stage.ask(FALLBACK, &event).await;
+            let is_redirect =
+                answer["statusCode"] == 307 && answer["headers"]["location"] == "http://localhost/api/flows/filter";
+            if is_redirect { None } else { Some(answer.to_string()) }
+        }
+        Trigger::Stream => consume(&stage, &event).await,
+        Trigger::Socket => hold(&stage, name, &event).await,
+        Trigger::Queue => work_off(&stage, &event).await,
+        Trigger::Schedule => look_for_what_is_due(&stage, &event).await,
+    };
+    problem.map_or(Ok(()), |problem| Err(format!("{name}: {problem}")))
+}
+
+/// Checks that nothing failed to the consumer, and that what follows from the changes is in the table.
+async fn consume(stage: &Stage, event: &Value) -> Option<String> {
+    let answer = stage.ask(STREAM_CONSUMER, event).await;
+    if answer != json!({"batchItemFailures": []}) {
+        return Some(answer.to_string());
+    }
+    let items = stage.items().await;
+    let heads: Vec<&str> = items.values().filter_map(|item| item.get("head")?["S"].as_str()).collect();
+    for event in ["prefect.flow.created", "prefect.flow-run.Pending"] {
+        if !heads.iter().any(|head| head.contains(&format!(r#""event":"{event}""#))) {
+            return Some(format!("{event} is not in the table: {heads:#?}"));
+        }
+    }
+    let task_run = Key { pk: "task_run#01980000-0000-7000-8000-000000000002".into(), sk: "run".into() };
+    if items.contains_key(&task_run) { None } else { Some(format!("the task run is not in the table: {heads:#?}")) }
+}
+
+/// Checks that the worker does what a message asks for: the sample's is about what is due.
+async fn work_off(stage: &Stage, event: &Value) -> Option<String> {
+    let run = stage.add_overdue_run().await;
+    let answer = stage.ask(QUEUE_WORKER, event).await;
+    let found = stage.api.store.flow_run(run).await.unwrap().unwrap().record.state_name;
+    let is_done = answer == json!({"batchItemFailures": []}) && found.as_deref() == Some("Late");
+    if is_done { None } else { Some(format!("{answer}, and the run is {found:?}")) }
+}
+
+/// Checks that the schedule's function leaves a message where something is due.
+async fn look_for_what_is_due(stage: &Stage, event: &Value) -> Option<String> {
+    stage.ask(FIRE_TIMERS, event).await;
+    let before = stage.sent();
+    stage.add_overdue_run().await;
+    stage.ask(FIRE_TIMERS, event).await;
+    let after = stage.sent();
+    let is_left = before.is_empty() && after == [json!({"task": "timers", "partition": "timers#0"})];
+    if is_left { None } else { Some(format!("{before:?}, then {after:?}")) }
+}
+
+/// Checks that a connection is opened and noted, its messages are taken, and it is forgotten.
+async fn hold(stage: &Stage, name: &str, event: &Value) -> Option<String> {
+    let [connect, message, _] = EVENTS_IN;
+    let opened = stage.ask(connect, &sample(connect)).await;
+    let keeps = async |kind: &str| stage.items().await.keys().any(|key| key.sk == kind);
+    if opened != json!({"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "prefect"}}) {
+        return Some(opened.to_string());
+    }
+    if !keeps("connection").await {
+        return Some("the connection is not noted".into());
+    }
+    if name == connect {
+        return None;
+    }
+    let mut function = stage.start(name, &stage.url).await;
+    let answer = answer_of(name, &mut function, event).await;
+    if name == message {
+        let mut second = event.clone();
+        let boiled = json!({
+            "occurred": "2026-01-31T09:30:00Z",
+            "event": "kettle.boiled",
+            "resource": {"prefect.resource.id": "kettle"},
+            "id": "01980000-0000-7000-8000-000000000001",
+        });
+        second["body"] = boiled.to_string().into();
+        let nothing = answer_of(name, &mut function, &second).await;
+        let is_welcome = answer == json!({"statusCode": 200, "body": r#"{"type":"auth_success"}"#});
+        let is_kept = nothing == json!({"statusCode": 200}) && keeps("event").await;
+        return if is_welcome && is_kept { None } else { Some(format!("{answer}, then {nothing}")) };
+    }
+    let is_forgotten = answer == json!({"statusCode": 200}) && !keeps("connection").await;
+    if is_forgotten { None } else { Some(answer.to_string()) }
+}
