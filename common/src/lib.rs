@@ -22,6 +22,8 @@ pub mod timers;
 pub mod transitions;
 pub mod trust;
 pub mod work;
+pub mod work_pool_events;
+pub mod work_queue_priorities;
 
 pub use api::Api;
 pub use error::{Error, Result};

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::fault::Complaint;
+use super::{base_job_template, fault::Complaint};
 use crate::model::Timestamp;
 
 /// The most bytes of a run's parameters as JSON (`PREFECT_SERVER_API_MAX_PARAMETER_SIZE`).
@@ -62,6 +62,8 @@ pub(super) enum FieldRule {
     EventName,
     /// An event has at most 100 related resources.
     RelatedResources,
+    /// A base job template describes a job, and declares the variables that it uses.
+    BaseJobTemplate,
     /// The rules of a component that is a dictionary.
     Model(&'static [ModelRule]),
 }
@@ -133,6 +135,8 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("EventTrigger-Input", "match", &[F::DefaultsTo("{}")]),
     ("EventTrigger-Input", "match_related", &[F::DefaultsTo("{}")]),
     ("WorkPoolCreate", "name", &[F::NotBlank]),
+    ("WorkPoolCreate", "base_job_template", &[F::BaseJobTemplate, F::DefaultsTo("{}")]),
+    ("WorkPoolUpdate", "base_job_template", &[F::BaseJobTemplate]),
     ("VariableCreate", "value", &[F::Strict]),
     ("VariableUpdate", "value", &[F::Strict]),
 ];
@@ -279,6 +283,9 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
         (F::DashedOrUnderscored(who), Value::String(name)) if !is_plain(name, "-_") => {
             let allowed = "lowercase letters, numbers, and dashes or underscores";
             Err(Complaint::value_error(&format!("{who} must only contain {allowed}.")))
+        }
+        (F::BaseJobTemplate, Value::Object(template)) => {
+            base_job_template::check(template).map_err(|why| Complaint::value_error(&why))
         }
         (F::Model(rules), Value::Object(fields)) => complete(rules, fields),
         _ => Ok(()),

@@ -30,6 +30,8 @@ pub mod task_run_query;
 pub mod task_runs;
 pub mod timers;
 pub mod unique;
+pub mod work_pools;
+pub mod work_queues;
 
 use std::{sync::Arc, time::Duration};
 

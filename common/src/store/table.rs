@@ -27,7 +27,7 @@ use crate::{
     error::{Error, Result},
     model::{
         ApiKeyId, BulkOperationId, ConcurrencyLimitId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId,
-        Timestamp,
+        Timestamp, WorkPoolId, WorkQueueId,
     },
 };
 
@@ -78,6 +78,10 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
         "deleted",
     ),
     ("lease", "lease#<lease id>", "lease"),
+    ("work pool, with the ids of its queues", "work_pool#<pool id>", "pool"),
+    ("deleted work pool, until the stream's consumer has told of it", "work_pool#<pool id>", "deleted"),
+    ("work queue", "work_queue#<queue id>", "queue"),
+    ("deleted work queue, until the stream's consumer has told of it", "work_queue#<queue id>", "deleted"),
     ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
     ("part of such an operation", "bulk_operation#<operation id>#<part>", "part"),
     ("flow run that such an operation has treated", "unique#bulk_operation#<operation id>#<flow run id>", "unique"),
@@ -94,6 +98,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a flow, flow run, task run, event or lease by its id", "table: get"),
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
     ("a concurrency limit by its name", "table: get `unique#concurrency_limit#<name>`, then the limit"),
+    ("a work pool by its name", "table: get `unique#work_pool#<name>`, then the pool"),
+    ("the queues of a work pool, by priority", "table: get the pool, then all of its queues"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
@@ -122,6 +128,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all runs by end time", "by_end: query each shard, then get"),
     ("all flows or runs by name", "by_name: query each shard, then get"),
     ("all concurrency limits by name", "by_name: query each shard, then get"),
+    ("all work pools by name", "by_name: query each shard, then get"),
     ("all flows by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
@@ -139,7 +146,7 @@ pub enum Index {
     ByNextStart,
     /// All runs by end time.
     ByEnd,
-    /// All flows and runs by name.
+    /// All flows, runs, concurrency limits and work pools by name.
     ByName,
     /// Flow runs by flow, task runs by flow run.
     ByParent,
@@ -257,6 +264,8 @@ pub enum Collection {
     ApiKeys,
     /// All concurrency limits.
     ConcurrencyLimits,
+    /// All work pools.
+    WorkPools,
     /// The states of flow runs and the leases that the server acts on at some time.
     Timers,
 }
@@ -271,6 +280,7 @@ impl Collection {
             Self::Logs => "logs",
             Self::ApiKeys => "api_keys",
             Self::ConcurrencyLimits => "concurrency_limits",
+            Self::WorkPools => "work_pools",
             Self::Timers => "timers",
         }
     }
@@ -349,6 +359,31 @@ pub fn slots_taken(request: Uuid) -> Key {
     unique("slots", &request.to_string())
 }
 
+/// Returns the key of a work pool.
+pub fn work_pool(id: WorkPoolId) -> Key {
+    Key::new(format!("work_pool#{id}"), "pool")
+}
+
+/// Returns the key of what is kept of a deleted work pool.
+pub fn deleted_work_pool(id: WorkPoolId) -> Key {
+    Key::new(format!("work_pool#{id}"), "deleted")
+}
+
+/// Returns the key of the claim on a work pool's name.
+pub fn unique_work_pool_name(name: &str) -> Key {
+    unique("work_pool", name)
+}
+
+/// Returns the key of a work queue.
+pub fn work_queue(id: WorkQueueId) -> Key {
+    Key::new(format!("work_queue#{id}"), "queue")
+}
+
+/// Returns the key of what is kept of a deleted work queue.
+pub fn deleted_work_queue(id: WorkQueueId) -> Key {
+    Key::new(format!("work_queue#{id}"), "deleted")
+}
+
 /// Returns the key of a lease.
 pub fn lease(id: LeaseId) -> Key {
     Key::new(format!("lease#{id}"), "lease")
@@ -405,6 +440,14 @@ pub enum Subject {
     DeletedConcurrencyLimit(ConcurrencyLimitId),
     /// A lease.
     Lease(LeaseId),
+    /// A work pool.
+    WorkPool(WorkPoolId),
+    /// What is kept of a deleted work pool.
+    DeletedWorkPool(WorkPoolId),
+    /// A work queue.
+    WorkQueue(WorkQueueId),
+    /// What is kept of a deleted work queue.
+    DeletedWorkQueue(WorkQueueId),
 }
 
 impl Subject {
@@ -420,6 +463,10 @@ impl Subject {
             ("concurrency_limit", "limit") => id.parse().ok().map(Self::ConcurrencyLimit),
             ("concurrency_limit", "deleted") => id.parse().ok().map(Self::DeletedConcurrencyLimit),
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
+            ("work_pool", "pool") => id.parse().ok().map(Self::WorkPool),
+            ("work_pool", "deleted") => id.parse().ok().map(Self::DeletedWorkPool),
+            ("work_queue", "queue") => id.parse().ok().map(Self::WorkQueue),
+            ("work_queue", "deleted") => id.parse().ok().map(Self::DeletedWorkQueue),
             ("bulk_operation", "part") => id.split('#').next()?.parse().ok().map(Self::BulkPart),
             _ => None,
         }
@@ -657,6 +704,11 @@ mod tests {
         assert_eq!(Subject::of(&concurrency_limit(limit)), Some(Subject::ConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&deleted_concurrency_limit(limit)), Some(Subject::DeletedConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
+        let (pool, queue) = (WorkPoolId::new(), WorkQueueId::new());
+        assert_eq!(Subject::of(&work_pool(pool)), Some(Subject::WorkPool(pool)));
+        assert_eq!(Subject::of(&deleted_work_pool(pool)), Some(Subject::DeletedWorkPool(pool)));
+        assert_eq!(Subject::of(&work_queue(queue)), Some(Subject::WorkQueue(queue)));
+        assert_eq!(Subject::of(&deleted_work_queue(queue)), Some(Subject::DeletedWorkQueue(queue)));
         assert_eq!(Subject::of(&state(&flow_run(run), Timestamp::now(), StateId::new())), None);
     }
 

@@ -1,25 +1,35 @@
 //! The events that tell of records that are made, changed and deleted: one file a kind of record makes them.
 
-use super::{Failures, concurrency_limit_events, flow_events};
-use crate::{api::Api, intake, model::ReceivedEvent, store::Item};
+use super::{Failures, concurrency_limit_events, flow_events, work_pool_events};
+use crate::{
+    api::Api,
+    error::Result,
+    intake,
+    model::{Event, ReceivedEvent},
+    store::Item,
+};
 
 /// Keeps the events of the changes in `written`.
 pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut Failures) {
     let mut events: Vec<ReceivedEvent> = Vec::new();
     let mut places = Vec::new();
     for (place, item) in written {
-        for event_of in [flow_events::event_of, concurrency_limit_events::event_of] {
-            match event_of(item) {
-                Ok(None) => {}
-                Ok(Some(event)) => {
-                    events.push(event.receive(api.now()));
-                    places.push(*place);
-                }
-                Err(error) => tracing::error!(key = item.key.pk, %error, "a record can't be read from the stream"),
+        match events_of(item) {
+            Ok(told) => {
+                places.extend(told.iter().map(|_| *place));
+                events.extend(told.into_iter().map(|event| event.receive(api.now())));
             }
+            Err(error) => tracing::error!(key = item.key.pk, %error, "a record can't be read from the stream"),
         }
     }
     if let Err(error) = intake::keep(api, &events).await {
         failures.add_all(places, &error);
     }
+}
+
+fn events_of(item: &Item) -> Result<Vec<Event>> {
+    let mut events = work_pool_events::events_of(item)?;
+    events.extend(flow_events::event_of(item)?);
+    events.extend(concurrency_limit_events::event_of(item)?);
+    Ok(events)
 }

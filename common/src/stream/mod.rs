@@ -11,6 +11,7 @@ pub mod flow_events;
 pub mod flow_run_events;
 mod lifecycle_events;
 pub mod task_run_recorder;
+pub mod work_pool_events;
 mod work_to_do;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,0 +1,71 @@
+//! The paths of operations on a pool or a queue, both named.
+
+use common::{
+    Api, Error, Result,
+    store::{
+        Versioned,
+        work_pools::KeptWorkPool,
+        work_queues::{KeptWorkQueue, PoolWithQueues},
+    },
+};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PoolPath {
+    #[serde(alias = "work_pool_name")]
+    name: String,
+}
+
+impl PoolPath {
+    /// Reads the pool.
+    pub(crate) async fn pool(&self, api: &Api) -> Result<Versioned<KeptWorkPool>> {
+        api.store.work_pool(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+    }
+
+    /// Reads the pool with its queues.
+    pub(crate) async fn pool_with_queues(&self, api: &Api) -> Result<PoolWithQueues> {
+        api.store.work_pool_with_queues(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+    }
+
+    /// Says whether the pool's name is one of those that upstream keeps for itself.
+    pub(crate) fn is_reserved(&self) -> bool {
+        is_reserved(&self.name)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct QueuePath {
+    work_pool_name: String,
+    name: String,
+}
+
+impl QueuePath {
+    /// Reads the pool with its queues, if there is one.
+    pub(crate) async fn pool_with_queues(&self, api: &Api) -> Result<Option<PoolWithQueues>> {
+        api.store.work_pool_with_queues(&self.work_pool_name).await
+    }
+
+    /// Returns the queue of the pool.
+    pub(crate) fn queue<'p>(&self, pool: &'p PoolWithQueues) -> Result<&'p Versioned<KeptWorkQueue>> {
+        pool.queue(&self.name).ok_or_else(|| self.no_queue())
+    }
+
+    /// Says that there is no such pool.
+    pub(crate) fn no_pool(&self) -> Error {
+        no_pool(&self.work_pool_name)
+    }
+
+    /// Says that there is no such queue.
+    pub(crate) fn no_queue(&self) -> Error {
+        Error::NotFound(format!("Work pool queue '{}/{}' not found.", self.work_pool_name, self.name))
+    }
+}
+
+/// Says whether a pool's name is one of those that upstream keeps for itself.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.to_lowercase().starts_with("prefect")
+}
+
+fn no_pool(name: &str) -> Error {
+    Error::NotFound(format!("Work pool \"{name}\" not found."))
+}

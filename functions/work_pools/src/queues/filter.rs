@@ -1,0 +1,37 @@
+//! `POST /work_pools/{work_pool_name}/queues/filter`: reads the queues of a work pool that match, by priority.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::WorkQueueFilter,
+    http::{Body, Path, Route},
+    store::{Needs, select::Window},
+};
+use serde::Deserialize;
+
+use crate::{path::PoolPath, response::WorkQueueResponse};
+
+/// The contract's `read_work_queues` of a pool.
+pub static ROUTE: Route =
+    Route::post("read_work_queues", "/work_pools/{work_pool_name}/queues/filter", || post(filter))
+        .needing(Needs::READS);
+
+#[derive(Debug, Deserialize)]
+struct WorkQueueQuery {
+    work_queues: Option<WorkQueueFilter>,
+    #[serde(flatten)]
+    window: Window,
+}
+
+async fn filter(
+    State(api): State<Api>,
+    Path(path): Path<PoolPath>,
+    Body(query): Body<WorkQueueQuery>,
+) -> Result<Json<Vec<WorkQueueResponse>>> {
+    let found = path.pool_with_queues(&api).await?;
+    let pool = &found.pool.record.pool;
+    let queues = found.queues.into_iter().map(|found| found.record.queue);
+    let matching = queues.filter(|queue| query.work_queues.as_ref().is_none_or(|filter| filter.matches(queue)));
+    let page = matching.skip(query.window.offset).take(query.window.limit);
+    Ok(Json(page.map(|queue| WorkQueueResponse::new(queue, pool)).collect()))
+}

@@ -1,0 +1,98 @@
+//! `PATCH /work_pools/{name}`: changes a work pool.
+
+use axum::{extract::State, http::StatusCode, routing::patch};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, Sent},
+    model::{
+        Object, Timestamp,
+        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+    },
+    store::{
+        commit::until_uncontended,
+        work_pools::{KeptWorkPool, StatusEvent},
+    },
+    work_pool_events::{self, Updates},
+};
+use serde::Deserialize;
+
+use crate::{
+    path::PoolPath,
+    sent::{sent, set, set_or_clear},
+};
+
+/// The contract's `update_work_pool`.
+pub static ROUTE: Route = Route::patch("update_work_pool", "/work_pools/{name}", || patch(update));
+
+/// For how many seconds a change of status is one that the next one's event follows.
+const RECENT_SECONDS: f64 = 600.0;
+
+#[derive(Debug, Deserialize)]
+struct WorkPoolUpdate {
+    #[serde(default, deserialize_with = "sent")]
+    description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "sent")]
+    is_paused: Option<Option<bool>>,
+    #[serde(default, deserialize_with = "sent")]
+    base_job_template: Option<Option<Object>>,
+    #[serde(default, deserialize_with = "sent")]
+    concurrency_limit: Option<Option<i64>>,
+    #[serde(default, deserialize_with = "sent")]
+    storage_configuration: Option<Option<WorkPoolStorageConfiguration>>,
+}
+
+impl WorkPoolUpdate {
+    fn only_pauses_or_limits(&self) -> bool {
+        self.description.is_none() && self.base_job_template.is_none() && self.storage_configuration.is_none()
+    }
+}
+
+async fn update(
+    State(api): State<Api>,
+    Path(path): Path<PoolPath>,
+    Sent(sent): Sent<WorkPoolUpdate>,
+) -> Result<StatusCode> {
+    if path.is_reserved() && !sent.only_pauses_or_limits() {
+        return Err(Error::Forbidden(
+            "Work pools starting with 'Prefect' are reserved for internal use and can only be updated to set \
+             concurrency limits or pause."
+                .into(),
+        ));
+    }
+    until_uncontended(|| async {
+        let found = path.pool(&api).await?;
+        api.store.update_work_pool(&changed(&found.record, &sent, api.now())?, found.version).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, now: Timestamp) -> Result<KeptWorkPool> {
+    let mut after = before.clone();
+    let (old, pool) = (&before.pool, &mut after.pool);
+    pool.updated = now;
+    set_or_clear(&mut pool.description, sent.description.as_ref());
+    set(&mut pool.is_paused, sent.is_paused.as_ref())?;
+    set(&mut pool.base_job_template, sent.base_job_template.as_ref())?;
+    set_or_clear(&mut pool.concurrency_limit, sent.concurrency_limit.as_ref());
+    set(&mut pool.storage_configuration, sent.storage_configuration.as_ref())?;
+
+    let mut updates = Updates::default();
+    updates.note("description", &old.description, &pool.description)?;
+    updates.note("base_job_template", &old.base_job_template, &pool.base_job_template)?;
+    updates.note("concurrency_limit", &old.concurrency_limit, &pool.concurrency_limit)?;
+    updates.note("storage_configuration", &old.storage_configuration, &pool.storage_configuration)?;
+    after.events.clear();
+    if !updates.is_empty() {
+        after.events.push(work_pool_events::pool_updated(pool, &updates)?);
+    }
+    if let (Some(is_paused), Some(_)) = (sent.is_paused.flatten(), pool.status) {
+        // No worker serves a pool yet that is no longer paused.
+        pool.status = Some(if is_paused { WorkPoolStatus::Paused } else { WorkPoolStatus::NotReady });
+        let recent = before.last_status.filter(|last| now.seconds_since(last.occurred) < RECENT_SECONDS);
+        let event = work_pool_events::pool_status(pool, recent.map(|last| last.id))?;
+        after.last_status = Some(StatusEvent { id: event.id, occurred: event.occurred });
+        after.events.push(event);
+    }
+    Ok(after)
+}
