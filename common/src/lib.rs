@@ -9,6 +9,7 @@ pub mod history;
 pub mod http;
 pub mod intake;
 pub mod lambda;
+pub mod lateness;
 pub mod logging;
 pub mod logs_csv;
 pub mod model;

@@ -17,6 +17,7 @@ pub mod id;
 pub mod lease;
 pub mod log;
 pub mod name;
+pub mod run_summary;
 pub mod seconds;
 pub mod state;
 pub mod task_run;
@@ -38,6 +39,7 @@ pub use id::{
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};
+pub use run_summary::RunSummary;
 pub use seconds::Seconds;
 pub use state::{State, StateCreate, StateDetails, StateType};
 pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};

@@ -36,6 +36,8 @@ impl Record for FlowRun {
         "created_by",
     ];
 
+    const COPIED: &'static [(&'static str, &'static str)] = &[("state_timestamp", "/state/timestamp")];
+
     fn key(&self) -> Key {
         table::flow_run(self.id)
     }

@@ -13,6 +13,11 @@ pub trait Record: Serialize + DeserializeOwned + Send {
     /// The fields that filters and sorts look at, kept in `head`.
     const HEAD: &'static [&'static str];
 
+    /// What `head` holds besides: names, and where in the record's JSON each value is (a JSON pointer).
+    ///
+    /// They are for queries that read no more than `head`, and never for what is answered.
+    const COPIED: &'static [(&'static str, &'static str)] = &[];
+
     /// Returns the item's primary key.
     fn key(&self) -> Key;
 
@@ -61,11 +66,17 @@ pub struct Item {
 impl Item {
     /// Turns `record` into an item of the given version.
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
-        let Value::Object(fields) = serde_json::to_value(record)? else {
+        let document = serde_json::to_value(record)?;
+        let copied: Vec<_> = R::COPIED
+            .iter()
+            .filter_map(|(name, place)| Some(((*name).to_owned(), document.pointer(place)?.clone())))
+            .collect();
+        let Value::Object(fields) = document else {
             return Err(Error::Internal("a record is a JSON object".into()));
         };
-        let (head, tail): (Map<_, _>, Map<_, _>) =
+        let (mut head, tail): (Map<_, _>, Map<_, _>) =
             fields.into_iter().partition(|(name, _)| R::HEAD.contains(&name.as_str()));
+        head.extend(copied);
         let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
         Ok(Self {
             key: record.key(),
@@ -91,6 +102,11 @@ impl Item {
                 parse(&format!("{head}{comma}{tail}"))
             }
         }
+    }
+
+    /// Reads what a query takes of the record's `head`, which nests no deeper than a few levels.
+    pub(super) fn glance<G: DeserializeOwned>(&self) -> Result<G> {
+        Ok(serde_json::from_str(self.head.as_deref().unwrap_or("{}"))?)
     }
 
     /// Reads the record together with the item's version.

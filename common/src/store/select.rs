@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, future::Future};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Item, Key, Record, Store,
@@ -128,6 +128,33 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Hands what `G` takes of the matching records of `source` to `visit`, page by page, in no order.
+    ///
+    /// Where the index carries `head` and the matcher need not look, nothing but `G` is made of an item.
+    pub(super) async fn fold<R: Record, G: DeserializeOwned + for<'r> From<&'r R>>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        mut visit: impl FnMut(&G),
+    ) -> Result<()> {
+        let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
+        match source {
+            Source::Ordered(range) if is_decided && carries(&range) != Carries::Keys => {
+                let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
+                while let Some(items) = reader.next().await? {
+                    for item in &items {
+                        visit(&item.glance()?);
+                    }
+                }
+                Ok(())
+            }
+            source => {
+                self.visit(source, matcher, |found: Vec<R>| found.iter().for_each(|record| visit(&G::from(record))))
+                    .await
+            }
+        }
     }
 
     async fn gather<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<Vec<R>> {

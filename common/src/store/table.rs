@@ -283,6 +283,11 @@ pub fn sort_with_id(value: &str, id: impl std::fmt::Display) -> String {
     format!("{}\u{1}{id}", &value[..end])
 }
 
+/// Returns what [`sort_with_id`] made a sort key of, without the id.
+pub fn without_id(key: &str) -> &str {
+    key.rsplit_once('\u{1}').map_or(key, |(value, _)| value)
+}
+
 /// Returns the key of a flow.
 pub fn flow(id: FlowId) -> Key {
     Key::new(format!("flow#{id}"), "flow")

@@ -33,6 +33,8 @@ impl Record for TaskRun {
         "total_run_time",
     ];
 
+    const COPIED: &'static [(&'static str, &'static str)] = &[("state_timestamp", "/state/timestamp")];
+
     fn key(&self) -> Key {
         table::task_run(self.id)
     }
