@@ -3,8 +3,10 @@
 pub mod access;
 pub mod api;
 pub mod contract;
+pub mod dependencies;
 pub mod error;
 pub mod filter;
+pub mod flow_run_graph;
 pub mod history;
 pub mod http;
 pub mod intake;

@@ -196,9 +196,6 @@ pub struct FlowRun {
     /// Overrides of the work pool's base job template.
     #[serde(default)]
     pub job_variables: Option<Object>,
-    /// When the run entered its state, where only that is known of the state: read from what an index carries.
-    #[serde(default, skip_serializing)]
-    pub state_timestamp: Option<Timestamp>,
 }
 
 impl FlowRun {
@@ -242,7 +239,6 @@ impl FlowRun {
             work_pool_name: None,
             state: None,
             job_variables: Some(Object::new()),
-            state_timestamp: None,
         }
     }
 

@@ -184,9 +184,6 @@ pub struct TaskRun {
     /// The current state.
     #[serde(default)]
     pub state: Option<State>,
-    /// When the run entered its state, where only that is known of the state: read from what an index carries.
-    #[serde(default, skip_serializing)]
-    pub state_timestamp: Option<Timestamp>,
 }
 
 impl TaskRun {
@@ -226,7 +223,6 @@ impl TaskRun {
             estimated_run_time: None,
             estimated_start_time_delta: None,
             state: None,
-            state_timestamp: None,
         }
     }
 

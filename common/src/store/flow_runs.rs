@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Result,
     filter::flow_run::started_or_expected,
-    model::{FlowId, FlowRun, FlowRunId},
+    model::{FlowId, FlowRun, FlowRunId, RunSummary},
 };
 
 impl Record for FlowRun {
@@ -36,8 +36,6 @@ impl Record for FlowRun {
         "created_by",
     ];
 
-    const COPIED: &'static [(&'static str, &'static str)] = &[("state_timestamp", "/state/timestamp")];
-
     fn key(&self) -> Key {
         table::flow_run(self.id)
     }
@@ -60,6 +58,10 @@ impl Record for FlowRun {
             places.push(Place { index: Index::Related, pk, sk: table::sort_with_id(&parent.to_string(), self.id) });
         }
         places
+    }
+
+    fn brief(&self) -> Option<String> {
+        Some(RunSummary::from(self).to_string())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod csrf_tokens;
 pub mod event_query;
 pub mod events;
 pub mod flow_query;
+pub mod flow_run_graph;
 pub mod flow_run_inputs;
 pub mod flow_run_query;
 pub mod flow_runs;

@@ -5,17 +5,27 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::{
+    operation::query::QueryOutput,
+    types::{AttributeValue, ReturnConsumedCapacity},
+};
+use futures::{StreamExt, stream::FuturesUnordered};
 use serde_dynamo::from_item;
 
 use super::{
     Item, Store, cost, failure,
-    table::{self, Collection, Index},
+    table::{self, Carries, Collection, Index},
 };
 use crate::error::{Error, Result};
 
 /// The largest page that one query asks for.
 const LARGEST_PAGE: usize = 1_000;
+
+/// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
+const MOST_BRIEFS: i32 = 2_000;
+
+/// How many items one query counts.
+const MOST_COUNTED: i32 = 4_000;
 
 /// In which order items come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +182,8 @@ impl Store {
             let answer = self
                 .query(range, partition)
                 .select(aws_sdk_dynamodb::types::Select::Count)
+                // The real database stops at a megabyte, which is about as many; the embedded one reads all that is left.
+                .limit(MOST_COUNTED)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -184,6 +196,36 @@ impl Store {
                 return Ok(count);
             }
         }
+    }
+
+    /// Hands the `brief` of each item of `range` to `visit`, in no order.
+    pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        let mut pages: FuturesUnordered<_> =
+            range.partitions.iter().map(|partition| self.brief_page(range, partition, None)).collect();
+        while let Some(page) = pages.next().await {
+            let (partition, answer) = page?;
+            for item in answer.items() {
+                let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
+                visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
+            }
+            if let Some(next) = answer.last_evaluated_key {
+                pages.push(self.brief_page(range, partition, Some(next)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn brief_page<'p>(
+        &self,
+        range: &Range,
+        partition: &'p str,
+        start: Option<StartKey>,
+    ) -> Result<(&'p str, QueryOutput)> {
+        let query = self.query(range, partition).projection_expression(table::BRIEF).limit(MOST_BRIEFS);
+        let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
+        let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
+        cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+        Ok((partition, answer))
     }
 
     fn query(
@@ -256,9 +298,13 @@ impl Reader<'_> {
 
     async fn fill(&mut self) -> Result<()> {
         let (store, range, page) = (self.store, &self.range, self.page);
-        let read_out = range
-            .index
-            .map_or_else(|| table::READ_OUT.to_owned(), |index| format!("{}, {}", table::READ_OUT, index.sort()));
+        let read_out = match range.index {
+            None => table::READ_OUT.to_owned(),
+            Some(index) if index.carries() == Carries::Head => {
+                format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
+            }
+            Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
+        };
         let read_out = &read_out;
         let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.

@@ -13,16 +13,16 @@ pub trait Record: Serialize + DeserializeOwned + Send {
     /// The fields that filters and sorts look at, kept in `head`.
     const HEAD: &'static [&'static str];
 
-    /// What `head` holds besides: names, and where in the record's JSON each value is (a JSON pointer).
-    ///
-    /// They are for queries that read no more than `head`, and never for what is answered.
-    const COPIED: &'static [(&'static str, &'static str)] = &[];
-
     /// Returns the item's primary key.
     fn key(&self) -> Key;
 
     /// Returns where the indexes find the item.
     fn places(&self, shards: Shards) -> Vec<Place>;
+
+    /// Returns the little that queries over very many records look at, kept in `brief`.
+    fn brief(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A record and the version of the item that it was read from.
@@ -55,6 +55,9 @@ pub struct Item {
     /// The other fields of the record, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<String>,
+    /// The little that queries over very many records look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<String>,
     /// When DynamoDB deletes the item, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
@@ -66,17 +69,12 @@ pub struct Item {
 impl Item {
     /// Turns `record` into an item of the given version.
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
-        let document = serde_json::to_value(record)?;
-        let copied: Vec<_> = R::COPIED
-            .iter()
-            .filter_map(|(name, place)| Some(((*name).to_owned(), document.pointer(place)?.clone())))
-            .collect();
-        let Value::Object(fields) = document else {
+        let Value::Object(fields) = serde_json::to_value(record)? else {
             return Err(Error::Internal("a record is a JSON object".into()));
         };
-        let (mut head, tail): (Map<_, _>, Map<_, _>) =
-            fields.into_iter().partition(|(name, _)| R::HEAD.contains(&name.as_str()));
-        head.extend(copied);
+        // A field that is missing is read as null, and every index and every read pays for what is written.
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+        let (head, tail): (Map<_, _>, Map<_, _>) = fields.partition(|(name, _)| R::HEAD.contains(&name.as_str()));
         let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
         Ok(Self {
             key: record.key(),
@@ -85,6 +83,7 @@ impl Item {
             previous: None,
             head: Some(serde_json::to_string(&head)?),
             tail,
+            brief: record.brief(),
             expires: None,
             places: table::attributes(record.places(shards))?,
         })
@@ -102,11 +101,6 @@ impl Item {
                 parse(&format!("{head}{comma}{tail}"))
             }
         }
-    }
-
-    /// Reads what a query takes of the record's `head`, which nests no deeper than a few levels.
-    pub(super) fn glance<G: DeserializeOwned>(&self) -> Result<G> {
-        Ok(serde_json::from_str(self.head.as_deref().unwrap_or("{}"))?)
     }
 
     /// Reads the record together with the item's version.

@@ -3,16 +3,19 @@
 //! An aggregate's plan (`flow_run_query.rs` and its siblings) chooses a [`Source`] and gives a [`Matcher`]. The same
 //! predicate serves every source: an index only narrows what is read, it never decides what matches.
 
-use std::{cmp::Ordering, future::Future};
+use std::{cmp::Ordering, collections::HashSet, future::Future};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 use super::{
     Item, Key, Record, Store,
     query::{Range, Reader},
     table::Carries,
 };
-use crate::error::Result;
+use crate::{
+    error::{Error, Result},
+    model::{RunSummary, run_summary::NotASummary},
+};
 
 /// Where the records that may match are found.
 #[derive(Clone, Debug)]
@@ -130,29 +133,39 @@ impl Store {
         Ok(())
     }
 
-    /// Hands what `G` takes of the matching records of `source` to `visit`, page by page, in no order.
+    /// Hands the summaries of the matching runs of `source` to `visit`, page by page, in no order.
     ///
-    /// Where the index carries `head` and the matcher need not look, nothing but `G` is made of an item.
-    pub(super) async fn fold<R: Record, G: DeserializeOwned + for<'r> From<&'r R>>(
+    /// Where the index carries them and the matcher need not look, nothing else is read out.
+    pub(super) async fn fold<R: Record>(
         &self,
         source: Source,
         matcher: &mut impl Matcher<R>,
-        mut visit: impl FnMut(&G),
-    ) -> Result<()> {
+        mut visit: impl FnMut(&RunSummary),
+    ) -> Result<()>
+    where
+        RunSummary: for<'r> From<&'r R>,
+    {
         let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
+        let summary = |brief: &str| brief.parse().map_err(|error: NotASummary| Error::Internal(error.to_string()));
         match source {
-            Source::Ordered(range) if is_decided && carries(&range) != Carries::Keys => {
+            Source::Ordered(range) if carries(&range) == Carries::Head => {
+                if is_decided {
+                    let range = range.containing(matcher.texts());
+                    return self.read_briefs(&range, |brief| Ok(visit(&summary(brief)?))).await;
+                }
                 let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
                 while let Some(items) = reader.next().await? {
-                    for item in &items {
-                        visit(&item.glance()?);
+                    let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                    let kept: HashSet<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
+                    for item in items.iter().filter(|item| kept.contains(&item.key)) {
+                        visit(&summary(item.brief.as_deref().unwrap_or_default())?);
                     }
                 }
                 Ok(())
             }
             source => {
-                self.visit(source, matcher, |found: Vec<R>| found.iter().for_each(|record| visit(&G::from(record))))
-                    .await
+                let each = |found: Vec<R>| found.iter().for_each(|run| visit(&RunSummary::from(run)));
+                self.visit(source, matcher, each).await
             }
         }
     }

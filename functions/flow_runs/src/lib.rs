@@ -8,6 +8,10 @@ pub mod delete_flow_run_input;
 pub mod download_logs;
 pub mod filter;
 pub mod filter_flow_run_input;
+pub mod graph;
+pub mod graph_v2;
+pub mod history;
+pub mod lateness;
 pub mod paginate;
 pub mod read;
 pub mod read_flow_run_input;
@@ -24,8 +28,12 @@ pub static ROUTES: &[&Route] = &[
     &read::ROUTE,
     &delete::ROUTE,
     &count::ROUTE,
+    &lateness::ROUTE,
+    &history::ROUTE,
     &filter::ROUTE,
     &paginate::ROUTE,
+    &graph::ROUTE,
+    &graph_v2::ROUTE,
     &set_state::ROUTE,
     &download_logs::ROUTE,
     &update_labels::ROUTE,

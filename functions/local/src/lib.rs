@@ -22,6 +22,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("events", &events::ROUTES),
     ("admin", &admin::ROUTES),
+    ("ui", &ui::ROUTES),
 ];
 
 /// Returns the routes of all resources, in the order of the contract.
