@@ -16,6 +16,7 @@ pub mod logging;
 pub mod logs_csv;
 pub mod model;
 pub mod observation;
+pub mod schema_tools;
 pub mod settings;
 pub mod socket;
 pub mod store;

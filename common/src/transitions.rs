@@ -54,7 +54,22 @@ impl Orchestrated {
 /// # Errors
 /// [`Error::NoSuchRun`] without such a run. A refusal is no error.
 pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
+    propose_flow_run_state_with(api, id, proposal, &[]).await
+}
+
+/// Proposes a state for the flow run `id`, and writes `beside` together with it if it is accepted.
+///
+/// # Errors
+/// [`Error::NoSuchRun`] without such a run, and [`Error::Conflict`] if one of `beside` can't be written. A refusal is no
+/// error.
+pub async fn propose_flow_run_state_with(
+    api: &Api,
+    id: FlowRunId,
+    proposal: &Proposal,
+    beside: &[Write],
+) -> Result<Orchestrated> {
+    let policy = |_: &State| flow_policy(proposal.force);
+    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &policy, beside)).await
 }
 
 /// Proposes a state for the task run `id` (contract operation `set_task_run_state`).
@@ -62,8 +77,8 @@ pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposa
 /// # Errors
 /// [`Error::NoSuchRun`] without such a run. A refusal is no error.
 pub async fn propose_task_run_state(api: &Api, id: TaskRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    Box::pin(propose::<TaskRun>(api, id.0, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force)))
-        .await
+    let policy = |state: &State| task_policy(state, proposal.force);
+    Box::pin(propose::<TaskRun>(api, id.0, &table::task_run(id), proposal, &policy, &[])).await
 }
 
 /// A kind of run that the store keeps.
@@ -86,6 +101,7 @@ async fn propose<R: StoredRun>(
     key: &Key,
     proposal: &Proposal,
     policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
+    beside: &[Write],
 ) -> Result<Orchestrated> {
     let state_id = StateId::new();
     let mut attempted: Option<Attempted> = None;
@@ -108,13 +124,18 @@ async fn propose<R: StoredRun>(
         let plan = decide(policy, &transition);
         observe(&plan, Some(plan.verdict.clone()));
         let answer = answer(&plan);
-        let writes = writes(api, &plan, &transition, version).await?;
+        let mut writes = writes(api, &plan, &transition, version).await?;
+        let own_writes = writes.len();
+        if plan.verdict == Verdict::Accept {
+            writes.extend_from_slice(beside);
+        }
         match api.store.commit(writes).await {
             Ok(()) => {
                 follow_up(api, &plan.effects, proposal).await?;
                 return Ok(answer);
             }
             Err(CommitError::Failed(error)) => return Err(error),
+            Err(CommitError::Refused(place)) if place >= own_writes => return Err(Error::integrity_conflict()),
             Err(CommitError::Refused(_) | CommitError::Contended) => {
                 attempted = plan
                     .entered()

@@ -22,10 +22,10 @@ use crate::error::{Error, Result};
 const LARGEST_PAGE: usize = 1_000;
 
 /// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
-const MOST_BRIEFS: i32 = 2_000;
+const MOST_BRIEFS: i32 = 1_400;
 
 /// How many items one query counts.
-const MOST_COUNTED: i32 = 4_000;
+const MOST_COUNTED: i32 = 1_400;
 
 /// In which order items come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

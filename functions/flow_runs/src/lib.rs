@@ -15,6 +15,7 @@ pub mod lateness;
 pub mod paginate;
 pub mod read;
 pub mod read_flow_run_input;
+pub mod resume;
 pub mod set_state;
 pub mod update;
 pub mod update_labels;
@@ -34,6 +35,7 @@ pub static ROUTES: &[&Route] = &[
     &paginate::ROUTE,
     &graph::ROUTE,
     &graph_v2::ROUTE,
+    &resume::ROUTE,
     &set_state::ROUTE,
     &download_logs::ROUTE,
     &update_labels::ROUTE,
