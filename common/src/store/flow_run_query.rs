@@ -52,6 +52,13 @@ impl RunFilters {
         !on_runs && deployments.is_none() && work_pools.is_none() && work_pool_queues.is_none()
     }
 
+    /// Returns what is left to be asked of the flow runs in `source`, if it keeps the limits of their expected start time.
+    fn beyond(&self, source: &Source) -> Option<Self> {
+        let Source::Ordered(Range { index: Some(Index::ByTime), from: Some(_), .. }) = source else { return None };
+        let rest = self.flow_runs.as_ref()?.without_expected_start_time();
+        Some(Self { flow_runs: Some(rest).filter(|rest| !rest.asks_nothing()), ..self.clone() })
+    }
+
     /// Says whether a filter asks for a deployment, work pool or queue; none is stored yet, so no run has one.
     pub(super) fn asks_for_what_is_not_stored(&self) -> bool {
         self.deployments.is_some() || self.work_pools.is_some() || self.work_pool_queues.is_some()
@@ -120,6 +127,8 @@ impl Store {
         let Some((from, until)) = history.window() else { return Ok(()) };
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
         let Some(source) = self.flow_run_source(filters, Use::Folded(Some(window))).await? else { return Ok(()) };
+        let beyond_the_range = filters.beyond(&source);
+        let filters = beyond_the_range.as_ref().unwrap_or(filters);
         self.fold(source, &mut FlowRunMatcher::new(filters), |run: &RunSummary| history.add(run, now)).await
     }
 

@@ -5,18 +5,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use aws_sdk_dynamodb::{
-    operation::query::QueryOutput,
-    types::{AttributeValue, ReturnConsumedCapacity},
-};
-use futures::{StreamExt, stream::FuturesUnordered};
-use serde_dynamo::from_item;
-
 use super::{
     Item, Store, cost, failure,
     table::{self, Carries, Collection, Index},
 };
 use crate::error::{Error, Result};
+use aws_sdk_dynamodb::{
+    operation::query::QueryOutput,
+    types::{AttributeValue, ReturnConsumedCapacity},
+};
+use futures::{StreamExt, stream::FuturesUnordered};
 
 /// The largest page that one query asks for.
 const LARGEST_PAGE: usize = 1_000;
@@ -320,7 +318,7 @@ impl Reader<'_> {
                 let items = answer.items.unwrap_or_default();
                 cost::add(&cost::Kind::Read, items.len(), answer.consumed_capacity.as_slice());
                 for item in items {
-                    cursor.items.push_back(from_item(item)?);
+                    cursor.items.push_back(Item::read(item)?);
                 }
                 cursor.next = answer.last_evaluated_key;
                 cursor.pages += 1;

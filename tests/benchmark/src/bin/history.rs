@@ -17,7 +17,12 @@ use common::{
     },
 };
 use embedded::EmbeddedDatabase;
+use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+
+/// What the local server allocates with.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How many runs a day has unless the command line says otherwise.
 const RUNS: usize = 60_000;
