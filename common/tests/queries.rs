@@ -125,6 +125,7 @@ proptest! {
                 json!({"expected_start_time": expected, "state": state, "operator": "or_"}),
                 json!({"expected_start_time": expected, "tags": {"all_": ["tag 1"]}}),
                 json!({"start_time": expected}),
+                json!({"end_time": expected}),
                 json!({"end_time": {"is_null_": true}}),
                 json!({"id": {"any_": runs.iter().take(5).map(|run| run.id).collect::<Vec<_>>()}}),
             ];

@@ -100,6 +100,19 @@ impl Range {
         self
     }
 
+    /// Returns the largest sort key that can start with `to`: followed by the largest character.
+    fn last(&self) -> Option<String> {
+        self.to.as_ref().map(|to| format!("{to}\u{10FFFF}"))
+    }
+
+    /// Returns the partitions that can hold anything: none if the range ends before it starts, which DynamoDB refuses.
+    fn partitions(&self) -> &[String] {
+        match (&self.from, self.last()) {
+            (Some(from), Some(last)) if *from > last => &[],
+            _ => &self.partitions,
+        }
+    }
+
     /// Sets the order.
     #[must_use]
     pub fn in_direction(mut self, direction: Direction) -> Self {
@@ -146,10 +159,11 @@ pub struct Reader<'s> {
 impl Store {
     /// Starts to read `range` for a caller that will take about `wanted` items.
     pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
-        let count = range.partitions.len().max(1);
+        let count = range.partitions().len().max(1);
         // Ids spread evenly: a quarter more than the mean keeps most merges to one page a shard.
         let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 2 };
-        let cursors = range.partitions.iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
+        let cursors =
+            range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
         Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
     }
 
@@ -170,7 +184,7 @@ impl Store {
 
     /// Counts the items of `range` without reading them out.
     pub async fn count(&self, range: Range) -> Result<u64> {
-        let counts = range.partitions.iter().map(|partition| self.count_partition(&range, partition));
+        let counts = range.partitions().iter().map(|partition| self.count_partition(&range, partition));
         Ok(futures::future::try_join_all(counts).await?.into_iter().sum())
     }
 
@@ -199,7 +213,7 @@ impl Store {
     /// Hands the `brief` of each item of `range` to `visit`, in no order.
     pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let mut pages: FuturesUnordered<_> =
-            range.partitions.iter().map(|partition| self.brief_page(range, partition, None)).collect();
+            range.partitions().iter().map(|partition| self.brief_page(range, partition, None)).collect();
         while let Some(page) = pages.next().await {
             let (partition, answer) = page?;
             for item in answer.items() {
@@ -235,8 +249,7 @@ impl Store {
             Some(index) => (index.partition(), index.sort()),
             None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
         };
-        // No sort key that starts with `to` is larger than it followed by the largest character.
-        let to = range.to.as_ref().map(|to| format!("{to}\u{10FFFF}"));
+        let to = range.last();
         let sort_condition = match (&range.from, &to) {
             (Some(_), Some(_)) => format!(" AND {sk} BETWEEN :from AND :to"),
             (Some(_), None) => format!(" AND {sk} >= :from"),
