@@ -1,6 +1,6 @@
 //! Values held against JSON Schemas, with the messages of Python's `jsonschema`.
 
-use std::{cmp::Ordering, collections::HashSet};
+use std::{cmp::Ordering, collections::HashMap, ptr};
 
 use jsonschema::{
     Draft, ReferencingError, ValidationError,
@@ -72,37 +72,35 @@ const IN_PLACE: [&str; 8] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "th
 
 /// Says whether a schema leads back to itself without going on to a part of the value.
 fn is_circular(root: &Value) -> bool {
-    let mut seen = HashSet::new();
     let mut schemas = vec![root];
-    while let Some(schema) = schemas.pop() {
-        if !seen.insert(std::ptr::from_ref(schema)) {
-            continue;
-        }
-        if leads_to(root, schema, schema) {
-            return true;
-        }
+    let mut at = 0;
+    while let Some(schema) = schemas.get(at).copied() {
         match schema {
             Value::Object(fields) => schemas.extend(fields.values()),
             Value::Array(items) => schemas.extend(items),
             _ => {}
         }
+        at += 1;
     }
-    false
-}
-
-/// Says whether `from` leads to `goal` by keywords that stay at the same value.
-fn leads_to(root: &Value, from: &Value, goal: &Value) -> bool {
-    let mut seen = HashSet::new();
-    let mut ahead = in_place(root, from);
-    while let Some(schema) = ahead.pop() {
-        if std::ptr::eq(schema, goal) {
-            return true;
-        }
-        if seen.insert(std::ptr::from_ref(schema)) {
-            ahead.extend(in_place(root, schema));
+    let mut arrows: HashMap<*const Value, usize> = HashMap::new();
+    for next in schemas.iter().flat_map(|schema| in_place(root, schema)) {
+        *arrows.entry(ptr::from_ref(next)).or_default() += 1;
+    }
+    // What no arrow leads to is on no circle, and neither are its own arrows; what is left in the end is.
+    let mut free: Vec<&Value> =
+        schemas.iter().copied().filter(|schema| !arrows.contains_key(&ptr::from_ref(*schema))).collect();
+    let mut freed = 0;
+    while let Some(schema) = free.pop() {
+        freed += 1;
+        for next in in_place(root, schema) {
+            let left = arrows.entry(ptr::from_ref(next)).or_default();
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                free.push(next);
+            }
         }
     }
-    false
+    freed < schemas.len()
 }
 
 fn in_place<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
