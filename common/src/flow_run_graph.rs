@@ -433,7 +433,7 @@ mod tests {
 
     #[test]
     fn refuses_more_edges_than_an_answer_holds() {
-        let many = [1_u128; 1_100];
+        let many = vec![1_u128; 1_100];
         let mut assembly = assembly(Vec::new(), time(0), 100);
         assembly.add(&task(1, &[("x", &many)])).unwrap();
         assembly.add(&task(2, &[("x", &many)])).unwrap();

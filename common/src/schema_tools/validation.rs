@@ -174,17 +174,12 @@ impl Fault {
     }
 
     fn json_path(&self) -> String {
-        let mut path = String::from("$");
-        for step in &self.path {
-            match step {
-                Step::Index(index) => path.push_str(&format!("[{index}]")),
-                Step::Name(name) if is_plain(name) => path.push_str(&format!(".{name}")),
-                Step::Name(name) => {
-                    path.push_str(&format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'")));
-                }
-            }
-        }
-        path
+        let steps = self.path.iter().map(|step| match step {
+            Step::Index(index) => format!("[{index}]"),
+            Step::Name(name) if is_plain(name) => format!(".{name}"),
+            Step::Name(name) => format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'")),
+        });
+        std::iter::once("$".to_owned()).chain(steps).collect()
     }
 }
 
@@ -342,12 +337,8 @@ mod tests {
             (json!({"opt": null}), " for field 'opt'", "None is not of type 'string'"),
         ];
         for (value, field, reason) in table {
-            let mut whole = json!({"name": "n", "age": 5});
-            if value != json!({}) {
-                whole.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-            } else {
-                whole = value.clone();
-            }
+            let mut whole = if value == json!({}) { json!({}) } else { json!({"name": "n", "age": 5}) };
+            whole.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
             assert_eq!(
                 verdict(&whole, &schema),
                 format!("Validation failed{field}. Failure reason: {reason}"),

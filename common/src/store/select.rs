@@ -151,7 +151,7 @@ impl Store {
             Source::Ordered(range) if carries(&range) == Carries::Head => {
                 if is_decided {
                     let range = range.containing(matcher.texts());
-                    return self.read_briefs(&range, |brief| Ok(visit(&summary(brief)?))).await;
+                    return self.read_briefs(&range, |brief| summary(brief).map(|run| visit(&run))).await;
                 }
                 let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
                 while let Some(items) = reader.next().await? {
