@@ -164,9 +164,9 @@ async fn check_sums(store: &Store, runs: &[FlowRun], filter: &Value, flow: Optio
         let of_flow = runs.iter().filter(move |run| flow.is_none_or(|flow| run.flow_id == flow));
         of_flow.filter(|run| own.matches(run, FlowRunFacts::default()))
     };
-    if flow.is_some() {
+    if let Some(flow) = flow {
         // The flow has to be there for its runs to match.
-        let _ = store.add_flow(Flow::new(flow.unwrap(), "flow", Timestamp::now())).await.unwrap();
+        let _ = store.add_flow(Flow::new(flow, "flow", Timestamp::now())).await.unwrap();
     }
     let now = minute(255).plus_seconds(0.5);
     let empty = || History::new(minute(start), minute(200), 1_000.25).unwrap();

@@ -61,18 +61,22 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
         ("history, tags", json!({"flow_runs": {"tags": {"all_": ["nightly"]}}})),
     ] {
         let filters: RunFilters = serde_json::from_value(filters)?;
-        report(name, || async {
-            let mut history = History::new(start, end, DAY / 24.0)?;
-            store.flow_run_history(&filters, &mut history, now).await?;
-            Ok(history)
+        report(name, || {
+            Box::pin(async {
+                let mut history = History::new(start, end, DAY / 24.0)?;
+                store.flow_run_history(&filters, &mut history, now).await?;
+                Ok(history)
+            })
         })
         .await?;
     }
     report("lateness, no filter", || store.flow_run_lateness(&NO_FILTERS, now)).await?;
-    report("count by state type", || async {
-        let filters: RunFilters =
-            serde_json::from_value(json!({"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}))?;
-        store.count_flow_runs(&filters).await
+    report("count by state type", || {
+        Box::pin(async {
+            let filters: RunFilters =
+                serde_json::from_value(json!({"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}))?;
+            store.count_flow_runs(&filters).await
+        })
     })
     .await?;
     Ok(())
