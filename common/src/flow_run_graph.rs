@@ -261,9 +261,9 @@ struct Tie {
     encapsulated: bool,
 }
 
-/// Finds the edges of each node, as often and in the order in which upstream's query on SQLite finds them.
+/// Finds the edges of each node, as often as upstream's query finds them, which leaves their order to the database.
 ///
-/// Parents come as their runs were expected to start, children by their ids.
+/// Parents come as their runs were expected to start, children by their ids, as they mostly do there.
 fn edges(parts: &[Part]) -> Result<HashMap<Uuid, Edges>> {
     let places: HashMap<Uuid, usize> = parts.iter().enumerate().map(|(place, part)| (part.id, place)).collect();
     let mut children: Vec<&Part> = parts.iter().collect();

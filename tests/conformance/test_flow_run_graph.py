@@ -51,11 +51,12 @@ def run(pair: Pair) -> Run:
 
 
 def edges_in_any_order(graph: Any) -> Any:
-    """Looks at the children of a node by when they start: upstream has them in the order of their ids."""
+    """Looks at the edges of a node in the order of the nodes: upstream leaves their order to the database."""
     if "nodes" in graph:
         places = {id: place for place, (id, _) in enumerate(graph["nodes"])}
         for _, node in graph["nodes"]:
-            node["children"].sort(key=lambda edge: places.get(edge["id"], -1))
+            for edges in ("parents", "children", "encapsulating"):
+                node[edges].sort(key=lambda edge: places.get(edge["id"], -1))
     return graph
 
 
