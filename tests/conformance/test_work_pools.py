@@ -68,6 +68,28 @@ def test_create(pair: Pair, body: Any) -> None:
     pair.check("POST", f"{PATH}/", body)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        {"type": "integer", "default": "x"},
+        {"type": "string", "default": None},
+        {"anyOf": [{"type": "string"}, {"type": "null"}], "default": 1},
+        {"enum": ["x", "y"], "default": 1},
+        {"type": "array", "items": {"type": "string"}, "default": ["x", 1]},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "default": {}},
+        {"$ref": "#/definitions/none", "default": 1},
+        {"default": {"$ref": {"block_document_id": NOBODY}}},
+        {"default": {"$ref": {"other": 1}}},
+        {"type": "integer"},
+    ],
+    ids=str,
+)
+def test_defaults_of_job_variables(pair: Pair, variable: dict[str, Any]) -> None:
+    name = "pool-default-" + "".join(letter for letter in str(variable) if letter.isalnum())
+    template = {"job_configuration": {"a": "{{ v }}"}, "variables": {"type": "object", "properties": {"v": variable}}}
+    pair.check("POST", f"{PATH}/", {"name": name, "base_job_template": template})
+
+
 def test_a_name_is_unique(pair: Pair) -> None:
     add(pair, "pool-unique")
     pair.check("POST", f"{PATH}/", {"name": "pool-unique"})

@@ -22,7 +22,7 @@ mod base_job_template;
 mod check;
 mod document;
 mod fault;
-mod json;
+pub(crate) mod json;
 mod pendulum;
 mod refinements;
 mod rejection;

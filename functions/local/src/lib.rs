@@ -24,6 +24,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("work_pools", &work_pools::ROUTES),
     ("events", &events::ROUTES),
     ("admin", &admin::ROUTES),
+    ("ui", &ui::ROUTES),
     ("operations", &operations::ROUTES),
 ];
 
