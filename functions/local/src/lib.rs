@@ -21,7 +21,6 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("task_run_states", &task_run_states::ROUTES),
     ("logs", &logs::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
-    ("work_pools", &work_pools::ROUTES),
     ("events", &events::ROUTES),
     ("admin", &admin::ROUTES),
     ("ui", &ui::ROUTES),
