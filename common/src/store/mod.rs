@@ -25,6 +25,7 @@ pub mod needs;
 pub mod query;
 pub mod record;
 pub mod select;
+pub mod slots;
 pub mod states;
 pub mod table;
 pub mod task_run_query;

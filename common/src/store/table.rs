@@ -68,6 +68,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
+    ("lease that a task run holds", "task_run#<task run id>", "lease#<lease id>"),
     ("cached task state", "task_cache#<cache key>", "state#<time>#<state id>"),
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
@@ -100,6 +101,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
+    ("the leases that a task run holds", "table: query the run's partition from `lease#`"),
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
@@ -464,6 +466,14 @@ pub fn flow_run_input(run: FlowRunId, key: &str) -> Key {
 
 /// What the sort keys of a flow run's inputs start with.
 pub const INPUTS: &str = "input#";
+
+/// Returns the key of what says that a task run holds a lease.
+pub fn held_lease(run: TaskRunId, lease: LeaseId) -> Key {
+    Key::new(format!("task_run#{run}"), format!("{LEASES}{lease}"))
+}
+
+/// What the sort keys of the leases that a task run holds start with.
+pub const LEASES: &str = "lease#";
 
 /// Returns the partition of the completed states under a task's cache key.
 pub fn cached_states(cache_key: &str) -> String {
