@@ -1,13 +1,11 @@
 //! Histories: how many runs were in which state, by when they were expected to start (contract schema
 //! `HistoryResponse`).
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::{
     error::{Error, Result},
-    model::{Seconds, StateType, Timestamp},
+    model::{RunSummary, Seconds, StateType, Timestamp},
 };
 
 /// The most intervals that a history has; what comes after is left out, as upstream leaves it out.
@@ -21,29 +19,17 @@ const SHORTEST_INTERVAL: i64 = 1_000_000;
 pub struct History {
     start: i64,
     interval: i64,
-    intervals: Vec<BTreeMap<(&'static str, String), Tally>>,
+    intervals: Vec<Vec<Tally>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// The runs of an interval that are in one state.
+#[derive(Clone, Debug)]
 struct Tally {
+    state_type: StateType,
+    state_name: String,
     runs: u64,
     run_time: i64,
     lateness: i64,
-}
-
-/// What a history looks at in a run.
-#[derive(Clone, Copy, Debug)]
-pub struct Occurrence<'r> {
-    /// When the run was expected to start.
-    pub expected_start_time: Timestamp,
-    /// The type of the run's state.
-    pub state_type: StateType,
-    /// The name of the run's state.
-    pub state_name: &'r str,
-    /// How long the run was running so far.
-    pub run_time: Seconds,
-    /// How late the run started, or is.
-    pub lateness: Seconds,
 }
 
 /// An interval of a history (contract schema `HistoryResponse`).
@@ -80,7 +66,7 @@ impl History {
         let elapsed = end.as_micros().saturating_sub(start.as_micros()).max(0);
         let whole = elapsed / interval + i64::from(elapsed % interval != 0);
         let count = usize::try_from(whole.min(MOST_INTERVALS)).unwrap_or_default();
-        let history = Self { start: start.as_micros(), interval, intervals: vec![BTreeMap::new(); count] };
+        let history = Self { start: start.as_micros(), interval, intervals: vec![Vec::new(); count] };
         match history.limit(count) {
             Some(_) => Ok(history),
             None => Err(Error::Unprocessable("History must not end beyond the year 9999.".into())),
@@ -93,16 +79,25 @@ impl History {
         if count == 0 { None } else { Some((self.limit(0)?, self.limit(count)?)) }
     }
 
-    /// Counts a run, if it was expected to start within the history.
+    /// Counts a run as it is at `now`, if it was expected to start within the history.
     ///
-    /// Run times and lateness are cut to whole seconds, run by run, as upstream does it on SQLite.
-    pub fn add(&mut self, run: Occurrence<'_>) {
-        let index = run.expected_start_time.as_micros().saturating_sub(self.start).div_euclid(self.interval);
+    /// Run times and lateness are cut to whole seconds, run by run, as upstream does it on SQLite. A run without a state
+    /// is in none to be counted under.
+    pub fn add(&mut self, run: &RunSummary, now: Timestamp) {
+        let (Some(expected), Some(state_type)) = (run.expected_start_time, run.state_type) else { return };
+        let index = expected.as_micros().saturating_sub(self.start).div_euclid(self.interval);
         let Some(states) = usize::try_from(index).ok().and_then(|index| self.intervals.get_mut(index)) else { return };
-        let tally = states.entry((run.state_type.as_str(), run.state_name.to_owned())).or_default();
+        let state_name = run.state_name.as_deref().unwrap_or(state_type.default_name());
+        let tally = match states
+            .iter_mut()
+            .find(|counted| counted.state_type == state_type && counted.state_name == state_name)
+        {
+            Some(counted) => counted,
+            None => states.push_mut(Tally::of(state_type, state_name)),
+        };
         tally.runs += 1;
-        tally.run_time = tally.run_time.saturating_add(whole_seconds(run.run_time));
-        tally.lateness = tally.lateness.saturating_add(whole_seconds(run.lateness));
+        tally.run_time = tally.run_time.saturating_add(whole_seconds(run.run_time(now)));
+        tally.lateness = tally.lateness.saturating_add(whole_seconds(run.lateness(now)));
     }
 
     /// Returns the intervals, in order, and in each one its states by type and name.
@@ -111,11 +106,12 @@ impl History {
         limits
             .windows(2)
             .zip(self.intervals)
-            .filter_map(|(limits, states)| {
+            .filter_map(|(limits, mut states)| {
                 let &[interval_start, interval_end] = limits else { return None };
-                let states = states.into_iter().map(|((state_type, state_name), tally)| StateCount {
-                    state_type,
-                    state_name,
+                states.sort_by(|a, b| a.order().cmp(&b.order()));
+                let states = states.into_iter().map(|tally| StateCount {
+                    state_type: tally.state_type.as_str(),
+                    state_name: tally.state_name,
                     count_runs: tally.runs,
                     sum_estimated_run_time: Seconds::from_micros(tally.run_time.saturating_mul(1_000_000)),
                     sum_estimated_lateness: Seconds::from_micros(tally.lateness.saturating_mul(1_000_000)),
@@ -132,6 +128,16 @@ impl History {
         let elapsed = i64::try_from(index).ok()?.checked_mul(self.interval)?;
         let limit = self.start.checked_add(elapsed).filter(|limit| *limit < END_OF_CALENDAR)?;
         Timestamp::from_micros(limit)
+    }
+}
+
+impl Tally {
+    fn of(state_type: StateType, state_name: &str) -> Self {
+        Self { state_type, state_name: state_name.to_owned(), runs: 0, run_time: 0, lateness: 0 }
+    }
+
+    fn order(&self) -> (&'static str, &str) {
+        (self.state_type.as_str(), &self.state_name)
     }
 }
 
@@ -170,25 +176,31 @@ mod tests {
     #[test]
     fn counts_runs_by_state_in_whole_seconds() {
         let mut history = history("2026-01-01T00:01:00Z", 60.0).unwrap();
-        let run = Occurrence {
-            expected_start_time: time("2026-01-01T00:00:00.5Z"),
-            state_type: StateType::Running,
-            state_name: "Running",
-            run_time: Seconds::from_micros(2_999_999),
-            lateness: Seconds::from_micros(-5_000_000),
+        let now = time("2026-01-01T00:00:10.4Z");
+        let run = RunSummary {
+            expected_start_time: Some(time("2026-01-01T00:00:00.5Z")),
+            start_time: Some(time("2026-01-01T00:00:03.4Z")),
+            state_type: Some(StateType::Running),
+            state_name: Some("Running".into()),
+            state_timestamp: Some(time("2026-01-01T00:00:08.4Z")),
+            total_run_time: Seconds::from_micros(999_999),
         };
-        history.add(run);
-        history.add(run);
-        history.add(Occurrence { state_type: StateType::Completed, state_name: "Cached", ..run });
+        history.add(&run, now);
+        history.add(&run, now);
+        history.add(
+            &RunSummary { state_type: Some(StateType::Completed), state_name: Some("Cached".into()), ..run.clone() },
+            now,
+        );
         for outside in ["2026-01-01T00:00:00.499999Z", "2026-01-01T00:01:00.5Z"] {
-            history.add(Occurrence { expected_start_time: time(outside), ..run });
+            history.add(&RunSummary { expected_start_time: Some(time(outside)), ..run.clone() }, now);
         }
+        history.add(&RunSummary { state_type: None, ..run }, now);
         let states = answer(history)[0]["states"].clone();
-        let of = |r#type, name, runs, run_time| {
+        let of = |r#type, name, runs, run_time, lateness| {
             json!({"state_type": r#type, "state_name": name, "count_runs": runs,
-                "sum_estimated_run_time": run_time, "sum_estimated_lateness": 0.0})
+                "sum_estimated_run_time": run_time, "sum_estimated_lateness": lateness})
         };
-        assert_eq!(states, json!([of("COMPLETED", "Cached", 1, 2.0), of("RUNNING", "Running", 2, 4.0)]));
+        assert_eq!(states, json!([of("COMPLETED", "Cached", 1, 0.0, 2.0), of("RUNNING", "Running", 2, 4.0, 4.0)]));
     }
 
     #[test]

@@ -76,7 +76,22 @@ impl Orchestrated {
 /// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if the proposal was made before or is
 /// void. A refusal is no error.
 pub async fn propose_flow_run_state(api: &Api, id: FlowRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &|_| flow_policy(proposal.force))).await
+    propose_flow_run_state_with(api, id, proposal, &[]).await
+}
+
+/// Proposes a state for the flow run `id`, and writes `beside` together with it if it is accepted.
+///
+/// # Errors
+/// [`Error::NoSuchRun`] without such a run, and [`Error::Conflict`] if one of `beside` can't be written. A refusal is no
+/// error.
+pub async fn propose_flow_run_state_with(
+    api: &Api,
+    id: FlowRunId,
+    proposal: &Proposal,
+    beside: &[Write],
+) -> Result<Orchestrated> {
+    let policy = |_: &State| flow_policy(proposal.force);
+    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), proposal, &policy, beside)).await
 }
 
 /// Marks the flow run `id` as late, if it still waits in the state `waiting` for its `scheduled_time`.
@@ -97,7 +112,7 @@ pub async fn mark_late(
         state_details: StateDetails { scheduled_time, ..StateDetails::default() },
     };
     let proposal = Proposal { expected: Some(waiting), ..Proposal::new(state, false, Client::default()) };
-    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), &proposal, &|_| &MARK_LATE_RUNS_POLICY)).await
+    Box::pin(propose::<FlowRun>(api, id.0, &table::flow_run(id), &proposal, &|_| &MARK_LATE_RUNS_POLICY, &[])).await
 }
 
 /// Proposes a state for the task run `id` (contract operation `set_task_run_state`).
@@ -105,8 +120,8 @@ pub async fn mark_late(
 /// # Errors
 /// [`Error::NoSuchRun`] without such a run. A refusal is no error.
 pub async fn propose_task_run_state(api: &Api, id: TaskRunId, proposal: &Proposal) -> Result<Orchestrated> {
-    Box::pin(propose::<TaskRun>(api, id.0, &table::task_run(id), proposal, &|state| task_policy(state, proposal.force)))
-        .await
+    let policy = |state: &State| task_policy(state, proposal.force);
+    Box::pin(propose::<TaskRun>(api, id.0, &table::task_run(id), proposal, &policy, &[])).await
 }
 
 /// A kind of run that the store keeps.
@@ -129,6 +144,7 @@ async fn propose<R: StoredRun>(
     key: &Key,
     proposal: &Proposal,
     policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
+    beside: &[Write],
 ) -> Result<Orchestrated> {
     let state_id = proposal.once.as_ref().map_or_else(StateId::new, |once| once.state_id);
     let mut attempted: Option<Attempted> = None;
@@ -160,6 +176,10 @@ async fn propose<R: StoredRun>(
             claimed = Some(writes.len());
             writes.push(api.store.claim_for_a_while(claim, transition.now)?);
         }
+        let own_writes = writes.len();
+        if plan.verdict == Verdict::Accept {
+            writes.extend_from_slice(beside);
+        }
         match api.store.commit(writes).await {
             Ok(()) => {
                 follow_up(api, &plan.effects, proposal).await?;
@@ -169,6 +189,7 @@ async fn propose<R: StoredRun>(
             Err(refused @ CommitError::Refused(place)) if attempt > 0 && claimed == Some(place) => {
                 return Err(refused.into());
             }
+            Err(CommitError::Refused(place)) if place >= own_writes => return Err(Error::integrity_conflict()),
             Err(CommitError::Refused(_) | CommitError::Contended) => {
                 attempted = plan
                     .entered()

@@ -20,7 +20,7 @@ fn listing() -> String {
     for index in Index::ALL {
         let carries = match index.carries() {
             Carries::All => "the whole item",
-            Carries::Head => "`head`",
+            Carries::Head => "`head` and `brief`",
             Carries::Keys => "keys",
         };
         let _ = writeln!(text, "| `{}` | {carries} |", index.name());

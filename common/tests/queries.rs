@@ -4,8 +4,10 @@
 
 use common::{
     Store,
-    filter::FlowRunSort,
-    model::{Flow, FlowId, FlowRun, FlowRunId, StateType, Timestamp},
+    filter::{FlowRunFacts, FlowRunFilter, FlowRunSort},
+    history::History,
+    lateness::AverageLateness,
+    model::{Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp},
     store::{CommitError, Shards, commit::until_uncontended, cost, flow_run_query::RunFilters, select::Window},
 };
 use embedded::{
@@ -33,11 +35,10 @@ fn filters(body: Value) -> RunFilters {
 
 /// A run whose times derive from two small numbers, so that ties and nulls occur.
 fn run(flow: FlowId, name: u8, expected: Option<u8>, started: Option<u8>) -> FlowRun {
-    let time = |minutes: u8| Timestamp::from_micros(i64::from(minutes) * 60_000_000 + 1_000_000_000_000_000);
     let id = FlowRunId(uuid::Uuid::new_v4());
     let mut run = FlowRun::new(id, flow, format!("run {name}"), Timestamp::now());
-    run.expected_start_time = expected.and_then(time);
-    run.start_time = started.and_then(time);
+    run.expected_start_time = expected.map(minute);
+    run.start_time = started.map(minute);
     run.tags = vec![format!("tag {}", name % 3)];
     run
 }
@@ -90,6 +91,93 @@ proptest! {
             assert_eq!(store.count_flow_runs(&filters).await.unwrap(), matching.len() as u64);
         });
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// A history, and an average lateness, are those of all runs that match, looked at one by one.
+    #[test]
+    fn sums_are_those_of_a_naive_query(
+        runs in prop::collection::vec((any::<u8>(), prop::option::of(any::<u8>()), prop::option::of(any::<u8>())), 0..60),
+        shards in 1u8..5,
+        start in 0u8..100,
+        limits in (any::<u8>(), any::<u8>()),
+    ) {
+        block_on(async {
+            let store = store(shards, &Faults::default()).await;
+            let flows = [FlowId::new(), FlowId::new()];
+            let runs: Vec<FlowRun> = runs
+                .into_iter()
+                .map(|(name, expected, started)| in_a_state(run(flows[usize::from(name) % 2], name, expected, started)))
+                .collect();
+            for run in &runs {
+                store.commit(vec![store.insert(run).unwrap()]).await.unwrap();
+            }
+            let expected = json!({"after_": minute(limits.0), "before_": minute(limits.1)});
+            let state = json!({"type": {"any_": ["RUNNING", "FAILED"]}});
+            let own = [
+                json!({}),
+                json!({"state": state}),
+                json!({"expected_start_time": expected}),
+                json!({"expected_start_time": {"before_": minute(limits.1)}}),
+                json!({"expected_start_time": expected, "state": state}),
+                json!({"expected_start_time": expected, "state": state, "operator": "or_"}),
+                json!({"expected_start_time": expected, "tags": {"all_": ["tag 1"]}}),
+                json!({"start_time": expected}),
+                json!({"end_time": expected}),
+                json!({"end_time": {"is_null_": true}}),
+                json!({"id": {"any_": runs.iter().take(5).map(|run| run.id).collect::<Vec<_>>()}}),
+            ];
+            for filter in &own {
+                for flow in [None, Some(flows[0])] {
+                    check_sums(&store, &runs, filter, flow, start).await;
+                }
+            }
+        });
+    }
+}
+
+fn minute(minutes: u8) -> Timestamp {
+    Timestamp::from_micros(i64::from(minutes) * 60_000_000 + 1_000_000_000_000_000).unwrap()
+}
+
+fn in_a_state(mut run: FlowRun) -> FlowRun {
+    let number = run.id.0.as_u128();
+    let types = [StateType::Running, StateType::Failed, StateType::Scheduled];
+    let r#type = types[usize::try_from(number % 3).unwrap()];
+    let entered = minute(u8::try_from(number >> 64 & 0xff).unwrap());
+    let state = State::new(StateId::new(), r#type, entered).named(if number & 8 == 0 { "Own | name" } else { "Other" });
+    (run.state_type, run.state_name) = (Some(r#type), Some(state.name.clone()));
+    run.end_time = (r#type == StateType::Failed).then_some(entered);
+    run.state = Some(state);
+    run
+}
+
+async fn check_sums(store: &Store, runs: &[FlowRun], filter: &Value, flow: Option<FlowId>, start: u8) {
+    let mut body = json!({"flow_runs": filter});
+    if let Some(flow) = flow {
+        body["flows"] = json!({"id": {"any_": [flow]}});
+    }
+    let own: FlowRunFilter = serde_json::from_value(filter.clone()).unwrap();
+    let matching = || {
+        let of_flow = runs.iter().filter(move |run| flow.is_none_or(|flow| run.flow_id == flow));
+        of_flow.filter(|run| own.matches(run, FlowRunFacts::default()))
+    };
+    if let Some(flow) = flow {
+        // The flow has to be there for its runs to match.
+        let _ = store.add_flow(Flow::new(flow, "flow", Timestamp::now())).await.unwrap();
+    }
+    let now = minute(255).plus_seconds(0.5);
+    let empty = || History::new(minute(start), minute(200), 1_000.25).unwrap();
+    let (mut history, mut naive) = (empty(), empty());
+    store.flow_run_history(&filters(body.clone()), &mut history, now).await.unwrap();
+    matching().for_each(|run| naive.add(&RunSummary::from(run), now));
+    assert_eq!(history.into_intervals(), naive.into_intervals(), "{body}");
+    let lateness = store.flow_run_lateness(&filters(body.clone()), now).await.unwrap();
+    let mut naive = AverageLateness::default();
+    matching().for_each(|run| naive.add(&RunSummary::from(run), now));
+    assert_eq!(lateness.seconds(), naive.seconds(), "{body}");
 }
 
 #[test]

@@ -44,6 +44,23 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
     }
 }
 
+/// Parses `text` as Python's `json.loads` does.
+///
+/// # Errors
+/// Says what is wrong, as Python's `JSONDecodeError` does.
+pub(crate) fn loads(text: &str) -> Result<Value, String> {
+    parse(text.as_bytes()).map_err(|unreadable| match unreadable {
+        Unreadable::Undecodable => "nested too deeply".into(),
+        Unreadable::Invalid { text, offset, error } => {
+            let (mut line, mut column) = (1, 1);
+            for symbol in text.chars().take(offset) {
+                (line, column) = if symbol == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            format!("{error}: line {line} column {column} (char {offset})")
+        }
+    })
+}
+
 /// Decodes by the byte order mark or the pattern of zero bytes, as `json.detect_encoding` does.
 fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     match bytes {

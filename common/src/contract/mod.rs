@@ -21,7 +21,7 @@
 mod check;
 mod document;
 mod fault;
-mod json;
+pub(crate) mod json;
 mod pendulum;
 mod refinements;
 mod rejection;

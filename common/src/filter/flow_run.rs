@@ -163,6 +163,19 @@ impl FlowRunFilter {
         rest == Self::default() && self.state.as_ref().is_some_and(FlowRunStateFilter::is_one_list)
     }
 
+    /// Returns the filter without its limits on the expected start time, if they must hold with all the rest.
+    #[must_use]
+    pub fn without_expected_start_time(&self) -> Self {
+        let is_alternative = self.operator == Operator::Or;
+        let expected_start_time = self.expected_start_time.clone().filter(|_| is_alternative);
+        Self { expected_start_time, ..self.clone() }
+    }
+
+    /// Tells whether the filter asks nothing, so that it selects every run.
+    pub fn asks_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Returns the parent flow runs of which every match has one.
     pub fn parent_flow_run_ids(&self) -> Option<&[FlowRunId]> {
         self.bound(self.parent_flow_run_id.as_ref()?.any.as_deref())

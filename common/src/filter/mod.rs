@@ -8,7 +8,7 @@
 //! match satisfies; `None` means that nothing is known, and an empty list that nothing can match.
 
 mod like;
-mod python_json;
+pub(crate) mod python_json;
 mod text_search;
 
 pub mod deployment;

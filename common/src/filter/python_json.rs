@@ -71,7 +71,8 @@ pub(crate) fn write_string(text: &mut String, string: &str) {
     text.push('"');
 }
 
-fn write_number(text: &mut String, number: &Number) {
+/// Appends `number`, a float as `repr` writes it.
+pub(crate) fn write_number(text: &mut String, number: &Number) {
     let _infallible = match number.as_f64().filter(|_| number.is_f64()) {
         None => write!(text, "{number}"),
         Some(float) if float == 0.0 || (1e-4..1e16).contains(&float.abs()) => write!(text, "{float:?}"),

@@ -21,6 +21,18 @@ impl TimeBounds {
         (not_before.is_some() || not_after.is_some()).then_some(Self { not_before, not_after })
     }
 
+    /// Returns the bounds that keep both these and `other`.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            not_before: self.not_before.max(other.not_before),
+            not_after: match (self.not_after, other.not_after) {
+                (Some(one), Some(another)) => Some(one.min(another)),
+                (one, another) => one.or(another),
+            },
+        }
+    }
+
     /// Tells whether `time` lies within the bounds.
     pub fn contains(&self, time: Timestamp) -> bool {
         self.not_before.is_none_or(|limit| time >= limit) && self.not_after.is_none_or(|limit| time <= limit)
@@ -111,6 +123,14 @@ mod tests {
         let stand_in = Some("2026-01-01T00:00:00Z".parse().unwrap());
         let filter = NullableTimeFilter { before: stand_in, is_null: Some(true), ..Default::default() };
         assert!(filter.matches_compared(None, stand_in) && !filter.matches_compared(stand_in, stand_in));
+    }
+
+    #[test]
+    fn bounds_narrow_each_other() {
+        let time = |micros| Timestamp::from_micros(micros);
+        let bounds = |not_before, not_after| TimeBounds { not_before, not_after };
+        assert_eq!(bounds(time(1), time(8)).and(bounds(time(3), time(9))), bounds(time(3), time(8)));
+        assert_eq!(bounds(None, time(8)).and(bounds(time(3), None)), bounds(time(3), time(8)));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, DeploymentId, FlowId, FlowRunId, Object, Seconds, State, StateId, StateType, TaskRunId, Timestamp,
-    WorkPoolId, WorkQueueId,
+    BlockDocumentId, DeploymentId, FlowId, FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType,
+    TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
 };
 
 /// How a flow run that failed is being retried.
@@ -244,12 +244,12 @@ impl FlowRun {
 
     /// Returns how long the run was running until `now`, the current execution included.
     pub fn estimated_run_time(&self, now: Timestamp) -> Seconds {
-        estimated_run_time(self.state.as_ref(), self.total_run_time, now)
+        RunSummary::from(self).run_time(now)
     }
 
     /// Returns how late the run started, or is at `now` when it has not started.
     pub fn estimated_start_time_delta(&self, now: Timestamp) -> Seconds {
-        estimated_start_time_delta(self.start_time, self.expected_start_time, self.state_type, now)
+        RunSummary::from(self).lateness(now)
     }
 
     /// Returns the run as the API answers it at `now`: the stored document and the estimates.
@@ -259,34 +259,6 @@ impl FlowRun {
         self.estimated_start_time_delta = Some(self.estimated_start_time_delta(now));
         self.parent_flow_run_id = None;
         self
-    }
-}
-
-/// Returns the total run time, and the time since the state's timestamp while it is a running one.
-///
-/// A flow run and a task run are estimated alike (upstream's `Run.estimated_run_time`).
-pub(super) fn estimated_run_time(state: Option<&State>, total_run_time: Seconds, now: Timestamp) -> Seconds {
-    match state {
-        Some(state) if state.r#type == StateType::Running => total_run_time + Seconds::between(state.timestamp, now),
-        _ => total_run_time,
-    }
-}
-
-/// Returns the time from the expected start to the start, or to `now` while the run has neither started nor ended.
-///
-/// A flow run and a task run are estimated alike (upstream's `Run.estimated_start_time_delta`). A run that
-/// started, or is to start, no later than expected is not late at all.
-pub(super) fn estimated_start_time_delta(
-    start_time: Option<Timestamp>,
-    expected_start_time: Option<Timestamp>,
-    state_type: Option<StateType>,
-    now: Timestamp,
-) -> Seconds {
-    let ended = state_type.is_some_and(StateType::is_terminal);
-    match (start_time, expected_start_time) {
-        (Some(start), Some(expected)) if start > expected => Seconds::between(expected, start),
-        (None, Some(expected)) if expected < now && !ended => Seconds::between(expected, now),
-        _ => Seconds::ZERO,
     }
 }
 

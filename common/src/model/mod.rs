@@ -19,6 +19,7 @@ pub mod id;
 pub mod lease;
 pub mod log;
 pub mod name;
+pub mod run_summary;
 pub mod seconds;
 pub mod state;
 pub mod task_run;
@@ -42,6 +43,7 @@ pub use id::{
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};
+pub use run_summary::RunSummary;
 pub use seconds::Seconds;
 pub use state::{State, StateCreate, StateDetails, StateType};
 pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};

@@ -3,10 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{
-    FlowRunId, Object, Seconds, State, StateId, StateType, TaskRunId, Timestamp,
-    flow_run::{estimated_run_time, estimated_start_time_delta},
-};
+use super::{FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType, TaskRunId, Timestamp};
 
 /// How long to wait before a task run's retries, in seconds: one delay, or one for each retry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,12 +228,12 @@ impl TaskRun {
 
     /// Returns how long the run was running until `now`, the current execution included.
     pub fn estimated_run_time(&self, now: Timestamp) -> Seconds {
-        estimated_run_time(self.state.as_ref(), self.total_run_time, now)
+        RunSummary::from(self).run_time(now)
     }
 
     /// Returns how late the run started, or is at `now` when it has not started.
     pub fn estimated_start_time_delta(&self, now: Timestamp) -> Seconds {
-        estimated_start_time_delta(self.start_time, self.expected_start_time, self.state_type, now)
+        RunSummary::from(self).lateness(now)
     }
 
     /// Returns the run as the API answers it at `now`: the stored document and the estimates.

@@ -65,6 +65,8 @@ pub struct Settings {
     pub event_retention: u64,
     /// Whether task runs are recorded from events (`PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED`).
     pub task_run_recorder_enabled: bool,
+    /// How many nodes the graph of a flow run has at most (`PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_NODES`).
+    pub maximum_graph_nodes: usize,
     /// Whether the server keeps the events that it emits itself (`PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED`).
     ///
     /// Those of clients are kept in any case: task runs are recorded from them.
@@ -129,6 +131,7 @@ impl Default for Settings {
             cancellation_cleanup_enabled: true,
             longest_waits: LongestWaits { of_tags: 30.0, of_others: 30.0 },
             cancelling_timeout: 300.0,
+            maximum_graph_nodes: 10_000,
         }
     }
 }
@@ -204,6 +207,9 @@ impl Settings {
             task_run_recorder_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED")?
                 .unwrap_or(default.task_run_recorder_enabled),
+            maximum_graph_nodes: variables
+                .read("PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_NODES")?
+                .unwrap_or(default.maximum_graph_nodes),
             event_persister_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
                 .unwrap_or(default.event_persister_enabled),

@@ -3,7 +3,7 @@
 use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
     commit::until_uncontended,
-    flow_run_query::{FlowRunMatcher, RunFilters},
+    flow_run_query::{FlowRunMatcher, RunFilters, Use},
     query::Range,
     select::Source,
     table::{self, Place, Shards},
@@ -48,7 +48,7 @@ impl Store {
     ///
     /// There is always a part, so that an operation without any match ends as well.
     pub async fn ranges_of_flow_runs(&self, filters: &RunFilters) -> Result<Vec<Vec<Range>>> {
-        let ranges = match self.flow_run_source(filters, None).await? {
+        let ranges = match self.flow_run_source(filters, Use::Counted).await? {
             None => Vec::new(),
             Some(Source::Keys(keys)) => keys
                 .into_iter()

@@ -20,7 +20,9 @@ use crate::{
         self, DeploymentFilter, FlowFacts, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter,
         TimeBounds, WorkPoolFilter, WorkQueueFilter,
     },
-    model::{Flow, FlowId, FlowRun, FlowRunId, StateType, TaskRun, TaskRunId, Timestamp},
+    history::History,
+    lateness::AverageLateness,
+    model::{Flow, FlowId, FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
 };
 
 /// The filters of a query over flows, flow runs or task runs, as the contract's bodies name them.
@@ -50,9 +52,42 @@ impl RunFilters {
         !on_runs && deployments.is_none() && work_pools.is_none() && work_pool_queues.is_none()
     }
 
+    /// Returns what is left to be asked of the flow runs in `source`, if it keeps the limits of their expected start time.
+    fn beyond(&self, source: &Source) -> Option<Self> {
+        let Source::Ordered(Range { index: Some(Index::ByTime), from: Some(_), .. }) = source else { return None };
+        let rest = self.flow_runs.as_ref()?.without_expected_start_time();
+        Some(Self { flow_runs: Some(rest).filter(|rest| !rest.asks_nothing()), ..self.clone() })
+    }
+
     /// Says whether a filter asks for a deployment, work pool or queue; none is stored yet, so no run has one.
     pub(super) fn asks_for_what_is_not_stored(&self) -> bool {
         self.deployments.is_some() || self.work_pools.is_some() || self.work_pool_queues.is_some()
+    }
+}
+
+/// What a query does with what it finds, by which the index is chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use {
+    /// It returns the records in an order.
+    Sorted(FlowRunSort),
+    /// It counts them.
+    Counted,
+    /// It looks at each one's times and state, within limits of the expected start time beyond those of the filters.
+    ///
+    /// What else is read has to be left out by the caller.
+    Folded(Option<TimeBounds>),
+}
+
+impl Use {
+    fn sort(self) -> Option<FlowRunSort> {
+        match self {
+            Self::Sorted(sort) => Some(sort),
+            Self::Counted | Self::Folded(_) => None,
+        }
+    }
+
+    fn direction(self) -> Direction {
+        direction(self.sort().map_or(filter::Direction::Ascending, FlowRunSort::direction))
     }
 }
 
@@ -77,14 +112,33 @@ pub(super) fn texts_of_state(types: Option<&[StateType]>, names: Option<&[String
 impl Store {
     /// Returns the flow runs that `filters` select, within `window`, in the order of `sort`.
     pub async fn flow_runs(&self, filters: &RunFilters, sort: FlowRunSort, window: Window) -> Result<Vec<FlowRun>> {
-        let Some(source) = self.flow_run_source(filters, Some(sort)).await? else { return Ok(Vec::new()) };
+        let Some(source) = self.flow_run_source(filters, Use::Sorted(sort)).await? else { return Ok(Vec::new()) };
         self.select(source, &mut FlowRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
     }
 
     /// Counts the flow runs that `filters` select.
     pub async fn count_flow_runs(&self, filters: &RunFilters) -> Result<u64> {
-        let Some(source) = self.flow_run_source(filters, None).await? else { return Ok(0) };
+        let Some(source) = self.flow_run_source(filters, Use::Counted).await? else { return Ok(0) };
         self.select_count(source, &mut FlowRunMatcher::new(filters)).await
+    }
+
+    /// Counts the flow runs that `filters` select in `history`, as they are at `now`; only the history's time is read.
+    pub async fn flow_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
+        let Some((from, until)) = history.window() else { return Ok(()) };
+        let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
+        let Some(source) = self.flow_run_source(filters, Use::Folded(Some(window))).await? else { return Ok(()) };
+        let beyond_the_range = filters.beyond(&source);
+        let filters = beyond_the_range.as_ref().unwrap_or(filters);
+        self.fold(source, &mut FlowRunMatcher::new(filters), |run: &RunSummary| history.add(run, now)).await
+    }
+
+    /// Averages how late the flow runs are that `filters` select, at the time `now`.
+    pub async fn flow_run_lateness(&self, filters: &RunFilters, now: Timestamp) -> Result<AverageLateness> {
+        let mut average = AverageLateness::default();
+        if let Some(source) = self.flow_run_source(filters, Use::Folded(None)).await? {
+            self.fold(source, &mut FlowRunMatcher::new(filters), |run: &RunSummary| average.add(run, now)).await?;
+        }
+        Ok(average)
     }
 
     /// Says whether a flow run of `flow` matches the filters on flow runs and task runs.
@@ -101,11 +155,7 @@ impl Store {
     }
 
     /// Chooses where to read; nowhere if nothing can match.
-    pub(super) async fn flow_run_source(
-        &self,
-        filters: &RunFilters,
-        sort: Option<FlowRunSort>,
-    ) -> Result<Option<Source>> {
+    pub(super) async fn flow_run_source(&self, filters: &RunFilters, r#use: Use) -> Result<Option<Source>> {
         if filters.asks_for_what_is_not_stored() {
             return Ok(None);
         }
@@ -132,9 +182,9 @@ impl Store {
             return Ok(Some(Source::Gathered(ranges.collect())));
         }
         if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
-            return Ok(Some(runs_of_flows(&flows, own, sort)));
+            return Ok(Some(runs_of_flows(&flows, own, r#use)));
         }
-        Ok(Some(self.all_flow_runs(filters, sort)))
+        Ok(Some(self.all_flow_runs(filters, r#use)))
     }
 
     /// Returns the flows of which every match belongs to one, if the filter names them.
@@ -151,44 +201,49 @@ impl Store {
         Ok(Some(ids))
     }
 
-    /// Reads all runs, in the index of the sort; or for counting, in the index that the filter narrows most.
-    fn all_flow_runs(&self, filters: &RunFilters, sort: Option<FlowRunSort>) -> Source {
+    /// Reads all runs, in the index of the sort; or without one, in the index that the filter narrows most.
+    fn all_flow_runs(&self, filters: &RunFilters, r#use: Use) -> Source {
         let bounds = |of: fn(&FlowRunFilter) -> Option<TimeBounds>| filters.flow_runs.as_ref().and_then(of);
         let start = || bounds(FlowRunFilter::start_time_bounds);
         let expected = || bounds(FlowRunFilter::expected_start_time_bounds);
         let next = || bounds(FlowRunFilter::next_scheduled_start_time_bounds);
         let end = || bounds(FlowRunFilter::end_time_bounds);
-        let (index, bounds) = match sort {
+        let (index, bounds) = match r#use.sort() {
             Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => (Index::ByStart, start()),
             Some(FlowRunSort::ExpectedStartTimeAsc | FlowRunSort::ExpectedStartTimeDesc) => (Index::ByTime, expected()),
             Some(FlowRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, next()),
             Some(FlowRunSort::EndTimeDesc) => (Index::ByEnd, end()),
             Some(FlowRunSort::NameAsc | FlowRunSort::NameDesc) => (Index::ByName, None),
             Some(FlowRunSort::IdDesc) => (Index::Lookup, None),
-            None => [(Index::ByTime, expected()), (Index::ByStart, start()), (Index::ByEnd, end())]
-                .into_iter()
-                .find(|(_, bounds)| bounds.is_some())
-                .unwrap_or((if filters.ask_nothing() { Index::Lookup } else { Index::ByTime }, None)),
+            None => {
+                let expected = match r#use {
+                    Use::Folded(Some(window)) => Some(expected().map_or(window, |bounds| bounds.and(window))),
+                    _ => expected(),
+                };
+                // To count all of them, the smallest index will do.
+                let any =
+                    if matches!(r#use, Use::Counted) && filters.ask_nothing() { Index::Lookup } else { Index::ByTime };
+                [(Index::ByTime, expected), (Index::ByStart, start()), (Index::ByEnd, end())]
+                    .into_iter()
+                    .find(|(_, bounds)| bounds.is_some())
+                    .unwrap_or((any, None))
+            }
         };
         let (from, to) = key_bounds(bounds);
-        Source::Ordered(
-            Range::all(self, index, Collection::FlowRuns)
-                .between(from, to)
-                .in_direction(direction(sort.map_or(filter::Direction::Ascending, FlowRunSort::direction))),
-        )
+        Source::Ordered(Range::all(self, index, Collection::FlowRuns).between(from, to).in_direction(r#use.direction()))
     }
 }
 
-fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, sort: Option<FlowRunSort>) -> Source {
+fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, r#use: Use) -> Source {
     let (from, to) = key_bounds(filter.and_then(FlowRunFilter::start_time_bounds));
     let range = Range {
         partitions: flows.iter().copied().map(table::runs_of_flow).collect(),
         from,
         to,
-        direction: direction(sort.map_or(filter::Direction::Ascending, FlowRunSort::direction)),
+        direction: r#use.direction(),
         ..Range::of_index(Index::ByParent, "")
     };
-    match sort {
+    match r#use.sort() {
         None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
         Some(_) => Source::Gathered(vec![range]),
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Result,
     filter::flow_run::started_or_expected,
-    model::{FlowId, FlowRun, FlowRunId, StateType, Timestamp},
+    model::{FlowId, FlowRun, FlowRunId, RunSummary, StateType, Timestamp},
 };
 
 impl Record for FlowRun {
@@ -64,6 +64,10 @@ impl Record for FlowRun {
     fn expires(&self, retention: f64) -> Option<Timestamp> {
         let has_ended = self.state_type.is_some_and(StateType::is_terminal) && self.parent_task_run_id.is_none();
         self.end_time.filter(|_| has_ended).map(|ended| ended.plus_seconds(retention))
+    }
+
+    fn brief(&self) -> Option<String> {
+        Some(RunSummary::from(self).to_string())
     }
 }
 

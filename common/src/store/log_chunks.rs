@@ -184,6 +184,7 @@ impl Chunk {
                 previous: None,
                 head: Some(serde_json::to_string(&head)?),
                 tail: Some((*text).to_owned()),
+                brief: None,
                 expires: None,
                 places: table::attributes([Some(all), of_task_run].into_iter().flatten().collect())?,
                 key,

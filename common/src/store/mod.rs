@@ -15,6 +15,7 @@ pub mod deployments;
 pub mod event_query;
 pub mod events;
 pub mod flow_query;
+pub mod flow_run_graph;
 pub mod flow_run_inputs;
 pub mod flow_run_query;
 pub mod flow_runs;
@@ -40,7 +41,7 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     types::{KeysAndAttributes, ReturnConsumedCapacity, TimeToLiveSpecification},
 };
-use serde_dynamo::{from_item, to_item};
+use serde_dynamo::to_item;
 
 pub use commit::{CommitError, Write};
 pub use needs::Needs;
@@ -136,7 +137,7 @@ impl Store {
             .await
             .map_err(|error| failure(&error))?;
         cost::add(&cost::Kind::Read, usize::from(answer.item.is_some()), answer.consumed_capacity.as_slice());
-        answer.item.map(from_item).transpose().map_err(Error::from)
+        answer.item.map(Item::read).transpose()
     }
 
     /// Reads the record under `key`, strongly consistent.
@@ -190,7 +191,7 @@ impl Store {
             let found = answer.responses.unwrap_or_default().remove(&*self.table).unwrap_or_default();
             cost::add(&cost::Kind::Read, found.len(), answer.consumed_capacity.as_deref().unwrap_or_default());
             for item in found {
-                items.push(from_item(item)?);
+                items.push(Item::read(item)?);
             }
             let rest = answer.unprocessed_keys.unwrap_or_default().remove(&*self.table);
             pending = rest.map(|rest| rest.keys).unwrap_or_default();

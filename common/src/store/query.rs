@@ -5,18 +5,26 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
-use serde::{Deserialize, Serialize};
-use serde_dynamo::from_item;
-
 use super::{
     Item, Store, cost, failure,
-    table::{self, Collection, Index},
+    table::{self, Carries, Collection, Index},
 };
 use crate::error::{Error, Result};
+use aws_sdk_dynamodb::{
+    operation::query::QueryOutput,
+    types::{AttributeValue, ReturnConsumedCapacity},
+};
+use futures::{StreamExt, stream::FuturesUnordered};
+use serde::{Deserialize, Serialize};
 
 /// The largest page that one query asks for.
 const LARGEST_PAGE: usize = 1_000;
+
+/// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
+const MOST_BRIEFS: i32 = 1_400;
+
+/// How many items one query counts.
+const MOST_COUNTED: i32 = 1_400;
 
 /// In which order items come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +114,19 @@ impl Range {
         self
     }
 
+    /// Returns the largest sort key that can start with `to`: followed by the largest character.
+    fn last(&self) -> Option<String> {
+        self.to.as_ref().map(|to| format!("{to}\u{10FFFF}"))
+    }
+
+    /// Returns the partitions that can hold anything: none if the range ends before it starts, which DynamoDB refuses.
+    fn partitions(&self) -> &[String] {
+        match (&self.from, self.last()) {
+            (Some(from), Some(last)) if *from > last => &[],
+            _ => &self.partitions,
+        }
+    }
+
     /// Sets the order.
     #[must_use]
     pub fn in_direction(mut self, direction: Direction) -> Self {
@@ -152,10 +173,11 @@ pub struct Reader<'s> {
 impl Store {
     /// Starts to read `range` for a caller that will take about `wanted` items.
     pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
-        let count = range.partitions.len().max(1);
+        let count = range.partitions().len().max(1);
         // Ids spread evenly: a quarter more than the mean keeps most merges to one page a shard.
         let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 2 };
-        let cursors = range.partitions.iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
+        let cursors =
+            range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
         Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
     }
 
@@ -176,7 +198,7 @@ impl Store {
 
     /// Counts the items of `range` without reading them out.
     pub async fn count(&self, range: Range) -> Result<u64> {
-        let counts = range.partitions.iter().map(|partition| self.count_partition(&range, partition));
+        let counts = range.partitions().iter().map(|partition| self.count_partition(&range, partition));
         Ok(futures::future::try_join_all(counts).await?.into_iter().sum())
     }
 
@@ -186,6 +208,8 @@ impl Store {
             let answer = self
                 .query(range, partition)
                 .select(aws_sdk_dynamodb::types::Select::Count)
+                // The real database stops at a megabyte, which is about as many; the embedded one reads all that is left.
+                .limit(MOST_COUNTED)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -200,6 +224,36 @@ impl Store {
         }
     }
 
+    /// Hands the `brief` of each item of `range` to `visit`, in no order.
+    pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        let mut pages: FuturesUnordered<_> =
+            range.partitions().iter().map(|partition| self.brief_page(range, partition, None)).collect();
+        while let Some(page) = pages.next().await {
+            let (partition, answer) = page?;
+            for item in answer.items() {
+                let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
+                visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
+            }
+            if let Some(next) = answer.last_evaluated_key {
+                pages.push(self.brief_page(range, partition, Some(next)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn brief_page<'p>(
+        &self,
+        range: &Range,
+        partition: &'p str,
+        start: Option<StartKey>,
+    ) -> Result<(&'p str, QueryOutput)> {
+        let query = self.query(range, partition).projection_expression(table::BRIEF).limit(MOST_BRIEFS);
+        let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
+        let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
+        cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+        Ok((partition, answer))
+    }
+
     fn query(
         &self,
         range: &Range,
@@ -209,8 +263,7 @@ impl Store {
             Some(index) => (index.partition(), index.sort()),
             None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
         };
-        // No sort key that starts with `to` is larger than it followed by the largest character.
-        let to = range.to.as_ref().map(|to| format!("{to}\u{10FFFF}"));
+        let to = range.last();
         let sort_condition = match (&range.from, &to) {
             (Some(_), Some(_)) => format!(" AND {sk} BETWEEN :from AND :to"),
             (Some(_), None) => format!(" AND {sk} >= :from"),
@@ -270,9 +323,13 @@ impl Reader<'_> {
 
     async fn fill(&mut self) -> Result<()> {
         let (store, range, page) = (self.store, &self.range, self.page);
-        let read_out = range
-            .index
-            .map_or_else(|| table::READ_OUT.to_owned(), |index| format!("{}, {}", table::READ_OUT, index.sort()));
+        let read_out = match range.index {
+            None => table::READ_OUT.to_owned(),
+            Some(index) if index.carries() == Carries::Head => {
+                format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
+            }
+            Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
+        };
         let read_out = &read_out;
         let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
@@ -288,7 +345,7 @@ impl Reader<'_> {
                 let items = answer.items.unwrap_or_default();
                 cost::add(&cost::Kind::Read, items.len(), answer.consumed_capacity.as_slice());
                 for item in items {
-                    cursor.items.push_back(from_item(item)?);
+                    cursor.items.push_back(Item::read(item)?);
                 }
                 cursor.next = answer.last_evaluated_key;
                 cursor.pages += 1;

@@ -1,7 +1,12 @@
 //! Records as items: which fields go to `head`, and where the indexes find them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::ParseIntError,
+    str::FromStr,
+};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -26,6 +31,11 @@ pub trait Record: Serialize + DeserializeOwned + Send {
     fn expires(&self, _retention: f64) -> Option<Timestamp> {
         None
     }
+
+    /// Returns the little that queries over very many records look at, kept in `brief`.
+    fn brief(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A record and the version of the item that it was read from.
@@ -38,7 +48,7 @@ pub struct Versioned<R> {
 }
 
 /// An item of the table, or what an index projects of one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// The primary key.
     #[serde(flatten)]
@@ -58,6 +68,9 @@ pub struct Item {
     /// The other fields of the record, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<String>,
+    /// The little that queries over very many records look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<String>,
     /// When DynamoDB deletes the item, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
@@ -72,8 +85,9 @@ impl Item {
         let Value::Object(fields) = serde_json::to_value(record)? else {
             return Err(Error::Internal("a record is a JSON object".into()));
         };
-        let (head, tail): (Map<_, _>, Map<_, _>) =
-            fields.into_iter().partition(|(name, _)| R::HEAD.contains(&name.as_str()));
+        // A field that is missing is read as null, and every index and every read pays for what is written.
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+        let (head, tail): (Map<_, _>, Map<_, _>) = fields.partition(|(name, _)| R::HEAD.contains(&name.as_str()));
         let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
         Ok(Self {
             key: record.key(),
@@ -82,9 +96,45 @@ impl Item {
             previous: None,
             head: Some(serde_json::to_string(&head)?),
             tail,
+            brief: record.brief(),
             expires: None,
             places: table::attributes(record.places(shards))?,
         })
+    }
+
+    /// Reads the attributes of an item; any that is not named below is a key of an index.
+    ///
+    /// Written out, because a query reads thousands of items and serde would look at every attribute twice.
+    pub(super) fn read(attributes: HashMap<String, AttributeValue>) -> Result<Self> {
+        let mut item = Self {
+            key: Key { pk: String::new(), sk: String::new() },
+            version: 0,
+            transition: None,
+            previous: None,
+            head: None,
+            tail: None,
+            brief: None,
+            expires: None,
+            places: BTreeMap::new(),
+        };
+        for (name, value) in attributes {
+            match (name.as_str(), value) {
+                ("version", AttributeValue::N(number)) => item.version = whole(&number)?,
+                ("transition", AttributeValue::N(number)) => item.transition = Some(whole(&number)?),
+                (table::EXPIRES, AttributeValue::N(number)) => item.expires = Some(whole(&number)?),
+                (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
+                (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
+                ("previous", AttributeValue::S(text)) => item.previous = Some(text),
+                ("head", AttributeValue::S(text)) => item.head = Some(text),
+                ("tail", AttributeValue::S(text)) => item.tail = Some(text),
+                (table::BRIEF, AttributeValue::S(text)) => item.brief = Some(text),
+                (_, AttributeValue::S(text)) => {
+                    item.places.insert(name, text);
+                }
+                _ => return Err(Error::Internal(format!("the attribute {name} of an item is of another type"))),
+            }
+        }
+        Ok(item)
     }
 
     /// Reads the record, as far as the item carries it.
@@ -110,6 +160,10 @@ impl Item {
     pub fn has_new_state(&self) -> bool {
         self.transition == Some(self.version)
     }
+}
+
+fn whole<N: FromStr<Err = ParseIntError>>(number: &str) -> Result<N> {
+    number.parse().map_err(|error| Error::Internal(format!("an item's number could not be read: {error}")))
 }
 
 /// Reads a record however deep its parameters or labels are nested, on a stack that grows with them.
@@ -148,5 +202,24 @@ mod tests {
         let record = Nested { first: json!({"a": {"b": {}}}), last: json!({"c": {"d": {}}}) };
         let item = Item::of(&record, 1, Shards(1)).unwrap();
         assert_eq!(item.record::<Nested>().unwrap(), record);
+    }
+
+    #[test]
+    fn every_attribute_that_is_written_is_read() {
+        let item = Item {
+            key: table::csrf_token("client"),
+            version: 3,
+            transition: Some(2),
+            previous: Some("p".into()),
+            head: Some("h".into()),
+            tail: Some("t".into()),
+            brief: Some("b".into()),
+            expires: Some(-1),
+            places: BTreeMap::from([("by_time_sk".to_owned(), "x".to_owned())]),
+        };
+        let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(&item).unwrap();
+        assert_eq!(Item::read(attributes).unwrap(), item);
+        let odd = HashMap::from([("head".to_owned(), AttributeValue::Bool(true))]);
+        assert!(Item::read(odd).is_err());
     }
 }

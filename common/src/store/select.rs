@@ -3,7 +3,7 @@
 //! An aggregate's plan (`flow_run_query.rs` and its siblings) chooses a [`Source`] and gives a [`Matcher`]. The same
 //! predicate serves every source: an index only narrows what is read, it never decides what matches.
 
-use std::{cmp::Ordering, future::Future};
+use std::{cmp::Ordering, collections::HashSet, future::Future};
 
 use serde::Deserialize;
 
@@ -12,7 +12,10 @@ use super::{
     query::{Range, Reader},
     table::Carries,
 };
-use crate::error::Result;
+use crate::{
+    error::{Error, Result},
+    model::{RunSummary, run_summary::NotASummary},
+};
 
 /// Where the records that may match are found.
 #[derive(Clone, Debug)]
@@ -142,6 +145,43 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Hands the summaries of the matching runs of `source` to `visit`, page by page, in no order.
+    ///
+    /// Where the index carries them and the matcher need not look, nothing else is read out.
+    pub(super) async fn fold<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        mut visit: impl FnMut(&RunSummary),
+    ) -> Result<()>
+    where
+        RunSummary: for<'r> From<&'r R>,
+    {
+        let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
+        let summary = |brief: &str| brief.parse().map_err(|error: NotASummary| Error::Internal(error.to_string()));
+        match source {
+            Source::Ordered(range) if carries(&range) == Carries::Head => {
+                if is_decided {
+                    let range = range.containing(matcher.texts());
+                    return self.read_briefs(&range, |brief| summary(brief).map(|run| visit(&run))).await;
+                }
+                let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
+                while let Some(items) = reader.next().await? {
+                    let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                    let kept: HashSet<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
+                    for item in items.iter().filter(|item| kept.contains(&item.key)) {
+                        visit(&summary(item.brief.as_deref().unwrap_or_default())?);
+                    }
+                }
+                Ok(())
+            }
+            source => {
+                let each = |found: Vec<R>| found.iter().for_each(|run| visit(&RunSummary::from(run)));
+                self.visit(source, matcher, each).await
+            }
+        }
     }
 
     async fn gather<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<Vec<R>> {

@@ -2,8 +2,9 @@
 //!
 //! An item carries its record as JSON in two attributes. `head` holds the fields that filters and sorts look at,
 //! `tail` the rest. An index that serves filters projects `head`, so a filter over many records reads only what it
-//! needs; put together they are the whole record. No other attribute but the keys below is ever read or
-//! conditioned on, which keeps items small and conditions simple.
+//! needs; put together they are the whole record. A run also has a `brief`, what its history is made of, which is sent
+//! and parsed in a fraction of the time. No other attribute but the keys below is ever read or conditioned on, which
+//! keeps items small and conditions simple.
 //!
 //! Collections over "all records of a kind" are spread over [`Shards`]: an index keyed by the kind alone would
 //! be the textbook hot partition, and a hot index throttles the writes of the table itself. Readers merge the shards.
@@ -90,6 +91,8 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
 
 /// The attributes that a query reads out, besides the sort key of its index; the others only place the item.
 pub const READ_OUT: &str = "pk, sk, version, head, tail";
+/// The attribute with the little that queries over very many records look at.
+pub const BRIEF: &str = "brief";
 
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
@@ -160,7 +163,7 @@ pub enum Index {
 pub enum Carries {
     /// The whole item.
     All,
-    /// `head` and `version`.
+    /// `head`, `brief` and `version`.
     Head,
     /// Keys only; the item is fetched by its primary key.
     Keys,
@@ -315,6 +318,11 @@ pub fn sort_with_id(value: &str, id: impl std::fmt::Display) -> String {
     // DynamoDB takes 1,024 bytes of sort key; what follows can't decide an order that a person would see.
     let end = (0..=value.len().min(900)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0);
     format!("{}\u{1}{id}", &value[..end])
+}
+
+/// Returns what [`sort_with_id`] made a sort key of, without the id.
+pub fn without_id(key: &str) -> &str {
+    key.rsplit_once('\u{1}').map_or(key, |(value, _)| value)
 }
 
 /// Returns the key of a flow.
@@ -625,6 +633,7 @@ pub fn definition(
             Carries::Head => Projection::builder()
                 .projection_type(ProjectionType::Include)
                 .non_key_attributes("head")
+                .non_key_attributes(BRIEF)
                 .non_key_attributes("version"),
             Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
         };

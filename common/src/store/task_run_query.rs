@@ -12,8 +12,8 @@ use super::{
 use crate::{
     error::Result,
     filter::{self, FlowRunFacts, FlowRunFilter, TaskRunFacts, TaskRunFilter, TaskRunSort, TimeBounds},
-    history::{History, Occurrence},
-    model::{FlowId, FlowRun, FlowRunId, StateType, TaskRun, Timestamp},
+    history::History,
+    model::{FlowId, FlowRun, FlowRunId, RunSummary, TaskRun, Timestamp},
 };
 
 impl Store {
@@ -29,31 +29,24 @@ impl Store {
         self.select_count(source, &mut TaskRunMatcher::new(filters)).await
     }
 
-    /// Counts the task runs that `filters` select in `history`, at the time `now`.
-    ///
-    /// Only the history's time is read, and only runs that are running are read whole: how long they have been
-    /// running depends on their state.
+    /// Counts the task runs that `filters` select in `history`, as they are at `now`; only the history's time is read.
     pub async fn task_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
         let Some((from, until)) = history.window() else { return Ok(()) };
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
         let Some(source) = self.task_run_source(filters, None, Some(window)) else { return Ok(()) };
-        let mut running = Vec::new();
-        self.visit(source, &mut TaskRunMatcher::new(filters), |found: Vec<TaskRun>| {
-            for run in found {
-                if run.state_type == Some(StateType::Running) && run.state.is_none() {
-                    running.push(table::task_run(run.id));
-                } else {
-                    add_to_history(history, &run, now);
-                }
-            }
-        })
-        .await?;
-        for keys in running.chunks(WHOLE_AT_ONCE) {
-            for run in self.get_many::<TaskRun>(keys).await? {
-                add_to_history(history, &run.record, now);
-            }
-        }
-        Ok(())
+        self.fold(source, &mut TaskRunMatcher::new(filters), |run: &RunSummary| history.add(run, now)).await
+    }
+
+    /// Counts the task runs of a flow run that don't stand for a subflow run.
+    pub async fn count_own_task_runs(&self, flow_run: FlowRunId) -> Result<u64> {
+        let (task_runs, subflow_runs) = futures::try_join!(
+            self.count(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run))),
+            self.read_all(Range::of_index(Index::Related, table::subflows_of(flow_run))),
+        )?;
+        let sort = Index::Related.sort();
+        let parents: HashSet<_> =
+            subflow_runs.iter().filter_map(|item| item.places.get(&sort)).map(|key| table::without_id(key)).collect();
+        Ok(task_runs.saturating_sub(parents.len().try_into().unwrap_or(u64::MAX)))
     }
 
     /// Says whether a task run of `flow_run` matches.
@@ -137,20 +130,6 @@ impl Store {
         let range = Range::all(self, index, Collection::TaskRuns).between(from, to).in_direction(direction);
         Some(Source::Ordered(range))
     }
-}
-
-/// How many running task runs are read whole at once.
-const WHOLE_AT_ONCE: usize = 1_000;
-
-fn add_to_history(history: &mut History, run: &TaskRun, now: Timestamp) {
-    let (Some(expected_start_time), Some(state_type)) = (run.expected_start_time, run.state_type) else { return };
-    history.add(Occurrence {
-        expected_start_time,
-        state_type,
-        state_name: run.state_name.as_deref().unwrap_or(state_type.default_name()),
-        run_time: run.estimated_run_time(now),
-        lateness: run.estimated_start_time_delta(now),
-    });
 }
 
 /// Decides which task runs match, and remembers what it learned of their flow runs and flows.

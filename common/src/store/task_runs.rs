@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    model::{FlowRun, FlowRunId, State, StateId, TaskRun, TaskRunId, Timestamp},
+    model::{FlowRun, FlowRunId, RunSummary, State, StateId, TaskRun, TaskRunId, Timestamp},
 };
 
 impl Record for TaskRun {
@@ -52,6 +52,10 @@ impl Record for TaskRun {
             places.push(Place { index: Index::ByParent, pk: table::runs_in_flow_run(flow_run), sk: expected });
         }
         places
+    }
+
+    fn brief(&self) -> Option<String> {
+        Some(RunSummary::from(self).to_string())
     }
 }
 

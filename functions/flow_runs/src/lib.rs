@@ -10,9 +10,14 @@ pub mod delete_flow_run_input;
 pub mod download_logs;
 pub mod filter;
 pub mod filter_flow_run_input;
+pub mod graph;
+pub mod graph_v2;
+pub mod history;
+pub mod lateness;
 pub mod paginate;
 pub mod read;
 pub mod read_flow_run_input;
+pub mod resume;
 pub mod set_state;
 pub mod update;
 pub mod update_labels;
@@ -26,8 +31,13 @@ pub static ROUTES: &[&Route] = &[
     &read::ROUTE,
     &delete::ROUTE,
     &count::ROUTE,
+    &lateness::ROUTE,
+    &history::ROUTE,
     &filter::ROUTE,
     &paginate::ROUTE,
+    &graph::ROUTE,
+    &graph_v2::ROUTE,
+    &resume::ROUTE,
     &bulk_delete::ROUTE,
     &bulk_set_state::ROUTE,
     &set_state::ROUTE,

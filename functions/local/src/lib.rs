@@ -23,6 +23,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("events", &events::ROUTES),
     ("admin", &admin::ROUTES),
+    ("ui", &ui::ROUTES),
     ("operations", &operations::ROUTES),
 ];
 

@@ -1,0 +1,5 @@
+//! The Lambda function `read_flow_run_graph_v1`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&flow_runs::graph::ROUTE)
+}

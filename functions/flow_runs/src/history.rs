@@ -1,0 +1,34 @@
+//! `POST /flow_runs/history`: counts flow runs by state in intervals of their expected start time.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::WorkQueueFilter,
+    history::{History, Interval},
+    http::{Body, Route},
+    model::Timestamp,
+    store::{Needs, flow_run_query::RunFilters},
+};
+use serde::Deserialize;
+
+/// The contract's `flow_run_history`.
+pub static ROUTE: Route =
+    Route::post("flow_run_history", "/flow_runs/history", || post(history)).needing(Needs::FILTERS);
+
+#[derive(Debug, Deserialize)]
+struct HistoryQuery {
+    #[serde(flatten)]
+    filters: RunFilters,
+    /// The filter on work queues, which goes by another name in every other operation.
+    work_queues: Option<WorkQueueFilter>,
+    history_start: Timestamp,
+    history_end: Timestamp,
+    history_interval_seconds: f64,
+}
+
+async fn history(State(api): State<Api>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<Interval>>> {
+    let filters = RunFilters { work_pool_queues: query.work_queues, ..query.filters };
+    let mut history = History::new(query.history_start, query.history_end, query.history_interval_seconds)?;
+    api.store.flow_run_history(&filters, &mut history, api.now()).await?;
+    Ok(Json(history.into_intervals()))
+}

@@ -1,0 +1,149 @@
+//! `POST /flow_runs/{id}/resume`: resumes a paused flow run, with the input that it waits for.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use common::{
+    Api, Error, Result,
+    http::{
+        Body, Path, Route,
+        extract::{FromClient, Id},
+    },
+    model::{
+        self, FlowRunId, FlowRunInput, FlowRunInputId, InputKey, Object, StateCreate, StateDetails, StateType,
+        Timestamp,
+    },
+    orchestration::{OrchestrationResult, Status, Verdict},
+    schema_tools::{
+        hydration::hydrate,
+        validation::{Invalid, validate},
+    },
+    store::{Needs, Write, table::Index},
+    transitions::{Proposal, no_such_run, propose_flow_run_state_with},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The contract's `resume_flow_run`.
+pub static ROUTE: Route = Route::post("resume_flow_run", "/flow_runs/{id}/resume", || post(resume))
+    .needing(Needs::WRITES.through(&[Index::ByParent]));
+
+/// The entry of a pause's keys under which the schema of its input is found.
+const SCHEMA: &str = "schema";
+
+/// The entry of a pause's keys under which its input is expected.
+const RESPONSE: &str = "response";
+
+#[derive(Debug, Deserialize)]
+struct Resumption {
+    run_input: Option<Object>,
+}
+
+async fn resume(
+    State(api): State<Api>,
+    Path(path): Path<Id<FlowRunId>>,
+    FromClient(client): FromClient,
+    Body(body): Body<Resumption>,
+) -> Result<Response> {
+    let run = api.store.flow_run(path.id).await?.ok_or_else(|| no_such_run("Flow run", path.id))?;
+    let Some(state) = run.record.state.filter(|state| state.r#type == StateType::Paused) else {
+        return Ok(refuse(None, Status::Abort, "Cannot resume a flow run that is not paused.".into()));
+    };
+    let beside = match input(&api, path.id, &state, body.run_input.unwrap_or_default()).await? {
+        Ok(beside) => beside,
+        Err(reason) => return Ok(refuse(Some(&state), Status::Reject, reason)),
+    };
+    let proposal = Proposal::new(next(&state, api.now()), false, client);
+    let outcome = propose_flow_run_state_with(&api, path.id, &proposal, &beside).await?;
+    let status = if outcome.entered { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(outcome.result())).into_response())
+}
+
+/// Answers that the run stays in its state, with the details of an abortion whatever the status, as upstream does.
+fn refuse(state: Option<&model::State>, status: Status, reason: String) -> Response {
+    Json(OrchestrationResult { state, status, details: &Verdict::Abort { reason } }).into_response()
+}
+
+/// Returns what follows a pause: a suspended run is scheduled, for its process is gone; any other one runs on.
+fn next(paused: &model::State, now: Timestamp) -> StateCreate {
+    let is_suspended = paused.state_details.pause_reschedule;
+    StateCreate {
+        r#type: if is_suspended { StateType::Scheduled } else { StateType::Running },
+        name: is_suspended.then(|| "Resuming".to_owned()),
+        message: None,
+        data: None,
+        state_details: StateDetails { scheduled_time: is_suspended.then_some(now), ..StateDetails::default() },
+    }
+}
+
+/// Returns what writes the input of a run that waits for one, or why the run is not to be resumed with it.
+async fn input(
+    api: &Api,
+    id: FlowRunId,
+    paused: &model::State,
+    sent: Object,
+) -> Result<std::result::Result<Vec<Write>, String>> {
+    let Some(keys) = paused.state_details.run_input_keyset.as_ref().filter(|keys| !keys.is_empty()) else {
+        return Ok(Ok(Vec::new()));
+    };
+    // No variables are stored yet, so no input can refer to one.
+    let input = match hydrate(&sent, &Object::new()) {
+        Ok(input) => or_nothing(input),
+        Err(error) => return Ok(Err(format!("Error hydrating run input: {error}"))),
+    };
+    let schema = match keys.get(SCHEMA).cloned().map(InputKey::try_from) {
+        Some(Ok(key)) => api.store.flow_run_input(id, &key).await?,
+        Some(Err(_)) | None => None,
+    };
+    let Some(schema) = schema else { return Ok(Err("Run input schema not found.".into())) };
+    let fits = match serde_json::from_str(&schema.value) {
+        Ok(Value::Object(schema)) => validate(&input, &schema),
+        Ok(_) => Err(Invalid::NotASchema("a schema is an object".into())),
+        Err(_) => return Ok(Err("Run input schema is not valid JSON.".into())),
+    };
+    match fits {
+        Ok(()) => {}
+        Err(Invalid::Failed(reason)) => return Ok(Err(format!("Reason: {reason}"))),
+        Err(Invalid::Circular) => {
+            return Ok(Err("Invalid schema: Unable to validate schema with circular references.".into()));
+        }
+        Err(Invalid::NotASchema(reason)) => return Ok(Err(format!("Invalid schema: {reason}"))),
+    }
+    if input.as_object().is_some_and(Object::is_empty) {
+        return Ok(Ok(Vec::new()));
+    }
+    let key = keys
+        .get(RESPONSE)
+        .cloned()
+        .ok_or_else(|| Error::Unprocessable("The pause names no key for its input.".into()))?;
+    let key = InputKey::try_from(key).map_err(|invalid| Error::Unprocessable(invalid.to_string()))?;
+    let now = api.now();
+    let value = serde_json::to_string(&input)?;
+    let input = FlowRunInput {
+        id: FlowRunInputId::new(),
+        created: now,
+        updated: now,
+        flow_run_id: id,
+        key,
+        value,
+        sender: None,
+    };
+    Ok(Ok(vec![api.store.insert(&input)?]))
+}
+
+/// Replaces what is nothing to Python by an empty object.
+fn or_nothing(input: Value) -> Value {
+    let is_nothing = match &input {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(_) => false,
+    };
+    if is_nothing { Value::Object(Object::new()) } else { input }
+}

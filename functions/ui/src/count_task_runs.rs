@@ -1,0 +1,33 @@
+//! `POST /ui/flow_runs/count-task-runs`: counts the task runs of flow runs.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Error, Result,
+    http::{Body, Route},
+    model::FlowRunId,
+    store::{Needs, table::Index},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use indexmap::{IndexMap, IndexSet};
+use serde::Deserialize;
+
+/// The contract's `count_task_runs_by_flow_run`.
+pub static ROUTE: Route =
+    Route::post("count_task_runs_by_flow_run", "/ui/flow_runs/count-task-runs", || post(count_task_runs))
+        .needing(Needs::READS.through(&[Index::ByParent, Index::Related]));
+
+/// How many flow runs are counted at once.
+const AT_ONCE: usize = 16;
+
+#[derive(Debug, Deserialize)]
+struct FlowRuns {
+    flow_run_ids: IndexSet<FlowRunId>,
+}
+
+async fn count_task_runs(State(api): State<Api>, Body(body): Body<FlowRuns>) -> Result<Json<IndexMap<FlowRunId, u64>>> {
+    let store = &api.store;
+    let counts = stream::iter(body.flow_run_ids)
+        .map(|id| async move { Ok::<_, Error>((id, store.count_own_task_runs(id).await?)) })
+        .buffered(AT_ONCE);
+    Ok(Json(counts.try_collect().await?))
+}
