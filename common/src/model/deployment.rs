@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, Flow, CreatedBy, DeploymentId, FlowId, Object, Seconds, Timestamp, WorkQueueId,
+    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, DeploymentId, Flow, FlowId, Object, Seconds,
+    Timestamp, WorkQueueId,
 };
 
 /// Whether something polls for a deployment's runs.

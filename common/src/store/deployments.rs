@@ -156,9 +156,7 @@ impl Store {
         writes.extend(beside);
         match self.commit(writes).await {
             // Somebody has given a limit of their own the name that this deployment's is to have.
-            Err(CommitError::Refused(place)) if Some(place) == name_of_limit => {
-                Err(Error::integrity_conflict().into())
-            }
+            Err(CommitError::Refused(place)) if Some(place) == name_of_limit => Err(Error::integrity_conflict().into()),
             outcome => outcome,
         }
     }

@@ -27,8 +27,8 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     model::{
-        ApiKeyId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId,
-        Timestamp,
+        ApiKeyId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId, StateId,
+        TaskRunId, Timestamp,
     },
 };
 

@@ -32,7 +32,10 @@ const PAGE: usize = 200;
 /// # Errors
 /// Those of the store and of the queue; the step may be repeated.
 pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
-    if !matches!(Subject::of(of), Some(Subject::Flow(_) | Subject::Deployment(_) | Subject::FlowRun(_) | Subject::TaskRun(_))) {
+    if !matches!(
+        Subject::of(of),
+        Some(Subject::Flow(_) | Subject::Deployment(_) | Subject::FlowRun(_) | Subject::TaskRun(_))
+    ) {
         return Ok(());
     }
     // A removal is told of at least once: by now there may be a new record under the same key.
@@ -52,10 +55,10 @@ impl Removal<'_> {
     /// Deletes until nothing is left, or the time is up; returns whether nothing is left.
     async fn is_done(&mut self, of: &Key) -> Result<bool> {
         match Subject::of(of) {
-            Some(Subject::Flow(id)) => Ok(self
-                .deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id)))
-                .await?
-                && self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await?),
+            Some(Subject::Flow(id)) => {
+                Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
+                    && self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await?)
+            }
             Some(Subject::Deployment(id)) => self.unstarted_runs(id).await,
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
@@ -158,9 +161,10 @@ impl Removal<'_> {
 
 /// Says whether a run is deleted together with its deployment.
 fn goes_with(deployment: DeploymentId, run: &FlowRun) -> bool {
-    let is_scheduled = run.state.as_ref().is_some_and(|state| {
-        state.r#type == StateType::Scheduled && state.name != AWAITING_CONCURRENCY_SLOT
-    });
+    let is_scheduled = run
+        .state
+        .as_ref()
+        .is_some_and(|state| state.r#type == StateType::Scheduled && state.name != AWAITING_CONCURRENCY_SLOT);
     run.deployment_id == Some(deployment) && is_scheduled && run.run_count == 0
 }
 
