@@ -10,6 +10,8 @@ pub mod concurrency_limits;
 pub mod connections;
 pub mod cost;
 pub mod csrf_tokens;
+mod deployment_query;
+pub mod deployments;
 pub mod event_query;
 pub mod events;
 pub mod flow_query;

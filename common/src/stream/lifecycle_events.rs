@@ -1,6 +1,6 @@
 //! The events that tell of records that are made, changed and deleted: one file a kind of record makes them.
 
-use super::{Failures, concurrency_limit_events, flow_events};
+use super::{Failures, concurrency_limit_events, deployment_events, flow_events};
 use crate::{api::Api, intake, model::ReceivedEvent, store::Item};
 
 /// Keeps the events of the changes in `written`.
@@ -8,7 +8,7 @@ pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut F
     let mut events: Vec<ReceivedEvent> = Vec::new();
     let mut places = Vec::new();
     for (place, item) in written {
-        for event_of in [flow_events::event_of, concurrency_limit_events::event_of] {
+        for event_of in [flow_events::event_of, deployment_events::event_of, concurrency_limit_events::event_of] {
             match event_of(item) {
                 Ok(None) => {}
                 Ok(Some(event)) => {

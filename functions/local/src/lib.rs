@@ -19,6 +19,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("task_runs", &task_runs::ROUTES),
     ("flow_run_states", &flow_run_states::ROUTES),
     ("task_run_states", &task_run_states::ROUTES),
+    ("deployments", &deployments::ROUTES),
     ("logs", &logs::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("events", &events::ROUTES),
