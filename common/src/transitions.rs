@@ -11,13 +11,13 @@ use crate::{
     api::Api,
     error::{Error, Result},
     model::{
-        ConcurrencyLimit, FlowRun, FlowRunId, Lease, State, StateCreate, StateDetails, StateId, StateType, TaskRun,
-        TaskRunId, Timestamp,
+        ConcurrencyLimit, Deployment, FlowRun, FlowRunId, Lease, State, StateCreate, StateDetails, StateId, StateType,
+        TaskRun, TaskRunId, Timestamp, deployment::ConcurrencyLimitStrategy,
     },
     observation,
     orchestration::{
-        Client, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult, Plan, Policy, Run, Settings, SlotLimit,
-        Transition, Verdict, decide,
+        Client, CollisionStrategy, DeploymentConcurrency, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult,
+        Plan, Policy, Run, Settings, SlotLimit, Transition, Verdict, decide,
         policy::{MARK_LATE_RUNS_POLICY, flow_policy, task_policy},
     },
     store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, slots::Slots, table, unique::Claim},
@@ -244,19 +244,35 @@ fn answer<R: Run>(plan: &Plan<R>) -> Orchestrated {
 }
 
 /// Returns the settings that rules go by.
-fn settings(_api: &Api) -> Settings {
-    Settings::default()
+fn settings(api: &Api) -> Settings {
+    Settings {
+        tag_concurrency_slot_wait_seconds: api.settings.longest_waits.of_tags,
+        deployment_concurrency_slot_wait_seconds: api.settings.deployment_slot_wait,
+        initial_deployment_lease_seconds: api.settings.initial_deployment_lease,
+        ..Settings::default()
+    }
 }
 
 /// Reads what the rules have to know, in parallel.
 ///
-/// Deployments and limits of the first generation are not stored yet, so there is none to be found.
+/// Limits of the first generation are not stored yet, so there is none to be found.
 async fn facts(store: &Store, needs: &BTreeSet<Need>, now: Timestamp) -> Result<Facts> {
     let mut facts = Facts::default();
     for fact in futures::future::try_join_all(needs.iter().map(|need| fact(store, need, now))).await? {
         fact(&mut facts);
     }
     Ok(facts)
+}
+
+/// Returns what the rules look at in a deployment with the limit `limit`.
+fn concurrency_of(deployment: &Deployment, limit: Option<SlotLimit>) -> DeploymentConcurrency {
+    let options = deployment.concurrency_options.as_ref();
+    let collision_strategy = match options.map(|options| options.collision_strategy) {
+        Some(ConcurrencyLimitStrategy::CancelNew) => CollisionStrategy::CancelNew,
+        Some(ConcurrencyLimitStrategy::Enqueue) | None => CollisionStrategy::Enqueue,
+    };
+    let grace_period_seconds = options.and_then(|options| options.grace_period_seconds);
+    DeploymentConcurrency { limit, collision_strategy, grace_period_seconds }
 }
 
 /// Returns what the rules look at in a limit at `now`.
@@ -299,7 +315,19 @@ async fn fact(store: &Store, need: &Need, now: Timestamp) -> Result<Box<dyn FnOn
             let held = store.leases_held_by(*id).await?;
             Box::new(|facts| facts.held_leases = held)
         }
-        Need::Deployment(_) => Box::new(|_| ()),
+        Need::Deployment(id) => {
+            let found = match store.deployment(*id).await? {
+                None => None,
+                Some(Versioned { record, .. }) => {
+                    let limit = match record.concurrency_limit_id {
+                        Some(limit) => store.concurrency_limit(limit).await?,
+                        None => None,
+                    };
+                    Some(concurrency_of(&record, limit.map(|limit| slots_of(&limit.record, now))))
+                }
+            };
+            Box::new(|facts| facts.deployment = found)
+        }
     })
 }
 

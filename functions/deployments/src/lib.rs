@@ -11,11 +11,5 @@ pub mod read_by_name;
 use common::http::Route;
 
 /// The routes of this resource.
-pub static ROUTES: &[&Route] = &[
-    &read_by_name::ROUTE,
-    &read::ROUTE,
-    &filter::ROUTE,
-    &paginate::ROUTE,
-    &count::ROUTE,
-    &delete::ROUTE,
-];
+pub static ROUTES: &[&Route] =
+    &[&read_by_name::ROUTE, &read::ROUTE, &filter::ROUTE, &paginate::ROUTE, &count::ROUTE, &delete::ROUTE];
