@@ -10,14 +10,17 @@ use uuid::Uuid;
 use crate::{
     api::Api,
     error::{Error, Result},
-    model::{FlowRun, FlowRunId, State, StateCreate, StateDetails, StateId, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{
+        ConcurrencyLimit, Deployment, FlowRun, FlowRunId, Lease, State, StateCreate, StateDetails, StateId, StateType,
+        TaskRun, TaskRunId, Timestamp, deployment::ConcurrencyLimitStrategy,
+    },
     observation,
     orchestration::{
-        Client, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult, Plan, Policy, Run, Settings, Transition,
-        Verdict, decide,
+        Client, CollisionStrategy, DeploymentConcurrency, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult,
+        Plan, Policy, Run, Settings, SlotLimit, Transition, Verdict, decide,
         policy::{MARK_LATE_RUNS_POLICY, flow_policy, task_policy},
     },
-    store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, table, unique::Claim},
+    store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, slots::Slots, table, unique::Claim},
     timers,
 };
 
@@ -166,11 +169,18 @@ async fn propose<R: StoredRun>(
         let mut transition = Transition::new(run.record, proposed);
         transition.client = proposal.client.clone();
         transition.settings = settings(api);
-        transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
+        transition.facts = facts(&api.store, &policy.needs(&transition), transition.now).await?;
         let plan = decide(policy, &transition);
         observe(&plan, Some(plan.verdict.clone()));
         let answer = answer(&plan);
-        let mut writes = writes(api, &plan, &transition, version).await?;
+        let mut writes = match writes(api, &plan, &transition, version).await {
+            Ok(writes) => writes,
+            Err(CommitError::Contended | CommitError::Refused(_)) => {
+                commit::back_off(attempt).await;
+                continue;
+            }
+            Err(CommitError::Failed(error)) => return Err(error),
+        };
         let mut claimed = None;
         if let (Some(Once { claim, .. }), Some(_)) = (&proposal.once, plan.entered()) {
             claimed = Some(writes.len());
@@ -234,23 +244,51 @@ fn answer<R: Run>(plan: &Plan<R>) -> Orchestrated {
 }
 
 /// Returns the settings that rules go by.
-fn settings(_api: &Api) -> Settings {
-    Settings::default()
+fn settings(api: &Api) -> Settings {
+    Settings {
+        tag_concurrency_slot_wait_seconds: api.settings.longest_waits.of_tags,
+        deployment_concurrency_slot_wait_seconds: api.settings.deployment_slot_wait,
+        initial_deployment_lease_seconds: api.settings.initial_deployment_lease,
+        ..Settings::default()
+    }
 }
 
 /// Reads what the rules have to know, in parallel.
 ///
-/// Deployments, leases and concurrency limits are not stored yet, so there is none to be found.
-async fn facts(store: &Store, needs: &BTreeSet<Need>) -> Result<Facts> {
+/// Limits of the first generation are not stored yet, so there is none to be found.
+async fn facts(store: &Store, needs: &BTreeSet<Need>, now: Timestamp) -> Result<Facts> {
     let mut facts = Facts::default();
-    for fact in futures::future::try_join_all(needs.iter().map(|need| fact(store, need))).await? {
+    for fact in futures::future::try_join_all(needs.iter().map(|need| fact(store, need, now))).await? {
         fact(&mut facts);
     }
     Ok(facts)
 }
 
+/// Returns what the rules look at in a deployment with the limit `limit`.
+fn concurrency_of(deployment: &Deployment, limit: Option<SlotLimit>) -> DeploymentConcurrency {
+    let options = deployment.concurrency_options.as_ref();
+    let collision_strategy = match options.map(|options| options.collision_strategy) {
+        Some(ConcurrencyLimitStrategy::CancelNew) => CollisionStrategy::CancelNew,
+        Some(ConcurrencyLimitStrategy::Enqueue) | None => CollisionStrategy::Enqueue,
+    };
+    let grace_period_seconds = options.and_then(|options| options.grace_period_seconds);
+    DeploymentConcurrency { limit, collision_strategy, grace_period_seconds }
+}
+
+/// Returns what the rules look at in a limit at `now`.
+fn slots_of(limit: &ConcurrencyLimit, now: Timestamp) -> SlotLimit {
+    SlotLimit {
+        id: limit.id,
+        name: limit.name.clone(),
+        active: limit.active,
+        limit: limit.limit,
+        active_slots: limit.active_slots_at(now),
+        average_occupancy_seconds: limit.avg_slot_occupancy_seconds,
+    }
+}
+
 /// Reads what one need asks for; returns what notes it down.
-async fn fact(store: &Store, need: &Need) -> Result<Box<dyn FnOnce(&mut Facts) + Send>> {
+async fn fact(store: &Store, need: &Need, now: Timestamp) -> Result<Box<dyn FnOnce(&mut Facts) + Send>> {
     Ok(match need {
         Need::FlowRun(id) => {
             let found = store.flow_run(*id).await?.map(|Versioned { record, .. }| EnclosingFlowRun {
@@ -264,7 +302,32 @@ async fn fact(store: &Store, need: &Need) -> Result<Box<dyn FnOnce(&mut Facts) +
             let found = store.cached_state(cache_key).await?;
             Box::new(|facts| facts.cached_state = found)
         }
-        Need::Deployment(_) | Need::Lease(_) | Need::TagLimits(_) | Need::LeasesHeldBy(_) => Box::new(|_| ()),
+        Need::Lease(id) => {
+            let (id, found) = (*id, store.get_item(&table::lease(*id)).await?);
+            Box::new(move |facts| facts.leases.extend(found.map(|_| id)))
+        }
+        Need::TagLimits(tags) => {
+            let names: Vec<String> = tags.iter().map(|tag| format!("tag:{tag}")).collect();
+            let limits = store.concurrency_limits_by_names(&names).await?;
+            Box::new(move |facts| facts.slot_limits = limits.iter().map(|limit| slots_of(&limit.record, now)).collect())
+        }
+        Need::LeasesHeldBy(id) => {
+            let held = store.leases_held_by(*id).await?;
+            Box::new(|facts| facts.held_leases = held)
+        }
+        Need::Deployment(id) => {
+            let found = match store.deployment(*id).await? {
+                None => None,
+                Some(Versioned { record, .. }) => {
+                    let limit = match record.concurrency_limit_id {
+                        Some(limit) => store.concurrency_limit(limit).await?,
+                        None => None,
+                    };
+                    Some(concurrency_of(&record, limit.map(|limit| slots_of(&limit.record, now))))
+                }
+            };
+            Box::new(|facts| facts.deployment = found)
+        }
     })
 }
 
@@ -274,7 +337,7 @@ async fn writes<R: StoredRun>(
     plan: &Plan<R>,
     transition: &Transition<R>,
     version: u64,
-) -> Result<Vec<Write>> {
+) -> Result<Vec<Write>, CommitError> {
     let mut writes = Vec::new();
     if plan.is_changed {
         writes.push(Write::Replace(run_item(&api.store, plan, transition.initial(), version + 1)?));
@@ -300,7 +363,7 @@ pub async fn create<R: StoredRun>(
     let mut transition = Transition::new(run, state);
     transition.client = client;
     transition.settings = settings(api);
-    transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
+    transition.facts = facts(&api.store, &policy.needs(&transition), transition.now).await?;
     let plan = decide(policy, &transition);
     observe(&plan, None);
     let mut writes = vec![Write::Insert(run_item(&api.store, &plan, None, 1)?)];
@@ -330,8 +393,13 @@ fn previous(state: &State) -> Result<String> {
     Ok(serde_json::to_string(&brief)?)
 }
 
-async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>> {
+/// Returns what a plan writes besides the run.
+///
+/// # Errors
+/// [`CommitError::Contended`] if a slot that the rules found free is taken by now.
+async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>, CommitError> {
     let mut writes = Vec::new();
+    let mut slots = Slots::new(&api.store, now, api.settings.longest_waits);
     if let Some(state) = plan.entered() {
         writes.push(api.store.put_state(plan.run.key(), state, timer(api, plan, state))?);
     }
@@ -346,17 +414,30 @@ async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Res
             }
             // Results are kept as artifacts, and background task runs handed to workers, by operations to come.
             Effect::SaveArtifact(_) | Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
-            Effect::AcquireSlots { .. }
-            | Effect::RenewLease { .. }
-            | Effect::ReleaseLease { .. }
-            | Effect::RevokeLease { .. }
-            | Effect::ReleaseSlot { .. }
-            | Effect::OccupyTagSlot { .. }
-            | Effect::VacateTagSlot { .. } => {
-                return Err(Error::Internal("a rule found a concurrency limit where none is stored".into()));
+            Effect::AcquireSlots { lease_id, limits, ttl_seconds, holder } => {
+                let lease = Lease {
+                    id: *lease_id,
+                    expiration: now.plus_seconds(*ttl_seconds),
+                    slots: 1,
+                    holder: holder.map(serde_json::to_value).transpose().map_err(Error::from)?,
+                    created: Some(now),
+                    limits: limits.clone(),
+                };
+                if !slots.acquire(&lease).await? {
+                    return Err(CommitError::Contended);
+                }
+            }
+            Effect::RenewLease { lease_id, ttl_seconds } => slots.renew(*lease_id, *ttl_seconds).await?,
+            Effect::ReleaseLease { lease_id } => slots.release(*lease_id).await?,
+            Effect::RevokeLease { lease_id } => slots.revoke(*lease_id),
+            Effect::ReleaseSlot { limit } => slots.give_back(*limit, 1, None).await?,
+            Effect::OccupyTagSlot { .. } | Effect::VacateTagSlot { .. } => {
+                let error = "a rule found a limit of the first generation, of which none is stored";
+                return Err(Error::Internal(error.into()).into());
             }
         }
     }
+    writes.extend(slots.into_writes()?);
     Ok(writes)
 }
 
@@ -367,7 +448,7 @@ async fn parent_task_run(api: &Api, id: TaskRunId, state: &State, now: Timestamp
     let mut transition = Transition::new(run.record, state.clone());
     transition.now = now;
     transition.settings = settings(api);
-    transition.facts = facts(&api.store, &policy.needs(&transition)).await?;
+    transition.facts = facts(&api.store, &policy.needs(&transition), transition.now).await?;
     let plan = decide(policy, &transition);
     let item = run_item(&api.store, &plan, transition.initial(), run.version + 1)?;
     let mut writes = vec![Write::Replace(item)];

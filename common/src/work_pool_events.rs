@@ -38,9 +38,9 @@ fn value<T: Serialize>(field: &T) -> Result<Value> {
     serde_json::to_value(field).map_err(Error::from)
 }
 
-/// Makes the event of a pool that is made.
+/// Makes the event of a pool that is made; upstream does not know its storage by then.
 pub fn pool_created(pool: &WorkPool) -> Result<Event> {
-    pool_event("created", pool, pool_related(pool), &json!({}))
+    pool_event("created", pool, default_queue(pool).into_iter().collect(), &json!({}))
 }
 
 /// Makes the event of a pool that is deleted.
@@ -99,11 +99,17 @@ fn pool_resource(pool: &WorkPool) -> Object {
 }
 
 fn pool_related(pool: &WorkPool) -> Vec<Value> {
-    let queue = pool.default_queue_id.map(|id| (format!("prefect.work-queue.{id}"), "default-queue"));
     let storage = pool.storage_configuration.default_result_storage_block_id;
-    let storage = storage.map(|id| (format!("prefect.block-document.{id}"), "result-storage"));
-    let related = queue.into_iter().chain(storage);
-    related.map(|(id, role)| json!({"prefect.resource.id": id, "prefect.resource.role": role})).collect()
+    let storage = storage.map(|id| related(&format!("prefect.block-document.{id}"), "result-storage"));
+    default_queue(pool).into_iter().chain(storage).collect()
+}
+
+fn default_queue(pool: &WorkPool) -> Option<Value> {
+    pool.default_queue_id.map(|id| related(&format!("prefect.work-queue.{id}"), "default-queue"))
+}
+
+fn related(id: &str, role: &str) -> Value {
+    json!({"prefect.resource.id": id, "prefect.resource.role": role})
 }
 
 fn pool_event(name: &str, pool: &WorkPool, related: Vec<Value>, payload: &Value) -> Result<Event> {

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     Api, Error, Settings, Store,
-    model::{Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{
+        Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType, TaskRun, TaskRunId,
+        Timestamp,
+    },
     orchestration::{
         Client, Status,
         policy::{flow_policy, task_policy},
@@ -348,4 +351,103 @@ async fn a_deleted_task_run_takes_its_states_along_and_leaves_its_subflow() {
     assert!(world.task_types(&task_run).await.is_empty());
     assert_eq!(world.read_flow_run(&subflow).await.parent_task_run_id, None);
     assert!(set(&world.api, &subflow, Running).await.unwrap().entered);
+}
+
+/// A deployment whose limit lets `slots` of its runs run, and runs of it that are scheduled.
+async fn limited(world: &World, slots: i64, runs: usize, strategy: Value) -> (Deployment, Vec<FlowRun>) {
+    let now = world.api.now();
+    let (flow, _) = world.api.store.add_flow(Flow::new(FlowId::new(), "limited", now)).await.unwrap();
+    let mut deployment = Deployment::new(DeploymentId::new(), &flow, "limited", now);
+    deployment.concurrency_options = serde_json::from_value(json!({ "collision_strategy": strategy })).unwrap();
+    let limit = world.api.store.limit_deployment(&mut deployment, Some(slots), now).await.unwrap();
+    world.api.store.add_deployment(&deployment, limit).await.map_err(Error::from).unwrap();
+    let mut made = Vec::new();
+    for place in 0..runs {
+        let mut run = FlowRun::new(FlowRunId::new(), flow.id, format!("run-{place}"), now);
+        run.deployment_id = Some(deployment.id);
+        let state = Some(State::new(StateId::new(), StateType::Scheduled, now));
+        let (run, writes) =
+            transitions::create(&world.api, run, state, flow_policy(true), Client::default()).await.unwrap();
+        world.api.store.commit(writes).await.map_err(Error::from).unwrap();
+        made.push(run);
+    }
+    (deployment, made)
+}
+
+async fn taken(world: &World, deployment: &Deployment) -> i64 {
+    let limit = world.api.store.concurrency_limit(deployment.concurrency_limit_id.unwrap()).await.unwrap();
+    limit.unwrap().record.active_slots
+}
+
+async fn in_state(world: &World, runs: &[FlowRun], r#type: StateType) -> Vec<FlowRun> {
+    let mut found = Vec::new();
+    for run in runs {
+        let run = world.read_flow_run(run).await;
+        if run.state_type == Some(r#type) {
+            found.push(run);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn never_more_runs_of_a_deployment_than_its_limit() {
+    let world = World::new().await;
+    let (deployment, runs) = limited(&world, 5, 32, "ENQUEUE".into()).await;
+    let mut clients = JoinSet::new();
+    for run in runs.clone() {
+        let api = world.api.clone();
+        clients.spawn(async move { set(&api, &run, Pending).await.unwrap() });
+    }
+    let outcomes = clients.join_all().await;
+    let accepted = outcomes.iter().filter(|outcome| outcome.verdict.status() == Status::Accept).count();
+    assert_eq!((accepted, taken(&world, &deployment).await), (5, 5));
+    let submitted = in_state(&world, &runs, Pending).await;
+    assert_eq!(submitted.len(), 5);
+    let waiting = in_state(&world, &runs, StateType::Scheduled).await;
+    assert!(waiting.iter().all(|run| run.state_name.as_deref() == Some("AwaitingConcurrencySlot")));
+    // Half of them end while their slots are asked for by others.
+    let mut clients = JoinSet::new();
+    for run in &submitted {
+        let (api, run) = (world.api.clone(), run.clone());
+        clients.spawn(async move { set(&api, &run, Failed).await.unwrap().entered });
+    }
+    for run in waiting {
+        let api = world.api.clone();
+        clients.spawn(async move { set(&api, &run, Pending).await.unwrap().entered });
+    }
+    clients.join_all().await;
+    let submitted = in_state(&world, &runs, Pending).await;
+    assert_eq!(i64::try_from(submitted.len()).unwrap(), taken(&world, &deployment).await);
+    assert!(submitted.len() <= 5);
+    for run in submitted {
+        set(&world.api, &run, Failed).await.unwrap();
+    }
+    assert_eq!(taken(&world, &deployment).await, 0);
+}
+
+#[tokio::test]
+async fn a_run_without_a_slot_is_cancelled_where_the_deployment_has_it() {
+    let world = World::new().await;
+    let (deployment, runs) = limited(&world, 1, 2, "CANCEL_NEW".into()).await;
+    assert!(set(&world.api, &runs[0], Pending).await.unwrap().entered);
+    set(&world.api, &runs[1], Pending).await.unwrap();
+    assert_eq!(world.types(&runs[1]).await, [StateType::Scheduled, StateType::Cancelled]);
+    assert_eq!(taken(&world, &deployment).await, 1);
+}
+
+#[tokio::test]
+async fn a_slot_is_taken_once_however_the_store_answers() {
+    let world = World::new().await;
+    let (deployment, runs) = limited(&world, 3, 3, "ENQUEUE".into()).await;
+    for (run, fault) in runs.iter().zip([Fault::AnswerLost, Fault::TransactionConflict, Fault::Throttled]) {
+        world.faults.then(fault);
+        assert!(set(&world.bad_day, run, Pending).await.unwrap().entered, "{fault:?}");
+    }
+    assert_eq!(taken(&world, &deployment).await, 3);
+    for (run, fault) in runs.iter().zip([Fault::AnswerLost, Fault::TransactionConflict, Fault::Throttled]) {
+        world.faults.then(fault);
+        assert!(set(&world.bad_day, run, Failed).await.unwrap().entered, "{fault:?}");
+    }
+    assert_eq!(taken(&world, &deployment).await, 0);
 }

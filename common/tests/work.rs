@@ -7,12 +7,12 @@ use std::time::Duration;
 use common::{
     Api, Settings, Store,
     model::{
-        BulkOperation, BulkPart, BulkProgress, BulkWork, FlowId, FlowRun, FlowRunId, StateType, TaskRun, TaskRunId,
-        Timestamp,
+        BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId, FlowId, FlowRun,
+        FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
     },
     orchestration::Client,
     queue::{Message, Queue},
-    store::{Shards, flow_run_query::RunFilters, table},
+    store::{Shards, concurrency_limits::Taking, flow_run_query::RunFilters, table},
     stream::{self, Change},
     transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
     work,
@@ -407,4 +407,52 @@ async fn a_cancelled_run_cancels_what_runs_within_it() {
     let types = async |run: TaskRunId| world.api.store.task_run(run).await.unwrap().unwrap().record.state_type;
     assert_eq!(types(going_on.id).await, Some(StateType::Cancelled));
     assert_eq!(types(done.id).await, Some(StateType::Completed));
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_renews_gives_its_slots_back() {
+    let mut world = world(&Faults::default()).await;
+    let (store, longest) = (world.api.store.clone(), world.api.settings.longest_waits);
+    let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 5, Timestamp::now());
+    store.add_concurrency_limit(&limit).await.unwrap();
+    let lease = |seconds| Lease {
+        id: LeaseId::new(),
+        expiration: seconds_from_now(seconds),
+        slots: 2,
+        holder: None,
+        created: Some(Timestamp::now()),
+        limits: Vec::new(),
+    };
+    let (over, renewed) = (lease(-1.0), lease(3_600.0));
+    for lease in [&over, &renewed] {
+        let names = ["limit".to_owned()];
+        let taking = store.take_slots(&names, 2, Some(lease), Timestamp::now(), longest, |_| Ok(())).await.unwrap();
+        assert!(matches!(taking, Taking::Taken(_)));
+    }
+    world.tick().await;
+    let slots = async || store.concurrency_limit(limit.id).await.unwrap().unwrap().record.active_slots;
+    assert_eq!(slots().await, 2);
+    assert!(!store.renew_lease(over.id, Timestamp::now(), 60.0).await.unwrap());
+    assert!(store.renew_lease(renewed.id, Timestamp::now(), 60.0).await.unwrap());
+    store.release_lease(renewed.id, Timestamp::now(), longest, |_| false).await.unwrap();
+    assert_eq!(slots().await, 0);
+}
+
+#[tokio::test]
+async fn slots_are_neither_lost_nor_taken_twice_when_answers_are_lost() {
+    let faults = Faults::on("TransactWriteItems");
+    let world = world(&faults).await;
+    let (store, longest) = (world.api.store.clone(), world.api.settings.longest_waits);
+    let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 9, Timestamp::now());
+    store.add_concurrency_limit(&limit).await.unwrap();
+    let names = ["limit".to_owned()];
+    let slots = async || store.concurrency_limit(limit.id).await.unwrap().unwrap().record.active_slots;
+    for fault in [Fault::AnswerLost, Fault::TransactionConflict, Fault::Throttled] {
+        faults.then(fault);
+        store.take_slots(&names, 3, None, Timestamp::now(), longest, |_| Ok(())).await.unwrap();
+        assert_eq!(slots().await, 3, "{fault:?}");
+        faults.then(fault);
+        store.give_slots_back(&names, 3, None, Timestamp::now(), longest).await.unwrap();
+        assert_eq!(slots().await, 0, "{fault:?}");
+    }
 }

@@ -56,7 +56,6 @@ def add_queues(pair: Pair, pool: str, *names: str) -> None:
         {"name": " "},
         {"name": "a/b"},
         {"name": "a%"},
-        {"name": 1},
         {"name": "pool-negative", "concurrency_limit": -1},
         {"name": "pool-unknown", "status": "READY"},
         {"type": "process"},
@@ -301,6 +300,7 @@ def test_pools_and_queues_say_what_happens_to_them(pair: Pair) -> None:
         {"is_paused": False, "concurrency_limit": 2},
         {"base_job_template": TEMPLATE, "description": "d", "storage_configuration": {}},
         {"description": "d"},
+        {"storage_configuration": {"default_result_storage_block_id": NOBODY}},
     ):
         pair.check("PATCH", f"{PATH}/pool-told", change)
     for change in (
@@ -316,5 +316,5 @@ def test_pools_and_queues_say_what_happens_to_them(pair: Pair) -> None:
         wanted = {"filter": {"resource": {"id": [resource]}, "order": "ASC"}}
         pair.eventually("POST", "/events/filter", wanted, until=lambda page: len(page["events"]) == count)
 
-    events_of(f"prefect.work-pool.{id}", 7)
+    events_of(f"prefect.work-pool.{id}", 8)
     events_of(f"prefect.work-queue.{queue}", 5)

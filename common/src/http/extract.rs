@@ -75,6 +75,11 @@ pub struct Id<T> {
     pub id: T,
 }
 
+/// Tells a null that was sent from what was not sent: a field's `deserialize_with`, besides `default`.
+pub fn sent<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
 /// Whether the client would rather have the answer before the work is done (RFC 7240, `Prefer: respond-async`).
 #[derive(Clone, Copy, Debug)]
 pub struct PrefersAsync(pub bool);

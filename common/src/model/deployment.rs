@@ -1,10 +1,12 @@
 //! Deployments: flows with what is needed to run them elsewhere, on a schedule or on demand.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, ConcurrencyLimitId, CreatedBy, DeploymentId, FlowId, Object, Seconds, Timestamp, WorkQueueId,
+    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, DeploymentId, Flow, FlowId, Object, Seconds,
+    Timestamp, WorkQueueId,
 };
 
 /// Whether something polls for a deployment's runs.
@@ -105,7 +107,7 @@ pub struct DeploymentSchedule {
 /// A deployment (the stored part of the contract schema `DeploymentResponse`).
 ///
 /// What the API adds when it answers is not kept here: the name of the work pool and the concurrency limit
-/// itself, which `concurrency_limit_id` points to.
+/// itself, which `concurrency_limit_id` points to and [`Deployment::answer`] puts in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
     /// The deployment's id.
@@ -124,6 +126,9 @@ pub struct Deployment {
     pub description: Option<String>,
     /// The flow that is deployed.
     pub flow_id: FlowId,
+    /// The name of that flow, which never changes; filters, sorts and events look at it.
+    #[serde(default)]
+    pub flow_name: String,
     /// Whether its schedules create no runs.
     #[serde(default)]
     pub paused: bool,
@@ -187,6 +192,67 @@ pub struct Deployment {
     /// Whether parameters that break the schema are refused.
     #[serde(default = "yes")]
     pub enforce_parameter_schema: bool,
+}
+
+/// A deployment as it is answered (contract schema `DeploymentResponse`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct DeploymentAnswer(Map<String, Value>);
+
+impl Deployment {
+    /// Makes a deployment of `flow` as it is before anything is said of it.
+    pub fn new(id: DeploymentId, flow: &Flow, name: impl Into<String>, now: Timestamp) -> Self {
+        Self {
+            id,
+            created: now,
+            updated: now,
+            name: name.into(),
+            version: None,
+            description: None,
+            flow_id: flow.id,
+            flow_name: flow.name.clone(),
+            paused: false,
+            schedules: Vec::new(),
+            concurrency_limit_id: None,
+            concurrency_options: None,
+            job_variables: Object::new(),
+            parameters: Object::new(),
+            tags: Vec::new(),
+            labels: Object::new(),
+            work_queue_name: None,
+            work_queue_id: None,
+            last_polled: None,
+            parameter_openapi_schema: Some(Object::new()),
+            path: None,
+            pull_steps: Some(Vec::new()),
+            entrypoint: None,
+            storage_document_id: None,
+            infrastructure_document_id: None,
+            created_by: None,
+            updated_by: None,
+            status: DeploymentStatus::NotReady,
+            enforce_parameter_schema: true,
+        }
+    }
+
+    /// Returns the deployment as it is answered at `now`, with the limit that it points to, if that is still there.
+    ///
+    /// # Errors
+    /// Only if a value can't be written as JSON.
+    pub fn answer(&self, limit: Option<&ConcurrencyLimit>, now: Timestamp) -> serde_json::Result<DeploymentAnswer> {
+        let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentAnswer(Map::new())) };
+        fields.remove("concurrency_limit_id");
+        fields.remove("flow_name");
+        fields.insert("concurrency_limit".into(), Value::Null);
+        fields.insert("global_concurrency_limit".into(), json!(limit.map(|limit| limit.as_of(now))));
+        fields.insert("work_pool_name".into(), Value::Null);
+        Ok(DeploymentAnswer(fields))
+    }
+
+    /// Puts the schedules into the order in which they are answered: the last changed first.
+    pub fn sort_schedules(&mut self) {
+        self.schedules.sort_by_key(|schedule| std::cmp::Reverse(schedule.updated));
+    }
 }
 
 fn yes() -> bool {

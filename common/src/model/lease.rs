@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConcurrencyLimitId, LeaseId, Timestamp};
+use super::{ConcurrencyLimitId, LeaseId, TaskRunId, Timestamp};
 
 /// A lease on slots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,4 +23,12 @@ pub struct Lease {
     /// The limits.
     #[serde(default)]
     pub limits: Vec<ConcurrencyLimitId>,
+}
+
+impl Lease {
+    /// Returns the task run that holds it, if one does.
+    pub fn task_run(&self) -> Option<TaskRunId> {
+        let holder = self.holder.as_ref().filter(|holder| holder["type"] == "task_run")?;
+        holder["id"].as_str()?.parse().ok()
+    }
 }

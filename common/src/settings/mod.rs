@@ -95,6 +95,12 @@ pub struct Settings {
     /// (`PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS` for the limits of tags, and for others
     /// `PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS`).
     pub longest_waits: LongestWaits,
+    /// How long a flow run waits for a slot of its deployment, in seconds
+    /// (`PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS`).
+    pub deployment_slot_wait: f64,
+    /// How long a slot of a deployment is held for a run that does not renew its lease, in seconds
+    /// (`PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION`).
+    pub initial_deployment_lease: f64,
     /// How long a cancellation may take, in seconds
     /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS`).
     pub cancelling_timeout: f64,
@@ -129,7 +135,9 @@ impl Default for Settings {
             timers_ahead: 75.0,
             pause_expirations_enabled: true,
             cancellation_cleanup_enabled: true,
-            longest_waits: LongestWaits { of_tags: 30.0, of_others: 30.0 },
+            longest_waits: LongestWaits { of_tags: 10.0, of_others: 30.0 },
+            deployment_slot_wait: 30.0,
+            initial_deployment_lease: 300.0,
             cancelling_timeout: 300.0,
             maximum_graph_nodes: 10_000,
         }
@@ -238,6 +246,12 @@ impl Settings {
                     .read("PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS")?
                     .unwrap_or(default.longest_waits.of_others),
             },
+            deployment_slot_wait: variables
+                .read("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS")?
+                .unwrap_or(default.deployment_slot_wait),
+            initial_deployment_lease: variables
+                .read("PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION")?
+                .unwrap_or(default.initial_deployment_lease),
             cancelling_timeout: variables
                 .seconds_or_duration("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS")?
                 .unwrap_or(default.cancelling_timeout),

@@ -59,7 +59,7 @@ pub struct Item {
     /// The version at which the record's state last changed, for records that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<u64>,
-    /// The state before the one that the record is in, as JSON, written with each transition.
+    /// What was before this version, as JSON: a run's state, written with each transition, or a deployment's changed fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
     /// The fields of the record that filters and sorts look at, as JSON.

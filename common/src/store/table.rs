@@ -27,8 +27,8 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     model::{
-        ApiKeyId, BulkOperationId, ConcurrencyLimitId, EventId, FlowId, FlowRunId, LeaseId, StateId, TaskRunId,
-        Timestamp, WorkPoolId, WorkQueueId,
+        ApiKeyId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId, StateId,
+        TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
     },
 };
 
@@ -63,11 +63,14 @@ impl Key {
 pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("flow", "flow#<flow id>", "flow"),
     ("deleted flow, until the stream's consumer has told of it", "flow#<flow id>", "deleted"),
+    ("deployment", "deployment#<deployment id>", "deployment"),
+    ("deleted deployment, until the stream's consumer has told of it", "deployment#<deployment id>", "deleted"),
     ("flow run", "flow_run#<flow run id>", "run"),
     ("flow run state", "flow_run#<flow run id>", "state#<time>#<state id>"),
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
+    ("lease that a task run holds", "task_run#<task run id>", "lease#<lease id>"),
     ("cached task state", "task_cache#<cache key>", "state#<time>#<state id>"),
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
@@ -98,14 +101,16 @@ pub const BRIEF: &str = "brief";
 
 /// How requests reach items: what is asked, and through which key or index.
 pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
-    ("a flow, flow run, task run, event or lease by its id", "table: get"),
+    ("a flow, deployment, flow run, task run, event or lease by its id", "table: get"),
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
+    ("a deployment by its flow and name", "table: get `unique#deployment#<flow id>#<name>`, then the deployment"),
     ("a concurrency limit by its name", "table: get `unique#concurrency_limit#<name>`, then the limit"),
     ("a work pool by its name", "table: get `unique#work_pool#<name>`, then the pool"),
     ("the queues of a work pool, by priority", "table: get the pool, then all of its queues"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
+    ("the leases that a task run holds", "table: query the run's partition from `lease#`"),
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
@@ -130,11 +135,13 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all runs by next scheduled start time", "by_next_start: query each shard, then get"),
     ("all runs by end time", "by_end: query each shard, then get"),
     ("all flows or runs by name", "by_name: query each shard, then get"),
+    ("all deployments by name", "by_name: query each shard, then get"),
     ("all concurrency limits by name", "by_name: query each shard, then get"),
     ("all work pools by name", "by_name: query each shard, then get"),
-    ("all flows by creation, all runs by id", "lookup: query each shard, then get"),
+    ("all flows or deployments by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
+    ("the deployments of a flow, by name", "by_parent: query `deployments#<flow id>`"),
     ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
 ];
 
@@ -149,11 +156,11 @@ pub enum Index {
     ByNextStart,
     /// All runs by end time.
     ByEnd,
-    /// All flows, runs, concurrency limits and work pools by name.
+    /// All flows, deployments, runs, concurrency limits and work pools by name.
     ByName,
-    /// Flow runs by flow, task runs by flow run.
+    /// Flow runs and deployments by flow, task runs by flow run.
     ByParent,
-    /// All flows and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
+    /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
     /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them, states of flow
     /// runs by when the server acts on them.
@@ -255,6 +262,8 @@ pub fn attributes(places: Vec<Place>) -> Result<BTreeMap<String, String>> {
 pub enum Collection {
     /// All flows.
     Flows,
+    /// All deployments.
+    Deployments,
     /// All flow runs.
     FlowRuns,
     /// All task runs.
@@ -277,6 +286,7 @@ impl Collection {
     fn name(self) -> &'static str {
         match self {
             Self::Flows => "flows",
+            Self::Deployments => "deployments",
             Self::FlowRuns => "flow_runs",
             Self::TaskRuns => "task_runs",
             Self::Events => "events",
@@ -335,6 +345,21 @@ pub fn flow(id: FlowId) -> Key {
 /// Returns the key of what is kept of a deleted flow.
 pub fn deleted_flow(id: FlowId) -> Key {
     Key::new(format!("flow#{id}"), "deleted")
+}
+
+/// Returns the key of a deployment.
+pub fn deployment(id: DeploymentId) -> Key {
+    Key::new(format!("deployment#{id}"), "deployment")
+}
+
+/// Returns the key of what is kept of a deleted deployment.
+pub fn deleted_deployment(id: DeploymentId) -> Key {
+    Key::new(format!("deployment#{id}"), "deleted")
+}
+
+/// Returns the key of the claim on a deployment's name within its flow.
+pub fn unique_deployment_name(flow: FlowId, name: &str) -> Key {
+    unique("deployment", &format!("{flow}#{}", bounded(name)))
 }
 
 /// Returns the key of a flow run.
@@ -434,6 +459,10 @@ pub enum Subject {
     Flow(FlowId),
     /// What is kept of a deleted flow.
     DeletedFlow(FlowId),
+    /// A deployment.
+    Deployment(DeploymentId),
+    /// What is kept of a deleted deployment.
+    DeletedDeployment(DeploymentId),
     /// A flow run.
     FlowRun(FlowRunId),
     /// A task run.
@@ -465,6 +494,8 @@ impl Subject {
         match (kind, key.sk.as_str()) {
             ("flow", "flow") => id.parse().ok().map(Self::Flow),
             ("flow", "deleted") => id.parse().ok().map(Self::DeletedFlow),
+            ("deployment", "deployment") => id.parse().ok().map(Self::Deployment),
+            ("deployment", "deleted") => id.parse().ok().map(Self::DeletedDeployment),
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
             ("event", "event") => id.parse().ok().map(Self::Event),
@@ -511,6 +542,14 @@ pub fn flow_run_input(run: FlowRunId, key: &str) -> Key {
 
 /// What the sort keys of a flow run's inputs start with.
 pub const INPUTS: &str = "input#";
+
+/// Returns the key of what says that a task run holds a lease.
+pub fn held_lease(run: TaskRunId, lease: LeaseId) -> Key {
+    Key::new(format!("task_run#{run}"), format!("{LEASES}{lease}"))
+}
+
+/// What the sort keys of the leases that a task run holds start with.
+pub const LEASES: &str = "lease#";
 
 /// Returns the partition of the completed states under a task's cache key.
 pub fn cached_states(cache_key: &str) -> String {
@@ -576,6 +615,11 @@ pub fn subflows_of_task_run(flow_run: Option<FlowRunId>, task_run: TaskRunId) ->
 /// Returns the `by_parent` partition of a flow's runs.
 pub fn runs_of_flow(id: FlowId) -> String {
     format!("flow#{id}")
+}
+
+/// Returns the `by_parent` partition of a flow's deployments.
+pub fn deployments_of_flow(id: FlowId) -> String {
+    format!("deployments#{id}")
 }
 
 /// Returns the `by_parent` partition of a flow run's task runs.
@@ -703,6 +747,9 @@ mod tests {
         let (flow, run, task_run, event_id) = (FlowId::new(), FlowRunId::new(), TaskRunId::new(), EventId::new());
         assert_eq!(Subject::of(&super::flow(flow)), Some(Subject::Flow(flow)));
         assert_eq!(Subject::of(&deleted_flow(flow)), Some(Subject::DeletedFlow(flow)));
+        let id = DeploymentId::new();
+        assert_eq!(Subject::of(&deployment(id)), Some(Subject::Deployment(id)));
+        assert_eq!(Subject::of(&deleted_deployment(id)), Some(Subject::DeletedDeployment(id)));
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));

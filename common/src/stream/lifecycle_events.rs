@@ -1,6 +1,6 @@
 //! The events that tell of records that are made, changed and deleted: one file a kind of record makes them.
 
-use super::{Failures, concurrency_limit_events, flow_events, work_pool_events};
+use super::{Failures, concurrency_limit_events, deployment_events, flow_events, work_pool_events};
 use crate::{
     api::Api,
     error::Result,
@@ -30,6 +30,7 @@ pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut F
 fn events_of(item: &Item) -> Result<Vec<Event>> {
     let mut events = work_pool_events::events_of(item)?;
     events.extend(flow_events::event_of(item)?);
+    events.extend(deployment_events::event_of(item)?);
     events.extend(concurrency_limit_events::event_of(item)?);
     Ok(events)
 }

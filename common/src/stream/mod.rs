@@ -7,6 +7,7 @@
 
 pub mod change;
 pub mod concurrency_limit_events;
+pub mod deployment_events;
 pub mod flow_events;
 pub mod flow_run_events;
 mod lifecycle_events;

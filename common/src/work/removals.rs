@@ -11,10 +11,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::{
     api::Api,
     error::Result,
-    model::{FlowRunId, TaskRunId},
+    model::{Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId},
     queue::{Message, Queue},
     store::{
-        Item, Key, Store,
+        Item, Key, Store, Versioned,
+        deployments::DeletedDeployment,
         query::Range,
         table::{self, Index, Subject},
     },
@@ -31,7 +32,10 @@ const PAGE: usize = 200;
 /// # Errors
 /// Those of the store and of the queue; the step may be repeated.
 pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
-    if !matches!(Subject::of(of), Some(Subject::Flow(_) | Subject::FlowRun(_) | Subject::TaskRun(_))) {
+    if !matches!(
+        Subject::of(of),
+        Some(Subject::Flow(_) | Subject::Deployment(_) | Subject::FlowRun(_) | Subject::TaskRun(_))
+    ) {
         return Ok(());
     }
     // A removal is told of at least once: by now there may be a new record under the same key.
@@ -51,7 +55,11 @@ impl Removal<'_> {
     /// Deletes until nothing is left, or the time is up; returns whether nothing is left.
     async fn is_done(&mut self, of: &Key) -> Result<bool> {
         match Subject::of(of) {
-            Some(Subject::Flow(id)) => self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await,
+            Some(Subject::Flow(id)) => {
+                Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
+                    && self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await?)
+            }
+            Some(Subject::Deployment(id)) => self.unstarted_runs(id).await,
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
                 Ok(self.runs(Range::of_index(Index::ByParent, table::runs_in_flow_run(id))).await?
@@ -82,6 +90,55 @@ impl Removal<'_> {
         Ok(true)
     }
 
+    /// Deletes the deployments in `range` as the oracle's database does with those of a flow: their limits stay.
+    async fn deployments(&mut self, range: Range) -> Result<bool> {
+        let mut reader = self.store.read(range, PAGE);
+        while let Some(found) = reader.next().await? {
+            let mut keys = Vec::new();
+            for item in &found {
+                let deployment: Deployment = item.record()?;
+                keys.push(item.key.clone());
+                keys.push(table::unique_deployment_name(deployment.flow_id, &deployment.name));
+            }
+            self.store.delete_all(&keys).await?;
+            if Instant::now() >= self.until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Deletes the runs of a deleted deployment that were scheduled and never ran; the others stay, and keep its id.
+    ///
+    /// A deployment that went with its flow has left no notice; the flow takes its runs along.
+    async fn unstarted_runs(&mut self, id: DeploymentId) -> Result<bool> {
+        let notice = self.store.get::<DeletedDeployment>(&table::deleted_deployment(id)).await?;
+        let Some(Versioned { record: notice, .. }) = notice else { return Ok(true) };
+        let texts = vec![vec![format!("\"deployment_id\":\"{id}\"")]];
+        let of_flow = table::runs_of_flow(notice.deployment.flow_id);
+        let mut reader = self.store.read(Range::of_index(Index::ByParent, of_flow).containing(texts), PAGE);
+        while let Some(found) = reader.next().await? {
+            let mut has_deleted = false;
+            for item in &found {
+                let run: FlowRun = item.record()?;
+                if !goes_with(id, &run) {
+                    continue;
+                }
+                // The index may lag behind a run that has started.
+                let current = self.store.flow_run(run.id).await?;
+                if current.is_some_and(|current| goes_with(id, &current.record)) {
+                    self.store.delete_flow_run(run.id).await?;
+                    has_deleted = true;
+                }
+            }
+            // The next step begins anew, so this one goes on until it has made some way.
+            if has_deleted && Instant::now() >= self.until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     async fn delete_run(&self, run: Run) -> Result<()> {
         match run {
             Run::Flow(id) => self.store.delete_flow_run(id).await.map(drop),
@@ -101,6 +158,18 @@ impl Removal<'_> {
         Ok(true)
     }
 }
+
+/// Says whether a run is deleted together with its deployment.
+fn goes_with(deployment: DeploymentId, run: &FlowRun) -> bool {
+    let is_scheduled = run
+        .state
+        .as_ref()
+        .is_some_and(|state| state.r#type == StateType::Scheduled && state.name != AWAITING_CONCURRENCY_SLOT);
+    run.deployment_id == Some(deployment) && is_scheduled && run.run_count == 0
+}
+
+/// The name of the state of a run that waits for a slot of its deployment's concurrency limit.
+const AWAITING_CONCURRENCY_SLOT: &str = "AwaitingConcurrencySlot";
 
 /// A run that belonged to what was deleted.
 enum Run {

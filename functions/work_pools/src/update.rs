@@ -83,9 +83,6 @@ fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, now: Timestamp) -> Resu
     updates.note("concurrency_limit", &old.concurrency_limit, &pool.concurrency_limit)?;
     updates.note("storage_configuration", &old.storage_configuration, &pool.storage_configuration)?;
     after.events.clear();
-    if !updates.is_empty() {
-        after.events.push(work_pool_events::pool_updated(pool, &updates)?);
-    }
     if let (Some(is_paused), Some(_)) = (sent.is_paused.flatten(), pool.status) {
         // No worker serves a pool yet that is no longer paused.
         pool.status = Some(if is_paused { WorkPoolStatus::Paused } else { WorkPoolStatus::NotReady });
@@ -93,6 +90,9 @@ fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, now: Timestamp) -> Resu
         let event = work_pool_events::pool_status(pool, recent.map(|last| last.id))?;
         after.last_status = Some(StatusEvent { id: event.id, occurred: event.occurred });
         after.events.push(event);
+    }
+    if !updates.is_empty() {
+        after.events.push(work_pool_events::pool_updated(pool, &updates)?);
     }
     Ok(after)
 }

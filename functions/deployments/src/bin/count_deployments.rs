@@ -1,0 +1,5 @@
+//! The Lambda function `count_deployments`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&deployments::count::ROUTE)
+}

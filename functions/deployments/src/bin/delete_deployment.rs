@@ -1,0 +1,5 @@
+//! The Lambda function `delete_deployment`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&deployments::delete::ROUTE)
+}

@@ -1,0 +1,15 @@
+//! The deployments resource: one verb, one file.
+
+mod answers;
+pub mod count;
+pub mod delete;
+pub mod filter;
+pub mod paginate;
+pub mod read;
+pub mod read_by_name;
+
+use common::http::Route;
+
+/// The routes of this resource.
+pub static ROUTES: &[&Route] =
+    &[&read_by_name::ROUTE, &read::ROUTE, &filter::ROUTE, &paginate::ROUTE, &count::ROUTE, &delete::ROUTE];

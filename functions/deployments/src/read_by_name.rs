@@ -1,0 +1,28 @@
+//! `GET /deployments/name/{flow_name}/{deployment_name}`: reads a deployment by its name and its flow's.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route},
+    model::deployment::DeploymentAnswer,
+};
+use serde::Deserialize;
+
+use crate::answers;
+
+/// The contract's `read_deployment_by_name`.
+pub static ROUTE: Route =
+    Route::get("read_deployment_by_name", "/deployments/name/{flow_name}/{deployment_name}", || get(read_by_name));
+
+#[derive(Debug, Deserialize)]
+struct Names {
+    flow_name: String,
+    deployment_name: String,
+}
+
+async fn read_by_name(State(api): State<Api>, Path(names): Path<Names>) -> Result<Json<DeploymentAnswer>> {
+    let nothing = || Error::not_found("Deployment");
+    let flow = api.store.flow_by_name(&names.flow_name).await?.ok_or_else(nothing)?;
+    let found = api.store.deployment_by_name(flow.record.id, &names.deployment_name).await?.ok_or_else(nothing)?;
+    Ok(Json(answers::one(&api, &found.record).await?))
+}
