@@ -40,17 +40,17 @@ fn value<T: Serialize>(field: &T) -> Result<Value> {
 
 /// Makes the event of a pool that is made; upstream does not know its storage by then.
 pub fn pool_created(pool: &WorkPool) -> Result<Event> {
-    pool_event("created", pool, default_queue(pool).into_iter().collect(), &json!({}))
+    pool_event("created", pool, default_queue(pool).as_slice(), &json!({}))
 }
 
 /// Makes the event of a pool that is deleted.
 pub fn pool_deleted(pool: &WorkPool) -> Result<Event> {
-    pool_event("deleted", pool, pool_related(pool), &json!({}))
+    pool_event("deleted", pool, &pool_related(pool), &json!({}))
 }
 
 /// Makes the event of a pool that has changed otherwise than in its status.
 pub fn pool_updated(pool: &WorkPool, updates: &Updates) -> Result<Event> {
-    pool_event("updated", pool, Vec::new(), &updates.payload())
+    pool_event("updated", pool, &[], &updates.payload())
 }
 
 /// Makes the event of a pool's status; it follows the event of the status before, if that was of late.
@@ -60,7 +60,7 @@ pub fn pool_status(pool: &WorkPool, follows: Option<EventId>) -> Result<Event> {
     let status = value(&pool.status.unwrap_or_default())?;
     let mut resource = pool_resource(pool);
     resource.remove("prefect.resource.role");
-    event(&format!("work-pool.{}", kebab_case(&status)), &resource, Vec::new(), &json!({}), follows)
+    event(&format!("work-pool.{}", kebab_case(&status)), &resource, &[], &json!({}), follows)
 }
 
 /// Makes the event of a queue of `pool` that is made.
@@ -112,7 +112,7 @@ fn related(id: &str, role: &str) -> Value {
     json!({"prefect.resource.id": id, "prefect.resource.role": role})
 }
 
-fn pool_event(name: &str, pool: &WorkPool, related: Vec<Value>, payload: &Value) -> Result<Event> {
+fn pool_event(name: &str, pool: &WorkPool, related: &[Value], payload: &Value) -> Result<Event> {
     event(&format!("work-pool.{name}"), &pool_resource(pool), related, payload, None)
 }
 
@@ -123,16 +123,10 @@ fn queue_event(name: &str, queue: &WorkQueue, pool: &WorkPool, payload: &Value) 
         ("prefect.resource.role", "work-queue".to_owned()),
     ];
     let resource = labels.into_iter().map(|(label, value)| (label.to_owned(), value.into())).collect();
-    event(&format!("work-queue.{name}"), &resource, vec![Value::Object(pool_resource(pool))], payload, None)
+    event(&format!("work-queue.{name}"), &resource, &[Value::Object(pool_resource(pool))], payload, None)
 }
 
-fn event(
-    name: &str,
-    resource: &Object,
-    related: Vec<Value>,
-    payload: &Value,
-    follows: Option<EventId>,
-) -> Result<Event> {
+fn event(name: &str, resource: &Object, related: &[Value], payload: &Value, follows: Option<EventId>) -> Result<Event> {
     Ok(serde_json::from_value(json!({
         "occurred": Timestamp::now(),
         "event": format!("prefect.{name}"),

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use common::{
-    model::{BulkOperationId, ConcurrencyLimitId, EventId, FlowId, FlowRunId, TaskRunId},
+    model::{
+        BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, TaskRunId, WorkPoolId,
+        WorkQueueId,
+    },
     store::table,
     stream::NEEDS,
 };
@@ -106,6 +109,12 @@ fn what_is_consumed() -> Value {
         table::bulk_part(BulkOperationId::new(), 0),
         table::concurrency_limit(ConcurrencyLimitId::new()),
         table::deleted_concurrency_limit(ConcurrencyLimitId::new()),
+        table::deployment(DeploymentId::new()),
+        table::deleted_deployment(DeploymentId::new()),
+        table::work_pool(WorkPoolId::new()),
+        table::deleted_work_pool(WorkPoolId::new()),
+        table::work_queue(WorkQueueId::new()),
+        table::deleted_work_queue(WorkQueueId::new()),
     ];
     let sort_keys: BTreeSet<String> = subjects.into_iter().map(|key| key.sk).collect();
     json!({ "dynamodb": { "Keys": { (table::SORT): { "S": sort_keys } } } })

@@ -33,7 +33,7 @@ pub enum Invalid {
 /// # Errors
 /// Names what upstream names first: of all faults the least deep, and under alternatives the one that fits best.
 pub fn validate(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
-    hold_against(value, Value::Object(preprocess(schema, Nullable::WithoutDefault)))
+    hold_against(value, &Value::Object(preprocess(schema, Nullable::WithoutDefault)))
 }
 
 /// Holds the `defaults` of some variables against `schema`, in which nothing counts as required.
@@ -43,19 +43,19 @@ pub fn validate(value: &Value, schema: &Map<String, Value>) -> Result<(), Invali
 /// # Errors
 /// Those of [`validate`].
 pub fn validate_defaults(defaults: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
-    hold_against(defaults, Value::Object(without_required(preprocess(schema, Nullable::All))))
+    hold_against(defaults, &Value::Object(without_required(preprocess(schema, Nullable::All))))
 }
 
-fn hold_against(value: &Value, schema: Value) -> Result<(), Invalid> {
-    if is_circular(&schema) {
+fn hold_against(value: &Value, schema: &Value) -> Result<(), Invalid> {
+    if is_circular(schema) {
         return Err(Invalid::Circular);
     }
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(false)
-        .build(&schema)
-        .map_err(|error| not_built(&error, &schema))?;
-    let faults: Vec<Fault> = validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), &schema)).collect();
+        .build(schema)
+        .map_err(|error| not_built(&error, schema))?;
+    let faults: Vec<Fault> = validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), schema)).collect();
     match best_of(faults) {
         None => Ok(()),
         Some(fault) if fault.path.is_empty() => {
