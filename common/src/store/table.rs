@@ -84,6 +84,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("lease", "lease#<lease id>", "lease"),
     ("work pool, with the ids of its queues", "work_pool#<pool id>", "pool"),
     ("deleted work pool, until the stream's consumer has told of it", "work_pool#<pool id>", "deleted"),
+    ("worker", "work_pool#<pool id>", "worker#<name>"),
     ("work queue", "work_queue#<queue id>", "queue"),
     ("deleted work queue, until the stream's consumer has told of it", "work_queue#<queue id>", "deleted"),
     ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
@@ -107,6 +108,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a concurrency limit by its name", "table: get `unique#concurrency_limit#<name>`, then the limit"),
     ("a work pool by its name", "table: get `unique#work_pool#<name>`, then the pool"),
     ("the queues of a work pool, by priority", "table: get the pool, then all of its queues"),
+    ("the workers of a work pool", "table: query the pool's partition from `worker#`"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
@@ -124,7 +126,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
     (
-        "the states of flow runs and the leases that the server acts on, by when",
+        "the states of flow runs, leases, workers, pools and queues that the server acts on, by when",
         "related: query each shard of `timers`",
     ),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
@@ -138,6 +140,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all deployments by name", "by_name: query each shard, then get"),
     ("all concurrency limits by name", "by_name: query each shard, then get"),
     ("all work pools by name", "by_name: query each shard, then get"),
+    ("all work queues by name", "by_name: query each shard, then get"),
     ("all flows or deployments by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
@@ -156,14 +159,14 @@ pub enum Index {
     ByNextStart,
     /// All runs by end time.
     ByEnd,
-    /// All flows, deployments, runs, concurrency limits and work pools by name.
+    /// All flows, deployments, runs, concurrency limits, work pools and work queues by name.
     ByName,
     /// Flow runs and deployments by flow, task runs by flow run.
     ByParent,
     /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
     /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them, states of flow
-    /// runs by when the server acts on them.
+    /// runs, leases, workers, pools and queues by when the server acts on them.
     Related,
 }
 
@@ -278,7 +281,9 @@ pub enum Collection {
     ConcurrencyLimits,
     /// All work pools.
     WorkPools,
-    /// The states of flow runs and the leases that the server acts on at some time.
+    /// All work queues.
+    WorkQueues,
+    /// The states of flow runs, leases, workers, pools and queues that the server acts on at some time.
     Timers,
 }
 
@@ -294,6 +299,7 @@ impl Collection {
             Self::ApiKeys => "api_keys",
             Self::ConcurrencyLimits => "concurrency_limits",
             Self::WorkPools => "work_pools",
+            Self::WorkQueues => "work_queues",
             Self::Timers => "timers",
         }
     }
@@ -417,6 +423,14 @@ pub fn deleted_work_queue(id: WorkQueueId) -> Key {
     Key::new(format!("work_queue#{id}"), "deleted")
 }
 
+/// Returns the key of a worker, beside its pool.
+pub fn worker(pool: WorkPoolId, name: &str) -> Key {
+    Key::new(work_pool(pool).pk, format!("{WORKERS}{}", bounded(name)))
+}
+
+/// What the sort keys of a pool's workers start with.
+pub const WORKERS: &str = "worker#";
+
 /// Returns the key of a lease.
 pub fn lease(id: LeaseId) -> Key {
     Key::new(format!("lease#{id}"), "lease")
@@ -481,6 +495,8 @@ pub enum Subject {
     WorkPool(WorkPoolId),
     /// What is kept of a deleted work pool.
     DeletedWorkPool(WorkPoolId),
+    /// A worker of this pool.
+    Worker(WorkPoolId),
     /// A work queue.
     WorkQueue(WorkQueueId),
     /// What is kept of a deleted work queue.
@@ -504,6 +520,7 @@ impl Subject {
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
             ("work_pool", "pool") => id.parse().ok().map(Self::WorkPool),
             ("work_pool", "deleted") => id.parse().ok().map(Self::DeletedWorkPool),
+            ("work_pool", sort) if sort.starts_with(WORKERS) => id.parse().ok().map(Self::Worker),
             ("work_queue", "queue") => id.parse().ok().map(Self::WorkQueue),
             ("work_queue", "deleted") => id.parse().ok().map(Self::DeletedWorkQueue),
             ("bulk_operation", "part") => id.split('#').next()?.parse().ok().map(Self::BulkPart),
@@ -761,6 +778,7 @@ mod tests {
         assert_eq!(Subject::of(&deleted_concurrency_limit(limit)), Some(Subject::DeletedConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
         let (pool, queue) = (WorkPoolId::new(), WorkQueueId::new());
+        assert_eq!(Subject::of(&worker(pool, "deleted")), Some(Subject::Worker(pool)));
         assert_eq!(Subject::of(&work_pool(pool)), Some(Subject::WorkPool(pool)));
         assert_eq!(Subject::of(&deleted_work_pool(pool)), Some(Subject::DeletedWorkPool(pool)));
         assert_eq!(Subject::of(&work_queue(queue)), Some(Subject::WorkQueue(queue)));

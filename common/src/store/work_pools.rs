@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     filter::WorkPoolFilter,
-    model::{Event, EventId, Timestamp, WorkPool, WorkPoolId, WorkQueueId},
+    model::{Event, EventId, Timestamp, WorkPool, WorkPoolId, WorkQueueId, work_pool::WorkPoolStatus},
     work_pool_events,
 };
 
@@ -32,6 +32,32 @@ pub struct KeptWorkPool {
     pub last_status: Option<StatusEvent>,
     /// The events of the write that made this version.
     pub events: Vec<Event>,
+    /// When the server looks whether a worker still serves the pool, after one was deleted.
+    #[serde(default)]
+    pub check: Option<Timestamp>,
+}
+
+/// For how many seconds a change of status is one that the next one's event follows.
+const RECENT_SECONDS: f64 = 600.0;
+
+impl KeptWorkPool {
+    /// Returns the pool as it enters `status` at `now`, with the event that tells of it.
+    pub fn entering(&self, status: WorkPoolStatus, now: Timestamp) -> Result<Self> {
+        let mut after = self.clone().without_events();
+        after.pool.updated = now;
+        after.pool.status = Some(status);
+        let recent = self.last_status.filter(|last| now.seconds_since(last.occurred) < RECENT_SECONDS);
+        let event = work_pool_events::pool_status(&after.pool, recent.map(|last| last.id))?;
+        after.last_status = Some(StatusEvent { id: event.id, occurred: event.occurred });
+        after.events.push(event);
+        Ok(after)
+    }
+
+    /// Returns the pool without the events of the write before.
+    #[must_use]
+    pub fn without_events(self) -> Self {
+        Self { events: Vec::new(), ..self }
+    }
 }
 
 /// The event of a change of status.
@@ -52,7 +78,13 @@ impl Record for KeptWorkPool {
 
     fn places(&self, shards: Shards) -> Vec<Place> {
         let pk = shards.of(Collection::WorkPools, self.pool.id.0);
-        vec![Place { index: Index::ByName, pk, sk: table::sort_with_id(&self.pool.name, self.pool.id) }]
+        let mut places =
+            vec![Place { index: Index::ByName, pk, sk: table::sort_with_id(&self.pool.name, self.pool.id) }];
+        places.extend(self.check.map(|check| {
+            let sk = table::sort_with_id(&check.sortable(), self.pool.id);
+            Place { index: Index::Related, pk: shards.of(Collection::Timers, self.pool.id.0), sk }
+        }));
+        places
     }
 }
 
@@ -62,10 +94,38 @@ pub const MOST_QUEUES: usize = 90;
 impl Store {
     /// Reads the pool called `name`.
     pub async fn work_pool(&self, name: &str) -> Result<Option<Versioned<KeptWorkPool>>> {
-        match self.owner(&table::unique_work_pool_name(name)).await? {
-            Some(id) => self.get(&table::work_pool(id.into())).await,
-            None => Ok(None),
+        Ok(self.work_pool_beside(name, |_| Vec::new()).await?.map(|(pool, _)| pool))
+    }
+
+    /// Reads the pool called `name`, and with it the items under the keys that `beside` names.
+    ///
+    /// A process that has met the name before needs one read, others two. Names never change.
+    pub(super) async fn work_pool_beside(
+        &self,
+        name: &str,
+        beside: impl Fn(WorkPoolId) -> Vec<Key>,
+    ) -> Result<Option<(Versioned<KeptWorkPool>, Vec<Item>)>> {
+        let read = async |id: WorkPoolId| {
+            let keys: Vec<Key> = std::iter::once(table::work_pool(id)).chain(beside(id)).collect();
+            let mut items = self.get_items(&keys).await?;
+            if items.first().is_none_or(|item| item.key != table::work_pool(id)) {
+                return Ok(None);
+            }
+            Ok::<_, Error>(Some((items.remove(0).versioned()?, items)))
+        };
+        if let Some(id) = self.work_pool_ids.recall(name)
+            && let Some(found) = read(id).await?
+        {
+            return Ok(Some(found));
         }
+        let Some(id) = self.owner(&table::unique_work_pool_name(name)).await?.map(WorkPoolId::from) else {
+            return Ok(None);
+        };
+        let found = read(id).await?;
+        if found.is_some() {
+            self.work_pool_ids.learn(name, id);
+        }
+        Ok(found)
     }
 
     /// Returns the pools that `filter` selects, within `window`, by name.

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommitError, Key, Record, Store, Versioned, Write,
-    table::{self, Place, Shards},
+    commit::until_uncontended,
+    table::{self, Collection, Index, Place, Shards},
     work_pools::{KeptWorkPool, MOST_QUEUES},
 };
 use crate::{
     error::{Error, Result},
-    model::{Event, Timestamp, WorkQueue, WorkQueueId},
+    model::{Event, Timestamp, WorkPool, WorkQueue, WorkQueueId, work_queue::WorkQueueStatus},
     work_pool_events,
     work_queue_priorities::{Ranked, make_room},
 };
@@ -21,6 +22,16 @@ pub struct KeptWorkQueue {
     pub queue: WorkQueue,
     /// The events of the write that made this version.
     pub events: Vec<Event>,
+    /// When the server looks whether the queue was polled lately.
+    #[serde(default)]
+    check: Option<Timestamp>,
+}
+
+impl KeptWorkQueue {
+    /// Makes a queue that is written together with `events`.
+    pub fn new(queue: WorkQueue, events: Vec<Event>) -> Self {
+        Self { queue, events, check: None }
+    }
 }
 
 impl Record for KeptWorkQueue {
@@ -30,8 +41,15 @@ impl Record for KeptWorkQueue {
         table::work_queue(self.queue.id)
     }
 
-    fn places(&self, _shards: Shards) -> Vec<Place> {
-        Vec::new()
+    fn places(&self, shards: Shards) -> Vec<Place> {
+        let id = self.queue.id;
+        let all = shards.of(Collection::WorkQueues, id.0);
+        let mut places = vec![Place { index: Index::ByName, pk: all, sk: table::sort_with_id(&self.queue.name, id) }];
+        places.extend(self.check.map(|check| {
+            let sk = table::sort_with_id(&check.sortable(), id);
+            Place { index: Index::Related, pk: shards.of(Collection::Timers, id.0), sk }
+        }));
+        places
     }
 }
 
@@ -56,7 +74,70 @@ impl PoolWithQueues {
     }
 }
 
+/// For how many seconds a poll is not written down again: readers see the last one within so many seconds.
+const POLLS_APART_SECONDS: f64 = 5.0;
+
 impl Store {
+    /// Notes that `queues` of `pool` were polled at `now`; those that were not ready are ready then.
+    ///
+    /// What another poll has noted, or will at its next turn, needs no second attempt.
+    pub async fn note_poll<'q>(
+        &self,
+        pool: &WorkPool,
+        queues: impl IntoIterator<Item = &'q Versioned<KeptWorkQueue>>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let notes = queues.into_iter().filter_map(|found| {
+            let queue = &found.record.queue;
+            let is_new = queue.status == WorkQueueStatus::NotReady;
+            let is_known = queue.last_polled.is_some_and(|polled| now.seconds_since(polled) < POLLS_APART_SECONDS);
+            (is_new || !is_known).then(|| self.note_poll_of(pool, found, now))
+        });
+        futures::future::try_join_all(notes).await.map(drop)
+    }
+
+    async fn note_poll_of(&self, pool: &WorkPool, found: &Versioned<KeptWorkQueue>, now: Timestamp) -> Result<()> {
+        let mut queue = WorkQueue { updated: now, last_polled: Some(now), ..found.record.queue.clone() };
+        let mut events = Vec::new();
+        if queue.status == WorkQueueStatus::NotReady {
+            queue.status = WorkQueueStatus::Ready;
+            events.push(work_pool_events::queue_status(&queue, pool)?);
+        }
+        let write = self.changed_queue(found, &KeptWorkQueue::new(queue, events))?;
+        match self.commit(vec![write]).await {
+            Ok(()) | Err(CommitError::Refused(_) | CommitError::Contended) => Ok(()),
+            Err(CommitError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Marks the queue under `key` as not ready if nobody has polled it for too long; says whether it did.
+    pub async fn check_queue(&self, key: &Key, now: Timestamp) -> Result<bool> {
+        until_uncontended(|| async {
+            let Some(found) = self.get::<KeptWorkQueue>(key).await? else { return Ok(false) };
+            let mut kept = KeptWorkQueue { events: Vec::new(), ..found.record.clone() };
+            if kept.check.is_none_or(|check| check > now) {
+                return Ok(false);
+            }
+            kept.check = self.foreman.queue_deadline(&kept.queue);
+            let is_stale = kept.check.is_some_and(|deadline| deadline <= now);
+            if is_stale {
+                kept.check = None;
+                kept.queue.status = WorkQueueStatus::NotReady;
+                kept.queue.updated = now;
+                let pool = match kept.queue.work_pool_id {
+                    Some(id) => self.get::<KeptWorkPool>(&table::work_pool(id)).await?,
+                    None => None,
+                };
+                if let Some(pool) = pool {
+                    kept.events.push(work_pool_events::queue_status(&kept.queue, &pool.record.pool)?);
+                }
+            }
+            self.commit(vec![self.replace(&kept, found.version)?]).await?;
+            Ok(is_stale)
+        })
+        .await
+    }
+
     /// Reads the pool called `name` with its queues.
     pub async fn work_pool_with_queues(&self, name: &str) -> Result<Option<PoolWithQueues>> {
         let Some(pool) = self.work_pool(name).await? else { return Ok(None) };
@@ -95,12 +176,11 @@ impl Store {
         after: &KeptWorkQueue,
     ) -> Result<(), CommitError> {
         let (old, new) = (&before.record.queue, &after.queue);
-        let write = self.replace(after, before.version)?;
         if old.name == new.name && old.priority == new.priority {
-            return self.commit(vec![write]).await;
+            return self.commit(vec![self.changed_queue(before, after)?]).await;
         }
         let mut writes = self.stepped_back(of, new)?;
-        writes.push(write);
+        writes.push(self.changed_queue(before, after)?);
         self.commit_with_pool(of, of.pool.record.clone(), writes).await
     }
 
@@ -121,6 +201,12 @@ impl Store {
         self.commit_with_pool(of, pool, writes).await
     }
 
+    /// Returns the write that replaces the queue that was read as `before`, whose timer stays where it is.
+    fn changed_queue(&self, before: &Versioned<KeptWorkQueue>, after: &KeptWorkQueue) -> Result<Write> {
+        let check = before.record.check.or_else(|| self.foreman.queue_deadline(&after.queue));
+        self.replace(&KeptWorkQueue { check, ..after.clone() }, before.version)
+    }
+
     /// Returns the writes of the queues, other than `queue`, that make room for its priority.
     fn stepped_back(&self, of: &PoolWithQueues, queue: &WorkQueue) -> Result<Vec<Write>> {
         let moved = make_room(&of.ranks(), queue.id, queue.priority);
@@ -129,7 +215,7 @@ impl Store {
         for found in of.queues.iter().filter(|found| found.record.queue.id != queue.id) {
             let Some(priority) = rank(found.record.queue.id) else { continue };
             let other = WorkQueue { priority, updated: Timestamp::now(), ..found.record.queue.clone() };
-            writes.push(self.replace(&KeptWorkQueue { queue: other, events: Vec::new() }, found.version)?);
+            writes.push(self.changed_queue(found, &KeptWorkQueue::new(other, Vec::new()))?);
         }
         Ok(writes)
     }

@@ -34,7 +34,13 @@ const PAGE: usize = 200;
 pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
     if !matches!(
         Subject::of(of),
-        Some(Subject::Flow(_) | Subject::Deployment(_) | Subject::FlowRun(_) | Subject::TaskRun(_))
+        Some(
+            Subject::Flow(_)
+                | Subject::Deployment(_)
+                | Subject::FlowRun(_)
+                | Subject::TaskRun(_)
+                | Subject::WorkPool(_)
+        )
     ) {
         return Ok(());
     }
@@ -69,6 +75,9 @@ impl Removal<'_> {
             Some(Subject::TaskRun(id)) => {
                 Ok(self.items(Range::of_index(Index::Lookup, table::task_logs_lookup(id))).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
+            }
+            Some(Subject::WorkPool(_)) => {
+                self.items(Range::partition(of.pk.clone()).starting_with(table::WORKERS)).await
             }
             _ => Ok(true),
         }

@@ -71,8 +71,8 @@ async fn create(
     };
     let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
     let pool_events = vec![work_pool_events::pool_created(&pool)?, work_pool_events::pool_status(&pool, None)?];
-    let kept = KeptWorkPool { pool, queues: vec![queue_id], last_status: None, events: pool_events };
-    api.store.add_work_pool(&kept, &KeptWorkQueue { queue, events: queue_events }).await?;
+    let kept = KeptWorkPool { pool, queues: vec![queue_id], last_status: None, events: pool_events, check: None };
+    api.store.add_work_pool(&kept, &KeptWorkQueue::new(queue, queue_events)).await?;
     Ok((StatusCode::CREATED, Json(kept.pool.into())))
 }
 

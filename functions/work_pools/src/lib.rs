@@ -1,4 +1,4 @@
-//! Work pools and their queues: where flow runs wait for workers.
+//! Work pools with their queues and workers: where flow runs wait, and who starts them.
 
 pub mod count;
 pub mod create;
@@ -9,8 +9,8 @@ mod path;
 pub mod queues;
 pub mod read;
 mod response;
-mod sent;
 pub mod update;
+pub mod workers;
 
 use common::http::Route;
 
@@ -27,4 +27,7 @@ pub static ROUTES: &[&Route] = &[
     &queues::filter::ROUTE,
     &queues::update::ROUTE,
     &queues::delete::ROUTE,
+    &workers::heartbeat::ROUTE,
+    &workers::filter::ROUTE,
+    &workers::delete::ROUTE,
 ];

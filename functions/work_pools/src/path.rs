@@ -17,6 +17,11 @@ pub(crate) struct PoolPath {
 }
 
 impl PoolPath {
+    /// Returns the pool's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Reads the pool.
     pub(crate) async fn pool(&self, api: &Api) -> Result<Versioned<KeptWorkPool>> {
         api.store.work_pool(&self.name).await?.ok_or_else(|| no_pool(&self.name))

@@ -63,7 +63,7 @@ async fn create(
             status: WorkQueueStatus::NotReady,
         };
         let events = vec![work_pool_events::queue_created(&queue, pool)?];
-        let kept = KeptWorkQueue { queue, events };
+        let kept = KeptWorkQueue::new(queue, events);
         api.store.add_work_queue(&to, &kept).await?;
         Ok(WorkQueueResponse::new(kept.queue, pool))
     })
