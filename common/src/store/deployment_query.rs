@@ -65,7 +65,7 @@ impl Store {
     /// Says whether a flow run of `deployment` matches the filters on flow runs and task runs.
     async fn deployment_has_run(&self, deployment: &Deployment, filters: &RunFilters) -> Result<bool> {
         let mut matcher = RunOfDeployment { deployment: deployment.id, runs: FlowRunMatcher::new(filters) };
-        let source = Source::Ordered(Range::of_index(Index::ByParent, table::runs_of_flow(deployment.flow_id)));
+        let source = Source::Ordered(Range::group(self, Index::ByParent, &table::runs_of_flow(deployment.flow_id)));
         let first = Window { offset: 0, limit: 1 };
         Ok(!self.select(source, &mut matcher, |_, _| Ordering::Equal, first).await?.is_empty())
     }

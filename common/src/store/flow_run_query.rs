@@ -148,7 +148,7 @@ impl Store {
             task_runs: filters.task_runs.clone(),
             ..RunFilters::default()
         };
-        let source = Source::Ordered(Range::of_index(Index::ByParent, table::runs_of_flow(flow)));
+        let source = Source::Ordered(Range::group(self, Index::ByParent, &table::runs_of_flow(flow)));
         let first = Window { offset: 0, limit: 1 };
         let found = self.select(source, &mut FlowRunMatcher::new(&filters), |_, _| Ordering::Equal, first).await?;
         Ok(!found.is_empty())
@@ -182,7 +182,7 @@ impl Store {
             return Ok(Some(Source::Gathered(ranges.collect())));
         }
         if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
-            return Ok(Some(runs_of_flows(&flows, own, r#use)));
+            return Ok(Some(self.runs_of_flows(&flows, own, r#use)));
         }
         Ok(Some(self.all_flow_runs(filters, r#use)))
     }
@@ -232,20 +232,21 @@ impl Store {
         let (from, to) = key_bounds(bounds);
         Source::Ordered(Range::all(self, index, Collection::FlowRuns).between(from, to).in_direction(r#use.direction()))
     }
-}
 
-fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, r#use: Use) -> Source {
-    let (from, to) = key_bounds(filter.and_then(FlowRunFilter::start_time_bounds));
-    let range = Range {
-        partitions: flows.iter().copied().map(table::runs_of_flow).collect(),
-        from,
-        to,
-        direction: r#use.direction(),
-        ..Range::of_index(Index::ByParent, "")
-    };
-    match r#use.sort() {
-        None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
-        Some(_) => Source::Gathered(vec![range]),
+    fn runs_of_flows(&self, flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, r#use: Use) -> Source {
+        let (from, to) = key_bounds(filter.and_then(FlowRunFilter::start_time_bounds));
+        let groups = flows.iter().copied().map(table::runs_of_flow);
+        let range = Range {
+            partitions: groups.flat_map(|group| self.shards().all_within(&group)).collect(),
+            from,
+            to,
+            direction: r#use.direction(),
+            ..Range::of_index(Index::ByParent, "")
+        };
+        match r#use.sort() {
+            None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
+            Some(_) => Source::Gathered(vec![range]),
+        }
     }
 }
 

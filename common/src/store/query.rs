@@ -79,6 +79,11 @@ impl Range {
         Self { index: Some(index), partitions: store.shards().all(collection), ..Self::partition("") }
     }
 
+    /// Reads all shards of a group of records in `index`, in ascending order.
+    pub fn group(store: &Store, index: Index, group: &str) -> Self {
+        Self { index: Some(index), partitions: store.shards().all_within(group), ..Self::partition("") }
+    }
+
     /// Narrows the range to sort keys that start with `prefix`.
     #[must_use]
     pub fn starting_with(mut self, prefix: impl Into<String>) -> Self {

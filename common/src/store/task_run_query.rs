@@ -40,7 +40,7 @@ impl Store {
     /// Counts the task runs of a flow run that don't stand for a subflow run.
     pub async fn count_own_task_runs(&self, flow_run: FlowRunId) -> Result<u64> {
         let (task_runs, subflow_runs) = futures::try_join!(
-            self.count(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run))),
+            self.count(Range::group(self, Index::ByParent, &table::runs_in_flow_run(flow_run))),
             self.read_all(Range::of_index(Index::Related, table::subflows_of(flow_run))),
         )?;
         let sort = Index::Related.sort();
@@ -51,7 +51,7 @@ impl Store {
 
     /// Says whether a task run of `flow_run` matches.
     pub(super) async fn has_task_run(&self, flow_run: FlowRunId, filter: &TaskRunFilter) -> Result<bool> {
-        let mut reader = self.read(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run)), 100);
+        let mut reader = self.read(Range::group(self, Index::ByParent, &table::runs_in_flow_run(flow_run)), 100);
         while let Some(items) = reader.next().await? {
             let task_runs = items.iter().map(Item::record).collect::<Result<_>>()?;
             if !self.matching(filter, task_runs).await?.is_empty() {
@@ -105,7 +105,8 @@ impl Store {
         if let Some(flow_runs) = flow_runs {
             let distinct: HashSet<FlowRunId> = flow_runs.iter().copied().collect();
             let (from, to) = key_bounds(expected());
-            let partitions = distinct.into_iter().map(table::runs_in_flow_run).collect();
+            let groups = distinct.into_iter().map(table::runs_in_flow_run);
+            let partitions = groups.flat_map(|group| self.shards().all_within(&group)).collect();
             let range = Range { partitions, from, to, direction, ..Range::of_index(Index::ByParent, "") };
             return Some(match sort {
                 None | Some(TaskRunSort::ExpectedStartTimeAsc | TaskRunSort::ExpectedStartTimeDesc) => {

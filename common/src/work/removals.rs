@@ -63,12 +63,12 @@ impl Removal<'_> {
         match Subject::of(of) {
             Some(Subject::Flow(id)) => {
                 Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
-                    && self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await?)
+                    && self.runs(Range::group(self.store, Index::ByParent, &table::runs_of_flow(id))).await?)
             }
             Some(Subject::Deployment(id)) => self.unstarted_runs(id).await,
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
-                Ok(self.runs(Range::of_index(Index::ByParent, table::runs_in_flow_run(id))).await?
+                Ok(self.runs(Range::group(self.store, Index::ByParent, &table::runs_in_flow_run(id))).await?
                     && self.items(Range::partition(logs)).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
             }
@@ -125,7 +125,7 @@ impl Removal<'_> {
         let Some(Versioned { record: notice, .. }) = notice else { return Ok(true) };
         let texts = vec![vec![format!("\"deployment_id\":\"{id}\"")]];
         let of_flow = table::runs_of_flow(notice.deployment.flow_id);
-        let mut reader = self.store.read(Range::of_index(Index::ByParent, of_flow).containing(texts), PAGE);
+        let mut reader = self.store.read(Range::group(self.store, Index::ByParent, &of_flow).containing(texts), PAGE);
         while let Some(found) = reader.next().await? {
             let mut has_deleted = false;
             for item in &found {
