@@ -163,6 +163,10 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
         "waiting_in_queue: query each shard of `work_queue#<work queue id>`, then get",
     ),
     (
+        "the flow runs that hold a slot of a work queue, by id",
+        "occupying: query each shard of `active#<work queue id>` and of `cancelling#<work queue id>`",
+    ),
+    (
         "the scheduled flow runs of a deployment, by next start",
         "waiting_of_deployment: query each shard of `deployment#<deployment id>`, then get",
     ),
@@ -198,6 +202,8 @@ pub enum Index {
     WaitingInQueue,
     /// Flow runs that are scheduled, by deployment, then by next scheduled start time.
     WaitingOfDeployment,
+    /// Flow runs that hold a slot of their work queue, by queue, then by id.
+    Occupying,
 }
 
 /// Which attributes an index carries besides the keys.
@@ -213,7 +219,7 @@ pub enum Carries {
 
 impl Index {
     /// Every index of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ByStart,
         Self::ByTime,
         Self::ByNextStart,
@@ -227,6 +233,7 @@ impl Index {
         Self::ByWorkPool,
         Self::WaitingInQueue,
         Self::WaitingOfDeployment,
+        Self::Occupying,
     ];
 
     /// Returns the index's name.
@@ -245,6 +252,7 @@ impl Index {
             Self::ByWorkPool => "by_work_pool",
             Self::WaitingInQueue => "waiting_in_queue",
             Self::WaitingOfDeployment => "waiting_of_deployment",
+            Self::Occupying => "occupying",
         }
     }
 
@@ -274,6 +282,7 @@ impl Index {
         let ordered_as = match self {
             Self::ByState | Self::ByDeployment | Self::ByWorkPool => Self::ByStart,
             Self::WaitingInQueue | Self::WaitingOfDeployment => Self::ByNextStart,
+            Self::Occupying => Self::Lookup,
             _ => self,
         };
         format!("{}_sk", ordered_as.name())
@@ -709,6 +718,16 @@ pub fn runs_of_work_pool(id: WorkPoolId) -> String {
 /// Returns the group of a work queue's scheduled runs in `waiting_in_queue`.
 pub fn runs_of_work_queue(id: WorkQueueId) -> String {
     format!("work_queue#{id}")
+}
+
+/// Returns the group of the runs of a work queue in `occupying` that are to be infrastructure, or are: pending and running.
+pub fn active_runs_of_work_queue(id: WorkQueueId) -> String {
+    format!("active#{id}")
+}
+
+/// Returns the group of the runs of a work queue in `occupying` that are being cancelled.
+pub fn cancelling_runs_of_work_queue(id: WorkQueueId) -> String {
+    format!("cancelling#{id}")
 }
 
 /// Returns the `by_parent` partition of a flow's deployments.
