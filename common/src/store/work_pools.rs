@@ -9,15 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
+    commit::until_uncontended,
     query::Range,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index, Place, Shards},
-    work_queues::KeptWorkQueue,
+    work_queues::{KeptWorkQueue, PoolWithQueues},
 };
 use crate::{
     error::{Error, Result},
     filter::WorkPoolFilter,
-    model::{Event, EventId, Timestamp, WorkPool, WorkPoolId, WorkQueueId, work_pool::WorkPoolStatus},
+    model::{
+        Event, EventId, Object, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
+        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_queue::WorkQueueStatus,
+    },
     work_pool_events,
 };
 
@@ -41,6 +46,30 @@ pub struct KeptWorkPool {
 const RECENT_SECONDS: f64 = 600.0;
 
 impl KeptWorkPool {
+    /// Makes `pool` with its default queue, both with the events that tell of them.
+    pub fn with_default_queue(mut pool: WorkPool) -> Result<(Self, KeptWorkQueue)> {
+        let id = WorkQueueId::new();
+        pool.default_queue_id = Some(id);
+        let queue = WorkQueue {
+            id,
+            created: pool.created,
+            updated: pool.updated,
+            name: "default".into(),
+            description: Some("The work pool's default queue.".into()),
+            is_paused: false,
+            concurrency_limit: None,
+            priority: 1,
+            work_pool_id: Some(pool.id),
+            filter: None,
+            last_polled: None,
+            status: WorkQueueStatus::NotReady,
+        };
+        let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
+        let events = vec![work_pool_events::pool_created(&pool)?];
+        let kept = Self { pool, queues: vec![id], last_status: None, events, check: None };
+        Ok((kept, KeptWorkQueue::new(queue, queue_events)))
+    }
+
     /// Returns the pool as it enters `status` at `now`, with the event that tells of it.
     pub fn entering(&self, status: WorkPoolStatus, now: Timestamp) -> Result<Self> {
         let mut after = self.clone().without_events();
@@ -129,11 +158,10 @@ impl Store {
     }
 
     /// Returns the pools that `filter` selects, within `window`, by name.
-    pub async fn work_pools(&self, filter: Option<&WorkPoolFilter>, window: Window) -> Result<Vec<WorkPool>> {
+    pub async fn work_pools(&self, filter: Option<&WorkPoolFilter>, window: Window) -> Result<Vec<KeptWorkPool>> {
         let source = self.work_pool_source(filter).await?;
         let by_name = |one: &KeptWorkPool, other: &KeptWorkPool| one.pool.name.cmp(&other.pool.name);
-        let found = self.select(source, &mut WorkPoolMatcher(filter), by_name, window).await?;
-        Ok(found.into_iter().map(|kept| kept.pool).collect())
+        self.select(source, &mut WorkPoolMatcher(filter), by_name, window).await
     }
 
     /// Counts the pools that `filter` selects.
@@ -172,6 +200,27 @@ impl Store {
         }
     }
 
+    /// Reads the pool that queues belong to of which no pool is named, with its queues; makes it if there is none.
+    ///
+    /// Upstream keeps it from the time when agents polled queues without pools.
+    pub async fn default_agent_pool(&self, now: Timestamp) -> Result<(PoolWithQueues, bool)> {
+        until_uncontended(|| async {
+            if let Some(found) = self.work_pool_with_queues(DEFAULT_AGENT_POOL).await? {
+                return Ok((found, false));
+            }
+            let (pool, queue) = KeptWorkPool::with_default_queue(default_agent_pool(now))?;
+            match self.add_work_pool(&pool, &queue).await {
+                Ok(()) => {}
+                // Another request has made it meanwhile.
+                Err(Error::Conflict(_)) => return Err(CommitError::Contended),
+                Err(error) => return Err(error.into()),
+            }
+            let (pool, queue) = (Versioned { record: pool, version: 1 }, Versioned { record: queue, version: 1 });
+            Ok((PoolWithQueues { pool, queues: vec![queue] }, true))
+        })
+        .await
+    }
+
     /// Replaces a pool that was read at `version`; its name and its queues stay.
     pub async fn update_work_pool(&self, pool: &KeptWorkPool, version: u64) -> Result<(), CommitError> {
         self.commit(vec![self.replace(pool, version)?]).await
@@ -199,6 +248,26 @@ impl Store {
         let mut notice = Item::of(&LastEvents { key, events }, 1, self.shards())?;
         notice.expires = Some(Timestamp::now().plus(NOTICE_KEPT).as_seconds());
         Ok(Write::Put(notice))
+    }
+}
+
+/// The name of the pool that queues belong to of which no pool is named.
+pub const DEFAULT_AGENT_POOL: &str = "default-agent-pool";
+
+fn default_agent_pool(now: Timestamp) -> WorkPool {
+    WorkPool {
+        id: WorkPoolId::new(),
+        created: now,
+        updated: now,
+        name: DEFAULT_AGENT_POOL.into(),
+        description: None,
+        r#type: "prefect-agent".into(),
+        base_job_template: Object::new(),
+        is_paused: false,
+        concurrency_limit: None,
+        status: None,
+        default_queue_id: None,
+        storage_configuration: WorkPoolStorageConfiguration::default(),
     }
 }
 

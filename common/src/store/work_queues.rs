@@ -1,16 +1,21 @@
 //! Work queues in the table.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     CommitError, Key, Record, Store, Versioned, Write,
     commit::until_uncontended,
+    query::Range,
+    select::{Matcher, Source, Window},
     table::{self, Collection, Index, Place, Shards},
     work_pools::{KeptWorkPool, MOST_QUEUES},
 };
 use crate::{
     error::{Error, Result},
-    model::{Event, Timestamp, WorkPool, WorkQueue, WorkQueueId, work_queue::WorkQueueStatus},
+    filter::{WorkQueueFilter, work_queue::WorkQueueNameFilter},
+    model::{Event, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_queue::WorkQueueStatus},
     work_pool_events,
     work_queue_priorities::{Ranked, make_room},
 };
@@ -51,6 +56,15 @@ impl Record for KeptWorkQueue {
         }));
         places
     }
+}
+
+/// Whether two queues of a pool may have the same rank after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranks {
+    /// Queues step back for the one that changes.
+    Unique,
+    /// The other queues stay as they are, as upstream has it where a queue is changed by its id.
+    Shared,
 }
 
 /// A work pool with all of its queues, by priority.
@@ -145,6 +159,55 @@ impl Store {
         Ok(Some(PoolWithQueues { pool, queues }))
     }
 
+    /// Reads the queue `id`.
+    pub async fn work_queue(&self, id: WorkQueueId) -> Result<Option<Versioned<KeptWorkQueue>>> {
+        self.get(&table::work_queue(id)).await
+    }
+
+    /// Reads the pool of `queue` with all of its queues.
+    pub async fn pool_of_queue(&self, queue: &WorkQueue) -> Result<Option<PoolWithQueues>> {
+        let Some(id) = queue.work_pool_id else { return Ok(None) };
+        let Some(pool) = self.get::<KeptWorkPool>(&table::work_pool(id)).await? else { return Ok(None) };
+        let queues = self.work_queues_of(&pool.record).await?;
+        Ok(Some(PoolWithQueues { pool, queues }))
+    }
+
+    /// Reads the first queue called `name` of any pool.
+    pub async fn work_queue_called(&self, name: &str) -> Result<Option<WorkQueue>> {
+        let filter = WorkQueueFilter {
+            name: Some(WorkQueueNameFilter { any: Some(vec![name.to_owned()]), starts_with: None }),
+            ..WorkQueueFilter::default()
+        };
+        Ok(self.work_queues(Some(&filter), Window { offset: 0, limit: 1 }).await?.pop())
+    }
+
+    /// Returns the queues of all pools that `filter` selects, within `window`, by name.
+    pub async fn work_queues(&self, filter: Option<&WorkQueueFilter>, window: Window) -> Result<Vec<WorkQueue>> {
+        let all = Range::all(self, Index::ByName, Collection::WorkQueues);
+        let source = if let Some(ids) = filter.and_then(WorkQueueFilter::ids) {
+            let mut keys: Vec<Key> = ids.iter().copied().map(table::work_queue).collect();
+            keys.sort();
+            keys.dedup();
+            Source::Keys(keys)
+        } else if let Some([name]) = filter.and_then(WorkQueueFilter::names) {
+            Source::Ordered(all.starting_with(table::sort_with_id(name, "")))
+        } else {
+            Source::Ordered(all)
+        };
+        let by_name = |one: &KeptWorkQueue, other: &KeptWorkQueue| one.queue.name.cmp(&other.queue.name);
+        let found = self.select(source, &mut WorkQueueMatcher(filter), by_name, window).await?;
+        Ok(found.into_iter().map(|kept| kept.queue).collect())
+    }
+
+    /// Returns the names of the pools of `queues`.
+    pub async fn names_of_pools(&self, queues: &[WorkQueue]) -> Result<HashMap<WorkPoolId, String>> {
+        let mut keys: Vec<Key> = queues.iter().filter_map(|queue| queue.work_pool_id).map(table::work_pool).collect();
+        keys.sort();
+        keys.dedup();
+        let pools = self.get_many::<KeptWorkPool>(&keys).await?;
+        Ok(pools.into_iter().map(|found| (found.record.pool.id, found.record.pool.name)).collect())
+    }
+
     /// Reads the queues of a pool, by priority.
     pub(super) async fn work_queues_of(&self, pool: &KeptWorkPool) -> Result<Vec<Versioned<KeptWorkQueue>>> {
         let keys: Vec<Key> = pool.queues.iter().copied().map(table::work_queue).collect();
@@ -168,18 +231,22 @@ impl Store {
         self.commit_with_pool(to, pool, writes).await
     }
 
-    /// Replaces the queue that was read as `before`; queues in its way step back.
+    /// Replaces the queue that was read as `before`; queues in its way step back, unless they may share its rank.
     pub async fn update_work_queue(
         &self,
         of: &PoolWithQueues,
         before: &Versioned<KeptWorkQueue>,
         after: &KeptWorkQueue,
+        ranks: Ranks,
     ) -> Result<(), CommitError> {
         let (old, new) = (&before.record.queue, &after.queue);
         if old.name == new.name && old.priority == new.priority {
             return self.commit(vec![self.changed_queue(before, after)?]).await;
         }
-        let mut writes = self.stepped_back(of, new)?;
+        let mut writes = match ranks {
+            Ranks::Unique => self.stepped_back(of, new)?,
+            Ranks::Shared => Vec::new(),
+        };
         writes.push(self.changed_queue(before, after)?);
         self.commit_with_pool(of, of.pool.record.clone(), writes).await
     }
@@ -230,5 +297,19 @@ impl Store {
         pool.events.clear();
         writes.push(self.replace(&pool, read.pool.version)?);
         self.commit(writes).await
+    }
+}
+
+/// Decides which queues match.
+struct WorkQueueMatcher<'f>(Option<&'f WorkQueueFilter>);
+
+impl Matcher<KeptWorkQueue> for WorkQueueMatcher<'_> {
+    fn matches_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    async fn keep(&mut self, _store: &Store, mut queues: Vec<KeptWorkQueue>) -> Result<Vec<KeptWorkQueue>> {
+        queues.retain(|kept| self.0.is_none_or(|filter| filter.matches(&kept.queue)));
+        Ok(queues)
     }
 }

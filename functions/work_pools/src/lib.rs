@@ -1,9 +1,11 @@
 //! Work pools with their queues and workers: where flow runs wait, and who starts them.
 
+pub mod concurrency_status;
 pub mod count;
 pub mod create;
 pub mod delete;
 pub mod filter;
+pub mod get_scheduled_flow_runs;
 mod job_variables;
 mod path;
 pub mod queues;
@@ -22,6 +24,8 @@ pub static ROUTES: &[&Route] = &[
     &count::ROUTE,
     &update::ROUTE,
     &delete::ROUTE,
+    &get_scheduled_flow_runs::ROUTE,
+    &concurrency_status::ROUTE,
     &queues::create::ROUTE,
     &queues::read::ROUTE,
     &queues::filter::ROUTE,

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     Api, Error, Result,
     http::{Path, Route, Sent},
-    store::commit::until_uncontended,
+    store::{commit::until_uncontended, work_queues::Ranks},
     work_queue_update::WorkQueueUpdate,
 };
 
@@ -26,7 +26,7 @@ async fn update(
         if of.queue(&after.queue.name).is_some_and(|other| other.record.queue.id != after.queue.id) {
             return Err(Error::integrity_conflict().into());
         }
-        api.store.update_work_queue(&of, before, &after).await
+        api.store.update_work_queue(&of, before, &after, Ranks::Unique).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
