@@ -172,7 +172,7 @@ def test_polling_a_queue(pair: Pair, body: Any) -> None:
 
 def test_the_interface_polls_nothing(pair: Pair) -> None:
     add_pool(pair, "pick-shown")
-    queue = pair.prepare("GET", f"{PATH}/pick-shown/queues/default")["id"]
+    queue = pair.prepare("POST", f"{PATH}/pick-shown/queues", {"name": "only shown"})["id"]
     pair.check("POST", f"/work_queues/{queue}/get_runs", {}, headers={"x-prefect-ui": "true"})
     pair.check("GET", f"/work_queues/{queue}")
 

@@ -20,7 +20,7 @@ use crate::{
     filter::WorkPoolFilter,
     model::{
         Event, EventId, Object, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
-        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
         work_queue::WorkQueueStatus,
     },
     work_pool_events,
@@ -261,11 +261,11 @@ fn default_agent_pool(now: Timestamp) -> WorkPool {
         updated: now,
         name: DEFAULT_AGENT_POOL.into(),
         description: None,
-        r#type: "prefect-agent".into(),
+        r#type: FOR_AGENTS.into(),
         base_job_template: Object::new(),
         is_paused: false,
         concurrency_limit: None,
-        status: None,
+        status: Some(WorkPoolStatus::NotReady),
         default_queue_id: None,
         storage_configuration: WorkPoolStorageConfiguration::default(),
     }

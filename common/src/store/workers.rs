@@ -62,7 +62,7 @@ impl Store {
                 Some(before) => self.replace(&worker, before.version)?,
                 None => self.insert(&worker)?,
             }];
-            if found.record.pool.status == Some(WorkPoolStatus::NotReady) {
+            if found.record.pool.status.unwrap_or_default() == WorkPoolStatus::NotReady {
                 let ready = found.record.entering(WorkPoolStatus::Ready, now)?;
                 writes.push(self.replace(&ready, found.version)?);
             }

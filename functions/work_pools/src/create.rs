@@ -6,7 +6,7 @@ use common::{
     http::{Body, Route},
     model::{
         Object, WorkPool, WorkPoolId,
-        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
     store::work_pools::KeptWorkPool,
     work_pool_events,
@@ -46,7 +46,7 @@ async fn create(
         updated: now,
         name: body.name,
         description: body.description,
-        status: status(&body.r#type, body.is_paused),
+        status: Some(status(&body.r#type, body.is_paused)),
         r#type: body.r#type,
         base_job_template: body.base_job_template,
         is_paused: body.is_paused,
@@ -60,11 +60,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0))))
 }
 
-/// Returns the status of a pool that no worker serves yet; pools of the type `prefect-agent` have none.
-fn status(r#type: &str, is_paused: bool) -> Option<WorkPoolStatus> {
-    match (r#type, is_paused) {
-        ("prefect-agent", _) => None,
-        (_, true) => Some(WorkPoolStatus::Paused),
-        (_, false) => Some(WorkPoolStatus::NotReady),
-    }
+/// Returns the status of a pool that no worker serves yet; to be paused says nothing of pools for agents.
+fn status(r#type: &str, is_paused: bool) -> WorkPoolStatus {
+    if is_paused && r#type != FOR_AGENTS { WorkPoolStatus::Paused } else { WorkPoolStatus::NotReady }
 }

@@ -2,7 +2,7 @@
 
 use common::{
     Api, Result,
-    model::{WorkPool, WorkQueue, WorkQueueId, work_queue::WorkQueueAnswer},
+    model::{WorkPool, WorkQueue, WorkQueueId, work_pool::FOR_AGENTS, work_queue::WorkQueueAnswer},
     store::{occupancy::Holders, work_pools::KeptWorkPool},
 };
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub(crate) struct WorkPoolResponse {
 impl WorkPoolResponse {
     /// Makes the answer for `pool`, of whose slots so many are in use; they count only where it has a limit.
     pub(crate) fn new(pool: WorkPool, occupied: u64) -> Self {
+        let status = pool.status.filter(|_| pool.r#type != FOR_AGENTS);
+        let pool = WorkPool { status, ..pool };
         Self { active_slots: pool.concurrency_limit.map(|_| occupied), pool }
     }
 }

@@ -6,7 +6,7 @@ use common::{
     http::{Path, Route, Sent, extract::sent},
     model::{
         Object, Timestamp,
-        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
     sent::{set, set_or_clear},
     store::{commit::until_uncontended, work_pools::KeptWorkPool},
@@ -54,7 +54,7 @@ async fn update(
     until_uncontended(|| async {
         let found = path.pool(&api).await?;
         let pool = &found.record.pool;
-        let resumes = sent.is_paused.flatten() == Some(false) && pool.status.is_some();
+        let resumes = sent.is_paused.flatten() == Some(false) && pool.r#type != FOR_AGENTS;
         let is_served = resumes && api.store.is_served(pool.id, None).await?;
         api.store.update_work_pool(&changed(&found.record, &sent, is_served, api.now())?, found.version).await
     })
@@ -64,7 +64,7 @@ async fn update(
 
 fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, is_served: bool, now: Timestamp) -> Result<KeptWorkPool> {
     let mut after = before.clone().without_events();
-    if let (Some(is_paused), Some(_)) = (sent.is_paused.flatten(), before.pool.status) {
+    if let Some(is_paused) = sent.is_paused.flatten().filter(|_| before.pool.r#type != FOR_AGENTS) {
         let status = match (is_paused, is_served) {
             (true, _) => WorkPoolStatus::Paused,
             (false, true) => WorkPoolStatus::Ready,

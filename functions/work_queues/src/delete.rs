@@ -18,7 +18,7 @@ async fn delete(State(api): State<Api>, Path(path): Path<Id<WorkQueueId>>) -> Re
         let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
         let of = api.store.pool_of_queue(&found.record.queue).await?.ok_or_else(no_queue)?;
         if of.pool.record.pool.default_queue_id == Some(path.id) {
-            return Err(Error::Conflict("Can't delete a pool's default queue.".into()).into());
+            return Err(Error::integrity_conflict().into());
         }
         api.store.delete_work_queue(&of, &found).await
     })

@@ -44,7 +44,8 @@ async fn get_runs(
     {
         api.store.note_poll(&of.pool.record.pool, [&found], now).await?;
     }
-    Ok(Json(runs.into_iter().map(|run| run.with_estimates(now)).collect()))
+    let answer = |run: FlowRun| FlowRun { work_pool_id: None, work_pool_name: None, ..run.with_estimates(now) };
+    Ok(Json(runs.into_iter().map(answer).collect()))
 }
 
 async fn due_runs(api: &Api, queue: &WorkQueue, poll: &Poll) -> Result<Vec<FlowRun>> {
