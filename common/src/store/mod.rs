@@ -28,6 +28,7 @@ pub mod needs;
 pub mod occupancy;
 pub mod query;
 pub mod record;
+mod relations;
 pub mod select;
 pub mod slots;
 pub mod states;
