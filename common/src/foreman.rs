@@ -42,10 +42,15 @@ impl Foreman {
         is_watched.then(|| worker.last_heartbeat_time.plus_seconds(interval * self.missed_heartbeats))
     }
 
-    /// Returns when `queue` stops to be ready unless it is polled again; nothing if it isn't ready.
+    /// Returns when `queue` counts as not polled unless it is polled again; nothing if it does already.
     pub fn queue_deadline(&self, queue: &WorkQueue) -> Option<Timestamp> {
-        let is_watched = self.enabled && queue.status == WorkQueueStatus::Ready;
+        let is_watched = self.enabled && queue.status != WorkQueueStatus::NotReady;
         queue.last_polled.filter(|_| is_watched).map(|polled| polled.plus_seconds(self.queue_timeout))
+    }
+
+    /// Returns when a deployment stops to be ready whose runs were last polled for at `polled`.
+    pub fn deployment_deadline(&self, polled: Timestamp) -> Option<Timestamp> {
+        self.enabled.then(|| polled.plus_seconds(self.deployment_timeout))
     }
 }
 
@@ -81,8 +86,8 @@ mod tests {
         });
         let queue: WorkQueue = serde_json::from_value(document).unwrap();
         assert_eq!(Foreman::default().queue_deadline(&queue), "2026-01-01T00:01:00Z".parse().ok());
-        let paused = WorkQueue { status: WorkQueueStatus::Paused, ..queue.clone() };
-        assert_eq!(Foreman::default().queue_deadline(&paused), None);
+        let silent = WorkQueue { status: WorkQueueStatus::NotReady, ..queue.clone() };
+        assert_eq!(Foreman::default().queue_deadline(&silent), None);
         assert_eq!(Foreman::default().queue_deadline(&WorkQueue { last_polled: None, ..queue }), None);
     }
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 pub mod contract;
 pub mod dependencies;
+pub mod deployment_events;
 pub mod error;
 pub mod filter;
 pub mod flow_run_graph;

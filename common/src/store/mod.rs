@@ -27,6 +27,7 @@ mod memory;
 pub mod needs;
 pub mod occupancy;
 pub mod query;
+pub mod readiness;
 pub mod record;
 mod relations;
 pub mod select;

@@ -65,6 +65,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("deleted flow, until the stream's consumer has told of it", "flow#<flow id>", "deleted"),
     ("deployment", "deployment#<deployment id>", "deployment"),
     ("deleted deployment, until the stream's consumer has told of it", "deployment#<deployment id>", "deleted"),
+    ("polls for a deployment's runs", "deployment#<deployment id>", "readiness"),
     ("flow run", "flow_run#<flow run id>", "run"),
     ("flow run state", "flow_run#<flow run id>", "state#<time>#<state id>"),
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
@@ -126,8 +127,12 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
     (
-        "the states of flow runs, leases, workers, pools and queues that the server acts on, by when",
+        "the states of flow runs, leases, workers, pools, queues and deployments that the server acts on, by when",
         "related: query each shard of `timers`",
+    ),
+    (
+        "the deployments of a work queue that are ready, or that are not",
+        "related: query `ready#…` or `unready#<queue id>`",
     ),
     ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
@@ -429,6 +434,16 @@ pub fn deleted_deployment(id: DeploymentId) -> Key {
     Key::new(format!("deployment#{id}"), "deleted")
 }
 
+/// Returns the key of what is known of the polls for a deployment's runs, beside the deployment.
+pub fn readiness(id: DeploymentId) -> Key {
+    Key::new(format!("deployment#{id}"), "readiness")
+}
+
+/// Returns the `related` partition of the deployments of a work queue that are ready, or of those that are not.
+pub fn deployments_of_queue(queue: WorkQueueId, are_ready: bool) -> String {
+    if are_ready { format!("ready#{queue}") } else { format!("unready#{queue}") }
+}
+
 /// Returns the key of the claim on a deployment's name within its flow.
 pub fn unique_deployment_name(flow: FlowId, name: &str) -> Key {
     unique("deployment", &format!("{flow}#{}", bounded(name)))
@@ -543,6 +558,8 @@ pub enum Subject {
     Deployment(DeploymentId),
     /// What is kept of a deleted deployment.
     DeletedDeployment(DeploymentId),
+    /// What is known of the polls for a deployment's runs.
+    Readiness(DeploymentId),
     /// A flow run.
     FlowRun(FlowRunId),
     /// A task run.
@@ -577,6 +594,7 @@ impl Subject {
             ("flow", "flow") => id.parse().ok().map(Self::Flow),
             ("flow", "deleted") => id.parse().ok().map(Self::DeletedFlow),
             ("deployment", "deployment") => id.parse().ok().map(Self::Deployment),
+            ("deployment", "readiness") => id.parse().ok().map(Self::Readiness),
             ("deployment", "deleted") => id.parse().ok().map(Self::DeletedDeployment),
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
@@ -863,6 +881,7 @@ mod tests {
         let id = DeploymentId::new();
         assert_eq!(Subject::of(&deployment(id)), Some(Subject::Deployment(id)));
         assert_eq!(Subject::of(&deleted_deployment(id)), Some(Subject::DeletedDeployment(id)));
+        assert_eq!(Subject::of(&readiness(id)), Some(Subject::Readiness(id)));
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));

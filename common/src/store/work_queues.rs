@@ -8,6 +8,7 @@ use super::{
     CommitError, Key, Record, Store, Versioned, Write,
     commit::until_uncontended,
     query::Range,
+    readiness::READY_AT_ONCE,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index, Place, Shards},
     work_pools::{KeptWorkPool, MOST_QUEUES},
@@ -91,8 +92,11 @@ impl PoolWithQueues {
 /// For how many seconds a poll is not written down again: readers see the last one within so many seconds.
 const POLLS_APART_SECONDS: f64 = 5.0;
 
+/// How many deployments of a queue follow it in one step.
+const DEPLOYMENTS_AT_ONCE: usize = 100;
+
 impl Store {
-    /// Notes that `queues` of `pool` were polled at `now`; those that were not ready are ready then.
+    /// Notes that `queues` of `pool` were polled at `now`; they and their deployments are ready then.
     ///
     /// What another poll has noted, or will at its next turn, needs no second attempt.
     pub async fn note_poll<'q>(
@@ -101,55 +105,77 @@ impl Store {
         queues: impl IntoIterator<Item = &'q Versioned<KeptWorkQueue>>,
         now: Timestamp,
     ) -> Result<()> {
-        let notes = queues.into_iter().filter_map(|found| {
-            let queue = &found.record.queue;
-            let is_new = queue.status == WorkQueueStatus::NotReady;
-            let is_known = queue.last_polled.is_some_and(|polled| now.seconds_since(polled) < POLLS_APART_SECONDS);
-            (is_new || !is_known).then(|| self.note_poll_of(pool, found, now))
-        });
+        let notes = queues.into_iter().map(|found| self.note_poll_of(pool, found, now));
         futures::future::try_join_all(notes).await.map(drop)
     }
 
     async fn note_poll_of(&self, pool: &WorkPool, found: &Versioned<KeptWorkQueue>, now: Timestamp) -> Result<()> {
-        let mut queue = WorkQueue { updated: now, last_polled: Some(now), ..found.record.queue.clone() };
+        let before = &found.record.queue;
+        let has_more_deployments = self.ready_deployments(before.id, READY_AT_ONCE, now).await?;
+        let is_known = before.last_polled.is_some_and(|polled| now.seconds_since(polled) < POLLS_APART_SECONDS);
+        if is_known && before.status != WorkQueueStatus::NotReady && !has_more_deployments {
+            return Ok(());
+        }
+        let mut queue = WorkQueue { updated: now, last_polled: Some(now), ..before.clone() };
         let mut events = Vec::new();
         if queue.status == WorkQueueStatus::NotReady {
             queue.status = WorkQueueStatus::Ready;
             events.push(work_pool_events::queue_status(&queue, pool)?);
         }
-        let write = self.changed_queue(found, &KeptWorkQueue::new(queue, events))?;
-        match self.commit(vec![write]).await {
+        let mut kept = KeptWorkQueue { check: found.record.check, ..KeptWorkQueue::new(queue, events) };
+        if has_more_deployments {
+            kept.check = Some(now);
+        }
+        kept.check = kept.check.or_else(|| self.foreman.queue_deadline(&kept.queue));
+        match self.commit(vec![self.replace(&kept, found.version)?]).await {
             Ok(()) | Err(CommitError::Refused(_) | CommitError::Contended) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error),
         }
     }
 
-    /// Marks the queue under `key` as not ready if nobody has polled it for too long; says whether it did.
+    /// Brings the queue under `key`, and its deployments, in line with when it was last polled; says whether there is
+    /// more to do.
+    ///
+    /// The queue's timer goes on until all of its deployments have followed, so that nothing is left behind.
     pub async fn check_queue(&self, key: &Key, now: Timestamp) -> Result<bool> {
         until_uncontended(|| async {
-            let Some(found) = self.get::<KeptWorkQueue>(key).await? else { return Ok(false) };
-            let mut kept = KeptWorkQueue { events: Vec::new(), ..found.record.clone() };
-            if kept.check.is_none_or(|check| check > now) {
+            let Some(mut found) = self.get::<KeptWorkQueue>(key).await? else { return Ok(false) };
+            if found.record.check.is_none_or(|check| check > now) {
                 return Ok(false);
             }
-            kept.check = self.foreman.queue_deadline(&kept.queue);
-            let is_stale = kept.check.is_some_and(|deadline| deadline <= now);
-            if is_stale {
-                kept.check = None;
-                kept.queue.status = WorkQueueStatus::NotReady;
-                kept.queue.updated = now;
-                let pool = match kept.queue.work_pool_id {
-                    Some(id) => self.get::<KeptWorkPool>(&table::work_pool(id)).await?,
-                    None => None,
-                };
-                if let Some(pool) = pool {
-                    kept.events.push(work_pool_events::queue_status(&kept.queue, &pool.record.pool)?);
+            found.record.events.clear();
+            let id = found.record.queue.id;
+            let deadline = self.foreman.queue_deadline(&found.record.queue).filter(|deadline| *deadline > now);
+            let has_more = if deadline.is_some() {
+                self.ready_deployments(id, DEPLOYMENTS_AT_ONCE, now).await?
+            } else {
+                if found.record.queue.status == WorkQueueStatus::Ready {
+                    self.silence_queue(&mut found, now).await?;
                 }
+                self.unready_deployments(id, DEPLOYMENTS_AT_ONCE, now).await?
+            };
+            if !has_more {
+                let kept = KeptWorkQueue { check: deadline, events: Vec::new(), ..found.record };
+                self.commit(vec![self.replace(&kept, found.version)?]).await?;
             }
-            self.commit(vec![self.replace(&kept, found.version)?]).await?;
-            Ok(is_stale)
+            Ok(has_more)
         })
         .await
+    }
+
+    /// Marks a queue that nobody polls as not ready.
+    async fn silence_queue(&self, found: &mut Versioned<KeptWorkQueue>, now: Timestamp) -> Result<(), CommitError> {
+        let kept = &mut found.record;
+        kept.queue.status = WorkQueueStatus::NotReady;
+        kept.queue.updated = now;
+        if let Some(id) = kept.queue.work_pool_id
+            && let Some(pool) = self.get::<KeptWorkPool>(&table::work_pool(id)).await?
+        {
+            kept.events.push(work_pool_events::queue_status(&kept.queue, &pool.record.pool)?);
+        }
+        self.commit(vec![self.replace(kept, found.version)?]).await?;
+        found.version += 1;
+        Ok(())
     }
 
     /// Reads the pool called `name` with its queues.

@@ -64,7 +64,10 @@ impl Removal<'_> {
                 Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
                     && self.runs(Range::group(self.store, Index::ByParent, &table::runs_of_flow(id))).await?)
             }
-            Some(Subject::Deployment(id)) => self.unstarted_runs(id).await,
+            Some(Subject::Deployment(id)) => {
+                self.store.delete_all(&[table::readiness(id)]).await?;
+                self.unstarted_runs(id).await
+            }
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
                 Ok(self.runs(Range::group(self.store, Index::ByParent, &table::runs_in_flow_run(id))).await?

@@ -84,7 +84,12 @@ pub(super) async fn fire(api: &Api, of: &Key) -> Result<()> {
         }
         Some(Subject::Worker(_)) => api.store.check_worker(of, api.now()).await,
         Some(Subject::WorkPool(_)) => api.store.check_pool(of, None, api.now()).await,
-        Some(Subject::WorkQueue(_)) => api.store.check_queue(of, api.now()).await.map(drop),
+        Some(Subject::Readiness(_)) => api.store.check_deployment(of, api.now()).await,
+        // A step at a time; what is left when this worker ends is found again by the timer, which is still there.
+        Some(Subject::WorkQueue(_)) => {
+            while api.store.check_queue(of, api.now()).await? {}
+            Ok(())
+        }
         _ => leave_state(api, of).await,
     }
 }
