@@ -45,14 +45,14 @@ struct WorkerFlowRun {
 async fn poll(
     State(api): State<Api>,
     Path(path): Path<PoolPath>,
-    Body(poll): Body<Poll>,
+    Body(request): Body<Poll>,
 ) -> Result<Json<Vec<WorkerFlowRun>>> {
     let found = path.pool_with_queues(&api).await?;
-    let queues = polled_queues(&found, &path, &poll)?;
+    let queues = polled_queues(&found, &path, &request)?;
     let now = api.now();
     let pool = &found.pool.record.pool;
     let (runs, ()) = tokio::try_join!(
-        due_runs(&api, &found, &queues, &poll),
+        due_runs(&api, &found, &queues, &request),
         api.store.note_poll(pool, queues.iter().copied(), now)
     )?;
     let answer = |(queue, run): (WorkQueueId, FlowRun)| {
@@ -69,9 +69,9 @@ async fn poll(
 fn polled_queues<'p>(
     found: &'p PoolWithQueues,
     path: &PoolPath,
-    poll: &Poll,
+    request: &Poll,
 ) -> Result<Vec<&'p Versioned<KeptWorkQueue>>> {
-    let names = poll.work_queue_names.as_deref().unwrap_or_default();
+    let names = request.work_queue_names.as_deref().unwrap_or_default();
     if let Some(name) = names.iter().find(|name| found.queue(name).is_none()) {
         return Err(no_queue(path.name(), name));
     }
@@ -83,7 +83,7 @@ async fn due_runs(
     api: &Api,
     found: &PoolWithQueues,
     queues: &[&Versioned<KeptWorkQueue>],
-    poll: &Poll,
+    request: &Poll,
 ) -> Result<Vec<(WorkQueueId, FlowRun)>> {
     let pool = &found.pool.record;
     if pool.pool.is_paused {
@@ -103,8 +103,8 @@ async fn due_runs(
             slots: slots(queue.concurrency_limit, occupied.get(&queue.id).copied().unwrap_or_default()),
         })
         .collect();
-    let limit = poll.limit.min(slots(pool.pool.concurrency_limit, occupied.values().sum()));
-    let due = Due { after: poll.scheduled_after, before: poll.scheduled_before };
+    let limit = request.limit.min(slots(pool.pool.concurrency_limit, occupied.values().sum()));
+    let due = Due { after: request.scheduled_after, before: request.scheduled_before };
     let runs = api.store.waiting_in_queues(&open, due, limit).await?;
     Ok(runs.into_iter().filter_map(|(place, run)| Some((open.get(place)?.queue, run))).collect())
 }
