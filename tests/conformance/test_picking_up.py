@@ -26,7 +26,7 @@ def at(minute: int) -> str:
 
 
 def names(answer: Any) -> Any:
-    """The names of the runs that were handed out; the oracle tells the queue's name only where a run was made with it."""
+    """The names of the runs that were handed out."""
     return [run["flow_run"]["name"] for run in answer] if isinstance(answer, list) else answer
 
 
@@ -175,6 +175,23 @@ def test_the_interface_polls_nothing(pair: Pair) -> None:
     queue = pair.prepare("POST", f"{PATH}/pick-shown/queues", {"name": "only shown"})["id"]
     pair.check("POST", f"/work_queues/{queue}/get_runs", {}, headers={"x-prefect-ui": "true"})
     pair.check("GET", f"/work_queues/{queue}")
+
+
+def test_a_queue_hands_out_its_own_runs(pair: Pair) -> None:
+    for pool in ("pick-namesake", "pick-namesake-2"):
+        add_pool(pair, pool)
+        pair.prepare("POST", f"{PATH}/{pool}/queues", {"name": "a common name"})
+    queue = pair.prepare("GET", f"{PATH}/pick-namesake/queues/a common name")["id"]
+    add_run(pair, "pick-namesake-2", "elsewhere", at(0), "a common name")
+    pair.check("POST", f"/work_queues/{queue}/get_runs", {})
+
+
+def test_a_run_without_the_name_of_its_queue(pair: Pair) -> None:
+    add_pool(pair, "pick-unnamed")
+    flow = pair.prepare("POST", "/flows/", {"name": "picked-up"})["id"]
+    body = {"flow_id": flow, "name": "unnamed", "work_pool_name": "pick-unnamed", "state": scheduled(at(0))}
+    pair.prepare("POST", "/flow_runs/", body)
+    poll(pair, "pick-unnamed", view=lambda answer: answer)
 
 
 def test_a_queue_with_a_filter(pair: Pair) -> None:
