@@ -113,14 +113,18 @@ impl Store {
         let Some((from, until)) = history.window() else { return Ok(()) };
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
         let plan = self.flow_run_plan(filters, Use::Folded(Some(window))).await?;
-        self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)).await
+        Box::pin(self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)))
+            .await
     }
 
     /// Averages how late the flow runs are that `filters` select, at the time `now`.
     pub async fn flow_run_lateness(&self, filters: &RunFilters, now: Timestamp) -> Result<AverageLateness> {
         let mut average = AverageLateness::default();
         let plan = self.flow_run_plan(filters, Use::Folded(None)).await?;
-        self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| average.add(run, now)).await?;
+        Box::pin(
+            self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| average.add(run, now)),
+        )
+        .await?;
         Ok(average)
     }
 
