@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use common::store::table::{BRIEF, Carries, Index, PARTITION, SORT};
+use common::store::table::{Index, PARTITION, SORT};
 
 /// An item, or an index's entry, by attribute.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
@@ -126,12 +126,10 @@ fn projected(index: Index, item: &Attributes) -> Option<Attributes> {
     if !keys.iter().all(|key| item.contains_key(key)) {
         return None;
     }
-    let carried: &[&str] = match index.carries() {
-        Carries::All => return Some(item.clone()),
-        Carries::Head => &["head", BRIEF, "version"],
-        Carries::Keys => &[],
-    };
-    let names = [PARTITION, SORT].into_iter().chain(carried.iter().copied()).chain(keys.iter().map(String::as_str));
+    let names = [PARTITION, SORT]
+        .into_iter()
+        .chain(index.carries().attributes().iter().copied())
+        .chain(keys.iter().map(String::as_str));
     Some(names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
 }
 

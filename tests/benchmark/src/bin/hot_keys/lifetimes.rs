@@ -89,15 +89,23 @@ pub(crate) async fn of_flow_runs(count: usize, shards: Shards, limit: Option<i64
     for (number, id) in ids.iter().enumerate() {
         let worker = number % WORKERS;
         world.ask("POST", "/events", &json!([submission(worker, *id, &deployment, "submitted")])).await?;
-        world.ask("PATCH", &format!("/flow_runs/{id}/labels"), &json!({"prefect.worker.name": name_of(worker)})).await?;
+        // The worker looks at what it is to run.
+        world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;
+        world.ask("GET", &format!("/flows/{}", deployment.flow_id), &Value::Null).await?;
+        world
+            .ask("PATCH", &format!("/flow_runs/{id}/labels"), &json!({"prefect.worker.name": name_of(worker)}))
+            .await?;
         world.set_state(*id, StateType::Pending).await?;
     }
     world.settle().await?;
     for id in &ids {
         world.ask("PATCH", &format!("/flow_runs/{id}"), &json!({"infrastructure_pid": "worker-host:12345"})).await?;
         world.ask("GET", &format!("/flow_runs/{id}"), &Value::Null).await?;
+        // The flow's process loads the flow by the deployment, and reads once more what its events name.
+        world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;
         world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;
         world.ask("GET", &format!("/flows/{}", deployment.flow_id), &Value::Null).await?;
+        world.ask("GET", "/work_pools/pool", &Value::Null).await?;
         world.set_state(*id, StateType::Running).await?;
         world.ask("POST", "/logs/", &json!([log(*id), log(*id), log(*id), log(*id), log(*id)])).await?;
     }
@@ -118,7 +126,8 @@ pub(crate) async fn of_task_runs(count: usize, shards: Shards) -> Outcome<Lifeti
     let flow_run = world.create(&deployment, 0).await?;
     world.settle().await?;
     world.recorder.take();
-    let mut tasks: Vec<Task> = (0..count).map(|_| Task { id: Uuid::now_v7(), last: None }).collect();
+    let mut tasks: Vec<Task> =
+        (0..count).map(|_| Task { id: Uuid::now_v7(), expected: Timestamp::now(), last: None }).collect();
     for state in TASK_STATES {
         for some in tasks.chunks_mut(SENT_AT_ONCE) {
             let events: Vec<Value> = some.iter_mut().map(|task| task.enters(state, flow_run, &deployment)).collect();
@@ -313,6 +322,8 @@ fn log(id: FlowRunId) -> Value {
 /// A task run of a client.
 struct Task {
     id: Uuid,
+    /// When it was to start.
+    expected: Timestamp,
     /// The event of the state that it is in.
     last: Option<(Uuid, StateType)>,
 }
@@ -327,7 +338,7 @@ impl Task {
             "name": "load_part-0a3", "task_key": "load_part-ae021fd1", "dynamic_key": self.id,
             "empirical_policy": {"max_retries": 0, "retry_delay_seconds": 0.0, "retries": 0, "retry_delay": 0},
             "tags": ["orders"], "labels": {"prefect.flow-run.id": flow_run}, "task_inputs": {"part": []},
-            "run_count": run_count, "flow_run_run_count": 1, "expected_start_time": now, "total_run_time": 0.0,
+            "run_count": run_count, "flow_run_run_count": 1, "expected_start_time": self.expected, "total_run_time": 0.0,
         });
         if r#type != StateType::Pending {
             run["start_time"] = json!(now);
@@ -335,9 +346,7 @@ impl Task {
         if r#type == StateType::Completed {
             run["end_time"] = json!(now);
         }
-        let state = |r#type: StateType, name: &str| {
-            json!({"type": r#type, "name": name, "message": "", "state_details": {}, "data": null})
-        };
+        let state = |r#type: StateType, name: &str| json!({"type": r#type, "name": name, "message": "", "state_details": {}, "data": null});
         let mut related = around(flow_run, deployment);
         related.push(json!({"prefect.resource.id": "prefect.tag.orders", "prefect.resource.role": "tag"}));
         json!({

@@ -98,7 +98,10 @@ impl Intercept for Recorder {
         } else if let Some(input) = input.downcast_ref::<BatchGetItemInput>() {
             let wanted: Vec<_> = input.request_items().into_iter().flat_map(HashMap::values).collect();
             let is_consistent = wanted.iter().all(|wanted| wanted.consistent_read() == Some(true));
-            Some(Call::Gets { keys: wanted.iter().flat_map(|wanted| wanted.keys()).filter_map(key).collect(), is_consistent })
+            Some(Call::Gets {
+                keys: wanted.iter().flat_map(|wanted| wanted.keys()).filter_map(key).collect(),
+                is_consistent,
+            })
         } else if let Some(input) = input.downcast_ref::<QueryInput>() {
             let index = input.index_name().and_then(|name| Index::ALL.into_iter().find(|index| index.name() == name));
             let partition = input.expression_attribute_values().and_then(|values| capacity::text(values, ":pk"));

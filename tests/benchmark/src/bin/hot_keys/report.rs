@@ -108,7 +108,8 @@ pub(crate) fn table(shared: &[Shared], least: f64) -> String {
     for found in shared.iter().filter(|found| heat(found) >= least) {
         let Units { read, write } = found.units;
         let one = found.on_one_key();
-        let fewest = if found.keys > 1 || found.is_too_hot() { format!("{}", found.fewest_keys()) } else { "–".into() };
+        let fewest =
+            if found.keys > 1 || found.is_too_hot() { format!("{}", found.fewest_keys()) } else { "–".into() };
         // Writing to a text can't fail.
         let _ = writeln!(
             table,
