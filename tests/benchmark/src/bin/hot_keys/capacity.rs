@@ -134,6 +134,7 @@ fn projected(index: Index, item: &Attributes) -> Option<Attributes> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "units are wholes and halves, which are exact")]
 mod tests {
     use super::*;
 

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::{
         query::{QueryInput, QueryOutput},
         transact_write_items::TransactWriteItemsInput,
     },
-    types::TransactWriteItem,
+    types::{ConsumedCapacity, Delete, DeleteRequest, Put, PutRequest, TransactWriteItem},
 };
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use common::store::table::{Index, Key, PARTITION, SORT};
@@ -88,8 +88,8 @@ impl Intercept for Recorder {
         } else if let Some(input) = input.downcast_ref::<BatchWriteItemInput>() {
             let requests = input.request_items().into_iter().flat_map(HashMap::values).flatten();
             let items = requests.filter_map(|request| {
-                put(request.put_request().map(aws_sdk_dynamodb::types::PutRequest::item))
-                    .or_else(|| deletion(request.delete_request().map(aws_sdk_dynamodb::types::DeleteRequest::key)))
+                put(request.put_request().map(PutRequest::item))
+                    .or_else(|| deletion(request.delete_request().map(DeleteRequest::key)))
             });
             Some(Call::Writes { items: items.collect(), is_transaction: false })
         } else if let Some(input) = input.downcast_ref::<GetItemInput>() {
@@ -125,7 +125,7 @@ impl Intercept for Recorder {
         match context.output_or_error() {
             Some(Ok(output)) => {
                 let queried = output.downcast_ref::<QueryOutput>().and_then(QueryOutput::consumed_capacity);
-                let queried = queried.and_then(aws_sdk_dynamodb::types::ConsumedCapacity::capacity_units);
+                let queried = queried.and_then(ConsumedCapacity::capacity_units);
                 self.recording().count(call, queried.unwrap_or_default());
             }
             Some(Err(_)) | None => self.recording().failures += 1,
@@ -180,6 +180,5 @@ fn deletion(of: Option<&Attributes>) -> Option<(Key, Option<Attributes>)> {
 }
 
 fn of_transaction(write: &TransactWriteItem) -> Option<(Key, Option<Attributes>)> {
-    put(write.put().map(aws_sdk_dynamodb::types::Put::item))
-        .or_else(|| deletion(write.delete().map(aws_sdk_dynamodb::types::Delete::key)))
+    put(write.put().map(Put::item)).or_else(|| deletion(write.delete().map(Delete::key)))
 }

@@ -1,9 +1,6 @@
 //! What was recorded, as units a second of the partition keys that many runs share.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::{collections::BTreeMap, fmt::Write};
 
 use common::store::Shards;
 use uuid::Uuid;
@@ -100,16 +97,34 @@ fn kind(key: &str) -> String {
     parts.join("#")
 }
 
-/// Writes the keys that get at least `least` of what a partition bears as a table, with the shards that each needs at least.
+/// Returns what two loads at the same time make of the keys of both.
+pub(crate) fn together(one: &[Shared], other: &[Shared]) -> Vec<Shared> {
+    let is_same = |a: &Shared, b: &Shared| (a.of, &a.key) == (b.of, &b.key);
+    let mut both = one.to_vec();
+    for found in other {
+        match both.iter_mut().find(|known| is_same(known, found)) {
+            Some(known) => known.units.add(found.units, 1.0),
+            None => both.push(found.clone()),
+        }
+    }
+    both
+}
+
+/// Writes the keys that get at least the part `least` of what a partition bears as a table.
+///
+/// With them goes over how many shards they have to be spread at least; for one record alone, among how many such.
 pub(crate) fn table(shared: &[Shared], least: f64) -> String {
     let mut table = String::from(
-        "| of | partition key | write units | on one key | read units | on one key | fewest shards |\n|---|---|--:|--:|--:|--:|--:|\n",
+        "| of | partition key | write units | on one key | read units | on one key | at least |\n|---|---|--:|--:|--:|--:|--:|\n",
     );
     for found in shared.iter().filter(|found| heat(found) >= least) {
         let Units { read, write } = found.units;
-        let one = found.on_one_key();
-        let fewest =
-            if found.keys > 1 || found.is_too_hot() { format!("{}", found.fewest_keys()) } else { "–".into() };
+        let (one, fewest) = (found.on_one_key(), found.fewest_keys());
+        let fewest = match (found.keys, found.is_too_hot()) {
+            (2.., _) => format!("{fewest} shards"),
+            (_, true) => format!("{fewest} such"),
+            (_, false) => String::new(),
+        };
         // Writing to a text can't fail.
         let _ = writeln!(
             table,
@@ -120,13 +135,43 @@ pub(crate) fn table(shared: &[Shared], least: f64) -> String {
     table
 }
 
-/// Returns the indexes of which nothing is shared by many lifetimes.
-pub(crate) fn cool(shared: &[Shared], least: f64) -> BTreeSet<&'static str> {
-    let hot: BTreeSet<&str> = shared.iter().filter(|found| heat(found) >= least).map(|found| found.of).collect();
-    common::store::table::Index::ALL
-        .into_iter()
-        .map(common::store::table::Index::name)
-        .chain(["table"])
-        .filter(|name| !hot.contains(name))
-        .collect()
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "units are wholes and halves, which are exact")]
+mod tests {
+    use super::*;
+
+    fn recorded(count: usize, units: &[(&'static str, &str, f64)]) -> Lifetimes {
+        let units = units.iter().map(|(of, value, write)| {
+            (PartitionKey { of, value: (*value).to_owned() }, Units { read: 0.0, write: *write })
+        });
+        Lifetimes { count, units: units.collect() }
+    }
+
+    #[test]
+    fn shards_are_added_up_and_what_belongs_to_one_run_is_left_out() {
+        let (one, other) = (format!("run#{}", Uuid::new_v4()), format!("run#{}", Uuid::new_v4()));
+        let found = recorded(
+            2,
+            &[("by_time", "runs#0", 3.0), ("by_time", "runs#1", 1.0), ("table", &one, 9.0), ("table", &other, 9.0)],
+        );
+        let shared = shared(&found, Shards(2), 1_000.0);
+        let units = Units { read: 0.0, write: 2_000.0 };
+        assert_eq!(shared, [Shared { of: "by_time", key: "runs#<shard>".into(), units, keys: 2 }]);
+        assert_eq!((shared[0].on_one_key().write, shared[0].is_too_hot()), (1_000.0, false));
+        assert!(table(&shared, 1.0).ends_with("| `by_time` | `runs#<shard>` | 2000 | 1000 | 0 | 0 | 2 shards |\n"));
+        assert_eq!(together(&shared, &shared)[0].units.write, 4_000.0);
+    }
+
+    #[test]
+    fn of_several_keys_of_a_kind_the_hottest_is_told() {
+        let worker = |number: u8| format!("resource#prefect.worker.process.processworker-{number}");
+        let found = recorded(10, &[("lookup", &worker(1), 5.0), ("lookup", &worker(2), 15.0)]);
+        let shared = shared(&found, Shards(2), 1_000.0);
+        assert_eq!(shared.len(), 1);
+        assert!(shared[0].is_too_hot());
+        assert!(
+            table(&shared, 1.0)
+                .ends_with("| `resource#prefect.worker.process.<id>` | 1500 | 1500 | 0 | 0 | 2 such |\n")
+        );
+    }
 }
