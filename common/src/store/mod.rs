@@ -268,3 +268,26 @@ where
 fn is_about_size(message: &str) -> bool {
     message.contains("Item size") || message.contains("item size") || message.contains("exceeded the maximum")
 }
+
+#[cfg(test)]
+mod tests {
+    use embedded::EmbeddedDatabase;
+
+    use super::{cost::measured, *};
+    use crate::model::{Flow, FlowId};
+
+    #[tokio::test]
+    async fn what_is_settled_is_read_at_half_the_cost_and_what_is_missing_again() {
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+        let store = Store::new(Client::from_conf(config), "proctor-records", Shards(1));
+        store.create_table().await.unwrap();
+        let (flow, _) = store.add_flow(Flow::new(FlowId::new(), "flow", Timestamp::now())).await.unwrap();
+        let (there, gone) = (table::flow(flow.id), table::flow(FlowId::new()));
+        for (keys, round_trips, read_units) in [(vec![there.clone()], 1, 0.5), (vec![gone, there], 2, 2.0)] {
+            let (found, cost) = measured(store.get_many_settled::<Flow>(&keys)).await;
+            let found: Vec<FlowId> = found.unwrap().into_iter().map(|found| found.record.id).collect();
+            assert_eq!(found, [flow.id]);
+            assert_eq!((cost.round_trips, cost.read_units), (round_trips, read_units));
+        }
+    }
+}

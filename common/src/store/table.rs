@@ -204,18 +204,25 @@ pub enum Carries {
     All,
     /// `head`, `brief` and `version`.
     Head,
+    /// Keys, and the sort keys of the collection's other orders, so that a group can be sorted without being read whole.
+    Orders,
     /// Keys only; the item is fetched by its primary key.
     Keys,
 }
 
+/// The indexes whose sort keys [`Carries::Orders`] adds; by id, records are sorted by their own keys.
+pub const ORDERS: [Index; 4] = [Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName];
+
 impl Carries {
     /// Returns the attributes that are carried besides the keys of the table and the index.
-    pub fn attributes(self) -> &'static [&'static str] {
-        match self {
+    pub fn attributes(self) -> Vec<String> {
+        let names: &[&str] = match self {
             Self::All => &["head", "tail", "version"],
             Self::Head => &["head", BRIEF, "version"],
+            Self::Orders => return ORDERS.map(Index::sort).to_vec(),
             Self::Keys => &[],
-        }
+        };
+        names.iter().copied().map(str::to_owned).collect()
     }
 }
 
@@ -261,6 +268,7 @@ impl Index {
         match self {
             Self::ByStart | Self::ByParent => Carries::All,
             Self::ByTime => Carries::Head,
+            Self::ByState | Self::ByDeployment | Self::ByWorkPool => Carries::Orders,
             _ => Carries::Keys,
         }
     }
@@ -777,8 +785,7 @@ pub fn definition(
         let projection = if carried.is_empty() {
             Projection::builder().projection_type(ProjectionType::KeysOnly)
         } else {
-            let names = carried.iter().copied().map(str::to_owned).collect();
-            Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(names))
+            Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(carried))
         };
         request = request.global_secondary_indexes(
             GlobalSecondaryIndex::builder()

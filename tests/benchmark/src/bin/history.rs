@@ -70,7 +70,7 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
         })
         .await?;
     }
-    report("lateness, no filter", || Box::pin(store.flow_run_lateness(&NO_FILTERS, now))).await?;
+    report("lateness, no filter", || store.flow_run_lateness(&NO_FILTERS, now)).await?;
     report("count by state type", || {
         Box::pin(async {
             let filters: RunFilters =

@@ -126,11 +126,8 @@ fn projected(index: Index, item: &Attributes) -> Option<Attributes> {
     if !keys.iter().all(|key| item.contains_key(key)) {
         return None;
     }
-    let names = [PARTITION, SORT]
-        .into_iter()
-        .chain(index.carries().attributes().iter().copied())
-        .chain(keys.iter().map(String::as_str));
-    Some(names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
+    let kept = [PARTITION, SORT].map(str::to_owned).into_iter().chain(index.carries().attributes()).chain(keys);
+    Some(kept.filter_map(|name| item.get(&name).cloned().map(|value| (name, value))).collect())
 }
 
 #[cfg(test)]
