@@ -169,13 +169,15 @@ impl Cursor {
         self.items.is_empty() && (self.pages == 0 || self.next.is_some())
     }
 
-    /// Returns how many items to fetch next, when the first page held `first`.
+    /// Returns how many items to fetch next of one of `shards`, when the first page held `first`.
     ///
-    /// A reader that comes back mostly lacks a few items; one that keeps coming back reads far, in ever larger pages.
-    fn page_size(&self, first: usize) -> i32 {
+    /// A reader that comes back mostly lacks a few items, of a shard the fewer; one that keeps coming back reads far, in
+    /// ever larger pages.
+    fn page_size(&self, first: usize, shards: usize) -> i32 {
+        let second = if shards == 1 { first / 2 } else { first / 4 };
         let size = match self.pages.checked_sub(1) {
             None => first,
-            Some(again) => ((first / 2).max(4) << again.min(8)).min(LARGEST_PAGE),
+            Some(again) => (second.max(4) << again.min(8)).min(LARGEST_PAGE),
         };
         i32::try_from(size).unwrap_or(i32::MAX)
     }
@@ -193,8 +195,8 @@ impl Store {
     /// Starts to read `range` for a caller that will take about `wanted` items.
     pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
         let count = range.partitions().len().max(1);
-        // Ids spread evenly: a quarter more than the mean keeps most merges to one page a shard.
-        let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 2 };
+        // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
+        let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 1 };
         let cursors =
             range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
         Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
@@ -352,14 +354,14 @@ impl Reader<'_> {
             }
             Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
         };
-        let read_out = &read_out;
+        let (read_out, shards) = (&read_out, self.cursors.len());
         let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             while cursor.is_dry() {
                 let answer = store
                     .query(range, &cursor.partition)
                     .projection_expression(read_out)
-                    .limit(cursor.page_size(page))
+                    .limit(cursor.page_size(page, shards))
                     .set_exclusive_start_key(cursor.next.take())
                     .send()
                     .await
