@@ -194,6 +194,17 @@ def test_a_run_without_the_name_of_its_queue(pair: Pair) -> None:
     poll(pair, "pick-unnamed", view=lambda answer: answer)
 
 
+def test_runs_leave_a_queue_that_is_deleted(pair: Pair) -> None:
+    add_pool(pair, "pick-leave")
+    queue = pair.prepare("POST", f"{PATH}/pick-leave/queues", {"name": "leaving"})["id"]
+    runs = [add_run(pair, "pick-leave", name, at(0), "leaving") for name in ("waiting", "running")]
+    pair.prepare("POST", f"/flow_runs/{runs[1]}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    pair.check("DELETE", f"/work_queues/{queue}")
+    for run in runs:
+        pair.eventually("GET", f"/flow_runs/{run}", until=lambda found: found["work_queue_id"] is None)
+    poll(pair, "pick-leave")
+
+
 def test_a_queue_with_a_filter(pair: Pair) -> None:
     queue = pair.prepare("POST", "/work_queues/", {"name": "q by tag", "filter": {"tags": ["nobody's"]}})["id"]
     pair.check("POST", f"/work_queues/{queue}/get_runs", {})

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Key, Record, Store, Versioned,
+    CommitError, Key, Record, Store, Versioned, Write,
     commit::until_uncontended,
     query::Range,
     table::{self, Collection, Index, Place, Shards, Subject},
@@ -232,7 +232,7 @@ impl Store {
             let mut after = found.record.without_events();
             match self.deployment(id).await? {
                 Some(deployment) => self.enter(&mut after, &deployment.record, to, now).await?,
-                None => return self.commit(vec![super::Write::Delete(found.record.key())]).await,
+                None => return self.commit(vec![Write::Delete(found.record.key())]).await,
             }
             self.commit(vec![self.replace(&after, found.version)?]).await
         })
@@ -263,7 +263,7 @@ impl Store {
                         self.enter(&mut after, &deployment.record, DeploymentStatus::NotReady, now).await?;
                     }
                     Some(_) => {}
-                    None => return self.commit(vec![super::Write::Delete(key.clone())]).await,
+                    None => return self.commit(vec![Write::Delete(key.clone())]).await,
                 }
             }
             self.commit(vec![self.replace(&after, found.version)?]).await
@@ -289,10 +289,7 @@ impl Store {
     async fn place_of(&self, deployment: &Deployment) -> Result<Option<(WorkQueue, Option<WorkPool>)>> {
         let Some(id) = deployment.work_queue_id else { return Ok(None) };
         let Some(queue) = self.work_queue(id).await?.map(|found| found.record.queue) else { return Ok(None) };
-        let pool = match queue.work_pool_id {
-            Some(pool) => self.get::<super::work_pools::KeptWorkPool>(&table::work_pool(pool)).await?,
-            None => None,
-        };
-        Ok(Some((queue, pool.map(|found| found.record.pool))))
+        let pool = self.work_pool_of(&queue).await?;
+        Ok(Some((queue, pool)))
     }
 }
