@@ -1,6 +1,6 @@
 //! Work queues in the table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -238,6 +238,16 @@ impl Store {
         Ok(pools.into_iter().map(|found| (found.record.pool.id, found.record.pool.name)).collect())
     }
 
+    /// Reads the queues `ids`, those that are still there.
+    pub async fn work_queues_by_ids(
+        &self,
+        ids: impl IntoIterator<Item = WorkQueueId>,
+    ) -> Result<HashMap<WorkQueueId, WorkQueue>> {
+        let keys: BTreeSet<Key> = ids.into_iter().map(table::work_queue).collect();
+        let found = self.get_many::<KeptWorkQueue>(&Vec::from_iter(keys)).await?;
+        Ok(found.into_iter().map(|found| (found.record.queue.id, found.record.queue)).collect())
+    }
+
     /// Reads the queues of a pool, by priority.
     pub(super) async fn work_queues_of(&self, pool: &KeptWorkPool) -> Result<Vec<Versioned<KeptWorkQueue>>> {
         let keys: Vec<Key> = pool.queues.iter().copied().map(table::work_queue).collect();
@@ -325,7 +335,7 @@ impl Store {
                     if found.record.work_queue_id != Some(queue) {
                         return Ok(());
                     }
-                    found.record.work_queue_id = None;
+                    (found.record.work_queue_id, found.record.work_place) = (None, None);
                     self.commit(vec![self.replace(&found.record, found.version)?]).await
                 })
                 .await?;
