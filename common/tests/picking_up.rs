@@ -157,11 +157,18 @@ async fn a_poll_that_was_noted_a_moment_ago_is_not_noted_again() {
     assert_eq!(found.queues[0].record.queue.last_polled, Some(later));
 }
 
+/// Returns when those of `deployments` that are ready were last polled.
 async fn ready(store: &Store, deployments: &[Deployment]) -> Vec<Option<Timestamp>> {
-    let mut known = deployments.to_vec();
-    store.fill_readiness(&mut known).await.unwrap();
-    let polled = |known: Deployment| (known.status == DeploymentStatus::Ready).then_some(known.last_polled);
-    known.into_iter().filter_map(polled).collect()
+    let polls = store.readiness_of(deployments.iter().map(|deployment| deployment.id)).await.unwrap();
+    let queues = deployments.iter().filter_map(|deployment| deployment.work_queue_id);
+    let queues = store.work_queues_by_ids(queues).await.unwrap();
+    let polled = |deployment: &Deployment| {
+        let mut deployment = deployment.clone();
+        let queue = deployment.work_queue_id.and_then(|id| queues.get(&id));
+        polls.get(&deployment.id)?.fill_in(&mut deployment, queue);
+        (deployment.status == DeploymentStatus::Ready).then_some(deployment.last_polled)
+    };
+    deployments.iter().filter_map(polled).collect()
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ import pytest
 
 from .conftest import asked_side_by_side
 from .side_by_side import Pair
+from .test_picking_up import add_deployment, polled
 from .test_work_pools import add as add_pool
 
 SETTINGS = {
@@ -116,3 +117,26 @@ def test_a_paused_queue_stays_paused(watchful: Pair) -> None:
     watchful.eventually("GET", f"/work_queues/{other}", until=lambda found: found["status"] == "READY")
     watchful.eventually("GET", f"/work_queues/{other}", until=lambda found: found["status"] == "NOT_READY")
     watchful.check("GET", f"/work_queues/{queue}")
+
+
+def deployment_becomes(pair: Pair, deployment: str, status: str) -> None:
+    pair.eventually("GET", f"/deployments/{deployment}", until=lambda found: found["status"] == status)
+
+
+def test_a_deployment_that_nobody_polls_is_not_ready(watchful: Pair) -> None:
+    deployment = add_deployment(watchful, "unpolled")
+    for _ in range(2):
+        watchful.check("POST", "/deployments/get_scheduled_flow_runs", {"deployment_ids": [deployment]})
+        watchful.eventually("GET", f"/deployments/{deployment}", until=polled)
+        deployment_becomes(watchful, deployment, "NOT_READY")
+    events_of(watchful, f"prefect.deployment.{deployment}", 5)
+
+
+def test_deployments_of_a_queue_that_nobody_polls_are_not_ready(watchful: Pair) -> None:
+    add_pool(watchful, "unpolled-pool")
+    deployment = add_deployment(watchful, "unpolled in a pool", work_pool_name="unpolled-pool")
+    for _ in range(2):
+        watchful.check("POST", "/work_pools/unpolled-pool/get_scheduled_flow_runs", {})
+        watchful.eventually("GET", f"/deployments/{deployment}", until=polled)
+        deployment_becomes(watchful, deployment, "NOT_READY")
+    events_of(watchful, f"prefect.deployment.{deployment}", 5)

@@ -194,6 +194,17 @@ def test_a_run_without_the_name_of_its_queue(pair: Pair) -> None:
     poll(pair, "pick-unnamed", view=lambda answer: answer)
 
 
+def test_runs_leave_a_queue_that_is_deleted(pair: Pair) -> None:
+    add_pool(pair, "pick-leave")
+    queue = pair.prepare("POST", f"{PATH}/pick-leave/queues", {"name": "leaving"})["id"]
+    runs = [add_run(pair, "pick-leave", name, at(0), "leaving") for name in ("waiting", "running")]
+    pair.prepare("POST", f"/flow_runs/{runs[1]}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    pair.check("DELETE", f"/work_queues/{queue}")
+    for run in runs:
+        pair.eventually("GET", f"/flow_runs/{run}", until=lambda found: found["work_queue_id"] is None)
+    poll(pair, "pick-leave")
+
+
 def test_a_queue_with_a_filter(pair: Pair) -> None:
     queue = pair.prepare("POST", "/work_queues/", {"name": "q by tag", "filter": {"tags": ["nobody's"]}})["id"]
     pair.check("POST", f"/work_queues/{queue}/get_runs", {})
@@ -204,6 +215,66 @@ def test_a_queue_with_a_filter(pair: Pair) -> None:
 )
 def test_polling_deployments_that_do_not_exist(pair: Pair, body: Any) -> None:
     pair.check("POST", "/deployments/get_scheduled_flow_runs", body)
+
+
+def add_deployment(pair: Pair, name: str, **more: Any) -> str:
+    flow = pair.prepare("POST", "/flows/", {"name": "picked-up"})["id"]
+    return pair.prepare("POST", "/deployments/", {"flow_id": flow, "name": name, **more})["id"]
+
+
+def add_run_of(pair: Pair, deployment: str, name: str, time: str) -> str:
+    flow = pair.prepare("POST", "/flows/", {"name": "picked-up"})["id"]
+    body = {"flow_id": flow, "deployment_id": deployment, "name": name, "state": scheduled(time)}
+    return pair.prepare("POST", "/flow_runs/", body)["id"]
+
+
+def test_polling_deployments(pair: Pair) -> None:
+    one, other, idle = (add_deployment(pair, f"pick {name}") for name in ("one", "other", "idle"))
+    for deployment, name, minute in ((one, "b", 2), (other, "a", 1), (one, "d", 30), (other, "c", 9)):
+        add_run_of(pair, deployment, name, at(minute))
+    started = add_run_of(pair, one, "started", at(0))
+    pair.prepare("POST", f"/flow_runs/{started}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    for body in (
+        {"deployment_ids": [one, other, idle, NOBODY]},
+        {"deployment_ids": [one, one]},
+        {"deployment_ids": [idle]},
+        {"deployment_ids": [one, other], "limit": 3},
+        {"deployment_ids": [one, other], "limit": 0},
+        {"deployment_ids": [one, other], "scheduled_before": at(9)},
+        {"deployment_ids": [one, other], "scheduled_before": "2020-01-01T00:00:00Z"},
+    ):
+        pair.check("POST", "/deployments/get_scheduled_flow_runs", body)
+
+
+def polled(deployment: Any) -> bool:
+    return deployment["status"] == "READY" and deployment["last_polled"]
+
+
+def test_a_deployment_that_is_polled_is_ready(pair: Pair) -> None:
+    deployment = add_deployment(pair, "pick ready")
+    pair.check("GET", f"/deployments/{deployment}")
+    pair.check("POST", "/deployments/get_scheduled_flow_runs", {"deployment_ids": [deployment]})
+    pair.eventually("GET", f"/deployments/{deployment}", until=polled)
+    pair.eventually("POST", "/deployments/filter", {"deployments": {"id": {"any_": [deployment]}}}, until=lambda all: polled(all[0]))
+    wanted = {"filter": {"resource": {"id": [f"prefect.deployment.{deployment}"]}, "order": "ASC"}}
+    pair.eventually("POST", "/events/filter", wanted, until=lambda page: len(page["events"]) == 2)
+
+
+def test_deployments_of_a_queue_that_is_polled_are_ready(pair: Pair) -> None:
+    add_pool(pair, "pick-ready")
+    pair.prepare("POST", f"{PATH}/pick-ready/queues", {"name": "quiet"})
+    deployments = [add_deployment(pair, f"pick ready {number}", work_pool_name="pick-ready") for number in range(3)]
+    quiet = add_deployment(pair, "pick ready quiet", work_pool_name="pick-ready", work_queue_name="quiet")
+    poll(pair, "pick-ready", work_queue_names=["default"])
+    for deployment in deployments:
+        pair.eventually("GET", f"/deployments/{deployment}", until=polled)
+    late = add_deployment(pair, "pick ready late", work_pool_name="pick-ready")
+    pair.check("GET", f"/deployments/{late}")
+    poll(pair, "pick-ready", work_queue_names=["default"])
+    pair.eventually("GET", f"/deployments/{late}", until=polled)
+    pair.check("GET", f"/deployments/{quiet}")
+    wanted = {"filter": {"resource": {"id": [f"prefect.deployment.{late}"]}, "order": "ASC"}}
+    pair.eventually("POST", "/events/filter", wanted, until=lambda page: len(page["events"]) == 2)
 
 
 def test_a_run_in_a_pool(pair: Pair) -> None:

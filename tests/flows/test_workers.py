@@ -6,9 +6,11 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 import pytest
-from harness import Api, Runner, eventually
+from harness import Api, Json, Runner, eventually
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,61 @@ def test_a_worker_serves_its_pool(runner: Runner, api: Api) -> None:
 
         eventually(is_served, 60)
     assert "served" in runner.prefect("work-pool", "ls")
+
+
+def deploy(runner: Runner, api: Api, flow: str, name: str, pool: str) -> Json:
+    """Deploys a flow of `deployed.py` by the command, and returns the deployment."""
+    entrypoint = f"tests/flows/scripts/deployed.py:{flow}"
+    runner.prefect("--no-prompt", "deploy", entrypoint, "--name", name, "--pool", pool)
+    return api.get(f"deployments/name/{flow}/{name}")
+
+
+def add_run(api: Api, deployment: Json, **parameters: Any) -> str:
+    body = {
+        "flow_id": deployment["flow_id"],
+        "deployment_id": deployment["id"],
+        "work_pool_name": deployment["work_pool_name"],
+        "parameters": parameters,
+        "state": {"type": "SCHEDULED"},
+    }
+    return api.post("flow_runs/", body)["id"]
+
+
+def finish(api: Api, *runs: str) -> None:
+    for run in runs:
+
+        def has_ended(run: str = run) -> None:
+            assert api.flow_run(run)["state_type"] in ("COMPLETED", "FAILED", "CRASHED")
+
+        eventually(has_ended, 120)
+
+
+def test_a_worker_runs_what_is_deployed(runner: Runner, api: Api) -> None:
+    runner.prefect("work-pool", "create", "deployed-to", "--type", "process")
+    deployment = deploy(runner, api, "add", "added", "deployed-to")
+    assert deployment["status"] == "NOT_READY"
+    run = add_run(api, deployment, first=1)
+    with working(runner, "deployed-to", "adder"):
+        finish(api, run)
+        assert api.get(f"deployments/{deployment['id']}")["status"] == "READY"
+    states = api.states(run)
+    assert (states[0], states[-2:]) == ("Scheduled", ["Running", "Completed"])
+
+
+def test_a_pool_runs_as_many_as_it_may(runner: Runner, api: Api) -> None:
+    """Two workers serve a pool with one slot: what they run never overlaps."""
+    runner.prefect("work-pool", "create", "narrow", "--type", "process")
+    runner.prefect("work-pool", "set-concurrency-limit", "narrow", "1")
+    deployment = deploy(runner, api, "linger", "lingered", "narrow")
+    runs = [add_run(api, deployment, seconds=2) for _ in range(3)]
+    with working(runner, "narrow", "one"), working(runner, "narrow", "other"):
+        finish(api, *runs)
+    ended = [api.flow_run(run) for run in runs]
+    assert {run["state_type"] for run in ended} == {"COMPLETED"}
+
+    def time(run: Json, which: str) -> datetime:
+        return datetime.fromisoformat(run[which])
+
+    ended.sort(key=lambda run: time(run, "start_time"))
+    for before, after in zip(ended, ended[1:], strict=False):
+        assert time(before, "end_time") <= time(after, "start_time")

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, DeploymentId, Flow, FlowId, Object, Seconds,
-    Timestamp, WorkQueueId,
+    Timestamp, WorkPlace, WorkQueue, WorkQueueId,
 };
 
 /// Whether something polls for a deployment's runs.
@@ -159,6 +159,9 @@ pub struct Deployment {
     /// The work queue that its runs wait in.
     #[serde(default)]
     pub work_queue_id: Option<WorkQueueId>,
+    /// What is known of that queue and its pool; never answered.
+    #[serde(default)]
+    pub work_place: Option<WorkPlace>,
     /// When something last polled for its runs.
     #[serde(default)]
     pub last_polled: Option<Timestamp>,
@@ -221,6 +224,7 @@ impl Deployment {
             labels: Object::new(),
             work_queue_name: None,
             work_queue_id: None,
+            work_place: None,
             last_polled: None,
             parameter_openapi_schema: Some(Object::new()),
             path: None,
@@ -235,18 +239,35 @@ impl Deployment {
         }
     }
 
-    /// Returns the deployment as it is answered at `now`, with the limit that it points to, if that is still there.
+    /// Returns the deployment as it is answered at `now`, with the limit and the queue that it points to, if they are
+    /// still there.
     ///
     /// # Errors
     /// Only if a value can't be written as JSON.
-    pub fn answer(&self, limit: Option<&ConcurrencyLimit>, now: Timestamp) -> serde_json::Result<DeploymentAnswer> {
+    pub fn answer(
+        &self,
+        limit: Option<&ConcurrencyLimit>,
+        queue: Option<&WorkQueue>,
+        now: Timestamp,
+    ) -> serde_json::Result<DeploymentAnswer> {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentAnswer(Map::new())) };
-        fields.remove("concurrency_limit_id");
-        fields.remove("flow_name");
+        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place"] {
+            fields.remove(of_the_record);
+        }
         fields.insert("concurrency_limit".into(), Value::Null);
         fields.insert("global_concurrency_limit".into(), json!(limit.map(|limit| limit.as_of(now))));
-        fields.insert("work_pool_name".into(), Value::Null);
+        fields.insert("work_queue_id".into(), json!(queue.map(|queue| queue.id)));
+        if let Some(queue) = queue {
+            fields.insert("work_queue_name".into(), queue.name.as_str().into());
+        }
+        let pool = queue.and(self.work_place.as_ref()).map(|place| &place.pool_name);
+        fields.insert("work_pool_name".into(), json!(pool));
         Ok(DeploymentAnswer(fields))
+    }
+
+    /// Has the deployment's runs wait in `queue`, or in none.
+    pub fn put_into(&mut self, queue: Option<(WorkQueueId, WorkPlace)>) {
+        (self.work_queue_id, self.work_place) = queue.unzip();
     }
 
     /// Puts the schedules into the order in which they are answered: the last changed first.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentId, Timestamp, WorkPoolId, WorkQueueId};
+use super::{DeploymentId, Timestamp, WorkPool, WorkPoolId, WorkQueueId};
 
 /// Whether something polls a work queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,26 @@ pub struct WorkQueue {
     pub status: WorkQueueStatus,
 }
 
+impl WorkQueue {
+    /// Makes a queue of `pool` that nothing has polled yet.
+    pub fn new(id: WorkQueueId, name: impl Into<String>, priority: i64, pool: WorkPoolId, now: Timestamp) -> Self {
+        Self {
+            id,
+            created: now,
+            updated: now,
+            name: name.into(),
+            description: Some(String::new()),
+            is_paused: false,
+            concurrency_limit: None,
+            priority,
+            work_pool_id: Some(pool),
+            filter: None,
+            last_polled: None,
+            status: WorkQueueStatus::NotReady,
+        }
+    }
+}
+
 /// A work queue as the API answers it (contract schema `WorkQueueResponse`).
 #[derive(Clone, Debug, Serialize)]
 pub struct WorkQueueAnswer {
@@ -102,19 +122,40 @@ pub struct WorkQueueCreate {
 impl WorkQueueCreate {
     /// Makes the queue `id` of `pool`; `free` is the first rank that no queue of the pool has.
     pub fn into_queue(self, id: WorkQueueId, pool: WorkPoolId, free: i64, now: Timestamp) -> WorkQueue {
+        let queue = WorkQueue::new(id, self.name, self.priority.unwrap_or(free), pool, now);
         WorkQueue {
-            id,
-            created: now,
-            updated: now,
-            name: self.name,
-            description: self.description.or_else(|| Some(String::new())),
+            description: self.description.or(queue.description),
             is_paused: self.is_paused,
             concurrency_limit: self.concurrency_limit,
-            priority: self.priority.unwrap_or(free),
-            work_pool_id: Some(pool),
             filter: self.filter,
-            last_polled: None,
-            status: WorkQueueStatus::NotReady,
+            ..queue
+        }
+    }
+}
+
+/// What records that wait in a work queue remember of the queue and its pool.
+///
+/// Of all this only the queue's name can change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkPlace {
+    /// The queue's name.
+    pub queue_name: String,
+    /// The pool.
+    pub pool_id: WorkPoolId,
+    /// The pool's name.
+    pub pool_name: String,
+    /// The kind of the pool's workers.
+    pub pool_type: String,
+}
+
+impl WorkPlace {
+    /// Returns what is remembered of `queue`, which is one of `pool`.
+    pub fn new(queue: &WorkQueue, pool: &WorkPool) -> Self {
+        Self {
+            queue_name: queue.name.clone(),
+            pool_id: pool.id,
+            pool_name: pool.name.clone(),
+            pool_type: pool.r#type.clone(),
         }
     }
 }

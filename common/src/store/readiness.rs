@@ -11,18 +11,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Key, Record, Store, Versioned,
+    CommitError, Key, Record, Store, Versioned, Write,
     commit::until_uncontended,
     query::Range,
     table::{self, Collection, Index, Place, Shards, Subject},
-    work_queues::KeptWorkQueue,
 };
 use crate::{
-    deployment_events,
     error::Result,
-    model::{
-        Deployment, DeploymentId, Event, Timestamp, WorkPool, WorkQueue, WorkQueueId, deployment::DeploymentStatus,
-    },
+    model::{Deployment, DeploymentId, Event, Timestamp, WorkQueue, WorkQueueId, deployment::DeploymentStatus},
+    stream::deployment_events,
 };
 
 /// What is known of the polls for a deployment's runs.
@@ -57,6 +54,15 @@ impl Readiness {
             check: None,
             events: Vec::new(),
         }
+    }
+
+    /// Fills in what is known of the polls for the runs of `deployment`, which wait in `queue`.
+    ///
+    /// While the deployment is ready, polls of its queue are polls of it.
+    pub fn fill_in(&self, deployment: &mut Deployment, queue: Option<&WorkQueue>) {
+        let queue = queue.filter(|_| self.status == DeploymentStatus::Ready);
+        deployment.status = self.status;
+        deployment.last_polled = self.last_polled.max(queue.and_then(|queue| queue.last_polled));
     }
 
     fn without_events(&self) -> Self {
@@ -94,29 +100,14 @@ pub(super) const READY_AT_ONCE: usize = 20;
 const CHANGES_AT_ONCE: usize = 8;
 
 impl Store {
-    /// Fills in what is known of the polls for the runs of `deployments`.
-    pub async fn fill_readiness(&self, deployments: &mut [Deployment]) -> Result<()> {
-        let keys: Vec<Key> = deployments.iter().map(|deployment| table::readiness(deployment.id)).collect();
-        let known: HashMap<DeploymentId, Readiness> = self
-            .get_many::<Readiness>(&keys)
-            .await?
-            .into_iter()
-            .map(|found| (found.record.deployment, found.record))
-            .collect();
-        let ready = known.values().filter(|known| known.status == DeploymentStatus::Ready);
-        let mut queues: Vec<Key> = ready.filter_map(|known| known.queue).map(table::work_queue).collect();
-        queues.sort();
-        queues.dedup();
-        let queues = self.get_many::<KeptWorkQueue>(&queues).await?;
-        for deployment in deployments {
-            let Some(known) = known.get(&deployment.id) else { continue };
-            let is_ready = known.status == DeploymentStatus::Ready;
-            let queue = queues.iter().map(|found| &found.record.queue).find(|queue| Some(queue.id) == known.queue);
-            deployment.status = known.status;
-            deployment.last_polled =
-                known.last_polled.max(queue.filter(|_| is_ready).and_then(|queue| queue.last_polled));
-        }
-        Ok(())
+    /// Reads what is known of the polls for the runs of `deployments`.
+    pub async fn readiness_of(
+        &self,
+        deployments: impl IntoIterator<Item = DeploymentId>,
+    ) -> Result<HashMap<DeploymentId, Readiness>> {
+        let keys: Vec<Key> = deployments.into_iter().map(table::readiness).collect();
+        let found = self.get_many::<Readiness>(&keys).await?;
+        Ok(found.into_iter().map(|found| (found.record.deployment, found.record)).collect())
     }
 
     /// Notes that the runs of `deployments` were polled for at `now`; those that were not ready are ready then.
@@ -155,7 +146,7 @@ impl Store {
         if after.status == DeploymentStatus::NotReady {
             let Some(deployment) = self.deployment(id).await? else { return Ok(()) };
             after.queue = deployment.record.work_queue_id;
-            self.enter(&mut after, &deployment.record, DeploymentStatus::Ready, now).await?;
+            enter(&mut after, &deployment.record, DeploymentStatus::Ready, now)?;
         }
         after.last_polled = Some(now);
         after.check = after.check.or_else(|| self.foreman.deployment_deadline(now));
@@ -231,8 +222,8 @@ impl Store {
             }
             let mut after = found.record.without_events();
             match self.deployment(id).await? {
-                Some(deployment) => self.enter(&mut after, &deployment.record, to, now).await?,
-                None => return self.commit(vec![super::Write::Delete(found.record.key())]).await,
+                Some(deployment) => enter(&mut after, &deployment.record, to, now)?,
+                None => return self.commit(vec![Write::Delete(found.record.key())]).await,
             }
             self.commit(vec![self.replace(&after, found.version)?]).await
         })
@@ -260,39 +251,21 @@ impl Store {
                 };
                 match self.deployment(after.deployment).await? {
                     Some(deployment) if !is_polled && after.status == DeploymentStatus::Ready => {
-                        self.enter(&mut after, &deployment.record, DeploymentStatus::NotReady, now).await?;
+                        enter(&mut after, &deployment.record, DeploymentStatus::NotReady, now)?;
                     }
                     Some(_) => {}
-                    None => return self.commit(vec![super::Write::Delete(key.clone())]).await,
+                    None => return self.commit(vec![Write::Delete(key.clone())]).await,
                 }
             }
             self.commit(vec![self.replace(&after, found.version)?]).await
         })
         .await
     }
+}
 
-    async fn enter(
-        &self,
-        readiness: &mut Readiness,
-        deployment: &Deployment,
-        status: DeploymentStatus,
-        now: Timestamp,
-    ) -> Result<()> {
-        let place = self.place_of(deployment).await?;
-        let place = place.as_ref().map(|(queue, pool)| (queue, pool.as_ref()));
-        readiness.status = status;
-        readiness.events = vec![deployment_events::status(deployment, place, status, now)?];
-        Ok(())
-    }
-
-    /// Reads the queue that the runs of `deployment` wait in, and its pool.
-    async fn place_of(&self, deployment: &Deployment) -> Result<Option<(WorkQueue, Option<WorkPool>)>> {
-        let Some(id) = deployment.work_queue_id else { return Ok(None) };
-        let Some(queue) = self.work_queue(id).await?.map(|found| found.record.queue) else { return Ok(None) };
-        let pool = match queue.work_pool_id {
-            Some(pool) => self.get::<super::work_pools::KeptWorkPool>(&table::work_pool(pool)).await?,
-            None => None,
-        };
-        Ok(Some((queue, pool.map(|found| found.record.pool))))
-    }
+/// Puts the deployment that `readiness` is of into `status`, with the event that tells of it.
+fn enter(readiness: &mut Readiness, deployment: &Deployment, status: DeploymentStatus, now: Timestamp) -> Result<()> {
+    readiness.status = status;
+    readiness.events = vec![deployment_events::status_event(deployment, status, now)?];
+    Ok(())
 }

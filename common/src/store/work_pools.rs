@@ -21,7 +21,6 @@ use crate::{
     model::{
         Event, EventId, Object, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
-        work_queue::WorkQueueStatus,
     },
     work_pool_events,
 };
@@ -50,20 +49,8 @@ impl KeptWorkPool {
     pub fn with_default_queue(mut pool: WorkPool) -> Result<(Self, KeptWorkQueue)> {
         let id = WorkQueueId::new();
         pool.default_queue_id = Some(id);
-        let queue = WorkQueue {
-            id,
-            created: pool.created,
-            updated: pool.updated,
-            name: "default".into(),
-            description: Some("The work pool's default queue.".into()),
-            is_paused: false,
-            concurrency_limit: None,
-            priority: 1,
-            work_pool_id: Some(pool.id),
-            filter: None,
-            last_polled: None,
-            status: WorkQueueStatus::NotReady,
-        };
+        let mut queue = WorkQueue::new(id, "default", 1, pool.id, pool.created);
+        queue.description = Some("The work pool's default queue.".into());
         let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
         let events = vec![work_pool_events::pool_created(&pool)?];
         let kept = Self { pool, queues: vec![id], last_status: None, events, check: None };
@@ -155,6 +142,11 @@ impl Store {
             self.work_pool_ids.learn(name, id);
         }
         Ok(found)
+    }
+
+    /// Reads the pool `id`.
+    pub async fn work_pool_by_id(&self, id: WorkPoolId) -> Result<Option<Versioned<KeptWorkPool>>> {
+        self.get(&table::work_pool(id)).await
     }
 
     /// Returns the pools that `filter` selects, within `window`, by name.

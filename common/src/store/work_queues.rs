@@ -1,6 +1,6 @@
 //! Work queues in the table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::{
     query::Range,
     readiness::READY_AT_ONCE,
     select::{Matcher, Source, Window},
-    table::{self, Collection, Index, Place, Shards},
+    table::{self, Collection, Index, Place, Shards, Subject},
     work_pools::{KeptWorkPool, MOST_QUEUES},
 };
 use crate::{
@@ -168,10 +168,8 @@ impl Store {
         let kept = &mut found.record;
         kept.queue.status = WorkQueueStatus::NotReady;
         kept.queue.updated = now;
-        if let Some(id) = kept.queue.work_pool_id
-            && let Some(pool) = self.get::<KeptWorkPool>(&table::work_pool(id)).await?
-        {
-            kept.events.push(work_pool_events::queue_status(&kept.queue, &pool.record.pool)?);
+        if let Some(pool) = self.work_pool_of(&kept.queue).await? {
+            kept.events.push(work_pool_events::queue_status(&kept.queue, &pool)?);
         }
         self.commit(vec![self.replace(kept, found.version)?]).await?;
         found.version += 1;
@@ -188,6 +186,12 @@ impl Store {
     /// Reads the queue `id`.
     pub async fn work_queue(&self, id: WorkQueueId) -> Result<Option<Versioned<KeptWorkQueue>>> {
         self.get(&table::work_queue(id)).await
+    }
+
+    /// Reads the pool of `queue`.
+    pub async fn work_pool_of(&self, queue: &WorkQueue) -> Result<Option<WorkPool>> {
+        let Some(id) = queue.work_pool_id else { return Ok(None) };
+        Ok(self.get::<KeptWorkPool>(&table::work_pool(id)).await?.map(|found| found.record.pool))
     }
 
     /// Reads the pool of `queue` with all of its queues.
@@ -232,6 +236,16 @@ impl Store {
         keys.dedup();
         let pools = self.get_many::<KeptWorkPool>(&keys).await?;
         Ok(pools.into_iter().map(|found| (found.record.pool.id, found.record.pool.name)).collect())
+    }
+
+    /// Reads the queues `ids`, those that are still there.
+    pub async fn work_queues_by_ids(
+        &self,
+        ids: impl IntoIterator<Item = WorkQueueId>,
+    ) -> Result<HashMap<WorkQueueId, WorkQueue>> {
+        let keys: BTreeSet<Key> = ids.into_iter().map(table::work_queue).collect();
+        let found = self.get_many::<KeptWorkQueue>(&Vec::from_iter(keys)).await?;
+        Ok(found.into_iter().map(|found| (found.record.queue.id, found.record.queue)).collect())
     }
 
     /// Reads the queues of a pool, by priority.
@@ -298,6 +312,37 @@ impl Store {
     fn changed_queue(&self, before: &Versioned<KeptWorkQueue>, after: &KeptWorkQueue) -> Result<Write> {
         let check = before.record.check.or_else(|| self.foreman.queue_deadline(&after.queue));
         self.replace(&KeptWorkQueue { check, ..after.clone() }, before.version)
+    }
+
+    /// Takes the flow run, or the deployment whose readiness is kept, under `key` out of the deleted queue `queue`.
+    pub async fn leave_work_queue(&self, key: &Key, queue: WorkQueueId) -> Result<()> {
+        match Subject::of(key) {
+            Some(Subject::FlowRun(id)) => {
+                until_uncontended(|| async {
+                    let Some(mut run) = self.flow_run(id).await? else { return Ok(()) };
+                    if run.record.work_queue_id != Some(queue) {
+                        return Ok(());
+                    }
+                    run.record.work_queue_id = None;
+                    (run.record.work_pool_id, run.record.work_pool_name) = (None, None);
+                    self.commit(vec![self.replace(&run.record, run.version)?]).await
+                })
+                .await
+            }
+            Some(Subject::Readiness(id)) => {
+                until_uncontended(|| async {
+                    let Some(mut found) = self.deployment(id).await? else { return Ok(()) };
+                    if found.record.work_queue_id != Some(queue) {
+                        return Ok(());
+                    }
+                    (found.record.work_queue_id, found.record.work_place) = (None, None);
+                    self.commit(vec![self.replace(&found.record, found.version)?]).await
+                })
+                .await?;
+                self.place_deployment(id, None).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the writes of the queues, other than `queue`, that make room for its priority.

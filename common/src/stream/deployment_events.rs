@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Result,
-    model::{Deployment, Event, Object, Timestamp},
+    model::{Deployment, Event, EventId, Object, Timestamp, deployment::DeploymentStatus},
     store::{Item, deployments::DeletedDeployment, table::Subject},
 };
 
@@ -35,6 +35,25 @@ pub(super) fn event_of(item: &Item) -> Result<Option<Event>> {
     }))
 }
 
+/// Makes the event of a deployment that enters `status` (upstream's `deployment_status_event`).
+pub(crate) fn status_event(of: &Deployment, status: DeploymentStatus, occurred: Timestamp) -> Result<Event> {
+    let status = match status {
+        DeploymentStatus::Ready => "ready",
+        DeploymentStatus::NotReady => "not-ready",
+    };
+    Ok(serde_json::from_value(json!({
+        "occurred": occurred,
+        "event": format!("prefect.deployment.{status}"),
+        "resource": {
+            "prefect.resource.id": format!("prefect.deployment.{}", of.id),
+            "prefect.resource.name": of.name,
+        },
+        "related": related(of),
+        "payload": {},
+        "id": EventId::new(),
+    }))?)
+}
+
 fn event(action: &str, of: &Deployment, version: u64, occurred: Timestamp, payload: &Value) -> Result<Event> {
     Ok(serde_json::from_value(json!({
         "occurred": occurred,
@@ -56,13 +75,27 @@ fn related(of: &Deployment) -> Vec<Value> {
         "prefect.resource.name": of.flow_name,
         "prefect.resource.role": "flow",
     });
+    let place = of.work_queue_id.zip(of.work_place.as_ref()).into_iter().flat_map(|(queue, place)| {
+        let queue = json!({
+            "prefect.resource.id": format!("prefect.work-queue.{queue}"),
+            "prefect.resource.name": place.queue_name,
+            "prefect.resource.role": "work-queue",
+        });
+        let pool = json!({
+            "prefect.resource.id": format!("prefect.work-pool.{}", place.pool_id),
+            "prefect.resource.name": place.pool_name,
+            "prefect.work-pool.type": place.pool_type,
+            "prefect.resource.role": "work-pool",
+        });
+        [queue, pool]
+    });
     let limit = of.concurrency_limit_id.map(|id| {
         json!({
             "prefect.resource.id": format!("prefect.concurrency-limit.{id}"),
             "prefect.resource.role": "concurrency-limit",
         })
     });
-    std::iter::once(flow).chain(limit).collect()
+    std::iter::once(flow).chain(place).chain(limit).collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,14 @@ use crate::{
 };
 
 /// What the consumer does with the table.
-pub const NEEDS: Needs = Needs::WRITES_MANY.through(&[Index::ByParent, Index::Lookup, Index::Related]);
+pub const NEEDS: Needs = Needs::WRITES_MANY.through(&[
+    Index::ByParent,
+    Index::Lookup,
+    Index::Related,
+    Index::WaitingInQueue,
+    Index::WaitingOfDeployment,
+    Index::Occupying,
+]);
 
 /// How long what belonged to one deleted record is removed here, before the rest is left to the queue's worker.
 const PATIENCE: Duration = Duration::from_secs(1);

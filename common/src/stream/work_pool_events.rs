@@ -1,5 +1,5 @@
 //! The events of work pools, queues and the readiness of deployments, which are kept with what they tell of
-//! ([`crate::work_pool_events`], [`crate::deployment_events`]).
+//! ([`crate::work_pool_events`], [`super::deployment_events`]).
 
 use crate::{
     error::Result,

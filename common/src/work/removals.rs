@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::{
     api::Api,
     error::Result,
-    model::{Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId},
+    model::{Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId, WorkQueueId},
     queue::{Message, Queue},
     store::{
         Item, Key, Store,
@@ -39,6 +39,7 @@ pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Res
                 | Subject::FlowRun(_)
                 | Subject::TaskRun(_)
                 | Subject::WorkPool(_)
+                | Subject::WorkQueue(_)
         )
     ) {
         return Ok(());
@@ -78,6 +79,7 @@ impl Removal<'_> {
                 Ok(self.items(Range::of_index(Index::Lookup, table::task_logs_lookup(id))).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
             }
+            Some(Subject::WorkQueue(id)) => self.leave_queue(id).await,
             Some(Subject::WorkPool(_)) => {
                 self.items(Range::partition(of.pk.clone()).starting_with(table::WORKERS)).await
             }
@@ -114,6 +116,35 @@ impl Removal<'_> {
             self.store.delete_all(&keys).await?;
             if Instant::now() >= self.until {
                 return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes the runs that have not ended, and the deployments, out of a deleted queue, as the oracle's database does.
+    ///
+    /// Runs that have ended keep its id.
+    async fn leave_queue(&mut self, queue: WorkQueueId) -> Result<bool> {
+        let store = self.store;
+        let group = |index, name: String| Range::group(store, index, &name);
+        let ranges = [
+            group(Index::WaitingInQueue, table::runs_of_work_queue(queue)),
+            group(Index::Occupying, table::active_runs_of_work_queue(queue)),
+            group(Index::Occupying, table::cancelling_runs_of_work_queue(queue)),
+            Range::of_index(Index::Related, table::deployments_of_queue(queue, true)),
+            Range::of_index(Index::Related, table::deployments_of_queue(queue, false)),
+        ];
+        for range in ranges {
+            let mut reader = store.read(range, PAGE);
+            while let Some(found) = reader.next().await? {
+                stream::iter(found)
+                    .map(|item| async move { store.leave_work_queue(&item.key, queue).await })
+                    .buffer_unordered(DELETIONS_AT_ONCE)
+                    .try_collect::<()>()
+                    .await?;
+                if Instant::now() >= self.until {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)

@@ -1,4 +1,4 @@
-//! Deployments as they are answered, each with its concurrency limit and whether it is polled.
+//! Deployments as they are answered, each with its concurrency limit, its work queue and whether it is polled.
 
 use common::{
     Api, Error, Result,
@@ -13,13 +13,27 @@ pub(crate) async fn one(api: &Api, deployment: &Deployment) -> Result<Deployment
 
 /// Returns the answers for `deployments`, in their order.
 pub(crate) async fn all(api: &Api, deployments: &[Deployment]) -> Result<Vec<DeploymentAnswer>> {
-    let mut known = deployments.to_vec();
-    let (limits, ()) =
-        tokio::try_join!(api.store.limits_of_deployments(deployments), api.store.fill_readiness(&mut known))?;
+    let queues = deployments.iter().filter_map(|deployment| deployment.work_queue_id);
+    let ids = deployments.iter().map(|deployment| deployment.id);
+    let (limits, queues, polls) = tokio::try_join!(
+        api.store.limits_of_deployments(deployments),
+        api.store.work_queues_by_ids(queues),
+        api.store.readiness_of(ids),
+    )?;
     let now = api.now();
     let answer = |deployment: &Deployment| {
         let limit = deployment.concurrency_limit_id.and_then(|id| limits.get(&id));
-        Ok(deployment.answer(limit, now)?)
+        let queue = deployment.work_queue_id.and_then(|id| queues.get(&id));
+        let mut deployment = deployment.clone();
+        if let Some(known) = polls.get(&deployment.id) {
+            known.fill_in(&mut deployment, queue);
+        }
+        Ok(deployment.answer(limit, queue, now)?)
     };
-    known.iter().map(answer).collect()
+    deployments.iter().map(answer).collect()
+}
+
+/// Says that there is no such deployment, in the words of the operations that change one.
+pub(crate) fn no_deployment() -> Error {
+    Error::NotFound("Deployment not found.".into())
 }

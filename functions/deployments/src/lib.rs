@@ -2,17 +2,24 @@
 
 mod answers;
 pub mod count;
+pub mod create;
 pub mod delete;
 pub mod filter;
 pub mod get_scheduled_flow_runs;
 pub mod paginate;
+mod places;
 pub mod read;
 pub mod read_by_name;
+pub mod schedules;
+mod sent;
+pub mod update;
 
 use common::http::Route;
 
 /// The routes of this resource.
 pub static ROUTES: &[&Route] = &[
+    &create::ROUTE,
+    &update::ROUTE,
     &get_scheduled_flow_runs::ROUTE,
     &read_by_name::ROUTE,
     &read::ROUTE,
@@ -20,4 +27,8 @@ pub static ROUTES: &[&Route] = &[
     &paginate::ROUTE,
     &count::ROUTE,
     &delete::ROUTE,
+    &schedules::read::ROUTE,
+    &schedules::create::ROUTE,
+    &schedules::update::ROUTE,
+    &schedules::delete::ROUTE,
 ];

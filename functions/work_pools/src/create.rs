@@ -4,6 +4,7 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     Api, Error, Result,
     http::{Body, Route},
+    job_variables,
     model::{
         Object, WorkPool, WorkPoolId,
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
@@ -13,7 +14,7 @@ use common::{
 };
 use serde::Deserialize;
 
-use crate::{job_variables, path::is_reserved, response::WorkPoolResponse};
+use crate::{path::is_reserved, response::WorkPoolResponse};
 
 /// The contract's `create_work_pool`.
 pub static ROUTE: Route = Route::post("create_work_pool", "/work_pools/", || post(create));

@@ -6,7 +6,6 @@ pub mod create;
 pub mod delete;
 pub mod filter;
 pub mod get_scheduled_flow_runs;
-mod job_variables;
 mod path;
 pub mod queues;
 pub mod read;

@@ -38,12 +38,13 @@ async fn get_runs(
     let no_queue = || Error::NoSuchRun(format!("Work queue with id {} not found.", path.id));
     let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
     let now = api.now();
-    let runs = due_runs(&api, &found.record.queue, &poll).await?;
-    if asker.is_ui != Some(true)
-        && let Some(of) = api.store.pool_of_queue(&found.record.queue).await?
-    {
-        api.store.note_poll(&of.pool.record.pool, [&found], now).await?;
-    }
+    let note = async {
+        match api.store.work_pool_of(&found.record.queue).await? {
+            Some(pool) if asker.is_ui != Some(true) => api.store.note_poll(&pool, [&found], now).await,
+            _ => Ok(()),
+        }
+    };
+    let (runs, ()) = tokio::try_join!(due_runs(&api, &found.record.queue, &poll), note)?;
     let answer = |run: FlowRun| FlowRun { work_pool_id: None, work_pool_name: None, ..run.with_estimates(now) };
     Ok(Json(runs.into_iter().map(answer).collect()))
 }
