@@ -79,6 +79,17 @@ impl Range {
         Self { index: Some(index), partitions: store.shards().all(collection), ..Self::partition("") }
     }
 
+    /// Reads all shards of a group of records in `index`, in ascending order.
+    pub fn group(store: &Store, index: Index, group: &str) -> Self {
+        Self { index: Some(index), partitions: store.shards().all_within(group), ..Self::partition("") }
+    }
+
+    /// Narrows a range that is sorted by names to those that are `name`.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.starting_with(table::sort_with_id(name, ""))
+    }
+
     /// Narrows the range to sort keys that start with `prefix`.
     #[must_use]
     pub fn starting_with(mut self, prefix: impl Into<String>) -> Self {
@@ -195,6 +206,19 @@ impl Store {
         Ok(items)
     }
 
+    /// Reads all items of `range`, in order, unless there are more than `most` of them.
+    pub(super) async fn read_few(&self, range: Range, most: usize) -> Result<Option<Vec<Item>>> {
+        let mut reader = self.read(range, LARGEST_PAGE);
+        let mut items = Vec::new();
+        while let Some(more) = reader.next().await? {
+            items.extend(more);
+            if items.len() > most {
+                return Ok(None);
+            }
+        }
+        Ok(Some(items))
+    }
+
     /// Reads the first item of `range`.
     pub async fn read_first(&self, range: Range) -> Result<Option<Item>> {
         Ok(self.read(range, 1).next().await?.and_then(|items| items.into_iter().next()))
@@ -218,7 +242,7 @@ impl Store {
                 .await
                 .map_err(|error| failure(&error))?;
             let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-            cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+            cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
             count += u64::try_from(answer.count()).unwrap_or_default();
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -253,7 +277,7 @@ impl Store {
         let query = self.query(range, partition).projection_expression(table::BRIEF).limit(MOST_BRIEFS);
         let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
         let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-        cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+        cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
         Ok((partition, answer))
     }
 
@@ -345,8 +369,10 @@ impl Reader<'_> {
                     .send()
                     .await
                     .map_err(|error| failure(&error))?;
+                // What a filter leaves out is read all the same.
+                let read = usize::try_from(answer.scanned_count).unwrap_or_default();
+                cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
                 let items = answer.items.unwrap_or_default();
-                cost::add(&cost::Kind::Read, items.len(), answer.consumed_capacity.as_slice());
                 for item in items {
                     cursor.items.push_back(Item::read(item)?);
                 }
