@@ -4,11 +4,13 @@
 use std::fmt::Write as _;
 
 use common::{
+    contract::{Operation, Request},
     model::{Timestamp, deployment::Schedule},
     schedule::{self, Span},
 };
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const VECTORS: &str = include_str!("../../tests/schedules/vectors.json");
 const COUNT: usize = 12;
@@ -16,6 +18,7 @@ const COUNT: usize = 12;
 #[derive(Deserialize)]
 struct Vectors {
     schedules: Vec<Recorded>,
+    verdicts: Vec<Verdict>,
     normalized: Vec<(String, Option<String>, String)>,
     zones: Vec<String>,
 }
@@ -24,6 +27,38 @@ struct Vectors {
 struct Recorded {
     schedule: Schedule,
     from: Vec<(f64, Option<Vec<f64>>)>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    sent: Value,
+    answer: Option<Value>,
+    errors: Option<Vec<(Value, String, String)>>,
+}
+
+impl Verdict {
+    /// Returns what the contract's validation says of a new schedule: the stored one, or the errors.
+    fn ours(&self, now: Timestamp) -> Result<Schedule, Vec<(Value, String, String)>> {
+        let operation = Operation::find("POST", "/deployments/{id}/schedules").expect("the operation");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let body = serde_json::to_vec(&json!([{"schedule": self.sent}])).unwrap();
+        let path = [("id", "01a2034c-a60e-77df-8caf-82a280613781")];
+        let request = Request { path: &path, query: "", headers: &headers, body: &body };
+        match operation.validate(&request) {
+            Ok(valid) => {
+                let schedule: Schedule = serde_json::from_value(valid.body[0]["schedule"].clone()).unwrap();
+                Ok(schedule.completed(now))
+            }
+            Err(rejection) => {
+                let (_, answer) = rejection.into_answer();
+                let errors = answer["exception_detail"].as_array().unwrap().iter().map(|error| {
+                    let place = Value::Array(error["loc"].as_array().unwrap()[2..].to_vec());
+                    (place, error["type"].as_str().unwrap().to_owned(), error["msg"].as_str().unwrap().to_owned())
+                });
+                Err(errors.collect())
+            }
+        }
+    }
 }
 
 fn vectors() -> Vectors {
@@ -74,6 +109,34 @@ fn finds_the_instants_that_the_oracle_finds() {
 }
 
 #[test]
+fn says_of_good_and_bad_schedules_what_the_oracle_says() {
+    let now: Timestamp = "2026-02-03T04:05:06Z".parse().unwrap();
+    let mut report = String::new();
+    for verdict in vectors().verdicts {
+        let wanted = match (&verdict.answer, &verdict.errors) {
+            (Some(answer), _) => {
+                let mut answer = answer.clone();
+                if answer["anchor_date"] == "now" {
+                    answer["anchor_date"] = now.to_string().into();
+                }
+                Ok(serde_json::from_value(answer).unwrap())
+            }
+            (None, Some(errors)) => Err(errors.clone()),
+            // The oracle breaks down, ours refuses.
+            (None, None) => {
+                assert!(verdict.ours(now).is_err(), "{} is taken", verdict.sent);
+                continue;
+            }
+        };
+        let ours = verdict.ours(now);
+        if ours != wanted {
+            writeln!(report, "{}\n  got    {ours:?}\n  wanted {wanted:?}", verdict.sent).unwrap();
+        }
+    }
+    assert!(report.is_empty(), "{report}");
+}
+
+#[test]
 fn knows_the_time_zones_that_the_oracle_knows() {
     let unknown: Vec<String> = vectors().zones.into_iter().filter(|zone| !schedule::is_time_zone(zone)).collect();
     assert_eq!(unknown, ["localtime"]);
@@ -83,7 +146,8 @@ fn knows_the_time_zones_that_the_oracle_knows() {
 fn gives_rules_the_start_that_the_oracle_gives_them() {
     let now = "2026-02-03T04:05:06Z".parse().unwrap();
     for (rule, zone, wanted) in vectors().normalized {
-        assert_eq!(schedule::with_start(&rule, zone.as_deref(), now), wanted, "{rule} in {zone:?}");
+        let completed = |rrule| Schedule::RRule { rrule, timezone: zone.clone() }.completed(now);
+        assert_eq!(completed(rule), Schedule::RRule { rrule: wanted, timezone: zone.clone() });
     }
 }
 

@@ -55,7 +55,7 @@ async def recorded(case: dict[str, Any], salt: int) -> dict[str, Any]:
 def verdict(case: dict[str, Any]) -> dict[str, Any]:
     """What becomes of a schedule, with the present frozen: the answer, or the errors."""
     try:
-        taken = DeploymentScheduleCreate.model_validate_json(json.dumps({"schedule": case}))
+        taken = DeploymentScheduleCreate.model_validate({"schedule": case})
     except ValidationError as refused:
         errors = refused.errors(include_url=False, include_input=False, include_context=False)
         return {"sent": case, "errors": [[error["loc"], error["type"], error["msg"]] for error in errors]}

@@ -19,6 +19,7 @@
 //! - Dates in rules are those of RFC 5545 and ISO 8601. dateutil guesses at any other text.
 //! - A rule with a null time zone is one in UTC. Upstream takes it, and then makes no runs.
 //! - dateutil knows no clock changes beyond 2037; ours go on.
+//! - `localtime`, the zone of whichever machine it is, is not known.
 
 mod cron;
 mod interval;
@@ -101,7 +102,23 @@ pub fn check_time_zone(name: &str) -> Result<(), String> {
     Err(format!("Invalid timezone: \"{name}\" (specify in IANA tzdata format, for example, America/New_York)"))
 }
 
-/// Returns a rule with a `DTSTART`, as upstream stores it (`normalize_rrule_string`); one that has one is left alone.
-pub fn with_start(rule: &str, timezone: Option<&str>, now: Timestamp) -> String {
-    rrule::normalize(rule, timezone, now)
+impl Schedule {
+    /// Returns the schedule as it is stored at `now`: what upstream fills in where the client left it out.
+    ///
+    /// An interval is anchored at `now` and in UTC. A rule gets a `DTSTART` (`normalize_rrule_string`): one of seconds or
+    /// minutes near `now`, which changes nothing that comes later, any other one in 2020.
+    #[must_use]
+    pub fn completed(self, now: Timestamp) -> Self {
+        match self {
+            Self::Interval { interval, anchor_date, timezone } => Self::Interval {
+                interval,
+                anchor_date: Some(anchor_date.unwrap_or(now)),
+                timezone: Some(timezone.unwrap_or_else(|| "UTC".to_owned())),
+            },
+            Self::RRule { rrule, timezone } => {
+                Self::RRule { rrule: rrule::normalize(&rrule, timezone.as_deref(), now), timezone }
+            }
+            cron @ Self::Cron { .. } => cron,
+        }
+    }
 }
