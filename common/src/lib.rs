@@ -18,6 +18,7 @@ pub mod model;
 pub mod observation;
 pub mod queue;
 pub mod schedule;
+pub mod scheduler;
 pub mod schema_tools;
 pub mod settings;
 pub mod socket;

@@ -1,5 +1,7 @@
 //! Deployments: flows with what is needed to run them elsewhere, on a schedule or on demand.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -104,6 +106,16 @@ pub struct DeploymentSchedule {
     pub slug: Option<String>,
 }
 
+/// How far the scheduler has come with a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// When its schedules are looked at next.
+    pub due: Timestamp,
+    /// Up to which instant each schedule has its runs, by the schedule's id; none that is yet to get its first.
+    #[serde(default)]
+    pub produced: BTreeMap<Uuid, Timestamp>,
+}
+
 /// A deployment (the stored part of the contract schema `DeploymentResponse`).
 ///
 /// What the API adds when it answers is not kept here: the name of the work pool and the concurrency limit
@@ -192,6 +204,9 @@ pub struct Deployment {
     /// Whether parameters that break the schema are refused.
     #[serde(default = "yes")]
     pub enforce_parameter_schema: bool,
+    /// How far the scheduler has come, if there is an active schedule to follow; never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<Scheduling>,
 }
 
 /// A deployment as it is answered (contract schema `DeploymentResponse`).
@@ -232,7 +247,36 @@ impl Deployment {
             updated_by: None,
             status: DeploymentStatus::NotReady,
             enforce_parameter_schema: true,
+            scheduling: None,
         }
+    }
+
+    /// Tells whether runs are made by its schedules.
+    pub fn is_scheduled(&self) -> bool {
+        !self.paused && self.schedules.iter().any(|schedule| schedule.active)
+    }
+
+    /// Returns the deployment as it is stored after a change from `before` at `now`: its schedules begin anew.
+    ///
+    /// Only where nothing but a poll for its runs was noted, they go on.
+    #[must_use]
+    pub fn rescheduled(&self, before: Option<&Self>, now: Timestamp) -> Self {
+        let was_polled = before.is_some_and(|before| {
+            let polled = |of: &Self| (of.last_polled, of.status);
+            let unpolled = Self {
+                last_polled: before.last_polled,
+                status: before.status,
+                updated: before.updated,
+                scheduling: before.scheduling.clone(),
+                ..self.clone()
+            };
+            polled(self) != polled(before) && unpolled == *before
+        });
+        let scheduling = match before {
+            Some(before) if was_polled => before.scheduling.clone(),
+            _ => self.is_scheduled().then(|| Scheduling { due: now, produced: BTreeMap::new() }),
+        };
+        Self { scheduling, ..self.clone() }
     }
 
     /// Returns the deployment as it is answered at `now`, with the limit that it points to, if that is still there.
@@ -243,6 +287,7 @@ impl Deployment {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentAnswer(Map::new())) };
         fields.remove("concurrency_limit_id");
         fields.remove("flow_name");
+        fields.remove("scheduling");
         fields.insert("concurrency_limit".into(), Value::Null);
         fields.insert("global_concurrency_limit".into(), json!(limit.map(|limit| limit.as_of(now))));
         fields.insert("work_pool_name".into(), Value::Null);

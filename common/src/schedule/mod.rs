@@ -72,6 +72,13 @@ pub fn instants(schedule: &Schedule, span: Span) -> Vec<Timestamp> {
     }
 }
 
+/// Writes an instant as upstream does in a run's idempotency key: what the schedule's clocks show, and their offset.
+pub fn local_text(schedule: &Schedule, instant: Timestamp) -> String {
+    let (Schedule::Interval { timezone, .. } | Schedule::Cron { timezone, .. } | Schedule::RRule { timezone, .. }) =
+        schedule;
+    zone::Zone::of_schedule(timezone.as_deref()).map_or_else(|| instant.to_string(), |zone| zone.text(instant))
+}
+
 /// Checks a cron expression.
 ///
 /// # Errors

@@ -64,6 +64,16 @@ impl Zone {
         instant.naive_utc() + TimeDelta::seconds(offset)
     }
 
+    /// Writes an instant as Python does: `2026-01-31 09:30:00-05:00`, with a fraction if there is one.
+    pub(super) fn text(&self, instant: Timestamp) -> String {
+        let local = self.local(instant.as_chrono());
+        let offset = (local - instant.as_chrono().naive_utc()).num_seconds();
+        let form = if instant.as_micros() % 1_000_000 == 0 { "%Y-%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.6f" };
+        let (sign, ahead) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
+        let seconds = if ahead % 60 == 0 { String::new() } else { format!(":{:02}", ahead % 60) };
+        format!("{}{sign}{:02}:{:02}{seconds}", local.format(form), ahead / 3600, ahead / 60 % 60)
+    }
+
     /// Returns how often the zone's clocks show a local time.
     pub(super) fn occurrence(&self, local: NaiveDateTime) -> Occurrence {
         let Some(civil) = civil(local) else { return Occurrence::Once(0) };
@@ -142,6 +152,14 @@ mod tests {
         assert_eq!(new_york.occurrence(local("2026-03-08T02:30:00")), gap);
         assert_eq!(new_york.occurrence(local("2026-11-01T01:30:00")), fold);
         assert_eq!(new_york.occurrence(local("2026-11-01T12:30:00")), Occurrence::Once(-5 * 3600));
+    }
+
+    #[test]
+    fn writes_instants_as_python_does() {
+        let text = |zone, instant: &str| Zone::named(zone).unwrap().text(instant.parse().unwrap());
+        assert_eq!(text("America/New_York", "2026-11-23T00:00:00.5Z"), "2026-11-22 19:00:00.500000-05:00");
+        assert_eq!(text("Asia/Kathmandu", "2026-12-31T18:15:00Z"), "2027-01-01 00:00:00+05:45");
+        assert_eq!(text("UTC", "2026-12-31T18:15:00Z"), "2026-12-31 18:15:00+00:00");
     }
 
     #[test]

@@ -28,11 +28,16 @@ impl Record for Deployment {
     fn places(&self, shards: Shards) -> Vec<Place> {
         let all = shards.of(Collection::Deployments, self.id.0);
         let by_name = table::sort_with_id(&self.name, self.id);
-        vec![
+        let mut places = vec![
             Place { index: Index::ByName, pk: all.clone(), sk: by_name.clone() },
             Place { index: Index::Lookup, pk: all, sk: table::sort_with_id(&self.created.sortable(), self.id) },
             Place { index: Index::ByParent, pk: table::deployments_of_flow(self.flow_id), sk: by_name },
-        ]
+        ];
+        if let Some(scheduling) = &self.scheduling {
+            let due = table::sort_with_id(&scheduling.due.sortable(), self.id);
+            places.push(Place { index: Index::Related, pk: shards.of(Collection::Scheduling, self.id.0), sk: due });
+        }
+        places
     }
 }
 
@@ -105,7 +110,7 @@ impl Store {
     /// Adds `deployment`, together with what is `beside` it.
     pub async fn add_deployment(&self, deployment: &Deployment, beside: Vec<Write>) -> Result<(), CommitError> {
         let claim = self.claim(table::unique_deployment_name(deployment.flow_id, &deployment.name), deployment.id)?;
-        let mut item = self.item(deployment, 1)?;
+        let mut item = self.item(&deployment.rescheduled(None, Timestamp::now()), 1)?;
         item.transition = Some(item.version);
         self.commit_deployment(vec![Write::Insert(item), claim], beside).await
     }
@@ -119,7 +124,7 @@ impl Store {
         after: &Deployment,
         beside: Vec<Write>,
     ) -> Result<(), CommitError> {
-        let mut item = self.item(after, before.version + 1)?;
+        let mut item = self.item(&after.rescheduled(Some(&before.record), Timestamp::now()), before.version + 1)?;
         let changes = changes(&before.record, after);
         if !changes.is_empty() {
             item.transition = Some(item.version);

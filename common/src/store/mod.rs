@@ -27,6 +27,7 @@ pub mod needs;
 pub mod query;
 pub mod record;
 mod relations;
+pub mod scheduling;
 pub mod select;
 pub mod slots;
 pub mod states;

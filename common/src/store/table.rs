@@ -123,6 +123,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
+    ("the deployments whose schedules are looked at next, by when", "related: query each shard of `scheduling`"),
     (
         "the states of flow runs and the leases that the server acts on, by when",
         "related: query each shard of `timers`",
@@ -183,7 +184,7 @@ pub enum Index {
     /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
     /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them, states of flow
-    /// runs by when the server acts on them.
+    /// runs by when the server acts on them, deployments by when their schedules are looked at next.
     Related,
     /// Flow runs by the type of their state, then by start time as in `by_start`.
     ByState,
@@ -327,6 +328,8 @@ pub enum Collection {
     WorkPools,
     /// The states of flow runs and the leases that the server acts on at some time.
     Timers,
+    /// The deployments with active schedules.
+    Scheduling,
 }
 
 impl Collection {
@@ -342,6 +345,7 @@ impl Collection {
             Self::ConcurrencyLimits => "concurrency_limits",
             Self::WorkPools => "work_pools",
             Self::Timers => "timers",
+            Self::Scheduling => "scheduling",
         }
     }
 }
