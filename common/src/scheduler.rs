@@ -4,7 +4,8 @@
 //! from then on when the runs that were made are no longer enough (upstream asks all deployments whether that is so). A
 //! look makes the missing runs in transactions with the deployment's own item, on the condition that its version is the
 //! one read. So two looks at once, a repeated one, or one whose process died make each run exactly once, and none is
-//! made by what a schedule was before a change. Each run also claims its idempotency key, of deployment, schedule and
+//! made by what a schedule was before a change. What was made by then and has not begun is void: the request that changed
+//! the deployment deletes it, and so does the first look after it, whichever comes first. Each run also claims its idempotency key, of deployment, schedule and
 //! instant, which is upstream's.
 //!
 //! Two things differ from upstream on purpose: a run that somebody deletes ahead of its time is not made again, unless
@@ -13,20 +14,23 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     api::Api,
     error::Result,
+    flow_run_creation::labels_of_deployment,
     model::{
-        CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, Object, State, StateId, StateType, Timestamp,
+        CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, State, StateId, StateType, Timestamp,
         deployment::{DeploymentSchedule, Schedule, Scheduling},
         name::random_name,
     },
     schedule::{self, Span},
     settings::Scheduler,
-    store::{CommitError, Store, Versioned, commit::until_uncontended, scheduling::ScheduledRun, table},
+    store::{
+        CommitError, Store, Versioned, commit::until_uncontended, deployments::AutoScheduled, scheduling::ScheduledRun,
+        table,
+    },
     timers,
 };
 
@@ -100,10 +104,12 @@ pub async fn look_at(api: &Api, id: DeploymentId) -> Result<()> {
 
 async fn look(api: &Api, id: DeploymentId) -> Result<(), CommitError> {
     let Some(found) = api.store.deployment(id).await? else { return Ok(()) };
-    let now = api.now();
-    let Some(scheduling) = found.record.scheduling.clone().filter(|scheduling| scheduling.due <= now) else {
+    let Some(scheduling) = found.record.scheduling.clone() else { return Ok(()) };
+    // What is made is newer than the change that it follows, whatever the clocks of two machines say.
+    let now = api.now().max(scheduling.since);
+    if scheduling.due > now {
         return Ok(());
-    };
+    }
     let settings = &api.settings.scheduler;
     let limits = Limits::new(settings, now);
     let mut due = now.plus_seconds(NOTHING_IN_SIGHT);
@@ -117,7 +123,7 @@ async fn look(api: &Api, id: DeploymentId) -> Result<(), CommitError> {
     }
     let mut produced = scheduling.produced;
     produced.retain(|schedule, _| found.record.schedules.iter().any(|kept| kept.id == *schedule));
-    make(api, &found, &wanted, Some(Scheduling { due, produced })).await.map(drop)
+    make(api, &found, &wanted, now, Some(Scheduling { since: scheduling.since, due, produced })).await.map(drop)
 }
 
 /// Makes the runs of a deployment's active schedules that `limits` ask for, and returns the new ones.
@@ -134,7 +140,9 @@ pub async fn schedule_runs(api: &Api, id: DeploymentId, limits: Limits) -> Resul
                     instants.into_iter().map(move |instant| Wanted { schedule, instant })
                 })
                 .collect();
-            make(api, &found, &wanted, None).await
+            let clock = api.now();
+            let now = found.record.scheduling.as_ref().map_or(clock, |scheduling| clock.max(scheduling.since));
+            make(api, &found, &wanted, now, None).await
         })
     })
     .await
@@ -151,9 +159,9 @@ async fn make(
     api: &Api,
     found: &Versioned<Deployment>,
     wanted: &[Wanted<'_>],
+    now: Timestamp,
     then: Option<Scheduling>,
 ) -> Result<Vec<FlowRunId>, CommitError> {
-    let now = api.now();
     let mut deployment = found.record.clone();
     let mut version = found.version;
     let keys: Vec<String> = wanted.iter().map(|wanted| idempotency_key(deployment.id, wanted)).collect();
@@ -162,8 +170,12 @@ async fn make(
     let mut runs: Vec<ScheduledRun> = Vec::new();
     let mut progress: Vec<(Uuid, Timestamp)> = Vec::new();
     for (wanted, key) in wanted.iter().zip(keys) {
-        if taken.contains(&table::unique_flow_run(deployment.flow_id, &key)) {
-            continue;
+        if let Some(run) = taken.get(&table::unique_flow_run(deployment.flow_id, &key)) {
+            let void = deployment.scheduling.as_ref().filter(|_| then.is_some()).map(|scheduling| scheduling.since);
+            let Some(void) = void else { continue };
+            if !api.store.delete_if_void(*run, AutoScheduled::After(now), void).await? {
+                continue;
+            }
         }
         let (run, state) = new_run(&deployment, wanted, key, now);
         made.push(run.id);
@@ -181,7 +193,7 @@ async fn make(
             if rest.is_empty() {
                 produced.extend(last_instants(wanted));
             }
-            deployment.scheduling = Some(Scheduling { due, produced: produced.clone() });
+            deployment.scheduling = Some(Scheduling { since: then.since, due, produced: produced.clone() });
         } else if runs.is_empty() {
             return Ok(made);
         }
@@ -213,13 +225,13 @@ fn new_run(deployment: &Deployment, wanted: &Wanted<'_>, key: String, now: Times
     run.deployment_id = Some(deployment.id);
     run.deployment_version.clone_from(&deployment.version);
     run.work_queue_name.clone_from(&deployment.work_queue_name);
-    run.work_queue_id = deployment.work_queue_id;
+    run.put_into(deployment.work_queue_id.zip(deployment.work_place.clone()));
     run.infrastructure_document_id = deployment.infrastructure_document_id;
     run.parameters.clone_from(&deployment.parameters);
     run.parameters.extend(schedule.parameters.clone());
     run.idempotency_key = Some(key);
     run.tags = std::iter::once("auto-scheduled".to_owned()).chain(deployment.tags.iter().cloned()).collect();
-    run.labels = labels(deployment);
+    run.labels = labels_of_deployment(deployment, None);
     run.auto_scheduled = true;
     run.created_by = Some(CreatedBy {
         id: Some(schedule.id),
@@ -242,13 +254,6 @@ fn display_value(schedule: &DeploymentSchedule) -> String {
         Schedule::RRule { .. } => "RRuleSchedule",
     };
     schedule.slug.clone().filter(|slug| !slug.is_empty()).unwrap_or_else(|| kind.to_owned())
-}
-
-fn labels(deployment: &Deployment) -> Object {
-    let mut labels = deployment.labels.clone();
-    labels.insert("prefect.flow.id".into(), Value::String(deployment.flow_id.to_string()));
-    labels.insert("prefect.deployment.id".into(), Value::String(deployment.id.to_string()));
-    labels
 }
 
 #[cfg(test)]

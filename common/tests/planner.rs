@@ -12,7 +12,8 @@ use common::{
         WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
     },
     store::{
-        Shards, cost, flow_run_query::RunFilters, select::Window, work_pools::KeptWorkPool, work_queues::KeptWorkQueue,
+        Item, Shards, cost, flow_run_query::RunFilters, select::Window, work_pools::KeptWorkPool,
+        work_queues::KeptWorkQueue,
     },
 };
 use embedded::EmbeddedDatabase;
@@ -330,12 +331,44 @@ async fn a_group_is_read_out_of_its_index() {
     let failed = json!({"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}});
     let in_pool = json!({"work_pools": {"name": {"any_": ["pool 0"]}}});
     for sort in [FlowRunSort::StartTimeDesc, FlowRunSort::IdDesc, FlowRunSort::EndTimeDesc] {
-        assert!(explained(of_deployment.clone(), sort).await.starts_with("by_deployment: 1 shards, 1 pages"));
-        assert!(explained(failed.clone(), sort).await.starts_with("by_state: 1 shards, 1 pages"));
-        assert!(explained(in_pool.clone(), sort).await.starts_with("by_work_pool: 1 shards, 1 pages"));
+        assert!(Box::pin(explained(of_deployment.clone(), sort)).await.starts_with("by_deployment: 1 shards, 1 pages"));
+        assert!(Box::pin(explained(failed.clone(), sort)).await.starts_with("by_state: 1 shards, 1 pages"));
+        assert!(Box::pin(explained(in_pool.clone(), sort)).await.starts_with("by_work_pool: 1 shards, 1 pages"));
+    }
+    let window = json!({"flow_runs": {"start_time": {"after_": minute(40)}}});
+    for sort in [FlowRunSort::IdDesc, FlowRunSort::NameAsc, FlowRunSort::ExpectedStartTimeAsc] {
+        assert!(Box::pin(explained(window.clone(), sort)).await.starts_with("by_start: 1 shards, 1 pages"));
     }
     let counted: RunFilters = from(failed);
     let (count, cost) = cost::measured(data.store.count_flow_runs(&counted)).await;
     let naive = data.runs.iter().filter(|run| data.matches(&counted, run)).count();
     assert_eq!((count.unwrap(), cost.items_read), (naive as u64, naive as u64));
+}
+
+#[tokio::test]
+async fn a_group_too_long_to_sort_is_read_in_the_order_of_the_sort() {
+    let data = Data::new(2, 7).await;
+    let mut items = Vec::new();
+    let mut runs = data.runs.clone();
+    for number in 0..1_200 {
+        let mut run =
+            FlowRun::new(FlowRunId(uuid(9, number)), data.flows[0].id, format!("run {}", number % 700), minute(0));
+        let state = State::new(StateId::new(), StateType::Completed, minute(1));
+        (run.state_type, run.state_name) = (Some(state.r#type), Some(state.name.clone()));
+        run.end_time = (number % 3 != 0).then(|| minute(u64::try_from(number % 150).unwrap()));
+        run.state = Some(state);
+        items.push(Item::of(&run, 1, data.store.shards()).unwrap());
+        runs.push(run);
+    }
+    data.store.insert_missing(items).await.unwrap();
+    let completed: RunFilters = from(json!({"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}));
+    runs.retain(|run| data.matches(&completed, run));
+    for sort in [FlowRunSort::NameAsc, FlowRunSort::EndTimeDesc, FlowRunSort::IdDesc] {
+        let window = Window { offset: 30, limit: 120 };
+        let (page, cost) = Box::pin(cost::measured(data.store.flow_runs(&completed, sort, window))).await;
+        runs.sort_by(|one, other| sort.compare(one, other));
+        let naive: Vec<FlowRunId> = runs.iter().skip(30).take(120).map(|run| run.id).collect();
+        assert_eq!(page.unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), naive, "{sort:?}");
+        assert_eq!(cost.plan.len(), 2, "{cost:?}");
+    }
 }

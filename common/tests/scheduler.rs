@@ -16,6 +16,7 @@ use common::{
     store::{
         Shards,
         cost::{Cost, measured},
+        deployments::AutoScheduled,
         query::Range,
         table::{self, Index},
     },
@@ -260,6 +261,50 @@ async fn no_run_is_made_by_what_a_schedule_was() {
     world.api.store.update_deployment(&before, &Deployment { paused: false, ..paused }, Vec::new()).await.unwrap();
     world.settle(2).await;
     assert_eq!(world.runs(deployment.id).await.len(), 3);
+}
+
+#[tokio::test]
+async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_comes_first() {
+    for look_first in [true, false] {
+        let mut world = world().await;
+        let deployment = world.add(&[every(3_600), every(7_200)]).await;
+        world.settle(1).await;
+        let old = world.runs(deployment.id).await;
+        assert_eq!(old.len(), 6);
+        let mut changed = world.deployment(deployment.id).await;
+        changed.parameters = serde_json::from_value(json!({"x": "new"})).unwrap();
+        changed.schedules[1].active = false;
+        let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
+        world.api.store.update_deployment(&before, &changed, Vec::new()).await.unwrap();
+        if look_first {
+            world.settle(1).await;
+        }
+        let which = AutoScheduled::After(Timestamp::now());
+        world.api.store.delete_scheduled_runs(deployment.id, which).await.unwrap();
+        let left = world.runs(deployment.id).await;
+        assert!(left.iter().all(|run| run.parameters["x"] == "new"), "{look_first}");
+        world.settle(1).await;
+        let runs = world.runs(deployment.id).await;
+        assert_eq!(runs.len(), 3, "{look_first}");
+        assert!(each_once(&runs) && runs.iter().all(|run| run.parameters["x"] == "new"));
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_added_leaves_the_others_their_runs() {
+    let mut world = world().await;
+    let deployment = world.add(&[every(3_600)]).await;
+    world.settle(1).await;
+    let ids = |runs: &[FlowRun]| runs.iter().map(|run| run.id).collect::<Vec<_>>();
+    let old = ids(&world.runs(deployment.id).await);
+    let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
+    let mut more = before.record.clone();
+    more.schedules.insert(0, with_schedules(&[every(7_200)]).schedules.remove(0));
+    world.api.store.update_deployment(&before, &more, Vec::new()).await.unwrap();
+    world.settle(1).await;
+    let runs = world.runs(deployment.id).await;
+    assert_eq!(runs.len(), 6);
+    assert!(old.iter().all(|id| ids(&runs).contains(id)));
 }
 
 #[tokio::test]

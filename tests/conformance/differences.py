@@ -72,6 +72,8 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_flow_runs.py", "POST /flow_runs/@*@/input", "a key with characters it has no rule for"),
     broken("test_work_pools.py", "PATCH /work_pools/*", "a null base job template"),
     broken("test_work_pools.py", "DELETE /work_pools/*/queues/default", "a pool's default queue"),
+    broken("test_deployment_places.py", "PATCH /deployments/@*@", "a pool that isn't there"),
+    broken("test_deployment_update.py", "PATCH /deployments/@*@", "a schema that is none"),
     broken("test_task_runs.py", "POST /task_runs/", "a null policy, or an initial state with data"),
     broken(
         "test_flow_run_resume.py",

@@ -12,7 +12,11 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{base_job_template, fault::Complaint};
-use crate::{model::Timestamp, schedule};
+use crate::{
+    model::Timestamp,
+    schedule,
+    schema_tools::validation::{Invalid, validate_part},
+};
 
 /// The most bytes of a run's parameters as JSON (`PREFECT_SERVER_API_MAX_PARAMETER_SIZE`).
 const PARAMETER_BYTES: usize = 512 * 1024;
@@ -89,6 +93,12 @@ pub(super) enum ModelRule {
     ResourceRole,
     /// A new deployment without parameters has none, before validation, and so also in the body that errors echo.
     ParametersGiven,
+    /// A deployment has a limit of its own or names one, not both.
+    OneLimit,
+    /// The parameters of a new deployment that is said to enforce their schema fit it.
+    EnforcedParameters,
+    /// The fields that clients before 2.7.7 name a deployment's pool and queue by count for nothing.
+    OldPoolFields,
     /// A block document that isn't anonymous has a name.
     BlockName,
     /// An action on a selected thing, here by its name, has that thing's id, and one on an inferred thing hasn't.
@@ -156,7 +166,8 @@ const MODELS: &[(&str, &[ModelRule])] = &[
     ("FlowRunPolicy", &[M::DeprecatedRetries]),
     ("TaskRunPolicy", &[M::DeprecatedRetries]),
     ("Resource", &[M::ResourceLabels, M::ResourceId]),
-    ("DeploymentCreate", &[M::ParametersGiven]),
+    ("DeploymentCreate", &[M::OneLimit, M::EnforcedParameters, M::ParametersGiven, M::OldPoolFields]),
+    ("DeploymentUpdate", &[M::OneLimit, M::OldPoolFields]),
     ("BlockDocumentCreate", &[M::BlockName]),
     ("RunDeployment-Input", &[M::Selected("deployment")]),
     ("PauseDeployment", &[M::Selected("deployment")]),
@@ -237,7 +248,12 @@ pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
         // Upstream's pydantic applies this one twice.
         M::Require => format!("function-after[validate_require(), function-after[validate_require(), {label}]]"),
         M::TimeZone => format!("function-after[validate_timezone(), {label}]"),
-        M::DeprecatedRetries | M::ParametersGiven | M::BlockName => label,
+        M::DeprecatedRetries
+        | M::ParametersGiven
+        | M::OneLimit
+        | M::EnforcedParameters
+        | M::OldPoolFields
+        | M::BlockName => label,
     })
 }
 
@@ -317,7 +333,13 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
             }
             M::Selected(thing) => require_selected(fields, thing)?,
             M::Require => require_triggers(fields)?,
-            M::ResourceLabels | M::DeprecatedRetries | M::ParametersGiven | M::BlockName => {}
+            M::ResourceLabels
+            | M::DeprecatedRetries
+            | M::ParametersGiven
+            | M::OneLimit
+            | M::EnforcedParameters
+            | M::OldPoolFields
+            | M::BlockName => {}
             M::TimeZone => {
                 let zone = fields.get("timezone").and_then(Value::as_str).unwrap_or_default();
                 schedule::check_time_zone(zone).map_err(|why| Complaint::value_error(&why))?;
@@ -335,18 +357,47 @@ pub(super) fn precondition(rules: &[ModelRule], sent: &Map<String, Value>) -> Re
     if rules.contains(&M::BlockName) && !given("is_anonymous") && !given("name") {
         return Err(Complaint::value_error("Names must be provided for block documents."));
     }
+    if rules.contains(&M::OneLimit) && given("concurrency_limit") && given("global_concurrency_limit_id") {
+        let msg = "A deployment cannot have both a concurrency limit and a global concurrency limit.";
+        return Err(Complaint::value_error(msg));
+    }
+    if rules.contains(&M::EnforcedParameters) && given("enforce_parameter_schema") {
+        return enforce(sent.get("parameters"), sent.get("parameter_openapi_schema"));
+    }
     Ok(())
+}
+
+/// Holds the parameters of a new deployment against their schema, neither of which has been validated.
+fn enforce(parameters: Option<&Value>, schema: Option<&Value>) -> Result<(), Complaint> {
+    let none = Value::Object(Map::new());
+    let Some(schema) = schema.filter(|schema| !schema.is_null()) else { return Ok(()) };
+    let parameters = parameters.unwrap_or(&none);
+    if parameters.is_null() {
+        return Ok(());
+    }
+    validate_part(parameters, schema).map_err(|invalid| match invalid {
+        Invalid::NotASchema(why) => {
+            Complaint::value_error(&format!("The provided schema is not a valid json schema. Schema error: {why}"))
+        }
+        other => Complaint::value_error(&other.to_string()),
+    })
 }
 
 /// Tells whether one of the rules rewrites the model's input.
 pub(super) fn rewrites(rules: &[ModelRule]) -> bool {
-    rules.iter().any(|rule| matches!(rule, M::DeprecatedRetries | M::ParametersGiven))
+    rules.iter().any(|rule| matches!(rule, M::DeprecatedRetries | M::ParametersGiven | M::OldPoolFields))
 }
 
 /// Rewrites a model's input, before validation.
 pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>) {
-    if rules.contains(&M::ParametersGiven) && !sent.contains_key("parameters") {
+    // What is refused as a whole is echoed as it was sent.
+    if rules.contains(&M::ParametersGiven) && !sent.contains_key("parameters") && precondition(rules, sent).is_ok() {
         sent.insert("parameters".to_owned(), Value::Object(Map::new()));
+    }
+    if rules.contains(&M::OldPoolFields) {
+        for old in ["worker_pool_queue_id", "worker_pool_name", "worker_pool_queue_name", "work_pool_queue_name"] {
+            sent.shift_remove(old);
+        }
     }
     if !rules.contains(&M::DeprecatedRetries) {
         return;

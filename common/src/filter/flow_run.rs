@@ -157,6 +157,11 @@ impl FlowRunFilter {
         self.bound(self.state.as_ref()?.names())
     }
 
+    /// Returns the tags of which every match has all.
+    pub fn all_tags(&self) -> Option<&[String]> {
+        self.bound(self.tags.as_ref()?.all_bound())
+    }
+
     /// Tells whether the filter is nothing but a list of state types, or of state names.
     pub fn is_one_list_of_states(&self) -> bool {
         let rest = Self { operator: Operator::default(), state: None, ..self.clone() };

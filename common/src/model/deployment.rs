@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, DeploymentId, Flow, FlowId, Object, Seconds,
-    Timestamp, WorkQueueId,
+    Timestamp, WorkPlace, WorkQueue, WorkQueueId,
 };
 
 /// Whether something polls for a deployment's runs.
@@ -109,6 +109,8 @@ pub struct DeploymentSchedule {
 /// How far the scheduler has come with a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduling {
+    /// When its schedules began as they are now; the runs that were made before and have not begun are void.
+    pub since: Timestamp,
     /// When its schedules are looked at next.
     pub due: Timestamp,
     /// Up to which instant each schedule has its runs, by the schedule's id; none that is yet to get its first.
@@ -171,6 +173,9 @@ pub struct Deployment {
     /// The work queue that its runs wait in.
     #[serde(default)]
     pub work_queue_id: Option<WorkQueueId>,
+    /// What is known of that queue and its pool; never answered.
+    #[serde(default)]
+    pub work_place: Option<WorkPlace>,
     /// When something last polled for its runs.
     #[serde(default)]
     pub last_polled: Option<Timestamp>,
@@ -236,6 +241,7 @@ impl Deployment {
             labels: Object::new(),
             work_queue_name: None,
             work_queue_id: None,
+            work_place: None,
             last_polled: None,
             parameter_openapi_schema: Some(Object::new()),
             path: None,
@@ -258,40 +264,65 @@ impl Deployment {
 
     /// Returns the deployment as it is stored after a change from `before` at `now`: its schedules begin anew.
     ///
-    /// Only where nothing but a poll for its runs was noted, they go on.
+    /// They go on where nothing but a poll for its runs was noted, or a schedule was added.
     #[must_use]
     pub fn rescheduled(&self, before: Option<&Self>, now: Timestamp) -> Self {
-        let was_polled = before.is_some_and(|before| {
-            let polled = |of: &Self| (of.last_polled, of.status);
-            let unpolled = Self {
-                last_polled: before.last_polled,
-                status: before.status,
-                updated: before.updated,
-                scheduling: before.scheduling.clone(),
-                ..self.clone()
-            };
-            polled(self) != polled(before) && unpolled == *before
-        });
+        let anew = || self.is_scheduled().then(|| Scheduling { since: now, due: now, produced: BTreeMap::new() });
         let scheduling = match before {
-            Some(before) if was_polled => before.scheduling.clone(),
-            _ => self.is_scheduled().then(|| Scheduling { due: now, produced: BTreeMap::new() }),
+            None => anew(),
+            Some(before) => {
+                let was_there =
+                    |schedule: &&DeploymentSchedule| before.schedules.iter().any(|old| old.id == schedule.id);
+                let without_new = Self {
+                    schedules: self.schedules.iter().filter(was_there).cloned().collect(),
+                    updated: before.updated,
+                    scheduling: before.scheduling.clone(),
+                    ..self.clone()
+                };
+                let polled = |of: &Self| (of.last_polled, of.status);
+                let as_polled_before =
+                    Self { last_polled: before.last_polled, status: before.status, ..without_new.clone() };
+                if polled(self) != polled(before) && as_polled_before == *before {
+                    before.scheduling.clone()
+                } else if self.schedules.len() > before.schedules.len() && without_new == *before {
+                    before.scheduling.clone().map(|scheduling| Scheduling { due: now, ..scheduling }).or_else(anew)
+                } else {
+                    anew()
+                }
+            }
         };
         Self { scheduling, ..self.clone() }
     }
 
-    /// Returns the deployment as it is answered at `now`, with the limit that it points to, if that is still there.
+    /// Returns the deployment as it is answered at `now`, with the limit and the queue that it points to, if they are
+    /// still there.
     ///
     /// # Errors
     /// Only if a value can't be written as JSON.
-    pub fn answer(&self, limit: Option<&ConcurrencyLimit>, now: Timestamp) -> serde_json::Result<DeploymentAnswer> {
+    pub fn answer(
+        &self,
+        limit: Option<&ConcurrencyLimit>,
+        queue: Option<&WorkQueue>,
+        now: Timestamp,
+    ) -> serde_json::Result<DeploymentAnswer> {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentAnswer(Map::new())) };
-        fields.remove("concurrency_limit_id");
-        fields.remove("flow_name");
-        fields.remove("scheduling");
+        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place", "scheduling"] {
+            fields.remove(of_the_record);
+        }
         fields.insert("concurrency_limit".into(), Value::Null);
         fields.insert("global_concurrency_limit".into(), json!(limit.map(|limit| limit.as_of(now))));
-        fields.insert("work_pool_name".into(), Value::Null);
+        fields.insert("work_queue_id".into(), json!(queue.map(|queue| queue.id)));
+        if let Some(queue) = queue {
+            fields.insert("work_queue_name".into(), queue.name.as_str().into());
+        }
+        let pool = queue.and(self.work_place.as_ref()).map(|place| &place.pool_name);
+        fields.insert("work_pool_name".into(), json!(pool));
         Ok(DeploymentAnswer(fields))
+    }
+
+    /// Has the deployment's runs wait in `queue`, or in none.
+    pub fn put_into(&mut self, queue: Option<(WorkQueueId, WorkPlace)>) {
+        (self.work_queue_id, self.work_place) = queue.unzip();
     }
 
     /// Puts the schedules into the order in which they are answered: the last changed first.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     BlockDocumentId, DeploymentId, FlowId, FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType,
-    TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
+    TaskRunId, Timestamp, WorkPlace, WorkPoolId, WorkQueueId,
 };
 
 /// How a flow run that failed is being retried.
@@ -239,6 +239,16 @@ impl FlowRun {
             work_pool_name: None,
             state: None,
             job_variables: Some(Object::new()),
+        }
+    }
+
+    /// Has the run wait in `queue`, if that is one.
+    pub fn put_into(&mut self, queue: Option<(WorkQueueId, WorkPlace)>) {
+        if let Some((id, place)) = queue {
+            self.work_queue_id = Some(id);
+            self.work_queue_name = Some(place.queue_name);
+            self.work_pool_id = Some(place.pool_id);
+            self.work_pool_name = Some(place.pool_name);
         }
     }
 

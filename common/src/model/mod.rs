@@ -49,7 +49,7 @@ pub use state::{State, StateCreate, StateDetails, StateType};
 pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
 pub use timestamp::Timestamp;
 pub use work_pool::WorkPool;
-pub use work_queue::WorkQueue;
+pub use work_queue::{WorkPlace, WorkQueue};
 
 use serde_json::{Map, Value};
 

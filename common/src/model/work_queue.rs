@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentId, Timestamp, WorkPoolId, WorkQueueId};
+use super::{DeploymentId, Timestamp, WorkPool, WorkPoolId, WorkQueueId};
 
 /// Whether something polls a work queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,53 @@ pub struct WorkQueue {
     /// Whether something polls the queue.
     #[serde(default)]
     pub status: WorkQueueStatus,
+}
+
+impl WorkQueue {
+    /// Makes a queue of `pool` that nothing has polled yet.
+    pub fn new(id: WorkQueueId, name: impl Into<String>, priority: i64, pool: WorkPoolId, now: Timestamp) -> Self {
+        Self {
+            id,
+            created: now,
+            updated: now,
+            name: name.into(),
+            description: Some(String::new()),
+            is_paused: false,
+            concurrency_limit: None,
+            priority,
+            work_pool_id: Some(pool),
+            filter: None,
+            last_polled: None,
+            status: WorkQueueStatus::NotReady,
+        }
+    }
+}
+
+/// What records that wait in a work queue remember of the queue and its pool.
+///
+/// Of all this only the queue's name can change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkPlace {
+    /// The queue's name.
+    pub queue_name: String,
+    /// The pool.
+    pub pool_id: WorkPoolId,
+    /// The pool's name.
+    pub pool_name: String,
+    /// The kind of the pool's workers.
+    pub pool_type: String,
+}
+
+impl WorkPlace {
+    /// Returns what is remembered of `queue`, which is one of `pool`.
+    pub fn new(queue: &WorkQueue, pool: &WorkPool) -> Self {
+        Self {
+            queue_name: queue.name.clone(),
+            pool_id: pool.id,
+            pool_name: pool.name.clone(),
+            pool_type: pool.r#type.clone(),
+        }
+    }
 }
 
 fn highest_priority() -> i64 {

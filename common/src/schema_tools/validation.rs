@@ -4,10 +4,10 @@ use std::{cmp::Ordering, collections::HashMap, ptr};
 
 use jsonschema::{
     Draft, ReferencingError, ValidationError,
-    error::ValidationErrorKind as Kind,
+    error::{TypeKind, ValidationErrorKind as Kind},
     paths::{Location, LocationSegment},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     preprocessing::{Nullable, preprocess, without_required},
@@ -20,12 +20,26 @@ pub enum Invalid {
     /// The value does not fit, or the schema names a part that is not there.
     #[error("{0}")]
     Failed(String),
+    /// The value has this fault, and perhaps more.
+    #[error("{0}")]
+    First(String),
     /// The schema refers to itself before it looks at any part of the value.
     #[error("the schema refers to itself")]
     Circular,
     /// The schema is not a JSON Schema.
     #[error("{0}")]
     NotASchema(String),
+}
+
+impl Invalid {
+    /// Returns it as Python writes the exception that upstream raises.
+    pub fn as_raised(&self) -> String {
+        match self {
+            Self::First(message) => format!("<ValidationError: {}>", repr_str(message)),
+            Self::Failed(message) => format!("ValidationError({})", repr_str(message)),
+            Self::Circular | Self::NotASchema(_) => self.to_string(),
+        }
+    }
 }
 
 /// Holds `value` against `schema` (draft 2020-12); formats are not checked, and no other document is fetched.
@@ -36,27 +50,63 @@ pub fn validate(value: &Value, schema: &Map<String, Value>) -> Result<(), Invali
     hold_against(value, &Value::Object(preprocess(schema, Nullable::WithoutDefault)))
 }
 
-/// Holds the `defaults` of some variables against `schema`, in which nothing counts as required.
+/// Holds `value` against `schema`, in which nothing counts as required: more may be given later.
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn validate_incomplete(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
+    hold_against(value, &Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault))))
+}
+
+/// Holds `value` against `schema` as it stands, be it one or not, but for what it requires.
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn validate_part(value: &Value, schema: &Value) -> Result<(), Invalid> {
+    match schema {
+        Value::Object(fields) => hold_against(value, &Value::Object(without_required(fields.clone()))),
+        other => hold_against(value, other),
+    }
+}
+
+/// Whether what a schema requires has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// It has to be there.
+    Yes,
+    /// It may be missing.
+    No,
+}
+
+/// Holds job `variables` against `schema`.
 ///
 /// A variable may be null although its schema doesn't say so: upstream can't tell.
 ///
 /// # Errors
 /// Those of [`validate`].
-pub fn validate_defaults(defaults: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
-    hold_against(defaults, &Value::Object(without_required(preprocess(schema, Nullable::All))))
+pub fn validate_variables(variables: &Value, schema: &Map<String, Value>, required: Required) -> Result<(), Invalid> {
+    let schema = preprocess(schema, Nullable::All);
+    let schema = match required {
+        Required::Yes => schema,
+        Required::No => without_required(schema),
+    };
+    hold_against(variables, &Value::Object(schema))
+}
+
+/// Holds `value` against `schema`, in which nothing counts as required, and stops at the first fault.
+///
+/// # Errors
+/// [`Invalid::First`] names the fault without its place, and those of [`validate`] where the schema is to blame.
+pub fn first_fault(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
+    let schema = Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault)));
+    match faults(value, &schema)?.into_iter().next() {
+        None => Ok(()),
+        Some(fault) => Err(Invalid::First(fault.message)),
+    }
 }
 
 fn hold_against(value: &Value, schema: &Value) -> Result<(), Invalid> {
-    if is_circular(schema) {
-        return Err(Invalid::Circular);
-    }
-    let validator = jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .should_validate_formats(false)
-        .build(schema)
-        .map_err(|error| not_built(&error, schema))?;
-    let faults: Vec<Fault> = validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), schema)).collect();
-    match best_of(faults) {
+    match best_of(faults(value, schema)?) {
         None => Ok(()),
         Some(fault) if fault.path.is_empty() => {
             Err(Invalid::Failed(format!("Validation failed. Failure reason: {}", fault.message)))
@@ -68,6 +118,19 @@ fn hold_against(value: &Value, schema: &Value) -> Result<(), Invalid> {
     }
 }
 
+/// Returns all that is wrong with `value`.
+fn faults(value: &Value, schema: &Value) -> Result<Vec<Fault>, Invalid> {
+    if is_circular(schema) {
+        return Err(Invalid::Circular);
+    }
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(false)
+        .build(schema)
+        .map_err(|error| not_built(&error, schema))?;
+    Ok(validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), schema)).collect())
+}
+
 fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid {
     let failed = |reason: String| Invalid::Failed(format!("Validation failed. Failure reason: {reason}"));
     match error.kind() {
@@ -76,7 +139,23 @@ fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid {
         }
         Kind::Referencing(ReferencingError::Unretrievable { uri, .. }) => failed(format!("Unresolvable: {uri}")),
         Kind::Referencing(other) => failed(other.to_string()),
-        _ => Invalid::NotASchema(error.to_string()),
+        _ => {
+            let instance = error.instance();
+            Invalid::NotASchema(message(error, instance, &asked(error.kind())))
+        }
+    }
+}
+
+/// Returns what the schema of schemas asks of the value that is wrong in a certain way.
+fn asked(kind: &Kind) -> Value {
+    match kind {
+        Kind::Type { kind: TypeKind::Single(r#type) } => r#type.to_string().into(),
+        // The only choice of types there is what a schema itself may be.
+        Kind::Type { kind: TypeKind::Multiple(_) } => json!(["object", "boolean"]),
+        Kind::Minimum { limit } | Kind::ExclusiveMinimum { limit } => limit.clone(),
+        Kind::Enum { options } => (**options).clone(),
+        Kind::Pattern { pattern } => pattern.as_str().into(),
+        _ => Value::Null,
     }
 }
 
@@ -308,8 +387,6 @@ fn extras(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn verdict(value: &Value, schema: &Value) -> String {

@@ -5,16 +5,22 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
-    table::{self, Collection, Index, Place, Shards},
+    commit::until_uncontended,
+    query::Range,
+    table::{self, Collection, Index, Place, Shards, Subject},
 };
 use crate::{
     error::{Error, Result},
-    model::{ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, FlowId, Timestamp},
+    model::{
+        ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, StateType,
+        Timestamp,
+    },
 };
 
 impl Record for Deployment {
@@ -154,6 +160,46 @@ impl Store {
         self.commit(writes).await
     }
 
+    /// Deletes the runs of the deployment `id` that the scheduler made before it was last changed and that have not begun.
+    ///
+    /// A run that a worker takes before it can be deleted stays, and so does one that was made since the change.
+    pub async fn delete_scheduled_runs(&self, id: DeploymentId, which: AutoScheduled) -> Result<()> {
+        let changed = self.deployment(id).await?.and_then(|found| found.record.scheduling);
+        let before = changed.map_or_else(Timestamp::now, |scheduling| scheduling.since);
+        let range = Range::group(self, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
+        let waiting = self.read_all(range).await?;
+        let ids: Vec<FlowRunId> = waiting
+            .iter()
+            .filter_map(|item| match Subject::of(&item.key) {
+                Some(Subject::FlowRun(id)) => Some(id),
+                _ => None,
+            })
+            .collect();
+        stream::iter(ids)
+            .map(|run| until_uncontended(move || self.delete_if_void(run, which, before)))
+            .buffer_unordered(DELETIONS_AT_ONCE)
+            .try_for_each(|_| futures::future::ok(()))
+            .await
+    }
+
+    /// Deletes the run `id` if it is one of `which` and was made before `before`; returns whether it is gone.
+    pub async fn delete_if_void(
+        &self,
+        id: FlowRunId,
+        which: AutoScheduled,
+        before: Timestamp,
+    ) -> Result<bool, CommitError> {
+        let Some(run) = self.flow_run(id).await? else { return Ok(true) };
+        if run.record.created >= before || !which.includes(&run.record) {
+            return Ok(false);
+        }
+        let mut writes = vec![Write::DeleteVersion(table::flow_run(id), run.version)];
+        if let Some(key) = &run.record.idempotency_key {
+            writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
+        }
+        self.commit(writes).await.map(|()| true)
+    }
+
     async fn commit_deployment(&self, mut writes: Vec<Write>, beside: Vec<Write>) -> Result<(), CommitError> {
         let name_of_limit =
             beside.iter().rposition(|write| matches!(write, Write::Insert(_))).filter(|_| beside.len() > 1);
@@ -164,6 +210,33 @@ impl Store {
             Err(CommitError::Refused(place)) if Some(place) == name_of_limit => Err(Error::integrity_conflict().into()),
             outcome => outcome,
         }
+    }
+}
+
+/// How many runs are deleted at the same time.
+const DELETIONS_AT_ONCE: usize = 16;
+
+/// Which of the runs that the scheduler has made and that have not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoScheduled {
+    /// All of them.
+    All,
+    /// Those that are due after this instant.
+    After(Timestamp),
+}
+
+impl AutoScheduled {
+    /// Says whether `run` is among them; one that waits for a slot has begun.
+    fn includes(self, run: &FlowRun) -> bool {
+        let is_waiting = run.auto_scheduled
+            && run.state_type == Some(StateType::Scheduled)
+            && run.state_name.as_deref() != Some("AwaitingConcurrencySlot")
+            && run.run_count == 0;
+        is_waiting
+            && match self {
+                Self::All => true,
+                Self::After(instant) => run.next_scheduled_start_time.is_some_and(|due| due > instant),
+            }
     }
 }
 

@@ -113,14 +113,18 @@ impl Store {
         let Some((from, until)) = history.window() else { return Ok(()) };
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
         let plan = self.flow_run_plan(filters, Use::Folded(Some(window))).await?;
-        self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)).await
+        Box::pin(self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)))
+            .await
     }
 
     /// Averages how late the flow runs are that `filters` select, at the time `now`.
     pub async fn flow_run_lateness(&self, filters: &RunFilters, now: Timestamp) -> Result<AverageLateness> {
         let mut average = AverageLateness::default();
         let plan = self.flow_run_plan(filters, Use::Folded(None)).await?;
-        self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| average.add(run, now)).await?;
+        Box::pin(
+            self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| average.add(run, now)),
+        )
+        .await?;
         Ok(average)
     }
 
@@ -173,6 +177,12 @@ impl Store {
             return Ok(plan);
         }
         let range = self.all_flow_runs(filters, r#use);
+        if r#use.sort().is_some()
+            && range.from.is_none()
+            && let Some(narrow) = self.runs_of_a_window(filters)
+        {
+            return Ok(Plan::of(Source::Either { narrow, ordered: range }, filters));
+        }
         let keeps_start = range.index == Some(Index::ByStart) && range.from.is_some();
         let keeps_expected = range.index == Some(Index::ByTime) && range.from.is_some();
         let plan = Plan::of(Source::Ordered(range), filters);
@@ -213,6 +223,17 @@ impl Store {
             return Ok(Some(plan.without(FlowRunFilter::without_state_types)));
         }
         Ok(None)
+    }
+
+    /// Reads the runs that were to start, or started, after a time that the filter names.
+    fn runs_of_a_window(&self, filters: &RunFilters) -> Option<Range> {
+        let own = filters.flow_runs.as_ref()?;
+        let windows = [(Index::ByTime, own.expected_start_time_bounds()), (Index::ByStart, own.start_time_bounds())];
+        windows.into_iter().find_map(|(index, bounds)| {
+            let (from, to) = key_bounds(bounds);
+            from.as_ref()?;
+            Some(Range::all(self, index, Collection::FlowRuns).between(from, to))
+        })
     }
 
     /// Reads groups of flow runs that an index sorts by start time.
@@ -333,7 +354,11 @@ impl Matcher<FlowRun> for FlowRunMatcher<'_> {
 
     fn texts(&self) -> Vec<Vec<String>> {
         let filter = self.filters.flow_runs.as_ref();
-        texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names))
+        let mut texts =
+            texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names));
+        let tags = filter.and_then(FlowRunFilter::all_tags).unwrap_or_default();
+        texts.extend(tags.iter().take(LONGEST_LIST).map(|tag| vec![json!(tag).to_string()]));
+        texts
     }
 
     fn is_decided_by_texts(&self) -> bool {

@@ -27,7 +27,11 @@ const MOST_BRIEFS: i32 = 1_400;
 ///
 /// The embedded one reads all that is left otherwise, page after page.
 fn most_counted(index: Option<Index>) -> i32 {
-    if index.map(Index::carries) == Some(Carries::Keys) { 7_000 } else { 1_400 }
+    match index.map(Index::carries) {
+        Some(Carries::Keys) => 7_000,
+        Some(Carries::Orders) => 3_000,
+        _ => 1_400,
+    }
 }
 
 /// In which order items come.
@@ -206,19 +210,6 @@ impl Store {
         Ok(items)
     }
 
-    /// Reads all items of `range`, in order, unless there are more than `most` of them.
-    pub(super) async fn read_few(&self, range: Range, most: usize) -> Result<Option<Vec<Item>>> {
-        let mut reader = self.read(range, LARGEST_PAGE);
-        let mut items = Vec::new();
-        while let Some(more) = reader.next().await? {
-            items.extend(more);
-            if items.len() > most {
-                return Ok(None);
-            }
-        }
-        Ok(Some(items))
-    }
-
     /// Reads the first item of `range`.
     pub async fn read_first(&self, range: Range) -> Result<Option<Item>> {
         Ok(self.read(range, 1).next().await?.and_then(|items| items.into_iter().next()))
@@ -354,6 +345,10 @@ impl Reader<'_> {
             None => table::READ_OUT.to_owned(),
             Some(index) if index.carries() == Carries::Head => {
                 format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
+            }
+            Some(index) if index.carries() == Carries::Orders => {
+                let orders = table::ORDERS.map(Index::sort).join(", ");
+                format!("{}, {}, {orders}", table::READ_OUT, index.sort())
             }
             Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
         };

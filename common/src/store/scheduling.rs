@@ -1,16 +1,17 @@
 //! The deployments whose schedules are looked at, by when, and the runs that are made then.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{
     Item, Key, Store, Write,
     commit::CommitError,
     query::Range,
     table::{self, Collection, Index, Subject},
+    unique::Claim,
 };
 use crate::{
     error::Result,
-    model::{Deployment, DeploymentId, FlowId, FlowRun, State, Timestamp},
+    model::{Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, State, Timestamp},
 };
 
 /// How many items the runs written at once may be, with the deployment: those of one transaction.
@@ -48,13 +49,14 @@ impl Store {
         Ok(found.iter().take(limit).filter_map(id).collect())
     }
 
-    /// Returns those of the idempotency keys that runs of `flow` have.
-    pub async fn taken_keys(&self, flow: FlowId, keys: &[String]) -> Result<BTreeSet<Key>> {
+    /// Returns those of the idempotency keys that runs of `flow` have, by the places of their claims, with the runs' ids.
+    pub async fn taken_keys(&self, flow: FlowId, keys: &[String]) -> Result<BTreeMap<Key, FlowRunId>> {
         let keys: Vec<Key> = keys.iter().map(|key| table::unique_flow_run(flow, key)).collect();
         if keys.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         }
-        Ok(self.get_items(&keys).await?.into_iter().map(|item| item.key).collect())
+        let claims = self.get_items(&keys).await?;
+        claims.into_iter().map(|item| Ok((item.key.clone(), item.record::<Claim>()?.owner.into()))).collect()
     }
 
     /// Returns what writes a run in its first state, with its claim on its idempotency key.

@@ -205,9 +205,14 @@ pub enum Carries {
     All,
     /// `head`, `brief` and `version`.
     Head,
+    /// Keys, and the sort keys of the collection's other orders, so that a group can be sorted without being read whole.
+    Orders,
     /// Keys only; the item is fetched by its primary key.
     Keys,
 }
+
+/// The indexes whose sort keys [`Carries::Orders`] adds; by id, records are sorted by their own keys.
+pub const ORDERS: [Index; 4] = [Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName];
 
 impl Index {
     /// Every index of the table.
@@ -251,6 +256,7 @@ impl Index {
         match self {
             Self::ByStart | Self::ByParent => Carries::All,
             Self::ByTime => Carries::Head,
+            Self::ByState | Self::ByDeployment | Self::ByWorkPool => Carries::Orders,
             _ => Carries::Keys,
         }
     }
@@ -773,6 +779,11 @@ pub fn definition(
                 .non_key_attributes("head")
                 .non_key_attributes(BRIEF)
                 .non_key_attributes("version"),
+            Carries::Orders => ORDERS
+                .into_iter()
+                .fold(Projection::builder().projection_type(ProjectionType::Include), |projection, order| {
+                    projection.non_key_attributes(order.sort())
+                }),
             Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
         };
         request = request.global_secondary_indexes(

@@ -68,6 +68,11 @@ impl Store {
         }
     }
 
+    /// Reads the pool `id`.
+    pub async fn work_pool_by_id(&self, id: WorkPoolId) -> Result<Option<Versioned<KeptWorkPool>>> {
+        self.get(&table::work_pool(id)).await
+    }
+
     /// Returns the pools that `filter` selects, within `window`, by name.
     pub async fn work_pools(&self, filter: Option<&WorkPoolFilter>, window: Window) -> Result<Vec<WorkPool>> {
         let source = self.work_pool_source(filter).await?;

@@ -1,5 +1,7 @@
 //! Work queues in the table.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -62,6 +64,21 @@ impl Store {
         let Some(pool) = self.work_pool(name).await? else { return Ok(None) };
         let queues = self.work_queues_of(&pool.record).await?;
         Ok(Some(PoolWithQueues { pool, queues }))
+    }
+
+    /// Reads the queue `id`.
+    pub async fn work_queue(&self, id: WorkQueueId) -> Result<Option<Versioned<KeptWorkQueue>>> {
+        self.get(&table::work_queue(id)).await
+    }
+
+    /// Reads the queues `ids`, those that are still there.
+    pub async fn work_queues_by_ids(
+        &self,
+        ids: impl IntoIterator<Item = WorkQueueId>,
+    ) -> Result<HashMap<WorkQueueId, WorkQueue>> {
+        let keys: BTreeSet<Key> = ids.into_iter().map(table::work_queue).collect();
+        let found = self.get_many::<KeptWorkQueue>(&Vec::from_iter(keys)).await?;
+        Ok(found.into_iter().map(|found| (found.record.queue.id, found.record.queue)).collect())
     }
 
     /// Reads the queues of a pool, by priority.

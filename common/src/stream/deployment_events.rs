@@ -56,13 +56,27 @@ fn related(of: &Deployment) -> Vec<Value> {
         "prefect.resource.name": of.flow_name,
         "prefect.resource.role": "flow",
     });
+    let place = of.work_queue_id.zip(of.work_place.as_ref()).into_iter().flat_map(|(queue, place)| {
+        let queue = json!({
+            "prefect.resource.id": format!("prefect.work-queue.{queue}"),
+            "prefect.resource.name": place.queue_name,
+            "prefect.resource.role": "work-queue",
+        });
+        let pool = json!({
+            "prefect.resource.id": format!("prefect.work-pool.{}", place.pool_id),
+            "prefect.resource.name": place.pool_name,
+            "prefect.work-pool.type": place.pool_type,
+            "prefect.resource.role": "work-pool",
+        });
+        [queue, pool]
+    });
     let limit = of.concurrency_limit_id.map(|id| {
         json!({
             "prefect.resource.id": format!("prefect.concurrency-limit.{id}"),
             "prefect.resource.role": "concurrency-limit",
         })
     });
-    std::iter::once(flow).chain(limit).collect()
+    std::iter::once(flow).chain(place).chain(limit).collect()
 }
 
 #[cfg(test)]

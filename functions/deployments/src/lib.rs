@@ -2,14 +2,33 @@
 
 mod answers;
 pub mod count;
+pub mod create;
 pub mod delete;
 pub mod filter;
 pub mod paginate;
+mod places;
 pub mod read;
 pub mod read_by_name;
+pub mod schedule;
+pub mod schedules;
+mod sent;
+pub mod update;
 
 use common::http::Route;
 
 /// The routes of this resource.
-pub static ROUTES: &[&Route] =
-    &[&read_by_name::ROUTE, &read::ROUTE, &filter::ROUTE, &paginate::ROUTE, &count::ROUTE, &delete::ROUTE];
+pub static ROUTES: &[&Route] = &[
+    &create::ROUTE,
+    &update::ROUTE,
+    &read_by_name::ROUTE,
+    &read::ROUTE,
+    &filter::ROUTE,
+    &paginate::ROUTE,
+    &count::ROUTE,
+    &delete::ROUTE,
+    &schedule::ROUTE,
+    &schedules::read::ROUTE,
+    &schedules::create::ROUTE,
+    &schedules::update::ROUTE,
+    &schedules::delete::ROUTE,
+];

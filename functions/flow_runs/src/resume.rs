@@ -107,7 +107,7 @@ async fn input(
     };
     match fits {
         Ok(()) => {}
-        Err(Invalid::Failed(reason)) => return Ok(Err(format!("Reason: {reason}"))),
+        Err(Invalid::Failed(reason) | Invalid::First(reason)) => return Ok(Err(format!("Reason: {reason}"))),
         Err(Invalid::Circular) => {
             return Ok(Err("Invalid schema: Unable to validate schema with circular references.".into()));
         }

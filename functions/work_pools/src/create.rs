@@ -4,17 +4,16 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     Api, Error, Result,
     http::{Body, Route},
+    job_variables,
     model::{
-        Object, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
+        Object, WorkPool, WorkPoolId,
         work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
-        work_queue::WorkQueueStatus,
     },
-    store::{work_pools::KeptWorkPool, work_queues::KeptWorkQueue},
-    work_pool_events,
+    work_places::with_default_queue,
 };
 use serde::Deserialize;
 
-use crate::{job_variables, path::is_reserved, response::WorkPoolResponse};
+use crate::{path::is_reserved, response::WorkPoolResponse};
 
 /// The contract's `create_work_pool`.
 pub static ROUTE: Route = Route::post("create_work_pool", "/work_pools/", || post(create));
@@ -40,9 +39,9 @@ async fn create(
         return Err(Error::Forbidden(message.into()));
     }
     job_variables::check_defaults(&body.base_job_template)?;
-    let (id, queue_id, now) = (WorkPoolId::new(), WorkQueueId::new(), api.now());
-    let pool = WorkPool {
-        id,
+    let now = api.now();
+    let (pool, default_queue) = with_default_queue(WorkPool {
+        id: WorkPoolId::new(),
         created: now,
         updated: now,
         name: body.name,
@@ -52,28 +51,11 @@ async fn create(
         base_job_template: body.base_job_template,
         is_paused: body.is_paused,
         concurrency_limit: body.concurrency_limit,
-        default_queue_id: Some(queue_id),
+        default_queue_id: None,
         storage_configuration: body.storage_configuration,
-    };
-    let queue = WorkQueue {
-        id: queue_id,
-        created: now,
-        updated: now,
-        name: "default".into(),
-        description: Some("The work pool's default queue.".into()),
-        is_paused: false,
-        concurrency_limit: None,
-        priority: 1,
-        work_pool_id: Some(id),
-        filter: None,
-        last_polled: None,
-        status: WorkQueueStatus::NotReady,
-    };
-    let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
-    let pool_events = vec![work_pool_events::pool_created(&pool)?, work_pool_events::pool_status(&pool, None)?];
-    let kept = KeptWorkPool { pool, queues: vec![queue_id], last_status: None, events: pool_events };
-    api.store.add_work_pool(&kept, &KeptWorkQueue { queue, events: queue_events }).await?;
-    Ok((StatusCode::CREATED, Json(kept.pool.into())))
+    })?;
+    api.store.add_work_pool(&pool, &default_queue).await?;
+    Ok((StatusCode::CREATED, Json(pool.pool.into())))
 }
 
 /// Returns the status of a pool that no worker serves yet; pools of the type `prefect-agent` have none.

@@ -4,7 +4,6 @@ pub mod count;
 pub mod create;
 pub mod delete;
 pub mod filter;
-mod job_variables;
 mod path;
 pub mod queues;
 pub mod read;

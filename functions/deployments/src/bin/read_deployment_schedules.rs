@@ -1,0 +1,5 @@
+//! The Lambda function `read_deployment_schedules`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&deployments::schedules::read::ROUTE)
+}

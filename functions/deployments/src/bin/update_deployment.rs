@@ -1,0 +1,5 @@
+//! The Lambda function `update_deployment`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&deployments::update::ROUTE)
+}

@@ -1,0 +1,18 @@
+//! `GET /deployments/{id}/schedules`: reads the schedules of a deployment, the last changed first.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Result,
+    http::{Path, Route, extract::Id},
+    model::{DeploymentId, deployment::DeploymentSchedule},
+};
+
+use crate::answers;
+
+/// The contract's `read_deployment_schedules`.
+pub static ROUTE: Route = Route::get("read_deployment_schedules", "/deployments/{id}/schedules", || get(read));
+
+async fn read(State(api): State<Api>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<Vec<DeploymentSchedule>>> {
+    let found = api.store.deployment(path.id).await?.ok_or_else(answers::no_deployment)?;
+    Ok(Json(found.record.schedules))
+}
