@@ -73,7 +73,7 @@ pub enum Schedule {
         /// The rule.
         rrule: String,
         /// The name of the time zone that the rule is meant in.
-        #[serde(default)]
+        #[serde(default = "utc")]
         timezone: Option<String>,
     },
 }
@@ -329,6 +329,11 @@ impl Deployment {
     pub fn sort_schedules(&mut self) {
         self.schedules.sort_by_key(|schedule| std::cmp::Reverse(schedule.updated));
     }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a client may say that there is none")]
+fn utc() -> Option<String> {
+    Some("UTC".to_owned())
 }
 
 fn yes() -> bool {
