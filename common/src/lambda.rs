@@ -110,7 +110,12 @@ async fn serve_timers() -> Result<(), Error> {
     let (api, queue) = (&api, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<IgnoredAny>| async move {
         let id = event.context.request_id;
-        let work = needs::within(work::timers::NEEDS, work::timers::tick(api, queue));
+        let look = async {
+            // What one of them can't do keeps the other from nothing.
+            let (timers, schedules) = futures::join!(work::timers::tick(api, queue), work::schedules::tick(api, queue));
+            timers.and(schedules)
+        };
+        let work = needs::within(work::timers::NEEDS, look);
         reported(api, "fire_timers", id, work).await.map_err(Error::from)
     }))
     .await

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    model::{BulkOperationId, FlowRunId},
+    model::{BulkOperationId, DeploymentId, FlowRunId},
     store::Key,
 };
 
@@ -43,6 +43,16 @@ pub enum Message {
     Timer {
         /// The key of the state or lease that it belongs to.
         of: Key,
+    },
+    /// The deployments of a partition whose schedules are to be looked at.
+    Schedules {
+        /// The partition.
+        partition: String,
+    },
+    /// A deployment whose schedules are to be looked at.
+    Schedule {
+        /// The deployment.
+        deployment: DeploymentId,
     },
     /// The cancellation of what runs within a flow run that was cancelled.
     CancelChildren {

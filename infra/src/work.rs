@@ -98,7 +98,7 @@ const TIMERS: &str = local::functions::FIRE_TIMERS;
 fn timers() -> Map<String, Value> {
     let function = Function {
         name: TIMERS,
-        description: "Finds late runs, expired pauses and cancellations that take too long".into(),
+        description: "Finds late runs, expired pauses, long cancellations, and deployments that need runs".into(),
         timeout: 30,
         needs: work::timers::NEEDS,
         statements: vec![json!({

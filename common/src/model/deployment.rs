@@ -1,5 +1,7 @@
 //! Deployments: flows with what is needed to run them elsewhere, on a schedule or on demand.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -71,7 +73,7 @@ pub enum Schedule {
         /// The rule.
         rrule: String,
         /// The name of the time zone that the rule is meant in.
-        #[serde(default)]
+        #[serde(default = "utc")]
         timezone: Option<String>,
     },
 }
@@ -102,6 +104,18 @@ pub struct DeploymentSchedule {
     /// What the schedule is called within the deployment.
     #[serde(default)]
     pub slug: Option<String>,
+}
+
+/// How far the scheduler has come with a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// When its schedules began as they are now; the runs that were made before and have not begun are void.
+    pub since: Timestamp,
+    /// When its schedules are looked at next.
+    pub due: Timestamp,
+    /// Up to which instant each schedule has its runs, by the schedule's id; none that is yet to get its first.
+    #[serde(default)]
+    pub produced: BTreeMap<Uuid, Timestamp>,
 }
 
 /// A deployment (the stored part of the contract schema `DeploymentResponse`).
@@ -195,6 +209,9 @@ pub struct Deployment {
     /// Whether parameters that break the schema are refused.
     #[serde(default = "yes")]
     pub enforce_parameter_schema: bool,
+    /// How far the scheduler has come, if there is an active schedule to follow; never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<Scheduling>,
 }
 
 /// A deployment as it is answered (contract schema `DeploymentResponse`).
@@ -236,7 +253,45 @@ impl Deployment {
             updated_by: None,
             status: DeploymentStatus::NotReady,
             enforce_parameter_schema: true,
+            scheduling: None,
         }
+    }
+
+    /// Tells whether runs are made by its schedules.
+    pub fn is_scheduled(&self) -> bool {
+        !self.paused && self.schedules.iter().any(|schedule| schedule.active)
+    }
+
+    /// Returns the deployment as it is stored after a change from `before` at `now`: its schedules begin anew.
+    ///
+    /// They go on where nothing but a poll for its runs was noted, or a schedule was added.
+    #[must_use]
+    pub fn rescheduled(&self, before: Option<&Self>, now: Timestamp) -> Self {
+        let anew = || self.is_scheduled().then(|| Scheduling { since: now, due: now, produced: BTreeMap::new() });
+        let scheduling = match before {
+            None => anew(),
+            Some(before) => {
+                let was_there =
+                    |schedule: &&DeploymentSchedule| before.schedules.iter().any(|old| old.id == schedule.id);
+                let without_new = Self {
+                    schedules: self.schedules.iter().filter(was_there).cloned().collect(),
+                    updated: before.updated,
+                    scheduling: before.scheduling.clone(),
+                    ..self.clone()
+                };
+                let polled = |of: &Self| (of.last_polled, of.status);
+                let as_polled_before =
+                    Self { last_polled: before.last_polled, status: before.status, ..without_new.clone() };
+                if polled(self) != polled(before) && as_polled_before == *before {
+                    before.scheduling.clone()
+                } else if self.schedules.len() > before.schedules.len() && without_new == *before {
+                    before.scheduling.clone().map(|scheduling| Scheduling { due: now, ..scheduling }).or_else(anew)
+                } else {
+                    anew()
+                }
+            }
+        };
+        Self { scheduling, ..self.clone() }
     }
 
     /// Returns the deployment as it is answered at `now`, with the limit and the queue that it points to, if they are
@@ -251,7 +306,7 @@ impl Deployment {
         now: Timestamp,
     ) -> serde_json::Result<DeploymentAnswer> {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentAnswer(Map::new())) };
-        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place"] {
+        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place", "scheduling"] {
             fields.remove(of_the_record);
         }
         fields.insert("concurrency_limit".into(), Value::Null);
@@ -274,6 +329,11 @@ impl Deployment {
     pub fn sort_schedules(&mut self) {
         self.schedules.sort_by_key(|schedule| std::cmp::Reverse(schedule.updated));
     }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a client may say that there is none")]
+fn utc() -> Option<String> {
+    Some("UTC".to_owned())
 }
 
 fn yes() -> bool {

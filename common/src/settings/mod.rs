@@ -87,6 +87,8 @@ pub struct Settings {
     ///
     /// More than the interval of a schedule that calls once a minute; nothing where the queue is asked all the time.
     pub timers_ahead: f64,
+    /// How runs are made by schedules.
+    pub scheduler: Scheduler,
     /// Whether paused runs fail at the end of their pause (`PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED`).
     pub pause_expirations_enabled: bool,
     /// Whether the server cancels what belongs to cancelled runs, and ends cancellations that take too long
@@ -107,6 +109,50 @@ pub struct Settings {
     /// How long a cancellation may take, in seconds
     /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS`).
     pub cancelling_timeout: f64,
+}
+
+/// How runs are made by schedules (`PREFECT_SERVER_SERVICES_SCHEDULER_*`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scheduler {
+    /// Whether they are made without being asked for.
+    pub enabled: bool,
+    /// How soon a schedule is looked at again that is due all the time, in seconds.
+    pub loop_seconds: f64,
+    /// How many runs of a schedule there are ahead, at least.
+    pub min_runs: usize,
+    /// How many runs of a schedule are made at once, at most.
+    pub max_runs: usize,
+    /// How far ahead there are runs, at least, in seconds.
+    pub min_scheduled_time: f64,
+    /// How far ahead there are runs, at most, in seconds.
+    pub max_scheduled_time: f64,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            loop_seconds: 60.0,
+            min_runs: 3,
+            max_runs: 100,
+            min_scheduled_time: 3_600.0,
+            max_scheduled_time: 100.0 * 86_400.0,
+        }
+    }
+}
+
+impl Scheduler {
+    fn overridden_by(self, variables: &Variables) -> Result<Self> {
+        let name = |setting: &str| format!("PREFECT_SERVER_SERVICES_SCHEDULER_{setting}");
+        Ok(Self {
+            enabled: variables.flag(&name("ENABLED"))?.unwrap_or(self.enabled),
+            loop_seconds: variables.seconds_or_duration(&name("LOOP_SECONDS"))?.unwrap_or(self.loop_seconds),
+            min_runs: variables.read(&name("MIN_RUNS"))?.unwrap_or(self.min_runs),
+            max_runs: variables.read(&name("MAX_RUNS"))?.unwrap_or(self.max_runs),
+            min_scheduled_time: variables.seconds(&name("MIN_SCHEDULED_TIME"))?.unwrap_or(self.min_scheduled_time),
+            max_scheduled_time: variables.seconds(&name("MAX_SCHEDULED_TIME"))?.unwrap_or(self.max_scheduled_time),
+        })
+    }
 }
 
 impl Default for Settings {
@@ -136,6 +182,7 @@ impl Default for Settings {
             late_runs_after: 15.0,
             timers_interval: 5.0,
             timers_ahead: 75.0,
+            scheduler: Scheduler::default(),
             pause_expirations_enabled: true,
             cancellation_cleanup_enabled: true,
             longest_waits: LongestWaits { of_tags: 10.0, of_others: 30.0 },
@@ -236,6 +283,7 @@ impl Settings {
                 .seconds_or_duration("PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS")?
                 .unwrap_or(default.timers_interval),
             timers_ahead: default.timers_ahead,
+            scheduler: default.scheduler.overridden_by(&variables)?,
             pause_expirations_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED")?
                 .unwrap_or(default.pause_expirations_enabled),

@@ -34,11 +34,16 @@ impl Record for Deployment {
     fn places(&self, shards: Shards) -> Vec<Place> {
         let all = shards.of(Collection::Deployments, self.id.0);
         let by_name = table::sort_with_id(&self.name, self.id);
-        vec![
+        let mut places = vec![
             Place { index: Index::ByName, pk: all.clone(), sk: by_name.clone() },
             Place { index: Index::Lookup, pk: all, sk: table::sort_with_id(&self.created.sortable(), self.id) },
             Place { index: Index::ByParent, pk: table::deployments_of_flow(self.flow_id), sk: by_name },
-        ]
+        ];
+        if let Some(scheduling) = &self.scheduling {
+            let due = table::sort_with_id(&scheduling.due.sortable(), self.id);
+            places.push(Place { index: Index::Related, pk: shards.of(Collection::Scheduling, self.id.0), sk: due });
+        }
+        places
     }
 }
 
@@ -111,7 +116,7 @@ impl Store {
     /// Adds `deployment`, together with what is `beside` it.
     pub async fn add_deployment(&self, deployment: &Deployment, beside: Vec<Write>) -> Result<(), CommitError> {
         let claim = self.claim(table::unique_deployment_name(deployment.flow_id, &deployment.name), deployment.id)?;
-        let mut item = self.item(deployment, 1)?;
+        let mut item = self.item(&deployment.rescheduled(None, Timestamp::now()), 1)?;
         item.transition = Some(item.version);
         self.commit_deployment(vec![Write::Insert(item), claim], beside).await
     }
@@ -125,7 +130,7 @@ impl Store {
         after: &Deployment,
         beside: Vec<Write>,
     ) -> Result<(), CommitError> {
-        let mut item = self.item(after, before.version + 1)?;
+        let mut item = self.item(&after.rescheduled(Some(&before.record), Timestamp::now()), before.version + 1)?;
         let changes = changes(&before.record, after);
         if !changes.is_empty() {
             item.transition = Some(item.version);
@@ -155,10 +160,12 @@ impl Store {
         self.commit(writes).await
     }
 
-    /// Deletes the runs of the deployment `id` that the scheduler made and that have not begun.
+    /// Deletes the runs of the deployment `id` that the scheduler made before it was last changed and that have not begun.
     ///
-    /// A run that a worker takes before it can be deleted stays.
+    /// A run that a worker takes before it can be deleted stays, and so does one that was made since the change.
     pub async fn delete_scheduled_runs(&self, id: DeploymentId, which: AutoScheduled) -> Result<()> {
+        let changed = self.deployment(id).await?.and_then(|found| found.record.scheduling);
+        let before = changed.map_or_else(Timestamp::now, |scheduling| scheduling.since);
         let range = Range::group(self, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
         let waiting = self.read_all(range).await?;
         let ids: Vec<FlowRunId> = waiting
@@ -169,19 +176,28 @@ impl Store {
             })
             .collect();
         stream::iter(ids)
-            .map(|run| until_uncontended(move || self.delete_if_waiting(run, which)))
+            .map(|run| until_uncontended(move || self.delete_if_void(run, which, before)))
             .buffer_unordered(DELETIONS_AT_ONCE)
-            .try_collect()
+            .try_for_each(|_| futures::future::ok(()))
             .await
     }
 
-    async fn delete_if_waiting(&self, id: FlowRunId, which: AutoScheduled) -> Result<(), CommitError> {
-        let Some(run) = self.flow_run(id).await?.filter(|run| which.includes(&run.record)) else { return Ok(()) };
+    /// Deletes the run `id` if it is one of `which` and was made before `before`; returns whether it is gone.
+    pub async fn delete_if_void(
+        &self,
+        id: FlowRunId,
+        which: AutoScheduled,
+        before: Timestamp,
+    ) -> Result<bool, CommitError> {
+        let Some(run) = self.flow_run(id).await? else { return Ok(true) };
+        if run.record.created >= before || !which.includes(&run.record) {
+            return Ok(false);
+        }
         let mut writes = vec![Write::DeleteVersion(table::flow_run(id), run.version)];
         if let Some(key) = &run.record.idempotency_key {
             writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
         }
-        self.commit(writes).await
+        self.commit(writes).await.map(|()| true)
     }
 
     async fn commit_deployment(&self, mut writes: Vec<Write>, beside: Vec<Write>) -> Result<(), CommitError> {

@@ -30,6 +30,7 @@ pub mod query;
 pub mod readiness;
 pub mod record;
 mod relations;
+pub mod scheduling;
 pub mod select;
 pub mod slots;
 pub mod states;

@@ -126,6 +126,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
+    ("the deployments whose schedules are looked at next, by when", "related: query each shard of `scheduling`"),
     (
         "the states of flow runs, leases, workers, pools, queues and deployments that the server acts on, by when",
         "related: query each shard of `timers`",
@@ -195,7 +196,8 @@ pub enum Index {
     /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
     Lookup,
     /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them, states of flow
-    /// runs, leases, workers, pools and queues by when the server acts on them.
+    /// runs, leases, workers, pools and queues by when the server acts on them, deployments by when their schedules are
+    /// looked at next.
     Related,
     /// Flow runs by the type of their state, then by start time as in `by_start`.
     ByState,
@@ -365,6 +367,8 @@ pub enum Collection {
     WorkQueues,
     /// The states of flow runs, leases, workers, pools and queues that the server acts on at some time.
     Timers,
+    /// The deployments with active schedules.
+    Scheduling,
 }
 
 impl Collection {
@@ -381,6 +385,7 @@ impl Collection {
             Self::WorkPools => "work_pools",
             Self::WorkQueues => "work_queues",
             Self::Timers => "timers",
+            Self::Scheduling => "scheduling",
         }
     }
 }

@@ -6,11 +6,11 @@ use super::Failures;
 use crate::{
     api::Api,
     error::Result,
-    model::{BulkPart, FlowRun, StateType, Timestamp},
+    model::{BulkPart, DeploymentId, FlowRun, StateType, Timestamp},
     queue::{Message, Queue},
     store::{
         Item,
-        table::{self, Subject},
+        table::{self, Index, Subject},
     },
     timers,
 };
@@ -43,6 +43,7 @@ fn messages(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> {
     match Subject::of(&item.key) {
         Some(Subject::BulkPart(_)) => next_step(item),
         Some(Subject::FlowRun(_)) if item.has_new_state() => after_transition(api, item),
+        Some(Subject::Deployment(id)) if api.settings.scheduler.enabled => Ok(schedules(api, item, id)),
         _ => Ok(Vec::new()),
     }
 }
@@ -55,6 +56,13 @@ fn next_step(item: &Item) -> Result<Vec<(Message, Duration)>> {
     }
     let step = Message::BulkStep { operation: part.operation, part: part.number, step: part.step };
     Ok(vec![(step, Duration::ZERO)])
+}
+
+/// Has the schedules of a deployment looked at that was made or changed.
+fn schedules(api: &Api, item: &Item, deployment: DeploymentId) -> Vec<(Message, Duration)> {
+    let due = item.places.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
+    let is_due = due.is_some_and(|due| due <= api.now());
+    if is_due { vec![(Message::Schedule { deployment }, Duration::ZERO)] } else { Vec::new() }
 }
 
 fn after_transition(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> {

@@ -7,6 +7,7 @@
 pub mod bulk;
 pub mod cancellation;
 pub mod removals;
+pub mod schedules;
 pub mod timers;
 
 use std::time::Duration;
@@ -58,6 +59,8 @@ async fn carry_out(api: &Api, queue: &Queue, message: &Message) -> Result<(), Er
         Message::BulkStep { operation, part, step } => bulk::step(api, *operation, *part, *step).await,
         Message::Timers { partition } => timers::fire_due(api, queue, partition).await,
         Message::Timer { of } => timers::fire(api, of).await,
+        Message::Schedules { partition } => schedules::fan_out(api, queue, partition).await,
+        Message::Schedule { deployment } => schedules::look_at(api, *deployment).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(api, *flow_run).await,
         Message::Removal { of } => removals::step(api, queue, of, PATIENCE).await,
     }

@@ -24,7 +24,7 @@ use crate::{
     transitions::{self, Proposal, propose_flow_run_state},
 };
 
-/// What the schedule's function does with the table; the worker does the rest.
+/// What the schedule's function does with the table, here and for the schedules of deployments; the worker does the rest.
 pub const NEEDS: Needs = Needs::NOTHING.through(&[Index::Related]);
 
 /// How many timers of a partition one message is about.

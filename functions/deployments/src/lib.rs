@@ -10,6 +10,7 @@ pub mod paginate;
 mod places;
 pub mod read;
 pub mod read_by_name;
+pub mod schedule;
 pub mod schedules;
 mod sent;
 pub mod update;
@@ -27,6 +28,7 @@ pub static ROUTES: &[&Route] = &[
     &paginate::ROUTE,
     &count::ROUTE,
     &delete::ROUTE,
+    &schedule::ROUTE,
     &schedules::read::ROUTE,
     &schedules::create::ROUTE,
     &schedules::update::ROUTE,

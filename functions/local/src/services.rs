@@ -104,6 +104,9 @@ async fn look_for_timers(api: Api, queue: Queue, mut stopping: watch::Receiver<b
         if let Err(error) = work::timers::tick(&api, &queue).await {
             tracing::error!(%error, "what is due could not be found");
         }
+        if let Err(error) = work::schedules::tick(&api, &queue).await {
+            tracing::error!(%error, "the deployments whose schedules are due could not be found");
+        }
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(interval) => {}

@@ -1,0 +1,125 @@
+//! The scheduler over many deployments: a first look at each, a steady tick, and a look that makes one run.
+//!
+//! One deployment in ten has a recurrence rule of minutes or seconds anchored in 1970; the others have intervals and cron
+//! expressions. `schedules 10000` measures so many, over a database in a file.
+
+use std::{error::Error, time::Instant};
+
+use common::{
+    Api, Settings, Store,
+    model::{
+        Deployment, DeploymentId, Flow, FlowId, Object, Seconds, Timestamp,
+        deployment::{DeploymentSchedule, Schedule},
+    },
+    queue::Queue,
+    scheduler,
+    settings::Variables,
+    store::cost::{Cost, measured},
+    work,
+};
+use embedded::EmbeddedDatabase;
+use uuid::Uuid;
+
+/// How many deployments there are, if the command line doesn't say.
+const DEPLOYMENTS: usize = 1_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let count = std::env::args().nth(1).map_or(Ok(DEPLOYMENTS), |count| count.parse())?;
+    let directory = tempfile::tempdir()?;
+    let database = EmbeddedDatabase::open(&directory.path().join("proctor.db"))?;
+    let settings = Settings::local(Variables::default())?;
+    let store =
+        Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
+    store.create_table().await?;
+    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue()?.sdk_config()), "any");
+    let api = Api::new(store, settings);
+
+    let started = Instant::now();
+    let mut ids = Vec::with_capacity(count);
+    for number in 0..count {
+        let deployment = deployment(number);
+        ids.push(deployment.id);
+        let added = api.store.add_deployment(&deployment, Vec::new()).await;
+        added.map_err(|error| format!("a deployment can't be added: {error:?}"))?;
+    }
+    println!("{count} deployments added in {:.2} s", started.elapsed().as_secs_f64());
+
+    let (outcome, cost) = timed("a tick that finds them all", work::schedules::tick(&api, &queue)).await;
+    outcome?;
+    explain(&cost, 1);
+
+    let (outcome, cost) = timed("a first look at each", looks(&api, &ids)).await;
+    outcome?;
+    explain(&cost, count);
+
+    let (outcome, cost) = timed("a tick with nothing to do", work::schedules::tick(&api, &queue)).await;
+    outcome?;
+    explain(&cost, 1);
+
+    let (outcome, cost) = timed("a repeated look at each, with nothing to do", looks(&api, &ids)).await;
+    outcome?;
+    explain(&cost, count);
+    Ok(())
+}
+
+async fn looks(api: &Api, ids: &[DeploymentId]) -> common::Result<()> {
+    for id in ids {
+        scheduler::look_at(api, *id).await?;
+    }
+    Ok(())
+}
+
+async fn timed<T>(what: &str, work: impl Future<Output = T>) -> (T, Cost) {
+    let started = Instant::now();
+    let (outcome, cost) = measured(work).await;
+    println!("{what}: {:.3} s", started.elapsed().as_secs_f64());
+    (outcome, cost)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "an average needs no more")]
+fn explain(cost: &Cost, times: usize) {
+    let each = |total: f64| total / times as f64;
+    println!(
+        "  each: {:.1} round trips, {:.1} read units, {:.1} write units",
+        each(cost.round_trips as f64),
+        each(cost.read_units),
+        each(cost.write_units)
+    );
+}
+
+fn deployment(number: usize) -> Deployment {
+    let now = Timestamp::now();
+    let flow = Flow::new(FlowId::new(), "flow", now);
+    let mut deployment = Deployment::new(DeploymentId::new(), &flow, format!("deployment-{number}"), now);
+    let zone = |name: &str| Some(name.to_owned());
+    let rrule = |rrule: &str| Schedule::RRule { rrule: rrule.to_owned(), timezone: zone("Europe/Berlin") };
+    let cron = |cron: &str| Schedule::Cron { cron: cron.to_owned(), timezone: zone("America/New_York"), day_or: true };
+    let every = |hours: i64| Schedule::Interval {
+        interval: Seconds::from_micros(hours * 3_600_000_000),
+        anchor_date: Timestamp::from_micros(0),
+        timezone: zone("UTC"),
+    };
+    let schedule = match number % 10 {
+        0 if number.is_multiple_of(20) => rrule("DTSTART:19700101T000000\nRRULE:FREQ=SECONDLY;INTERVAL=1200"),
+        0 => rrule("DTSTART:19700101T000000\nRRULE:FREQ=MINUTELY;INTERVAL=30"),
+        1..=3 => every(1),
+        4..=5 => every(24),
+        6 => cron("*/15 * * * *"),
+        7 => cron("0 9 * * MON-FRI"),
+        8 => cron("0 0 L * *"),
+        _ => cron("30 2 * * *"),
+    };
+    deployment.schedules.push(DeploymentSchedule {
+        id: Uuid::now_v7(),
+        created: now,
+        updated: now,
+        deployment_id: Some(deployment.id),
+        schedule,
+        active: true,
+        max_scheduled_runs: None,
+        parameters: Object::new(),
+        slug: None,
+    });
+    deployment
+}
