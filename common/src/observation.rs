@@ -169,6 +169,7 @@ impl Report {
             store.write_units = self.cost.write_units,
             store.conflicts = self.cost.conflicts,
             store.retries = self.cost.retries,
+            store.plan = self.cost.explained(),
             "request"
         );
     }
@@ -205,6 +206,7 @@ impl Report {
             ("reason", self.reason().map(Value::from)),
             ("rules", self.rules().map(Value::from)),
             ("key", self.notes.caller.map(|id| key::shown(id).into())),
+            ("plan", self.cost.explained().map(Value::from)),
         ];
         if let Value::Object(fields) = &mut line {
             fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -249,6 +251,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::cost::Queried;
 
     fn report() -> Report {
         Report {
@@ -257,7 +260,16 @@ mod tests {
             request: Some(HttpRequest { method: "POST".into(), path: "/api/flow_runs/…".into(), status: 200 }),
             outcome: Outcome::of_status(200),
             latency: Duration::from_micros(1_500),
-            cost: Cost { round_trips: 2, items_read: 1, read_units: 1.0, write_units: 20.0, conflicts: 1, retries: 3 },
+            cost: Cost {
+                round_trips: 2,
+                items_read: 1,
+                read_units: 1.0,
+                write_units: 20.0,
+                conflicts: 1,
+                retries: 3,
+                plan: [("by_state", Queried { shards: 8, pages: 9, items: 40 })].into(),
+                returned: 25,
+            },
             notes: Notes {
                 run: Some(Uuid::nil()),
                 verdict: Some(Verdict::Reject { reason: "Already running".into() }),
@@ -298,6 +310,7 @@ mod tests {
             "outcome": "done", "method": "POST", "path": "/api/flow_runs/…", "status": 200,
             "run_id": "00000000-0000-0000-0000-000000000000", "verdict": "REJECT", "reason": "Already running",
             "rules": "CacheRetrieval.before", "key": "proctor_00000000000000000000000000000000",
+            "plan": "by_state: 8 shards, 9 pages, 40 items; returned: 25",
         });
         let mut told = line.as_object().unwrap().clone();
         told.remove("_aws");
@@ -306,8 +319,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_left_out() {
-        let line = Report { request: None, notes: Notes::default(), ..report() }.line("t", Timestamp::now());
-        for name in ["method", "path", "status", "run_id", "verdict", "reason", "rules", "key"] {
+        let line = Report { request: None, notes: Notes::default(), cost: Cost::default(), ..report() }
+            .line("t", Timestamp::now());
+        for name in ["method", "path", "status", "run_id", "verdict", "reason", "rules", "key", "plan"] {
             assert!(line.get(name).is_none(), "{name}");
         }
     }

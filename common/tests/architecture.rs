@@ -21,6 +21,7 @@ fn listing() -> String {
         let carries = match index.carries() {
             Carries::All => "the whole item",
             Carries::Head => "`head` and `brief`",
+            Carries::Orders => "keys, and the sort keys of the other orders",
             Carries::Keys => "keys",
         };
         let _ = writeln!(text, "| `{}` | {carries} |", index.name());

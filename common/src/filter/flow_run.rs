@@ -157,6 +157,11 @@ impl FlowRunFilter {
         self.bound(self.state.as_ref()?.names())
     }
 
+    /// Returns the tags of which every match has all.
+    pub fn all_tags(&self) -> Option<&[String]> {
+        self.bound(self.tags.as_ref()?.all_bound())
+    }
+
     /// Tells whether the filter is nothing but a list of state types, or of state names.
     pub fn is_one_list_of_states(&self) -> bool {
         let rest = Self { operator: Operator::default(), state: None, ..self.clone() };
@@ -166,9 +171,39 @@ impl FlowRunFilter {
     /// Returns the filter without its limits on the expected start time, if they must hold with all the rest.
     #[must_use]
     pub fn without_expected_start_time(&self) -> Self {
-        let is_alternative = self.operator == Operator::Or;
-        let expected_start_time = self.expected_start_time.clone().filter(|_| is_alternative);
-        Self { expected_start_time, ..self.clone() }
+        self.but(|rest| rest.expected_start_time = None)
+    }
+
+    /// Returns the filter without its limits on the start time, if it asks nothing else of it, and they must hold with all the rest.
+    #[must_use]
+    pub fn without_start_time(&self) -> Self {
+        self.but(|rest| {
+            rest.start_time.take_if(|filter| filter.is_null.is_none());
+        })
+    }
+
+    /// Returns the filter without its list of deployments, if that must hold with all the rest.
+    #[must_use]
+    pub fn without_deployment_ids(&self) -> Self {
+        self.but(|rest| {
+            rest.deployment_id.take_if(|filter| filter.bound().is_some());
+        })
+    }
+
+    /// Returns the filter without its list of state types, if it asks nothing else of the state, and that must hold with all the rest.
+    #[must_use]
+    pub fn without_state_types(&self) -> Self {
+        self.but(|rest| {
+            rest.state.take_if(|filter| filter.is_one_list() && filter.types().is_some());
+        })
+    }
+
+    fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut rest = self.clone();
+        if self.operator == Operator::And {
+            change(&mut rest);
+        }
+        rest
     }
 
     /// Tells whether the filter asks nothing, so that it selects every run.

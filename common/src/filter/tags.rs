@@ -49,6 +49,11 @@ impl AnyTagsFilter {
         let any = self.any.as_deref().map(|wanted| wanted.iter().any(|tag| tags.contains(tag)));
         self.operator.combine([has_all(self.all.as_deref(), tags), any, is_null(self.is_null, tags)])
     }
+
+    /// Returns the tags of which every match has all.
+    pub(crate) fn all_bound(&self) -> Option<&[String]> {
+        self.operator.bound(&[self.all.is_some(), self.any.is_some(), self.is_null.is_some()], self.all.as_deref())
+    }
 }
 
 fn has_all(wanted: Option<&[String]>, tags: &[String]) -> Option<bool> {

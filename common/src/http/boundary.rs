@@ -49,7 +49,7 @@ pub(super) async fn boundary(
     };
     report.tell(api.settings.reports, &api.settings.table);
     if explain {
-        explain_to(response.headers_mut(), &cost);
+        explain_to(response.headers_mut(), &report.cost);
     }
     response
 }
@@ -73,6 +73,7 @@ fn explain_to(headers: &mut HeaderMap, cost: &Cost) {
         ("x-proctor-items-read", cost.items_read.to_string()),
         ("x-proctor-read-units", cost.read_units.to_string()),
         ("x-proctor-write-units", cost.write_units.to_string()),
+        ("x-proctor-plan", cost.explained().unwrap_or_default()),
     ];
     for (name, value) in explained {
         if let Ok(value) = HeaderValue::from_str(&value) {

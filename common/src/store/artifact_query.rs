@@ -14,12 +14,10 @@ use super::{
 use crate::{
     error::Result,
     filter::{
-        ArtifactFilter, ArtifactSort, DeploymentFacts, DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter,
+        ArtifactFilter, ArtifactSort, DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter,
         artifact::ArtifactTraits,
     },
-    model::{
-        Artifact, ArtifactCollection, Deployment, DeploymentId, FlowRun, FlowRunId, LatestArtifact, TaskRun, TaskRunId,
-    },
+    model::{Artifact, ArtifactCollection, FlowRun, FlowRunId, LatestArtifact, TaskRun, TaskRunId},
 };
 
 /// The filters of a query over artifacts, as the contract's bodies name them.
@@ -195,8 +193,12 @@ struct ArtifactMatcher<'f> {
 
 impl<'f> ArtifactMatcher<'f> {
     fn new(filters: &'f ArtifactFilters) -> Self {
-        let of_flow_runs =
-            RunFilters { flows: filters.flows.clone(), flow_runs: filters.flow_runs.clone(), ..RunFilters::default() };
+        let of_flow_runs = RunFilters {
+            flows: filters.flows.clone(),
+            flow_runs: filters.flow_runs.clone(),
+            deployments: filters.deployments.clone(),
+            ..RunFilters::default()
+        };
         Self { filters, of_flow_runs, flow_runs: HashMap::new(), task_runs: HashMap::new() }
     }
 
@@ -205,17 +207,7 @@ impl<'f> ArtifactMatcher<'f> {
         let keys: Vec<Key> = unknown.iter().copied().map(table::flow_run).collect();
         self.flow_runs.extend(unknown.into_iter().map(|id| (id, false)));
         let runs = store.get_many::<FlowRun>(&keys).await?.into_iter().map(|found| found.record).collect();
-        let mut runs = FlowRunMatcher::new(&self.of_flow_runs).keep(store, runs).await?;
-        if let Some(filter) = &self.filters.deployments {
-            let ids: HashSet<DeploymentId> = runs.iter().filter_map(|run| run.deployment_id).collect();
-            let keys: Vec<Key> = ids.into_iter().map(table::deployment).collect();
-            let deployments = store.get_many::<Deployment>(&keys).await?.into_iter().map(|found| found.record);
-            let matching: HashSet<DeploymentId> = deployments
-                .filter(|found| filter.matches(found, DeploymentFacts { flow_name: &found.flow_name }))
-                .map(|found| found.id)
-                .collect();
-            runs.retain(|run| run.deployment_id.is_some_and(|id| matching.contains(&id)));
-        }
+        let runs = FlowRunMatcher::new(&self.of_flow_runs).keep(store, runs).await?;
         self.flow_runs.extend(runs.into_iter().map(|run| (run.id, true)));
         Ok(())
     }

@@ -48,14 +48,13 @@ impl Store {
     ///
     /// There is always a part, so that an operation without any match ends as well.
     pub async fn ranges_of_flow_runs(&self, filters: &RunFilters) -> Result<Vec<Vec<Range>>> {
-        let ranges = match self.flow_run_source(filters, Use::Counted).await? {
-            None => Vec::new(),
-            Some(Source::Keys(keys)) => keys
+        let ranges = match self.flow_run_plan(filters, Use::Counted).await?.source {
+            Source::Keys(keys) => keys
                 .into_iter()
                 .map(|key| Range::partition(key.pk).between(Some(key.sk.clone()), Some(key.sk)))
                 .collect(),
-            Some(Source::Ordered(range)) => range.split(),
-            Some(Source::Gathered(ranges)) => ranges.into_iter().flat_map(Range::split).collect(),
+            Source::Ordered(range) | Source::Either { narrow: range, .. } => range.split(),
+            Source::Gathered(ranges) => ranges.into_iter().flat_map(Range::split).collect(),
         };
         let mut parts = vec![Vec::new(); ranges.len().clamp(1, PARTS)];
         let count = parts.len();

@@ -1,6 +1,8 @@
 //! What a request costs at the store: round trips and capacity units.
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,8 +14,10 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, retries::RequestAttempts};
 
+use super::table::Index;
+
 /// The sum of a request's calls of DynamoDB.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Calls of DynamoDB.
     pub round_trips: u64,
@@ -27,6 +31,38 @@ pub struct Cost {
     pub conflicts: u64,
     /// Calls that the SDK sent again, because DynamoDB was throttled or failed.
     pub retries: u64,
+    /// What was queried: by the index's name, or `table`.
+    pub plan: BTreeMap<&'static str, Queried>,
+    /// Records that the planner returned.
+    pub returned: u64,
+}
+
+/// What was queried of one index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queried {
+    /// The most partitions that were merged.
+    pub shards: u64,
+    /// Queries, one a page.
+    pub pages: u64,
+    /// Items that these evaluated.
+    pub items: u64,
+}
+
+impl Cost {
+    /// Explains the queries: the indexes with their shards, pages and items, and how many records came of it.
+    ///
+    /// Nothing if nothing was queried.
+    pub fn explained(&self) -> Option<String> {
+        let queried: Vec<String> = self.plan.iter().map(|(index, queried)| format!("{index}: {queried}")).collect();
+        if queried.is_empty() { None } else { Some(format!("{}; returned: {}", queried.join("; "), self.returned)) }
+    }
+}
+
+impl fmt::Display for Queried {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shards, pages, items } = self;
+        write!(formatter, "{shards} shards, {pages} pages, {items} items")
+    }
 }
 
 tokio::task_local! {
@@ -39,7 +75,7 @@ tokio::task_local! {
 pub async fn measured<T>(work: impl Future<Output = T>) -> (T, Cost) {
     let cost = Arc::new(Mutex::new(Cost::default()));
     let output = COST.scope(cost.clone(), work).await;
-    let cost = *cost.lock().unwrap_or_else(PoisonError::into_inner);
+    let cost = std::mem::take(&mut *cost.lock().unwrap_or_else(PoisonError::into_inner));
     (output, cost)
 }
 
@@ -91,6 +127,22 @@ pub(super) fn add(kind: &Kind, items: usize, capacity: &[ConsumedCapacity]) {
             Kind::Write => cost.write_units += units,
         }
     });
+}
+
+/// Adds one page of a query to the running request's cost: of `shards` partitions of `index`, with `items` evaluated.
+pub(super) fn add_page(index: Option<Index>, shards: usize, items: usize, capacity: &[ConsumedCapacity]) {
+    add(&Kind::Read, items, capacity);
+    change(|cost| {
+        let queried = cost.plan.entry(index.map_or("table", Index::name)).or_default();
+        queried.shards = queried.shards.max(u64::try_from(shards).unwrap_or(u64::MAX));
+        queried.pages += 1;
+        queried.items += u64::try_from(items).unwrap_or(u64::MAX);
+    });
+}
+
+/// Counts the records that the planner returns.
+pub(super) fn add_returned(records: usize) {
+    change(|cost| cost.returned += u64::try_from(records).unwrap_or(u64::MAX));
 }
 
 #[cfg(test)]

@@ -11,42 +11,45 @@ use super::{
 };
 use crate::{
     error::Result,
-    filter::{FlowFacts, FlowFilter, FlowRunFilter, FlowSort, TaskRunFilter},
-    model::{Flow, FlowId, FlowRun, TaskRun},
+    filter::{FlowRunFilter, FlowSort, TaskRunFilter},
+    model::{Deployment, Flow, FlowId, FlowRun, TaskRun},
 };
 
 impl Store {
     /// Returns the flows that `filters` select, within `window`, in the order of `sort`.
     ///
-    /// A flow matches if it matches its own filter, and has a flow run and a task run that match theirs.
+    /// A flow matches if it matches its own filter, and has a flow run and a task run that match theirs, and a deployment
+    /// that matches its own and is in a work pool that matches.
     pub async fn flows(&self, filters: &RunFilters, sort: FlowSort, window: Window) -> Result<Vec<Flow>> {
-        let Some(source) = self.flow_source(filters, sort).await? else { return Ok(Vec::new()) };
+        let source = self.flow_source(filters, sort).await?;
         self.select(source, &mut FlowMatcher(filters), |a, b| sort.compare(a, b), window).await
     }
 
     /// Counts the flows that `filters` select.
     pub async fn count_flows(&self, filters: &RunFilters) -> Result<u64> {
-        let Some(source) = self.flow_source(filters, FlowSort::default()).await? else { return Ok(0) };
+        let source = self.flow_source(filters, FlowSort::default()).await?;
         self.select_count(source, &mut FlowMatcher(filters)).await
     }
 
-    /// Chooses where to read; nowhere if nothing can match.
-    async fn flow_source(&self, filters: &RunFilters, sort: FlowSort) -> Result<Option<Source>> {
-        if filters.asks_for_what_is_not_stored() {
-            return Ok(None);
-        }
+    async fn flow_source(&self, filters: &RunFilters, sort: FlowSort) -> Result<Source> {
         if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
-            return Ok(Some(Source::Keys(flows.into_iter().map(table::flow).collect())));
+            return Ok(Source::Keys(flows.into_iter().map(table::flow).collect()));
         }
         if let Some(flows) = self.flows_of_runs(filters).await? {
-            return Ok(Some(Source::Keys(flows.into_iter().map(table::flow).collect())));
+            return Ok(Source::Keys(flows.into_iter().map(table::flow).collect()));
+        }
+        if let Some(deployments) = self.deployments_bound(filters.deployments.as_ref()).await? {
+            let keys: Vec<_> = deployments.into_iter().map(table::deployment).collect();
+            let found = self.get_many::<Deployment>(&keys).await?;
+            let flows: HashSet<FlowId> = found.iter().map(|found| found.record.flow_id).collect();
+            return Ok(Source::Keys(flows.into_iter().map(table::flow).collect()));
         }
         let all = |index| Range::all(self, index, Collection::Flows).in_direction(direction(sort.direction()));
-        Ok(Some(match sort {
+        Ok(match sort {
             FlowSort::NameAsc | FlowSort::NameDesc => Source::Ordered(all(Index::ByName)),
             FlowSort::CreatedDesc => Source::Ordered(all(Index::Lookup)),
             FlowSort::UpdatedDesc => Source::Gathered(vec![all(Index::Lookup)]),
-        }))
+        })
     }
 
     /// Returns the flows of the runs that the filters name, if they name some.
@@ -70,23 +73,33 @@ struct FlowMatcher<'f>(&'f RunFilters);
 
 impl Matcher<Flow> for FlowMatcher<'_> {
     fn matches_all(&self) -> bool {
-        let RunFilters { flows, flow_runs, task_runs, .. } = self.0;
-        flows.is_none() && flow_runs.is_none() && task_runs.is_none()
+        self.0.ask_nothing()
     }
 
-    async fn keep(&mut self, store: &Store, mut flows: Vec<Flow>) -> Result<Vec<Flow>> {
-        if let Some(filter) = &self.0.flows {
-            flows.retain(|flow| FlowFilter::matches(filter, flow, FlowFacts { has_deployment: false }));
-        }
-        if self.0.flow_runs.is_none() && self.0.task_runs.is_none() {
-            return Ok(flows);
-        }
+    async fn keep(&mut self, store: &Store, flows: Vec<Flow>) -> Result<Vec<Flow>> {
         let mut kept = Vec::new();
         for flow in flows {
-            if store.has_flow_run(flow.id, self.0).await? {
+            if self.matches(store, &flow).await? {
                 kept.push(flow);
             }
         }
         Ok(kept)
+    }
+}
+
+impl FlowMatcher<'_> {
+    async fn matches(&self, store: &Store, flow: &Flow) -> Result<bool> {
+        let RunFilters { flows, flow_runs, task_runs, deployments, work_pools, .. } = self.0;
+        if let Some(filter) = flows
+            && !store.flow_matches(filter, flow).await?
+        {
+            return Ok(false);
+        }
+        let of_deployments = deployments.is_some() || work_pools.is_some();
+        if of_deployments && !store.has_deployment(flow.id, self.0).await? {
+            return Ok(false);
+        }
+        let of_runs = flow_runs.is_some() || task_runs.is_some();
+        Ok(!of_runs || store.has_flow_run(Index::ByParent, &table::runs_of_flow(flow.id), self.0).await?)
     }
 }

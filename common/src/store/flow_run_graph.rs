@@ -41,7 +41,7 @@ impl Store {
             futures::try_join!(self.flow_run(id), self.subflows_in(id), self.flow_run_states(id))?;
         let run = run.ok_or_else(|| Error::NoSuchRun(format!("Flow run {id} not found")))?;
         let mut assembly = Assembly::new(run.record, subflows, since, limits.nodes);
-        let task_runs = Range::of_index(Index::ByParent, table::runs_in_flow_run(id));
+        let task_runs = Range::group(self, Index::ByParent, &table::runs_in_flow_run(id));
         let mut reader = self.read(task_runs, TASK_RUNS_AT_ONCE);
         while let Some(items) = reader.next().await? {
             for item in items {

@@ -1,9 +1,6 @@
 //! Queries over flow runs: from filters and a sort to an index, and the predicate that decides.
 
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, HashSet},
-};
+use std::{cmp::Ordering, collections::HashSet};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -11,18 +8,19 @@ use serde_json::json;
 use super::{
     Store,
     query::{Direction, Range},
+    relations::Relations,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
 };
 use crate::{
     error::Result,
     filter::{
-        self, DeploymentFilter, FlowFacts, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter,
-        TimeBounds, WorkPoolFilter, WorkQueueFilter,
+        self, DeploymentFilter, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter, TimeBounds,
+        WorkPoolFilter, WorkQueueFilter,
     },
     history::History,
     lateness::AverageLateness,
-    model::{Flow, FlowId, FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
 };
 
 /// The filters of a query over flows, flow runs or task runs, as the contract's bodies name them.
@@ -50,18 +48,6 @@ impl RunFilters {
         let Self { flows, flow_runs, task_runs, deployments, work_pools, work_pool_queues } = self;
         let on_runs = flows.is_some() || flow_runs.is_some() || task_runs.is_some();
         !on_runs && deployments.is_none() && work_pools.is_none() && work_pool_queues.is_none()
-    }
-
-    /// Returns what is left to be asked of the flow runs in `source`, if it keeps the limits of their expected start time.
-    fn beyond(&self, source: &Source) -> Option<Self> {
-        let Source::Ordered(Range { index: Some(Index::ByTime), from: Some(_), .. }) = source else { return None };
-        let rest = self.flow_runs.as_ref()?.without_expected_start_time();
-        Some(Self { flow_runs: Some(rest).filter(|rest| !rest.asks_nothing()), ..self.clone() })
-    }
-
-    /// Says whether a filter asks for a deployment, work pool or queue; none is stored yet, so no run has one.
-    pub(super) fn asks_for_what_is_not_stored(&self) -> bool {
-        self.deployments.is_some() || self.work_pools.is_some() || self.work_pool_queues.is_some()
     }
 }
 
@@ -112,97 +98,171 @@ pub(super) fn texts_of_state(types: Option<&[StateType]>, names: Option<&[String
 impl Store {
     /// Returns the flow runs that `filters` select, within `window`, in the order of `sort`.
     pub async fn flow_runs(&self, filters: &RunFilters, sort: FlowRunSort, window: Window) -> Result<Vec<FlowRun>> {
-        let Some(source) = self.flow_run_source(filters, Use::Sorted(sort)).await? else { return Ok(Vec::new()) };
+        let source = self.flow_run_plan(filters, Use::Sorted(sort)).await?.source;
         self.select(source, &mut FlowRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
     }
 
     /// Counts the flow runs that `filters` select.
     pub async fn count_flow_runs(&self, filters: &RunFilters) -> Result<u64> {
-        let Some(source) = self.flow_run_source(filters, Use::Counted).await? else { return Ok(0) };
-        self.select_count(source, &mut FlowRunMatcher::new(filters)).await
+        let plan = self.flow_run_plan(filters, Use::Counted).await?;
+        self.select_count(plan.source, &mut FlowRunMatcher::new(&plan.rest)).await
     }
 
     /// Counts the flow runs that `filters` select in `history`, as they are at `now`; only the history's time is read.
     pub async fn flow_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
         let Some((from, until)) = history.window() else { return Ok(()) };
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
-        let Some(source) = self.flow_run_source(filters, Use::Folded(Some(window))).await? else { return Ok(()) };
-        let beyond_the_range = filters.beyond(&source);
-        let filters = beyond_the_range.as_ref().unwrap_or(filters);
-        self.fold(source, &mut FlowRunMatcher::new(filters), |run: &RunSummary| history.add(run, now)).await
+        let plan = self.flow_run_plan(filters, Use::Folded(Some(window))).await?;
+        Box::pin(self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)))
+            .await
     }
 
     /// Averages how late the flow runs are that `filters` select, at the time `now`.
     pub async fn flow_run_lateness(&self, filters: &RunFilters, now: Timestamp) -> Result<AverageLateness> {
         let mut average = AverageLateness::default();
-        if let Some(source) = self.flow_run_source(filters, Use::Folded(None)).await? {
-            self.fold(source, &mut FlowRunMatcher::new(filters), |run: &RunSummary| average.add(run, now)).await?;
-        }
+        let plan = self.flow_run_plan(filters, Use::Folded(None)).await?;
+        Box::pin(
+            self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| average.add(run, now)),
+        )
+        .await?;
         Ok(average)
     }
 
-    /// Says whether a flow run of `flow` matches the filters on flow runs and task runs.
-    pub(super) async fn has_flow_run(&self, flow: FlowId, filters: &RunFilters) -> Result<bool> {
+    /// Says whether a flow run in one of these groups of `index` matches the filters on flow runs and task runs.
+    pub(super) async fn has_flow_run(&self, index: Index, group: &str, filters: &RunFilters) -> Result<bool> {
         let filters = RunFilters {
             flow_runs: filters.flow_runs.clone(),
             task_runs: filters.task_runs.clone(),
             ..RunFilters::default()
         };
-        let source = Source::Ordered(Range::of_index(Index::ByParent, table::runs_of_flow(flow)));
+        let source = Source::Ordered(Range::group(self, index, group));
         let first = Window { offset: 0, limit: 1 };
         let found = self.select(source, &mut FlowRunMatcher::new(&filters), |_, _| Ordering::Equal, first).await?;
         Ok(!found.is_empty())
     }
 
-    /// Chooses where to read; nowhere if nothing can match.
-    pub(super) async fn flow_run_source(&self, filters: &RunFilters, r#use: Use) -> Result<Option<Source>> {
-        if filters.asks_for_what_is_not_stored() {
-            return Ok(None);
-        }
+    /// Chooses where to read: the narrowest group or index that the filters name.
+    pub(super) async fn flow_run_plan(&self, filters: &RunFilters, r#use: Use) -> Result<Plan> {
         let own = filters.flow_runs.as_ref();
         if let Some(ids) = own.and_then(FlowRunFilter::ids) {
-            return Ok(Some(Source::Keys(ids.iter().copied().map(table::flow_run).collect())));
+            return Ok(Plan::of(Source::Keys(ids.iter().copied().map(table::flow_run).collect()), filters));
         }
         if let Some(ids) = filters.task_runs.as_ref().and_then(TaskRunFilter::ids) {
             let keys: Vec<_> = ids.iter().copied().map(table::task_run).collect();
             let task_runs = self.get_many::<TaskRun>(&keys).await?;
             let flow_runs: HashSet<FlowRunId> = task_runs.iter().filter_map(|found| found.record.flow_run_id).collect();
-            return Ok(Some(Source::Keys(flow_runs.into_iter().map(table::flow_run).collect())));
+            return Ok(Plan::of(Source::Keys(flow_runs.into_iter().map(table::flow_run).collect()), filters));
         }
         if let Some(parents) = own.and_then(FlowRunFilter::parent_flow_run_ids) {
             let distinct: HashSet<FlowRunId> = parents.iter().copied().collect();
             let ranges = distinct.into_iter().map(|id| Range::of_index(Index::Related, table::subflows_of(id)));
-            return Ok(Some(Source::Gathered(ranges.collect())));
+            return Ok(Plan::of(Source::Gathered(ranges.collect()), filters));
         }
         if let Some(parents) = own.and_then(FlowRunFilter::parent_task_run_ids) {
             let distinct: HashSet<TaskRunId> = parents.iter().copied().collect();
             let keys: Vec<_> = distinct.into_iter().map(table::task_run).collect();
             let parents = self.get_many::<TaskRun>(&keys).await?;
             let ranges = parents.iter().map(|parent| Self::subflows(&parent.record));
-            return Ok(Some(Source::Gathered(ranges.collect())));
+            return Ok(Plan::of(Source::Gathered(ranges.collect()), filters));
         }
-        if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
-            return Ok(Some(runs_of_flows(&flows, own, r#use)));
+        if let Some(names) = own.and_then(FlowRunFilter::names).filter(|names| names.len() <= MOST_GROUPS) {
+            let distinct: HashSet<&String> = names.iter().collect();
+            let named = |name: &String| Range::all(self, Index::ByName, Collection::FlowRuns).named(name);
+            return Ok(Plan::of(Source::Gathered(distinct.into_iter().map(named).collect()), filters));
         }
-        Ok(Some(self.all_flow_runs(filters, r#use)))
+        // A window of time holds a known share of the table, a group may be most of it.
+        if !matches!(r#use, Use::Folded(Some(_)))
+            && let Some(plan) = Box::pin(self.runs_of_a_group(filters, r#use)).await?
+        {
+            return Ok(plan);
+        }
+        let range = self.all_flow_runs(filters, r#use);
+        if r#use.sort().is_some()
+            && range.from.is_none()
+            && let Some(narrow) = self.runs_of_a_window(filters)
+        {
+            return Ok(Plan::of(Source::Either { narrow, ordered: range }, filters));
+        }
+        let keeps_start = range.index == Some(Index::ByStart) && range.from.is_some();
+        let keeps_expected = range.index == Some(Index::ByTime) && range.from.is_some();
+        let plan = Plan::of(Source::Ordered(range), filters);
+        Ok(match (keeps_start, keeps_expected) {
+            (true, _) => plan.without(FlowRunFilter::without_start_time),
+            (_, true) => plan.without(FlowRunFilter::without_expected_start_time),
+            _ => plan,
+        })
     }
 
-    /// Returns the flows of which every match belongs to one, if the filter names them.
-    pub(super) async fn flows_bound(&self, filter: Option<&FlowFilter>) -> Result<Option<HashSet<FlowId>>> {
-        let Some(filter) = filter else { return Ok(None) };
-        if let Some(ids) = filter.ids() {
-            return Ok(Some(ids.iter().copied().collect()));
+    /// Reads the runs of the deployments, flows or work pools that the filters name, or in the states; the first of these
+    /// that there is.
+    async fn runs_of_a_group(&self, filters: &RunFilters, r#use: Use) -> Result<Option<Plan>> {
+        let own = filters.flow_runs.as_ref();
+        if let Some(deployments) = own.and_then(FlowRunFilter::deployment_ids).filter(|ids| ids.len() <= MOST_GROUPS) {
+            let groups: HashSet<String> = deployments.iter().copied().map(table::runs_of_deployment).collect();
+            let plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
+            return Ok(Some(plan.without(FlowRunFilter::without_deployment_ids)));
         }
-        let Some(names) = filter.names() else { return Ok(None) };
-        let mut ids = HashSet::new();
-        for name in names {
-            ids.extend(self.owner(&table::unique_flow_name(name)).await?.map(FlowId::from));
+        if let Some(deployments) = self.deployments_bound(filters.deployments.as_ref()).await?.filter(are_few) {
+            let groups = deployments.into_iter().map(table::runs_of_deployment);
+            return Ok(Some(self.grouped(Index::ByDeployment, groups, filters, r#use)));
         }
-        Ok(Some(ids))
+        if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await?.filter(are_few) {
+            let groups = flows.into_iter().map(table::runs_of_flow);
+            return Ok(Some(self.grouped(Index::ByParent, groups, filters, r#use)));
+        }
+        if let Some(pools) = self.work_pools_bound(filters).await?.filter(are_few) {
+            let groups = pools.into_iter().map(table::runs_of_work_pool);
+            return Ok(Some(self.grouped(Index::ByWorkPool, groups, filters, r#use)));
+        }
+        let has_window = own.is_some_and(|filter| filter.expected_start_time_bounds().is_some());
+        if let Some(types) = own.and_then(FlowRunFilter::state_types)
+            && (r#use.sort().is_some() || !has_window)
+        {
+            let groups: HashSet<String> = types.iter().copied().map(table::runs_in_state).collect();
+            let plan = self.grouped(Index::ByState, groups, filters, r#use);
+            return Ok(Some(plan.without(FlowRunFilter::without_state_types)));
+        }
+        Ok(None)
+    }
+
+    /// Reads the runs that were to start, or started, after a time that the filter names.
+    fn runs_of_a_window(&self, filters: &RunFilters) -> Option<Range> {
+        let own = filters.flow_runs.as_ref()?;
+        let windows = [(Index::ByTime, own.expected_start_time_bounds()), (Index::ByStart, own.start_time_bounds())];
+        windows.into_iter().find_map(|(index, bounds)| {
+            let (from, to) = key_bounds(bounds);
+            from.as_ref()?;
+            Some(Range::all(self, index, Collection::FlowRuns).between(from, to))
+        })
+    }
+
+    /// Reads groups of flow runs that an index sorts by start time.
+    fn grouped(
+        &self,
+        index: Index,
+        groups: impl IntoIterator<Item = String>,
+        filters: &RunFilters,
+        r#use: Use,
+    ) -> Plan {
+        let (from, to) = key_bounds(filters.flow_runs.as_ref().and_then(FlowRunFilter::start_time_bounds));
+        let keeps_start = from.is_some();
+        let range = Range {
+            partitions: groups.into_iter().flat_map(|group| self.shards().all_within(&group)).collect(),
+            from,
+            to,
+            direction: r#use.direction(),
+            ..Range::of_index(index, "")
+        };
+        let source = match r#use.sort() {
+            None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
+            Some(_) => Source::Either { narrow: range, ordered: self.all_flow_runs(filters, r#use) },
+        };
+        let plan = Plan::of(source, filters);
+        if keeps_start { plan.without(FlowRunFilter::without_start_time) } else { plan }
     }
 
     /// Reads all runs, in the index of the sort; or without one, in the index that the filter narrows most.
-    fn all_flow_runs(&self, filters: &RunFilters, r#use: Use) -> Source {
+    fn all_flow_runs(&self, filters: &RunFilters, r#use: Use) -> Range {
         let bounds = |of: fn(&FlowRunFilter) -> Option<TimeBounds>| filters.flow_runs.as_ref().and_then(of);
         let start = || bounds(FlowRunFilter::start_time_bounds);
         let expected = || bounds(FlowRunFilter::expected_start_time_bounds);
@@ -230,22 +290,34 @@ impl Store {
             }
         };
         let (from, to) = key_bounds(bounds);
-        Source::Ordered(Range::all(self, index, Collection::FlowRuns).between(from, to).in_direction(r#use.direction()))
+        Range::all(self, index, Collection::FlowRuns).between(from, to).in_direction(r#use.direction())
     }
 }
 
-fn runs_of_flows(flows: &HashSet<FlowId>, filter: Option<&FlowRunFilter>, r#use: Use) -> Source {
-    let (from, to) = key_bounds(filter.and_then(FlowRunFilter::start_time_bounds));
-    let range = Range {
-        partitions: flows.iter().copied().map(table::runs_of_flow).collect(),
-        from,
-        to,
-        direction: r#use.direction(),
-        ..Range::of_index(Index::ByParent, "")
-    };
-    match r#use.sort() {
-        None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
-        Some(_) => Source::Gathered(vec![range]),
+/// How many groups of flow runs are read by themselves; where a filter names more, all runs are looked at.
+const MOST_GROUPS: usize = 100;
+
+fn are_few<I>(ids: &HashSet<I>) -> bool {
+    ids.len() <= MOST_GROUPS
+}
+
+/// Where a query over flow runs reads, and what that leaves to be asked of each of them.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub source: Source,
+    /// For queries that don't read the runs themselves: an index may lag behind, so what is answered has to match whole.
+    pub rest: RunFilters,
+}
+
+impl Plan {
+    fn of(source: Source, filters: &RunFilters) -> Self {
+        Self { source, rest: filters.clone() }
+    }
+
+    /// Leaves out of the filter on flow runs what every one in the source matches.
+    fn without(mut self, less: fn(&FlowRunFilter) -> FlowRunFilter) -> Self {
+        self.rest.flow_runs = self.rest.flow_runs.as_ref().map(less).filter(|rest| !rest.asks_nothing());
+        self
     }
 }
 
@@ -263,32 +335,16 @@ pub(super) fn direction(direction: filter::Direction) -> Direction {
     }
 }
 
-/// Decides which flow runs match, and remembers what it learned of their flows.
+/// Decides which flow runs match, and remembers what it learned of what they belong to.
 pub(super) struct FlowRunMatcher<'f> {
     filters: &'f RunFilters,
-    flows: HashMap<FlowId, bool>,
+    relations: Relations<'f>,
 }
 
 impl<'f> FlowRunMatcher<'f> {
     pub(super) fn new(filters: &'f RunFilters) -> Self {
-        Self { filters, flows: HashMap::new() }
+        Self { filters, relations: Relations::of_flow_runs(filters) }
     }
-}
-
-/// Evaluates a filter on flows for the flows `wanted`, into `known`.
-pub(super) async fn learn_flows(
-    store: &Store,
-    filter: &FlowFilter,
-    wanted: impl Iterator<Item = FlowId>,
-    known: &mut HashMap<FlowId, bool>,
-) -> Result<()> {
-    let unknown: HashSet<FlowId> = wanted.filter(|id| !known.contains_key(id)).collect();
-    let keys: Vec<_> = unknown.iter().copied().map(table::flow).collect();
-    known.extend(unknown.into_iter().map(|id| (id, false)));
-    for flow in store.get_many::<Flow>(&keys).await? {
-        known.insert(flow.record.id, filter.matches(&flow.record, FlowFacts { has_deployment: false }));
-    }
-    Ok(())
 }
 
 impl Matcher<FlowRun> for FlowRunMatcher<'_> {
@@ -298,23 +354,24 @@ impl Matcher<FlowRun> for FlowRunMatcher<'_> {
 
     fn texts(&self) -> Vec<Vec<String>> {
         let filter = self.filters.flow_runs.as_ref();
-        texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names))
+        let mut texts =
+            texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names));
+        let tags = filter.and_then(FlowRunFilter::all_tags).unwrap_or_default();
+        texts.extend(tags.iter().take(LONGEST_LIST).map(|tag| vec![json!(tag).to_string()]));
+        texts
     }
 
     fn is_decided_by_texts(&self) -> bool {
-        let RunFilters { flows, flow_runs, task_runs, .. } = self.filters;
+        let RunFilters { flow_runs, task_runs, .. } = self.filters;
         let on_state = flow_runs.as_ref().is_some_and(FlowRunFilter::is_one_list_of_states);
-        flows.is_none() && task_runs.is_none() && on_state && !self.texts().is_empty()
+        self.relations.ask_nothing() && task_runs.is_none() && on_state && !self.texts().is_empty()
     }
 
     async fn keep(&mut self, store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {
         if let Some(filter) = &self.filters.flow_runs {
             runs.retain(|run| filter.matches(run, FlowRunFacts { parent_flow_run_id: run.parent_flow_run_id }));
         }
-        if let Some(filter) = &self.filters.flows {
-            learn_flows(store, filter, runs.iter().map(|run| run.flow_id), &mut self.flows).await?;
-            runs.retain(|run| self.flows.get(&run.flow_id) == Some(&true));
-        }
+        runs = Box::pin(self.relations.keep(store, runs)).await?;
         if let Some(filter) = &self.filters.task_runs {
             let mut kept = Vec::new();
             for run in runs {

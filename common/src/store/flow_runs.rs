@@ -51,8 +51,29 @@ impl Record for FlowRun {
             Place { index: Index::ByEnd, pk: all.clone(), sk: by_time(self.end_time) },
             Place { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
             Place { index: Index::Lookup, pk: all, sk: self.id.to_string() },
-            Place { index: Index::ByParent, pk: table::runs_of_flow(self.flow_id), sk: started },
         ];
+        let mut grouped = |index: Index, group: String, sk: String| {
+            places.push(Place { index, pk: shards.within(&group, self.id.0), sk });
+        };
+        grouped(Index::ByParent, table::runs_of_flow(self.flow_id), started.clone());
+        if let Some(r#type) = self.state_type {
+            grouped(Index::ByState, table::runs_in_state(r#type), started.clone());
+        }
+        if let Some(pool) = self.work_pool_id {
+            grouped(Index::ByWorkPool, table::runs_of_work_pool(pool), started.clone());
+        }
+        if let Some(deployment) = self.deployment_id {
+            grouped(Index::ByDeployment, table::runs_of_deployment(deployment), started);
+        }
+        if self.state_type == Some(StateType::Scheduled) && self.next_scheduled_start_time.is_some() {
+            let next = by_time(self.next_scheduled_start_time);
+            if let Some(queue) = self.work_queue_id {
+                grouped(Index::WaitingInQueue, table::runs_of_work_queue(queue), next.clone());
+            }
+            if let Some(deployment) = self.deployment_id {
+                grouped(Index::WaitingOfDeployment, table::runs_of_deployment(deployment), next);
+            }
+        }
         if let Some(parent) = self.parent_task_run_id {
             let pk = table::subflows_of_task_run(self.parent_flow_run_id, parent);
             places.push(Place { index: Index::Related, pk, sk: table::sort_with_id(&parent.to_string(), self.id) });

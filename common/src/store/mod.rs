@@ -28,6 +28,7 @@ pub mod logs;
 pub mod needs;
 pub mod query;
 pub mod record;
+mod relations;
 pub mod select;
 pub mod slots;
 pub mod states;

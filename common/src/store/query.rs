@@ -27,7 +27,11 @@ const MOST_BRIEFS: i32 = 1_400;
 ///
 /// The embedded one reads all that is left otherwise, page after page.
 fn most_counted(index: Option<Index>) -> i32 {
-    if index.map(Index::carries) == Some(Carries::Keys) { 7_000 } else { 1_400 }
+    match index.map(Index::carries) {
+        Some(Carries::Keys) => 7_000,
+        Some(Carries::Orders) => 3_000,
+        _ => 1_400,
+    }
 }
 
 /// In which order items come.
@@ -77,6 +81,17 @@ impl Range {
     /// Reads all shards of `collection` in `index`, in ascending order.
     pub fn all(store: &Store, index: Index, collection: Collection) -> Self {
         Self { index: Some(index), partitions: store.shards().all(collection), ..Self::partition("") }
+    }
+
+    /// Reads all shards of a group of records in `index`, in ascending order.
+    pub fn group(store: &Store, index: Index, group: &str) -> Self {
+        Self { index: Some(index), partitions: store.shards().all_within(group), ..Self::partition("") }
+    }
+
+    /// Narrows a range that is sorted by names to those that are `name`.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.starting_with(table::sort_with_id(name, ""))
     }
 
     /// Narrows the range to sort keys that start with `prefix`.
@@ -218,7 +233,7 @@ impl Store {
                 .await
                 .map_err(|error| failure(&error))?;
             let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-            cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+            cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
             count += u64::try_from(answer.count()).unwrap_or_default();
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -253,7 +268,7 @@ impl Store {
         let query = self.query(range, partition).projection_expression(table::BRIEF).limit(MOST_BRIEFS);
         let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
         let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-        cost::add(&cost::Kind::Read, read, answer.consumed_capacity.as_slice());
+        cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
         Ok((partition, answer))
     }
 
@@ -331,6 +346,10 @@ impl Reader<'_> {
             Some(index) if index.carries() == Carries::Head => {
                 format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
             }
+            Some(index) if index.carries() == Carries::Orders => {
+                let orders = table::ORDERS.map(Index::sort).join(", ");
+                format!("{}, {}, {orders}", table::READ_OUT, index.sort())
+            }
             Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
         };
         let read_out = &read_out;
@@ -345,8 +364,10 @@ impl Reader<'_> {
                     .send()
                     .await
                     .map_err(|error| failure(&error))?;
+                // What a filter leaves out is read all the same.
+                let read = usize::try_from(answer.scanned_count).unwrap_or_default();
+                cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
                 let items = answer.items.unwrap_or_default();
-                cost::add(&cost::Kind::Read, items.len(), answer.consumed_capacity.as_slice());
                 for item in items {
                     cursor.items.push_back(Item::read(item)?);
                 }

@@ -3,14 +3,18 @@
 //! An aggregate's plan (`flow_run_query.rs` and its siblings) chooses a [`Source`] and gives a [`Matcher`]. The same
 //! predicate serves every source: an index only narrows what is read, it never decides what matches.
 
-use std::{cmp::Ordering, collections::HashSet, future::Future};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    future::Future,
+};
 
 use serde::Deserialize;
 
 use super::{
-    Item, Key, Record, Store,
-    query::{Range, Reader},
-    table::Carries,
+    Item, Key, Record, Store, cost,
+    query::{Direction, Range, Reader},
+    table::{Carries, Index},
 };
 use crate::{
     error::{Error, Result},
@@ -26,7 +30,22 @@ pub enum Source {
     Ordered(Range),
     /// In these ranges, in another order than is asked for, so that all of them are read and sorted.
     Gathered(Vec<Range>),
+    /// In a narrow range, in another order than is asked for, and in a wide one that is in order.
+    ///
+    /// Which one is cheaper shows as they are read: the narrow one must come to its end, the wide one must hold many
+    /// matches.
+    Either {
+        /// The narrow range, all of which is to be sorted.
+        narrow: Range,
+        /// The wide range, in the order that is asked for.
+        ordered: Range,
+    },
 }
+
+/// How far the ranges of [`Source::Either`] are read in turn: the narrow one, in items, and the wide one, in pages.
+///
+/// An entry of the narrow range costs a tenth of a record that is looked at in the wide one.
+const TURNS: [(usize, usize); 4] = [(1_000, 2), (4_000, 8), (16_000, 32), (64_000, usize::MAX)];
 
 /// A predicate over records that may look at other records.
 pub trait Matcher<R>: Send {
@@ -36,6 +55,11 @@ pub trait Matcher<R>: Send {
     /// Returns lists of texts, none of them empty: the `head` of every match contains a text of each list.
     fn texts(&self) -> Vec<Vec<String>> {
         Vec::new()
+    }
+
+    /// Returns the [texts](Self::texts) where an index carries what they are looked for in.
+    fn texts_in(&self, carries: Carries) -> Vec<Vec<String>> {
+        if has_head(carries) { self.texts() } else { Vec::new() }
     }
 
     /// Says whether each record whose `head` contains the [texts](Self::texts) matches.
@@ -68,17 +92,99 @@ impl Store {
         compare: impl Fn(&R, &R) -> Ordering,
         window: Window,
     ) -> Result<Vec<R>> {
+        let found = Box::pin(self.selected(source, matcher, compare, window)).await?;
+        cost::add_returned(found.len());
+        Ok(found)
+    }
+
+    async fn selected<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
         if window.limit == 0 {
             return Ok(Vec::new());
         }
-        match source {
-            Source::Ordered(range) => self.select_ordered(range, matcher, window).await,
-            unordered => {
-                let mut found = self.gather(unordered, matcher).await?;
-                found.sort_by(compare);
-                Ok(found.into_iter().skip(window.offset).take(window.limit).collect())
+        let mut found = match source {
+            Source::Ordered(range) => {
+                let mut ordered = Ordered::new(self, range, matcher.matches_all(), window);
+                ordered.go_on(matcher, usize::MAX).await?;
+                return Ok(ordered.found);
+            }
+            Source::Either { narrow, ordered } => {
+                return self.select_either(narrow, ordered, matcher, compare, window).await;
+            }
+            unordered => self.gather(unordered, matcher).await?,
+        };
+        found.sort_by(compare);
+        Ok(found.into_iter().skip(window.offset).take(window.limit).collect())
+    }
+
+    /// Reads a narrow range to be sorted and a wide one in order by turns, until one of them has the answer.
+    async fn select_either<R: Record>(
+        &self,
+        narrow: Range,
+        ordered: Range,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        let (carries, order) = (carries(&narrow), Order::of(&ordered));
+        let mut reader = self.read(narrow.containing(matcher.texts_in(carries)), TURNS[0].0);
+        let mut ordered = Ordered::new(self, ordered, matcher.matches_all(), window);
+        let mut items = Vec::new();
+        for (few, pages) in TURNS {
+            while items.len() < few {
+                match reader.next().await? {
+                    Some(more) => items.extend(more),
+                    None => return self.sorted(items, carries, order, matcher, compare, window).await,
+                }
+            }
+            let most = pages.saturating_mul(window.offset.saturating_add(window.limit).max(STEP));
+            if ordered.go_on(matcher, most).await? {
+                break;
             }
         }
+        Ok(ordered.found)
+    }
+
+    /// Sorts the items of a range and reads out the window of those that match.
+    async fn sorted<R: Record>(
+        &self,
+        mut items: Vec<Item>,
+        carries: Carries,
+        order: Order,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        if carries == Carries::Orders {
+            items.sort_by(|one, other| order.compare(one, other));
+        } else {
+            let parsed = items.iter().map(Item::record).collect::<Result<_>>()?;
+            let mut records: Vec<R> = matcher.keep(self, parsed).await?;
+            records.sort_by(&compare);
+            if carries == Carries::All {
+                return Ok(records.into_iter().skip(window.offset).take(window.limit).collect());
+            }
+            let mut places: HashMap<Key, Item> = items.into_iter().map(|item| (item.key.clone(), item)).collect();
+            items = records.iter().filter_map(|record| places.remove(&record.key())).collect();
+        }
+        let mut sorted = Ordered {
+            store: self,
+            reader: None,
+            ahead: items,
+            carries: Carries::Keys,
+            matches_all: matcher.matches_all(),
+            window,
+            skip: window.offset,
+            looked_at: 0,
+            found: Vec::new(),
+        };
+        sorted.go_on(matcher, usize::MAX).await?;
+        Ok(sorted.found)
     }
 
     /// Counts the matching records of `source`.
@@ -86,12 +192,12 @@ impl Store {
         let ranges = match source {
             Source::Ordered(range) if matcher.matches_all() => vec![range],
             Source::Gathered(ranges) if matcher.matches_all() => ranges,
-            Source::Ordered(range) if matcher.is_decided_by_texts() && carries(&range) != Carries::Keys => {
+            Source::Ordered(range) if matcher.is_decided_by_texts() && has_head(carries(&range)) => {
                 vec![range.containing(matcher.texts())]
             }
             source => {
                 let mut count = 0;
-                self.visit(source, matcher, |found| count += length(found.len())).await?;
+                Box::pin(self.visit(source, matcher, |found| count += length(found.len()))).await?;
                 return Ok(count);
             }
         };
@@ -129,16 +235,15 @@ impl Store {
                 visit(matcher.keep(self, found).await?);
                 return Ok(());
             }
-            Source::Ordered(range) => vec![range],
+            Source::Ordered(range) | Source::Either { narrow: range, .. } => vec![range],
             Source::Gathered(ranges) => ranges,
         };
         for range in ranges {
             let carries = carries(&range);
-            let texts = if carries == Carries::Keys { Vec::new() } else { matcher.texts() };
-            let mut reader = self.read(range.containing(texts), usize::MAX);
+            let mut reader = self.read(range.containing(matcher.texts_in(carries)), usize::MAX);
             while let Some(items) = reader.next().await? {
                 let records = match carries {
-                    Carries::Keys => self.records(&keys_of(&items)).await?,
+                    Carries::Keys | Carries::Orders => self.records(&keys_of(&items)).await?,
                     Carries::All | Carries::Head => items.iter().map(Item::record).collect::<Result<_>>()?,
                 };
                 visit(matcher.keep(self, records).await?);
@@ -190,7 +295,7 @@ impl Store {
                 let found = self.records(&keys).await?;
                 return matcher.keep(self, found).await;
             }
-            Source::Ordered(range) => vec![range],
+            Source::Ordered(range) | Source::Either { narrow: range, .. } => vec![range],
             Source::Gathered(ranges) => ranges,
         };
         let mut found = Vec::new();
@@ -198,38 +303,6 @@ impl Store {
             let carries = carries(&range);
             let items = self.read_all(range).await?;
             found.extend(self.keep_whole(&items, carries, matcher).await?);
-        }
-        Ok(found)
-    }
-
-    async fn select_ordered<R: Record>(
-        &self,
-        range: Range,
-        matcher: &mut impl Matcher<R>,
-        window: Window,
-    ) -> Result<Vec<R>> {
-        let carries = carries(&range);
-        let (mut skip, mut found) = (window.offset, Vec::new());
-        let wanted = window.offset.saturating_add(window.limit);
-        let mut reader = self.read(range, if matcher.matches_all() { wanted } else { wanted.max(STEP) });
-        let mut ahead = Vec::new();
-        while found.len() < window.limit {
-            if !refill(&mut reader, &mut ahead).await? {
-                break;
-            }
-            if matcher.matches_all() && skip > 0 {
-                let skipped = skip.min(ahead.len());
-                ahead.drain(..skipped);
-                skip -= skipped;
-                continue;
-            }
-            let missing = window.limit - found.len();
-            let step = if matcher.matches_all() { missing } else { missing.saturating_add(skip).max(STEP) };
-            let items: Vec<Item> = ahead.drain(..step.min(ahead.len())).collect();
-            let kept = self.keep_whole(&items, carries, matcher).await?;
-            let skipped = skip.min(kept.len());
-            skip -= skipped;
-            found.extend(kept.into_iter().skip(skipped).take(missing));
         }
         Ok(found)
     }
@@ -243,7 +316,7 @@ impl Store {
     ) -> Result<Vec<R>> {
         let records = match carries {
             Carries::All => items.iter().map(Item::record).collect::<Result<_>>()?,
-            Carries::Keys => self.records(&keys_of(items)).await?,
+            Carries::Keys | Carries::Orders => self.records(&keys_of(items)).await?,
             Carries::Head => {
                 let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
                 let keys: Vec<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
@@ -259,14 +332,105 @@ impl Store {
     }
 }
 
-async fn refill(reader: &mut Reader<'_>, ahead: &mut Vec<Item>) -> Result<bool> {
-    if ahead.is_empty() {
-        match reader.next().await? {
-            Some(items) => ahead.extend(items),
-            None => return Ok(false),
+/// A range that is read in order until a window of matching records is full.
+struct Ordered<'s, R> {
+    store: &'s Store,
+    /// What is left of the range.
+    reader: Option<Reader<'s>>,
+    /// What was read of it and not yet looked at.
+    ahead: Vec<Item>,
+    carries: Carries,
+    matches_all: bool,
+    window: Window,
+    /// How many matching records are still to be left out.
+    skip: usize,
+    looked_at: usize,
+    found: Vec<R>,
+}
+
+impl<'s, R: Record> Ordered<'s, R> {
+    fn new(store: &'s Store, range: Range, matches_all: bool, window: Window) -> Self {
+        let wanted = window.offset.saturating_add(window.limit);
+        let carries = carries(&range);
+        let reader = store.read(range, if matches_all { wanted } else { wanted.max(STEP) });
+        let (ahead, found) = (Vec::new(), Vec::new());
+        Self {
+            store,
+            reader: Some(reader),
+            ahead,
+            carries,
+            matches_all,
+            window,
+            skip: window.offset,
+            looked_at: 0,
+            found,
         }
     }
-    Ok(true)
+
+    /// Looks at the next items, `most` of them since the beginning; returns whether the window is full or the range at its end.
+    async fn go_on(&mut self, matcher: &mut impl Matcher<R>, most: usize) -> Result<bool> {
+        while self.found.len() < self.window.limit {
+            if self.looked_at >= most {
+                return Ok(false);
+            }
+            if !self.refill().await? {
+                break;
+            }
+            if self.matches_all && self.skip > 0 {
+                let skipped = self.skip.min(self.ahead.len());
+                self.ahead.drain(..skipped);
+                self.skip -= skipped;
+                continue;
+            }
+            let missing = self.window.limit - self.found.len();
+            let step = if self.matches_all { missing } else { missing.saturating_add(self.skip).max(STEP) };
+            let items: Vec<Item> = self.ahead.drain(..step.min(self.ahead.len())).collect();
+            self.looked_at += items.len();
+            let kept = self.store.keep_whole(&items, self.carries, matcher).await?;
+            let skipped = self.skip.min(kept.len());
+            self.skip -= skipped;
+            self.found.extend(kept.into_iter().skip(skipped).take(missing));
+        }
+        Ok(true)
+    }
+
+    async fn refill(&mut self) -> Result<bool> {
+        if self.ahead.is_empty()
+            && let Some(reader) = &mut self.reader
+        {
+            self.ahead.extend(reader.next().await?.unwrap_or_default());
+        }
+        Ok(!self.ahead.is_empty())
+    }
+}
+
+/// The order of an index, for items that carry its sort key.
+struct Order {
+    /// The attribute; nothing for the order of the records' own keys.
+    attribute: Option<String>,
+    direction: Direction,
+}
+
+impl Order {
+    fn of(range: &Range) -> Self {
+        let by_key = range.index == Some(Index::Lookup);
+        Self { attribute: range.index.filter(|_| !by_key).map(Index::sort), direction: range.direction }
+    }
+
+    fn compare(&self, one: &Item, other: &Item) -> Ordering {
+        let ascending = match &self.attribute {
+            Some(attribute) => one.places.get(attribute).cmp(&other.places.get(attribute)),
+            None => one.key.cmp(&other.key),
+        };
+        match self.direction {
+            Direction::Ascending => ascending,
+            Direction::Descending => ascending.reverse(),
+        }
+    }
+}
+
+fn has_head(carries: Carries) -> bool {
+    matches!(carries, Carries::All | Carries::Head)
 }
 
 fn keys_of(items: &[Item]) -> Vec<Key> {

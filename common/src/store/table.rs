@@ -28,7 +28,7 @@ use crate::{
     error::{Error, Result},
     model::{
         ApiKeyId, ArtifactId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId,
-        StateId, TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
+        StateId, StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
     },
 };
 
@@ -156,9 +156,29 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all latest artifacts by the id of their collection", "lookup: query each shard, then get"),
     ("all flows or deployments by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
-    ("the flow runs of a flow, by start time", "by_parent: query `flow#<flow id>`"),
+    ("the flow runs of a flow, by start time", "by_parent: query each shard of `flow#<flow id>`"),
     ("the deployments of a flow, by name", "by_parent: query `deployments#<flow id>`"),
-    ("the task runs of a flow run, by expected start time", "by_parent: query `flow_run#<flow run id>`"),
+    ("the task runs of a flow run, by expected start time", "by_parent: query each shard of `flow_run#<flow run id>`"),
+    (
+        "the flow runs in states of some types, by start time",
+        "by_state: query each shard of `flow_runs#<state type>`, then get",
+    ),
+    (
+        "the flow runs of a deployment, by start time",
+        "by_deployment: query each shard of `deployment#<deployment id>`, then get",
+    ),
+    (
+        "the flow runs of a work pool, by start time",
+        "by_work_pool: query each shard of `work_pool#<work pool id>`, then get",
+    ),
+    (
+        "the scheduled flow runs of a work queue, by next start",
+        "waiting_in_queue: query each shard of `work_queue#<work queue id>`, then get",
+    ),
+    (
+        "the scheduled flow runs of a deployment, by next start",
+        "waiting_of_deployment: query each shard of `deployment#<deployment id>`, then get",
+    ),
 ];
 
 /// A global secondary index.
@@ -182,6 +202,16 @@ pub enum Index {
     /// Events and artifacts by their flow run, subflow runs by the flow run and task run around them, states of flow
     /// runs by when the server acts on them.
     Related,
+    /// Flow runs by the type of their state, then by start time as in `by_start`.
+    ByState,
+    /// Flow runs by deployment, then by start time.
+    ByDeployment,
+    /// Flow runs by work pool, then by start time.
+    ByWorkPool,
+    /// Flow runs that are scheduled, by work queue, then by next scheduled start time.
+    WaitingInQueue,
+    /// Flow runs that are scheduled, by deployment, then by next scheduled start time.
+    WaitingOfDeployment,
 }
 
 /// Which attributes an index carries besides the keys.
@@ -191,13 +221,18 @@ pub enum Carries {
     All,
     /// `head`, `brief` and `version`.
     Head,
+    /// Keys, and the sort keys of the collection's other orders, so that a group can be sorted without being read whole.
+    Orders,
     /// Keys only; the item is fetched by its primary key.
     Keys,
 }
 
+/// The indexes whose sort keys [`Carries::Orders`] adds; by id, records are sorted by their own keys.
+pub const ORDERS: [Index; 4] = [Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName];
+
 impl Index {
     /// Every index of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::ByStart,
         Self::ByTime,
         Self::ByNextStart,
@@ -206,6 +241,11 @@ impl Index {
         Self::ByParent,
         Self::Lookup,
         Self::Related,
+        Self::ByState,
+        Self::ByDeployment,
+        Self::ByWorkPool,
+        Self::WaitingInQueue,
+        Self::WaitingOfDeployment,
     ];
 
     /// Returns the index's name.
@@ -219,6 +259,11 @@ impl Index {
             Self::ByParent => "by_parent",
             Self::Lookup => "lookup",
             Self::Related => "related",
+            Self::ByState => "by_state",
+            Self::ByDeployment => "by_deployment",
+            Self::ByWorkPool => "by_work_pool",
+            Self::WaitingInQueue => "waiting_in_queue",
+            Self::WaitingOfDeployment => "waiting_of_deployment",
         }
     }
 
@@ -227,6 +272,7 @@ impl Index {
         match self {
             Self::ByStart | Self::ByParent => Carries::All,
             Self::ByTime => Carries::Head,
+            Self::ByState | Self::ByDeployment | Self::ByWorkPool => Carries::Orders,
             _ => Carries::Keys,
         }
     }
@@ -237,13 +283,20 @@ impl Index {
     pub fn partition(self) -> String {
         match self {
             Self::ByStart | Self::ByTime | Self::ByNextStart | Self::ByEnd | Self::ByName => SHARD.to_owned(),
-            Self::ByParent | Self::Lookup | Self::Related => format!("{}_pk", self.name()),
+            _ => format!("{}_pk", self.name()),
         }
     }
 
     /// Returns the attribute with the index's sort key.
+    ///
+    /// The indexes of flow runs that differ only in what they are grouped by share those of the whole collection.
     pub fn sort(self) -> String {
-        format!("{}_sk", self.name())
+        let ordered_as = match self {
+            Self::ByState | Self::ByDeployment | Self::ByWorkPool => Self::ByStart,
+            Self::WaitingInQueue | Self::WaitingOfDeployment => Self::ByNextStart,
+            _ => self,
+        };
+        format!("{}_sk", ordered_as.name())
     }
 }
 
@@ -331,13 +384,23 @@ pub struct Shards(pub u8);
 impl Shards {
     /// Returns the index partition of the record `id` in `collection`.
     pub fn of(self, collection: Collection, id: Uuid) -> String {
-        let shard = id.as_u128() % u128::from(self.0.max(1));
-        format!("{}#{shard}", collection.name())
+        self.within(collection.name(), id)
     }
 
     /// Returns all index partitions of `collection`.
     pub fn all(self, collection: Collection) -> Vec<String> {
-        (0..self.0.max(1)).map(|shard| format!("{}#{shard}", collection.name())).collect()
+        self.all_within(collection.name())
+    }
+
+    /// Returns the index partition of the record `id` in a group of records that may be as busy as a whole collection.
+    pub fn within(self, group: &str, id: Uuid) -> String {
+        let shard = id.as_u128() % u128::from(self.0.max(1));
+        format!("{group}#{shard}")
+    }
+
+    /// Returns all index partitions of such a group.
+    pub fn all_within(self, group: &str) -> Vec<String> {
+        (0..self.0.max(1)).map(|shard| format!("{group}#{shard}")).collect()
     }
 }
 
@@ -687,9 +750,29 @@ pub fn subflows_of_task_run(flow_run: Option<FlowRunId>, task_run: TaskRunId) ->
     flow_run.map_or_else(|| format!("subflows#task#{task_run}"), subflows_of)
 }
 
-/// Returns the `by_parent` partition of a flow's runs.
+/// Returns the group of a flow's runs in `by_parent`.
 pub fn runs_of_flow(id: FlowId) -> String {
     format!("flow#{id}")
+}
+
+/// Returns the group of the flow runs in a state of this type in `by_state`.
+pub fn runs_in_state(r#type: StateType) -> String {
+    format!("flow_runs#{}", r#type.as_str())
+}
+
+/// Returns the group of a deployment's runs in `by_deployment`, and of those that are scheduled in `waiting_of_deployment`.
+pub fn runs_of_deployment(id: DeploymentId) -> String {
+    format!("deployment#{id}")
+}
+
+/// Returns the group of a work pool's runs in `by_work_pool`.
+pub fn runs_of_work_pool(id: WorkPoolId) -> String {
+    format!("work_pool#{id}")
+}
+
+/// Returns the group of a work queue's scheduled runs in `waiting_in_queue`.
+pub fn runs_of_work_queue(id: WorkQueueId) -> String {
+    format!("work_queue#{id}")
 }
 
 /// Returns the `by_parent` partition of a flow's deployments.
@@ -697,7 +780,7 @@ pub fn deployments_of_flow(id: FlowId) -> String {
     format!("deployments#{id}")
 }
 
-/// Returns the `by_parent` partition of a flow run's task runs.
+/// Returns the group of a flow run's task runs in `by_parent`.
 pub fn runs_in_flow_run(id: FlowRunId) -> String {
     format!("flow_run#{id}")
 }
@@ -755,9 +838,9 @@ pub fn definition(
         .stream_specification(
             StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?,
         );
-    let partitions: BTreeSet<String> = Index::ALL.into_iter().map(Index::partition).collect();
-    for partition in partitions {
-        request = request.attribute_definitions(text_attribute(&partition)?);
+    let keys: BTreeSet<String> = Index::ALL.into_iter().flat_map(|index| [index.partition(), index.sort()]).collect();
+    for key in keys {
+        request = request.attribute_definitions(text_attribute(&key)?);
     }
     for index in Index::ALL {
         let projection = match index.carries() {
@@ -767,9 +850,14 @@ pub fn definition(
                 .non_key_attributes("head")
                 .non_key_attributes(BRIEF)
                 .non_key_attributes("version"),
+            Carries::Orders => ORDERS
+                .into_iter()
+                .fold(Projection::builder().projection_type(ProjectionType::Include), |projection, order| {
+                    projection.non_key_attributes(order.sort())
+                }),
             Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
         };
-        request = request.attribute_definitions(text_attribute(&index.sort())?).global_secondary_indexes(
+        request = request.global_secondary_indexes(
             GlobalSecondaryIndex::builder()
                 .index_name(index.name())
                 .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))

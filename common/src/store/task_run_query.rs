@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Item, Store,
-    flow_run_query::{RunFilters, direction, key_bounds, learn_flows, texts_of_state},
+    flow_run_query::{RunFilters, direction, key_bounds, texts_of_state},
     query::Range,
+    relations::Relations,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
 };
@@ -13,19 +14,19 @@ use crate::{
     error::Result,
     filter::{self, FlowRunFacts, FlowRunFilter, TaskRunFacts, TaskRunFilter, TaskRunSort, TimeBounds},
     history::History,
-    model::{FlowId, FlowRun, FlowRunId, RunSummary, TaskRun, Timestamp},
+    model::{FlowRun, FlowRunId, RunSummary, TaskRun, Timestamp},
 };
 
 impl Store {
     /// Returns the task runs that `filters` select, within `window`, in the order of `sort`.
     pub async fn task_runs(&self, filters: &RunFilters, sort: TaskRunSort, window: Window) -> Result<Vec<TaskRun>> {
-        let Some(source) = self.task_run_source(filters, Some(sort), None) else { return Ok(Vec::new()) };
+        let source = self.task_run_source(filters, Some(sort), None);
         self.select(source, &mut TaskRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
     }
 
     /// Counts the task runs that `filters` select.
     pub async fn count_task_runs(&self, filters: &RunFilters) -> Result<u64> {
-        let Some(source) = self.task_run_source(filters, None, None) else { return Ok(0) };
+        let source = self.task_run_source(filters, None, None);
         self.select_count(source, &mut TaskRunMatcher::new(filters)).await
     }
 
@@ -33,14 +34,14 @@ impl Store {
     pub async fn task_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
         let Some((from, until)) = history.window() else { return Ok(()) };
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
-        let Some(source) = self.task_run_source(filters, None, Some(window)) else { return Ok(()) };
+        let source = self.task_run_source(filters, None, Some(window));
         self.fold(source, &mut TaskRunMatcher::new(filters), |run: &RunSummary| history.add(run, now)).await
     }
 
     /// Counts the task runs of a flow run that don't stand for a subflow run.
     pub async fn count_own_task_runs(&self, flow_run: FlowRunId) -> Result<u64> {
         let (task_runs, subflow_runs) = futures::try_join!(
-            self.count(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run))),
+            self.count(Range::group(self, Index::ByParent, &table::runs_in_flow_run(flow_run))),
             self.read_all(Range::of_index(Index::Related, table::subflows_of(flow_run))),
         )?;
         let sort = Index::Related.sort();
@@ -51,7 +52,7 @@ impl Store {
 
     /// Says whether a task run of `flow_run` matches.
     pub(super) async fn has_task_run(&self, flow_run: FlowRunId, filter: &TaskRunFilter) -> Result<bool> {
-        let mut reader = self.read(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run)), 100);
+        let mut reader = self.read(Range::group(self, Index::ByParent, &table::runs_in_flow_run(flow_run)), 100);
         while let Some(items) = reader.next().await? {
             let task_runs = items.iter().map(Item::record).collect::<Result<_>>()?;
             if !self.matching(filter, task_runs).await?.is_empty() {
@@ -81,21 +82,13 @@ impl Store {
         Ok(self.read_first(Self::subflows(run)).await?.is_some())
     }
 
-    /// Chooses where to read; nowhere if nothing can match.
+    /// Chooses where to read.
     ///
     /// `window` narrows the expected start time beyond the filters; what else is read has to be left out by the caller.
-    fn task_run_source(
-        &self,
-        filters: &RunFilters,
-        sort: Option<TaskRunSort>,
-        window: Option<TimeBounds>,
-    ) -> Option<Source> {
-        if filters.asks_for_what_is_not_stored() {
-            return None;
-        }
+    fn task_run_source(&self, filters: &RunFilters, sort: Option<TaskRunSort>, window: Option<TimeBounds>) -> Source {
         let own = filters.task_runs.as_ref();
         if let Some(ids) = own.and_then(TaskRunFilter::ids) {
-            return Some(Source::Keys(ids.iter().copied().map(table::task_run).collect()));
+            return Source::Keys(ids.iter().copied().map(table::task_run).collect());
         }
         let flow_runs = own
             .and_then(TaskRunFilter::flow_run_ids)
@@ -106,14 +99,15 @@ impl Store {
         if let Some(flow_runs) = flow_runs {
             let distinct: HashSet<FlowRunId> = flow_runs.iter().copied().collect();
             let (from, to) = key_bounds(expected());
-            let partitions = distinct.into_iter().map(table::runs_in_flow_run).collect();
+            let groups = distinct.into_iter().map(table::runs_in_flow_run);
+            let partitions = groups.flat_map(|group| self.shards().all_within(&group)).collect();
             let range = Range { partitions, from, to, direction, ..Range::of_index(Index::ByParent, "") };
-            return Some(match sort {
+            return match sort {
                 None | Some(TaskRunSort::ExpectedStartTimeAsc | TaskRunSort::ExpectedStartTimeDesc) => {
                     Source::Ordered(range)
                 }
                 Some(_) => Source::Gathered(vec![range]),
-            });
+            };
         }
         let end = || bounds(TaskRunFilter::end_time_bounds);
         let (index, bounds) = match sort {
@@ -129,20 +123,20 @@ impl Store {
         };
         let (from, to) = key_bounds(bounds);
         let range = Range::all(self, index, Collection::TaskRuns).between(from, to).in_direction(direction);
-        Some(Source::Ordered(range))
+        Source::Ordered(range)
     }
 }
 
-/// Decides which task runs match, and remembers what it learned of their flow runs and flows.
+/// Decides which task runs match, and remembers what it learned of their flow runs and what these belong to.
 struct TaskRunMatcher<'f> {
     filters: &'f RunFilters,
     flow_runs: HashMap<FlowRunId, bool>,
-    flows: HashMap<FlowId, bool>,
+    relations: Relations<'f>,
 }
 
 impl<'f> TaskRunMatcher<'f> {
     fn new(filters: &'f RunFilters) -> Self {
-        Self { filters, flow_runs: HashMap::new(), flows: HashMap::new() }
+        Self { filters, flow_runs: HashMap::new(), relations: Relations::of_flow_runs(filters) }
     }
 
     async fn learn_flow_runs(&mut self, store: &Store, task_runs: &[TaskRun]) -> Result<()> {
@@ -150,19 +144,12 @@ impl<'f> TaskRunMatcher<'f> {
             task_runs.iter().filter_map(|run| run.flow_run_id).filter(|id| !self.flow_runs.contains_key(id)).collect();
         let keys: Vec<_> = unknown.iter().copied().map(table::flow_run).collect();
         self.flow_runs.extend(unknown.into_iter().map(|id| (id, false)));
-        let flow_runs = store.get_many::<FlowRun>(&keys).await?;
-        if let Some(filter) = &self.filters.flows {
-            let flows = flow_runs.iter().map(|found| found.record.flow_id);
-            learn_flows(store, filter, flows, &mut self.flows).await?;
+        let mut flow_runs: Vec<FlowRun> = store.get_many(&keys).await?.into_iter().map(|found| found.record).collect();
+        if let Some(filter) = &self.filters.flow_runs {
+            flow_runs.retain(|run| filter.matches(run, FlowRunFacts { parent_flow_run_id: run.parent_flow_run_id }));
         }
-        for run in flow_runs.into_iter().map(|found| found.record) {
-            let own =
-                self.filters.flow_runs.as_ref().is_none_or(|filter| {
-                    filter.matches(&run, FlowRunFacts { parent_flow_run_id: run.parent_flow_run_id })
-                });
-            let of_flow = self.filters.flows.is_none() || self.flows.get(&run.flow_id) == Some(&true);
-            self.flow_runs.insert(run.id, own && of_flow);
-        }
+        let matching = Box::pin(self.relations.keep(store, flow_runs)).await?;
+        self.flow_runs.extend(matching.into_iter().map(|run| (run.id, true)));
         Ok(())
     }
 }
@@ -181,7 +168,7 @@ impl Matcher<TaskRun> for TaskRunMatcher<'_> {
         if let Some(filter) = &self.filters.task_runs {
             task_runs = store.matching(filter, task_runs).await?;
         }
-        if self.filters.flow_runs.is_some() || self.filters.flows.is_some() {
+        if self.filters.flow_runs.is_some() || !self.relations.ask_nothing() {
             self.learn_flow_runs(store, &task_runs).await?;
             task_runs.retain(|run| run.flow_run_id.is_some_and(|id| self.flow_runs.get(&id) == Some(&true)));
         }

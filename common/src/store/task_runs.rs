@@ -49,7 +49,8 @@ impl Record for TaskRun {
             Place { index: Index::Lookup, pk: all, sk: self.id.to_string() },
         ];
         if let Some(flow_run) = self.flow_run_id {
-            places.push(Place { index: Index::ByParent, pk: table::runs_in_flow_run(flow_run), sk: expected });
+            let pk = shards.within(&table::runs_in_flow_run(flow_run), self.id.0);
+            places.push(Place { index: Index::ByParent, pk, sk: expected });
         }
         places
     }
@@ -80,7 +81,7 @@ impl Store {
 
     /// Reads the task runs of a flow run.
     pub async fn task_runs_of(&self, flow_run: FlowRunId) -> Result<Vec<Versioned<TaskRun>>> {
-        let items = self.read_all(Range::of_index(Index::ByParent, table::runs_in_flow_run(flow_run))).await?;
+        let items = self.read_all(Range::group(self, Index::ByParent, &table::runs_in_flow_run(flow_run))).await?;
         items.iter().map(Item::versioned).collect()
     }
 

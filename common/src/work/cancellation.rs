@@ -31,7 +31,7 @@ pub(super) async fn cancel_children(api: &Api, id: FlowRunId) -> Result<()> {
     if run.record.state_type != Some(StateType::Cancelled) {
         return Ok(());
     }
-    let mut task_runs = api.store.read(Range::of_index(Index::ByParent, table::runs_in_flow_run(id)), PAGE);
+    let mut task_runs = api.store.read(Range::group(&api.store, Index::ByParent, &table::runs_in_flow_run(id)), PAGE);
     while let Some(found) = task_runs.next().await? {
         let runs = found.iter().map(Item::record::<crate::model::TaskRun>).collect::<Result<Vec<_>>>()?;
         let going_on = runs.into_iter().filter(|run| !run.state_type.is_some_and(StateType::is_terminal));

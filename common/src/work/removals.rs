@@ -14,8 +14,7 @@ use crate::{
     model::{ArtifactId, Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId, Timestamp},
     queue::{Message, Queue},
     store::{
-        Item, Key, Store, Versioned,
-        deployments::DeletedDeployment,
+        Item, Key, Store,
         query::Range,
         table::{self, Index, Subject},
     },
@@ -57,12 +56,12 @@ impl Removal<'_> {
         match Subject::of(of) {
             Some(Subject::Flow(id)) => {
                 Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
-                    && self.runs(Range::of_index(Index::ByParent, table::runs_of_flow(id))).await?)
+                    && self.runs(Range::group(self.store, Index::ByParent, &table::runs_of_flow(id))).await?)
             }
             Some(Subject::Deployment(id)) => self.unstarted_runs(id).await,
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
-                Ok(self.runs(Range::of_index(Index::ByParent, table::runs_in_flow_run(id))).await?
+                Ok(self.runs(Range::group(self.store, Index::ByParent, &table::runs_in_flow_run(id))).await?
                     && self.artifacts(Store::artifacts_of_flow_run(id)).await?
                     && self.items(Range::partition(logs)).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
@@ -126,30 +125,22 @@ impl Removal<'_> {
     }
 
     /// Deletes the runs of a deleted deployment that were scheduled and never ran; the others stay, and keep its id.
-    ///
-    /// A deployment that went with its flow has left no notice; the flow takes its runs along.
     async fn unstarted_runs(&mut self, id: DeploymentId) -> Result<bool> {
-        let notice = self.store.get::<DeletedDeployment>(&table::deleted_deployment(id)).await?;
-        let Some(Versioned { record: notice, .. }) = notice else { return Ok(true) };
-        let texts = vec![vec![format!("\"deployment_id\":\"{id}\"")]];
-        let of_flow = table::runs_of_flow(notice.deployment.flow_id);
-        let mut reader = self.store.read(Range::of_index(Index::ByParent, of_flow).containing(texts), PAGE);
+        let range = Range::group(self.store, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
+        let mut reader = self.store.read(range, PAGE);
         while let Some(found) = reader.next().await? {
-            let mut has_deleted = false;
-            for item in &found {
-                let run: FlowRun = item.record()?;
-                if !goes_with(id, &run) {
-                    continue;
-                }
-                // The index may lag behind a run that has started.
-                let current = self.store.flow_run(run.id).await?;
-                if current.is_some_and(|current| goes_with(id, &current.record)) {
-                    self.store.delete_flow_run(run.id).await?;
-                    has_deleted = true;
-                }
-            }
+            let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
+            // The index may lag behind a run that has started.
+            let runs = self.store.get_many::<FlowRun>(&keys).await?.into_iter().map(|found| found.record);
+            let doomed: Vec<Run> = runs.filter(|run| goes_with(id, run)).map(|run| Run::Flow(run.id)).collect();
+            let has_some = !doomed.is_empty();
+            stream::iter(doomed)
+                .map(|run| self.delete_run(run))
+                .buffer_unordered(DELETIONS_AT_ONCE)
+                .try_collect::<()>()
+                .await?;
             // The next step begins anew, so this one goes on until it has made some way.
-            if has_deleted && Instant::now() >= self.until {
+            if has_some && Instant::now() >= self.until {
                 return Ok(false);
             }
         }

@@ -1,0 +1,374 @@
+//! The planner of flow-run queries against a naive predicate over everything: any filters, any sort, any page.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use common::{
+    Store,
+    filter::{DeploymentFacts, FlowFacts, FlowRunFacts, FlowRunSort},
+    history::History,
+    lateness::AverageLateness,
+    model::{
+        Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp,
+        WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
+    },
+    store::{
+        Item, Shards, cost, flow_run_query::RunFilters, select::Window, work_pools::KeptWorkPool,
+        work_queues::KeptWorkQueue,
+    },
+};
+use embedded::EmbeddedDatabase;
+use proptest::{prelude::*, sample::select};
+use serde_json::{Value, json};
+
+/// How many flow runs the data has.
+const RUNS: usize = 90;
+
+/// A store with its records, which the naive query looks at one by one.
+struct Data {
+    store: Store,
+    flows: Vec<Flow>,
+    deployments: Vec<Deployment>,
+    pools: Vec<WorkPool>,
+    queues: Vec<WorkQueue>,
+    runs: Vec<FlowRun>,
+}
+
+fn minute(minutes: u64) -> Timestamp {
+    Timestamp::from_micros(i64::try_from(minutes).unwrap() * 60_000_000 + 1_000_000_000_000_000).unwrap()
+}
+
+fn uuid(kind: u128, number: usize) -> uuid::Uuid {
+    // Spread over the shards as random ids are, and yet the same in each case.
+    uuid::Uuid::new_v5(&uuid::Uuid::from_u128(kind), &number.to_be_bytes())
+}
+
+fn from<T: serde::de::DeserializeOwned>(document: Value) -> T {
+    serde_json::from_value(document).unwrap()
+}
+
+impl Data {
+    /// Makes records of which every filter below selects some: three flows, four deployments, two pools, four queues.
+    async fn new(shards: u8, seed: u64) -> Self {
+        let database = EmbeddedDatabase::in_memory().unwrap();
+        let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
+        let store = Store::new(client, "proctor-records", Shards(shards));
+        store.create_table().await.unwrap();
+        let now = minute(0);
+        let flows: Vec<Flow> =
+            (0..3).map(|number| Flow::new(FlowId(uuid(1, number)), format!("flow {number}"), now)).collect();
+        for flow in &flows {
+            store.add_flow(flow.clone()).await.unwrap();
+        }
+        let (mut pools, mut queues) = (Vec::new(), Vec::new());
+        for number in 0..2 {
+            let (pool, default) = (WorkPoolId(uuid(2, number)), WorkQueueId(uuid(3, 2 * number)));
+            let document = json!({"id": pool, "created": now, "updated": now, "name": format!("pool {number}"),
+                "type": if number == 0 { "process" } else { "docker" }, "default_queue_id": default});
+            let queue = |id, name: &str, priority| -> WorkQueue {
+                from(
+                    json!({"id": id, "created": now, "updated": now, "name": name, "work_pool_id": pool, "priority": priority}),
+                )
+            };
+            let kept =
+                KeptWorkPool { pool: from(document), queues: vec![default], last_status: None, events: Vec::new() };
+            let first = KeptWorkQueue { queue: queue(default, "default", 1), events: Vec::new() };
+            store.add_work_pool(&kept, &first).await.unwrap();
+            let other = KeptWorkQueue {
+                queue: queue(WorkQueueId(uuid(3, 2 * number + 1)), &format!("queue {number}"), 2),
+                events: Vec::new(),
+            };
+            let to = store.work_pool_with_queues(&kept.pool.name).await.unwrap().unwrap();
+            store.add_work_queue(&to, &other).await.unwrap();
+            pools.push(kept.pool);
+            queues.extend([first.queue, other.queue]);
+        }
+        let mut deployments = Vec::new();
+        for number in 0..4 {
+            let flow = &flows[number % 2];
+            let queue = queues.get(number);
+            let deployment: Deployment = from(json!({
+                "id": DeploymentId(uuid(4, number)), "created": now, "updated": now, "flow_id": flow.id,
+                "flow_name": flow.name, "name": format!("deployment {}", number / 2), "paused": number == 3,
+                "tags": [format!("tag {number}")], "work_queue_id": queue.map(|queue| queue.id),
+                "work_queue_name": queue.map(|queue| &queue.name),
+            }));
+            store.add_deployment(&deployment, Vec::new()).await.unwrap();
+            deployments.push(deployment);
+        }
+        let mut random = seed;
+        let mut next = |below: u64| {
+            // The constants of Knuth's generator; its high bits are the random ones.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let mut runs = Vec::new();
+        for number in 0..RUNS {
+            let flow = &flows[usize::try_from(next(3)).unwrap()];
+            let mut run =
+                FlowRun::new(FlowRunId(uuid(5 + u128::from(seed), number)), flow.id, format!("run {}", next(30)), now);
+            let r#type = StateType::ALL[usize::try_from(next(9)).unwrap()];
+            let name = if next(4) == 0 { "Late" } else { r#type.default_name() };
+            let state = State::new(StateId::new(), r#type, minute(next(200))).named(name);
+            (run.state_type, run.state_name) = (Some(r#type), Some(name.to_owned()));
+            run.tags = vec![format!("tag {}", next(3))];
+            run.expected_start_time = (next(5) != 0).then(|| minute(next(200)));
+            run.start_time = (next(3) != 0).then(|| minute(next(200)));
+            run.end_time = r#type.is_terminal().then(|| state.timestamp);
+            run.next_scheduled_start_time = (r#type == StateType::Scheduled).then(|| minute(next(200)));
+            run.state = Some(state);
+            if next(3) != 0 {
+                // One of them is a deployment that is gone.
+                let place = usize::try_from(next(5)).unwrap();
+                run.deployment_id = Some(DeploymentId(uuid(4, place)));
+                if let Some(queue) = queues.get(place) {
+                    (run.work_queue_id, run.work_queue_name) = (Some(queue.id), Some(queue.name.clone()));
+                    run.work_pool_id = queue.work_pool_id;
+                }
+            }
+            store.commit(vec![store.insert(&run).unwrap()]).await.unwrap();
+            runs.push(run);
+        }
+        Self { store, flows, deployments, pools, queues, runs }
+    }
+
+    /// Says whether `run` matches, by looking at everything.
+    fn matches(&self, filters: &RunFilters, run: &FlowRun) -> bool {
+        let queue = self.queues.iter().find(|queue| Some(queue.id) == run.work_queue_id);
+        let has_deployment = |flow: &Flow| self.deployments.iter().any(|deployment| deployment.flow_id == flow.id);
+        filters.flow_runs.as_ref().is_none_or(|filter| filter.matches(run, FlowRunFacts::default()))
+            && filters.task_runs.is_none()
+            && filters.flows.as_ref().is_none_or(|filter| {
+                let mut flows = self.flows.iter().filter(|flow| flow.id == run.flow_id);
+                flows.any(|flow| filter.matches(flow, FlowFacts { has_deployment: has_deployment(flow) }))
+            })
+            && filters.deployments.as_ref().is_none_or(|filter| {
+                let mut deployments = self.deployments.iter().filter(|one| Some(one.id) == run.deployment_id);
+                deployments.any(|one| filter.matches(one, DeploymentFacts { flow_name: &one.flow_name }))
+            })
+            && filters.work_pool_queues.as_ref().is_none_or(|filter| queue.is_some_and(|queue| filter.matches(queue)))
+            && filters.work_pools.as_ref().is_none_or(|filter| {
+                let of_queue = |pool: &&WorkPool| queue.is_some_and(|queue| queue.work_pool_id == Some(pool.id));
+                self.pools.iter().find(of_queue).is_some_and(|pool| filter.matches(pool))
+            })
+    }
+}
+
+/// Clauses on flow runs: of each name there is one of several objects.
+fn own_clauses() -> Vec<(&'static str, Vec<Value>)> {
+    let window = json!({"after_": minute(40), "before_": minute(150)});
+    let open = json!({"before_": minute(100)});
+    let deployment = |number| DeploymentId(uuid(4, number));
+    vec![
+        (
+            "state",
+            vec![
+                json!({"type": {"any_": ["FAILED"]}}),
+                json!({"type": {"any_": ["RUNNING", "SCHEDULED", "RUNNING"]}}),
+                json!({"type": {"not_any_": ["COMPLETED"]}}),
+                json!({"name": {"any_": ["Late", "Running"]}}),
+                json!({"type": {"any_": ["SCHEDULED", "PAUSED"]}, "name": {"any_": ["Late"]}}),
+                json!({"type": {"any_": ["SCHEDULED"]}, "name": {"any_": ["Late"]}, "operator": "or_"}),
+            ],
+        ),
+        (
+            "deployment_id",
+            vec![
+                json!({"any_": [deployment(0)]}),
+                json!({"any_": [deployment(1), deployment(4)]}),
+                json!({"is_null_": true}),
+            ],
+        ),
+        (
+            "start_time",
+            vec![
+                window.clone(),
+                open.clone(),
+                json!({"is_null_": false}),
+                json!({"after_": minute(90), "is_null_": true}),
+            ],
+        ),
+        ("expected_start_time", vec![window.clone(), open.clone(), json!({"after_": minute(120)})]),
+        ("end_time", vec![window, open, json!({"is_null_": true})]),
+        ("tags", vec![json!({"all_": ["tag 1"]}), json!({"any_": ["tag 0", "tag 2"]})]),
+        ("name", vec![json!({"any_": ["run 3", "run 11", "run 3"]}), json!({"like_": "run 1"})]),
+        ("work_queue_name", vec![json!({"any_": ["default"]})]),
+        ("operator", vec![json!("or_"), json!("and_")]),
+    ]
+}
+
+/// Filters on what flow runs belong to.
+fn related() -> Vec<(&'static str, Vec<Value>)> {
+    let flow = |number| FlowId(uuid(1, number));
+    let deployment = |number| DeploymentId(uuid(4, number));
+    vec![
+        (
+            "flows",
+            vec![
+                json!({"id": {"any_": [flow(0), flow(2)]}}),
+                json!({"name": {"any_": ["flow 1"]}}),
+                json!({"deployment": {"is_null_": true}}),
+                json!({"deployment": {"is_null_": false}, "name": {"like_": "flow"}}),
+            ],
+        ),
+        (
+            "deployments",
+            vec![
+                json!({"id": {"any_": [deployment(0), deployment(3), deployment(4)]}}),
+                json!({"name": {"any_": ["deployment 1"]}}),
+                json!({"paused": {"eq_": true}}),
+                json!({"tags": {"all_": ["tag 2"]}}),
+                json!({}),
+            ],
+        ),
+        (
+            "work_pools",
+            vec![
+                json!({"name": {"any_": ["pool 1"]}}),
+                json!({"type": {"any_": ["process"]}}),
+                json!({"id": {"any_": [WorkPoolId(uuid(2, 0))]}}),
+            ],
+        ),
+        (
+            "work_pool_queues",
+            vec![
+                json!({"name": {"any_": ["default"]}}),
+                json!({"id": {"any_": [WorkQueueId(uuid(3, 1)), WorkQueueId(uuid(3, 2))]}}),
+                json!({"name": {"startswith_": ["queue"]}}),
+            ],
+        ),
+    ]
+}
+
+/// Any of the clauses, each with a weight of one in `rarity`.
+fn any_of(clauses: Vec<(&'static str, Vec<Value>)>, rarity: u32) -> impl Strategy<Value = Value> {
+    let each: Vec<_> = clauses
+        .into_iter()
+        .map(|(name, values)| {
+            prop_oneof![rarity => Just(None), 1 => select(values).prop_map(Some)].prop_map(move |value| (name, value))
+        })
+        .collect();
+    each.prop_map(|chosen| chosen.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+}
+
+fn filters() -> impl Strategy<Value = Value> {
+    (any_of(own_clauses(), 3), any_of(related(), 4)).prop_map(|(own, mut body)| {
+        body["flow_runs"] = own;
+        body
+    })
+}
+
+const SORTS: [FlowRunSort; 9] = [
+    FlowRunSort::IdDesc,
+    FlowRunSort::StartTimeAsc,
+    FlowRunSort::StartTimeDesc,
+    FlowRunSort::ExpectedStartTimeAsc,
+    FlowRunSort::ExpectedStartTimeDesc,
+    FlowRunSort::NameAsc,
+    FlowRunSort::NameDesc,
+    FlowRunSort::NextScheduledStartTimeAsc,
+    FlowRunSort::EndTimeDesc,
+];
+
+async fn check(data: &Data, body: &Value, window: Window) {
+    let filters: RunFilters = from(body.clone());
+    let matching: Vec<FlowRun> = data.runs.iter().filter(|run| data.matches(&filters, run)).cloned().collect();
+    for sort in SORTS {
+        let mut naive = matching.clone();
+        naive.sort_by(|one, other| sort.compare(one, other));
+        let naive: Vec<FlowRunId> = naive.iter().skip(window.offset).take(window.limit).map(|run| run.id).collect();
+        let page = data.store.flow_runs(&filters, sort, window).await.unwrap();
+        assert_eq!(page.iter().map(|run| run.id).collect::<Vec<_>>(), naive, "{sort:?} {window:?} {body}");
+    }
+    assert_eq!(data.store.count_flow_runs(&filters).await.unwrap(), matching.len() as u64, "{body}");
+    let now = minute(250);
+    let (mut lateness, summaries) = (AverageLateness::default(), matching.iter().map(RunSummary::from));
+    let summaries: Vec<RunSummary> = summaries.collect();
+    for run in &summaries {
+        lateness.add(run, now);
+    }
+    assert_eq!(data.store.flow_run_lateness(&filters, now).await.unwrap().seconds(), lateness.seconds(), "{body}");
+    let empty = || History::new(minute(30), minute(160), 1_000.0).unwrap();
+    let (mut history, mut naive) = (empty(), empty());
+    data.store.flow_run_history(&filters, &mut history, now).await.unwrap();
+    for run in &summaries {
+        naive.add(run, now);
+    }
+    assert_eq!(history.into_intervals(), naive.into_intervals(), "{body}");
+}
+
+/// How many filters are tried for each of the data sets.
+const FILTERS: u32 = 24;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn a_plan_finds_what_looking_at_everything_finds(
+        seed in any::<u32>(),
+        shards in 1u8..4,
+        bodies in prop::collection::vec((filters(), 0usize..15, 1usize..40), FILTERS as usize),
+    ) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let data = Data::new(shards, u64::from(seed)).await;
+            for (body, offset, limit) in bodies {
+                check(&data, &body, Window { offset, limit }).await;
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_read_out_of_its_index() {
+    let data = Data::new(1, 7).await;
+    let explained = async |body: Value, sort| {
+        let filters: RunFilters = from(body);
+        let query = data.store.flow_runs(&filters, sort, Window { offset: 0, limit: 5 });
+        let (found, cost) = cost::measured(query).await;
+        assert!(!found.unwrap().is_empty());
+        cost.explained().unwrap()
+    };
+    let of_deployment = json!({"flow_runs": {"deployment_id": {"any_": [data.deployments[0].id]}}});
+    let failed = json!({"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}});
+    let in_pool = json!({"work_pools": {"name": {"any_": ["pool 0"]}}});
+    for sort in [FlowRunSort::StartTimeDesc, FlowRunSort::IdDesc, FlowRunSort::EndTimeDesc] {
+        assert!(Box::pin(explained(of_deployment.clone(), sort)).await.starts_with("by_deployment: 1 shards, 1 pages"));
+        assert!(Box::pin(explained(failed.clone(), sort)).await.starts_with("by_state: 1 shards, 1 pages"));
+        assert!(Box::pin(explained(in_pool.clone(), sort)).await.starts_with("by_work_pool: 1 shards, 1 pages"));
+    }
+    let window = json!({"flow_runs": {"start_time": {"after_": minute(40)}}});
+    for sort in [FlowRunSort::IdDesc, FlowRunSort::NameAsc, FlowRunSort::ExpectedStartTimeAsc] {
+        assert!(Box::pin(explained(window.clone(), sort)).await.starts_with("by_start: 1 shards, 1 pages"));
+    }
+    let counted: RunFilters = from(failed);
+    let (count, cost) = cost::measured(data.store.count_flow_runs(&counted)).await;
+    let naive = data.runs.iter().filter(|run| data.matches(&counted, run)).count();
+    assert_eq!((count.unwrap(), cost.items_read), (naive as u64, naive as u64));
+}
+
+#[tokio::test]
+async fn a_group_too_long_to_sort_is_read_in_the_order_of_the_sort() {
+    let data = Data::new(2, 7).await;
+    let mut items = Vec::new();
+    let mut runs = data.runs.clone();
+    for number in 0..1_200 {
+        let mut run =
+            FlowRun::new(FlowRunId(uuid(9, number)), data.flows[0].id, format!("run {}", number % 700), minute(0));
+        let state = State::new(StateId::new(), StateType::Completed, minute(1));
+        (run.state_type, run.state_name) = (Some(state.r#type), Some(state.name.clone()));
+        run.end_time = (number % 3 != 0).then(|| minute(u64::try_from(number % 150).unwrap()));
+        run.state = Some(state);
+        items.push(Item::of(&run, 1, data.store.shards()).unwrap());
+        runs.push(run);
+    }
+    data.store.insert_missing(items).await.unwrap();
+    let completed: RunFilters = from(json!({"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}));
+    runs.retain(|run| data.matches(&completed, run));
+    for sort in [FlowRunSort::NameAsc, FlowRunSort::EndTimeDesc, FlowRunSort::IdDesc] {
+        let window = Window { offset: 30, limit: 120 };
+        let (page, cost) = Box::pin(cost::measured(data.store.flow_runs(&completed, sort, window))).await;
+        runs.sort_by(|one, other| sort.compare(one, other));
+        let naive: Vec<FlowRunId> = runs.iter().skip(30).take(120).map(|run| run.id).collect();
+        assert_eq!(page.unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), naive, "{sort:?}");
+        assert_eq!(cost.plan.len(), 2, "{cost:?}");
+    }
+}
