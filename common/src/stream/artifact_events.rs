@@ -91,7 +91,7 @@ mod tests {
 
     async fn store() -> Store {
         let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
-        let store = Store::new(aws_sdk_dynamodb::Client::new(&config), "proctor-records", Shards(1));
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(1));
         store.create_table().await.unwrap();
         store
     }
