@@ -412,8 +412,9 @@ async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Res
             Effect::UpdateParentTaskRun { task_run_id, state } => {
                 writes.extend(parent_task_run(api, *task_run_id, state, now).await?);
             }
-            // Results are kept as artifacts, and background task runs handed to workers, by operations to come.
-            Effect::SaveArtifact(_) | Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
+            Effect::SaveArtifact(result) => writes.extend(api.store.artifact_writes(&result.artifact(now)).await?),
+            // Background task runs are handed to workers by operations to come.
+            Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
             Effect::AcquireSlots { lease_id, limits, ttl_seconds, holder } => {
                 let lease = Lease {
                     id: *lease_id,

@@ -11,6 +11,7 @@ mod like;
 pub(crate) mod python_json;
 mod text_search;
 
+pub mod artifact;
 pub mod deployment;
 pub mod event;
 pub mod flow;
@@ -29,6 +30,7 @@ pub mod work_pool;
 pub mod work_queue;
 pub mod worker;
 
+pub use artifact::ArtifactFilter;
 pub use deployment::{DeploymentFacts, DeploymentFilter};
 pub use event::EventFilter;
 pub use flow::{FlowFacts, FlowFilter};
@@ -36,7 +38,7 @@ pub use flow_run::{FlowRunFacts, FlowRunFilter};
 pub use flow_run_input::FlowRunInputFilter;
 pub use log::LogFilter;
 pub use operator::Operator;
-pub use sort::{DeploymentSort, Direction, EventOrder, FlowRunSort, FlowSort, LogSort, TaskRunSort};
+pub use sort::{ArtifactSort, DeploymentSort, Direction, EventOrder, FlowRunSort, FlowSort, LogSort, TaskRunSort};
 pub use task_run::{TaskRunFacts, TaskRunFilter};
 pub use time::TimeBounds;
 pub use work_pool::WorkPoolFilter;

@@ -7,9 +7,12 @@
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::flow_run::started_or_expected;
-use crate::model::{Deployment, Flow, FlowRun, Log, ReceivedEvent, TaskRun};
+use crate::model::{
+    Artifact, ArtifactCollection, Deployment, Flow, FlowRun, LatestArtifact, Log, ReceivedEvent, TaskRun, Timestamp,
+};
 
 /// Which way a sort goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +99,75 @@ impl DeploymentSort {
             Self::NameAsc | Self::NameDesc => a.name.cmp(&b.name),
         };
         self.direction().apply(by_key.then_with(|| a.id.cmp(&b.id)))
+    }
+}
+
+/// How artifacts are sorted (contract schemas `ArtifactSort` and `ArtifactCollectionSort`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ArtifactSort {
+    /// The last created first.
+    CreatedDesc,
+    /// The last changed first.
+    UpdatedDesc,
+    /// By id, backwards.
+    #[default]
+    IdDesc,
+    /// By key, backwards.
+    KeyDesc,
+    /// By key.
+    KeyAsc,
+}
+
+impl ArtifactSort {
+    /// Returns which way the sort goes.
+    pub fn direction(self) -> Direction {
+        match self {
+            Self::KeyAsc => Direction::Ascending,
+            Self::CreatedDesc | Self::UpdatedDesc | Self::IdDesc | Self::KeyDesc => Direction::Descending,
+        }
+    }
+
+    /// Returns which of two artifacts, or of two latest artifacts, comes first.
+    pub fn compare<'a, R>(self, a: &'a R, b: &'a R) -> Ordering
+    where
+        ArtifactRank<'a>: From<&'a R>,
+    {
+        let (a, b) = (ArtifactRank::from(a), ArtifactRank::from(b));
+        let by_key = match self {
+            Self::CreatedDesc => a.created.cmp(&b.created),
+            Self::UpdatedDesc => a.updated.cmp(&b.updated),
+            Self::IdDesc => Ordering::Equal,
+            Self::KeyDesc | Self::KeyAsc => a.key.cmp(&b.key),
+        };
+        self.direction().apply(by_key.then_with(|| a.id.cmp(&b.id)))
+    }
+}
+
+/// What artifacts are sorted by.
+#[derive(Clone, Copy, Debug)]
+pub struct ArtifactRank<'a> {
+    created: Timestamp,
+    updated: Timestamp,
+    key: Option<&'a str>,
+    id: Uuid,
+}
+
+impl<'a> From<&'a Artifact> for ArtifactRank<'a> {
+    fn from(of: &'a Artifact) -> Self {
+        Self { created: of.created, updated: of.updated, key: of.key.as_deref(), id: of.id.0 }
+    }
+}
+
+impl<'a> From<&'a ArtifactCollection> for ArtifactRank<'a> {
+    fn from(of: &'a ArtifactCollection) -> Self {
+        Self { created: of.created, updated: of.updated, key: Some(&of.key), id: of.id.0 }
+    }
+}
+
+impl<'a> From<&'a LatestArtifact> for ArtifactRank<'a> {
+    fn from(of: &'a LatestArtifact) -> Self {
+        Self { created: of.created, updated: of.updated, key: Some(&of.key), id: of.id.0 }
     }
 }
 

@@ -6,6 +6,7 @@
 //! that a document written by a newer version stays readable.
 
 pub mod api_key;
+pub mod artifact;
 pub mod bulk_operation;
 pub mod concurrency_limit;
 pub mod connection;
@@ -29,6 +30,7 @@ pub mod work_queue;
 pub mod worker;
 
 pub use api_key::ApiKey;
+pub use artifact::{Artifact, ArtifactCollection, LatestArtifact};
 pub use bulk_operation::{BulkFailure, BulkOperation, BulkPart, BulkProgress, BulkWork};
 pub use concurrency_limit::ConcurrencyLimit;
 pub use connection::Connection;
@@ -39,8 +41,8 @@ pub use flow::Flow;
 pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
-    ApiKeyId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId,
-    FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId, WorkerId,
+    ApiKeyId, ArtifactCollectionId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId,
+    EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId, WorkerId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};

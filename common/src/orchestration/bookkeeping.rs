@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::model::{ArtifactId, Seconds, State, StateId, StateType};
+use crate::model::{Seconds, State, StateId, StateType};
 
 use super::{Effect, Run, Transition, plan::ResultArtifact, rule::mint, transition::Books};
 
@@ -126,7 +126,7 @@ fn take_result<R: Run>(run: &R, state: &mut State, transition: &Transition<R>) -
     let (key, r#type, description) = (take("artifact_key"), take("artifact_type"), take("artifact_description"));
     let (flow_run_id, task_run_id) = run.owners();
     Some(ResultArtifact {
-        id: ArtifactId(mint(transition, NAME, "artifact")),
+        seed: mint(transition, NAME, "artifact"),
         key,
         r#type,
         description,

@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::model::{ArtifactId, ConcurrencyLimitId, FlowRunId, LeaseId, State, StateId, TaskRunId, Timestamp};
+use crate::model::{
+    Artifact, ArtifactId, ConcurrencyLimitId, FlowRunId, LeaseId, State, StateId, TaskRunId, Timestamp,
+};
 
 /// Whether a proposed state was entered, as the contract names it (`SetStateStatus`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -161,8 +164,8 @@ pub enum Effect {
 /// A state's data, saved as an artifact (contract schema `Artifact`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResultArtifact {
-    /// The artifact's id.
-    pub id: ArtifactId,
+    /// What the artifact's id is made of, besides the time.
+    pub seed: Uuid,
     /// The key under which artifacts are collected.
     pub key: Option<String>,
     /// The artifact's type.
@@ -175,6 +178,21 @@ pub struct ResultArtifact {
     pub flow_run_id: Option<FlowRunId>,
     /// The task run that the artifact belongs to.
     pub task_run_id: Option<TaskRunId>,
+}
+
+impl ResultArtifact {
+    /// Makes the artifact, created at `now`.
+    pub fn artifact(&self, now: Timestamp) -> Artifact {
+        Artifact {
+            key: self.key.clone(),
+            r#type: self.r#type.clone(),
+            description: self.description.clone(),
+            data: Some(self.data.clone()),
+            flow_run_id: self.flow_run_id,
+            task_run_id: self.task_run_id,
+            ..Artifact::new(ArtifactId::at(now, self.seed), now)
+        }
+    }
 }
 
 /// Which part of a rule ran.

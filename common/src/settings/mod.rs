@@ -68,6 +68,8 @@ pub struct Settings {
     pub task_run_recorder_enabled: bool,
     /// How many nodes the graph of a flow run has at most (`PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_NODES`).
     pub maximum_graph_nodes: usize,
+    /// How many artifacts the graph of a flow run shows at most (`PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_ARTIFACTS`).
+    pub maximum_graph_artifacts: usize,
     /// Whether the server keeps the events that it emits itself (`PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED`).
     ///
     /// Those of clients are kept in any case: task runs are recorded from them.
@@ -191,6 +193,7 @@ impl Default for Settings {
             initial_deployment_lease: 300.0,
             cancelling_timeout: 300.0,
             maximum_graph_nodes: 10_000,
+            maximum_graph_artifacts: 10_000,
         }
     }
 }
@@ -269,6 +272,9 @@ impl Settings {
             maximum_graph_nodes: variables
                 .read("PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_NODES")?
                 .unwrap_or(default.maximum_graph_nodes),
+            maximum_graph_artifacts: variables
+                .read("PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_ARTIFACTS")?
+                .unwrap_or(default.maximum_graph_artifacts),
             event_persister_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
                 .unwrap_or(default.event_persister_enabled),

@@ -1,6 +1,8 @@
 //! What the graphs of a flow run are made of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
 
 use super::{
     Item, Key, Store,
@@ -9,24 +11,36 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    flow_run_graph::{Assembly, Graph, Subflow},
-    model::{Flow, FlowId, FlowRun, FlowRunId, TaskRun, Timestamp},
+    flow_run_graph::{Assembly, Graph, GraphArtifact, Subflow},
+    model::{Artifact, ArtifactCollection, ArtifactId, Flow, FlowId, FlowRun, FlowRunId, TaskRun, Timestamp, artifact},
     transitions::no_such_run,
 };
 
 /// How many task runs are read at once.
 const TASK_RUNS_AT_ONCE: usize = 500;
 
+/// How many artifacts are read at once.
+const ARTIFACTS_AT_ONCE: usize = 500;
+
+/// How much a graph holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraphLimits {
+    /// How many nodes; more of them are refused.
+    pub nodes: usize,
+    /// How many artifacts; more of them are left out.
+    pub artifacts: usize,
+}
+
 impl Store {
-    /// Returns the graph of the flow run `id`: what has not ended before `since`, and `most_nodes` of it at most.
+    /// Returns the graph of the flow run `id`: what has not ended before `since`, within `limits`.
     ///
     /// # Errors
-    /// [`Error::NoSuchRun`] without the run, and [`Error::BadRequest`] if there is more, as soon as that is known.
-    pub async fn flow_run_graph(&self, id: FlowRunId, since: Timestamp, most_nodes: usize) -> Result<Graph> {
+    /// [`Error::NoSuchRun`] without the run, and [`Error::BadRequest`] if there are more nodes, as soon as that is known.
+    pub async fn flow_run_graph(&self, id: FlowRunId, since: Timestamp, limits: GraphLimits) -> Result<Graph> {
         let (run, subflows, states) =
             futures::try_join!(self.flow_run(id), self.subflows_in(id), self.flow_run_states(id))?;
         let run = run.ok_or_else(|| Error::NoSuchRun(format!("Flow run {id} not found")))?;
-        let mut assembly = Assembly::new(run.record, subflows, since, most_nodes);
+        let mut assembly = Assembly::new(run.record, subflows, since, limits.nodes);
         let task_runs = Range::group(self, Index::ByParent, &table::runs_in_flow_run(id));
         let mut reader = self.read(task_runs, TASK_RUNS_AT_ONCE);
         while let Some(items) = reader.next().await? {
@@ -34,8 +48,33 @@ impl Store {
                 assembly.add(&item.record()?)?;
             }
         }
-        // No artifacts are stored yet, so there are none to be joined.
-        assembly.finish(states, [])
+        assembly.finish(states, self.graph_artifacts(id, limits.artifacts).await?)
+    }
+
+    /// Reads the artifacts of the flow run `id` that a graph shows, `most` of them at most, the first created first.
+    ///
+    /// As upstream, neither results are shown nor what has no type.
+    async fn graph_artifacts(&self, id: FlowRunId, most: usize) -> Result<Vec<(Option<Uuid>, GraphArtifact)>> {
+        let mut shown: Vec<Artifact> = Vec::new();
+        let mut reader = self.read(Self::artifacts_of_flow_run(id), ARTIFACTS_AT_ONCE);
+        while shown.len() < most {
+            let Some(items) = reader.next().await? else { break };
+            let keys: Vec<Key> = items.into_iter().map(|item| item.key).collect();
+            let found = self.get_many::<Artifact>(&keys).await?.into_iter().map(|found| found.record);
+            shown.extend(found.filter(|artifact| artifact.r#type.as_deref().is_some_and(|it| it != artifact::RESULT)));
+        }
+        shown.truncate(most);
+        let keys: HashSet<&str> = shown.iter().filter_map(|artifact| artifact.key.as_deref()).collect();
+        let keys: Vec<Key> = keys.into_iter().map(table::artifact_collection).collect();
+        let collections = self.get_many::<ArtifactCollection>(&keys).await?;
+        let latest: HashSet<ArtifactId> = collections.into_iter().map(|found| found.record.latest_id).collect();
+        let in_graph = |artifact: Artifact| {
+            let is_latest = artifact.key.is_none() || latest.contains(&artifact.id);
+            let data = artifact.data.filter(|_| artifact.r#type.as_deref() == Some(artifact::PROGRESS));
+            let Artifact { id, created, key, r#type, task_run_id, .. } = artifact;
+            (task_run_id.map(Uuid::from), GraphArtifact { id, created, key, r#type, is_latest, data })
+        };
+        Ok(shown.into_iter().map(in_graph).collect())
     }
 
     /// Reads the task runs of the flow run `id`, the one with the largest id first.

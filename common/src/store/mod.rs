@@ -4,6 +4,8 @@
 //! and one file per aggregate offers what handlers and services ask for.
 
 pub mod api_keys;
+pub mod artifact_query;
+pub mod artifacts;
 pub mod bulk_operations;
 pub mod commit;
 pub mod concurrency_limits;

@@ -27,8 +27,8 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     model::{
-        ApiKeyId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId, StateId,
-        StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
+        ApiKeyId, ArtifactId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId,
+        StateId, StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
     },
 };
 
@@ -75,6 +75,14 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("cached task state", "task_cache#<cache key>", "state#<time>#<state id>"),
     ("log chunk", "logs#<flow run id, or task#<task run id>, or none>", "<window>#<first time>#<chunk id>#<part>"),
     ("event", "event#<event id>", "event"),
+    ("artifact", "artifact#<artifact id>", "artifact"),
+    ("collection of the artifacts of a key", "artifact_key#<key>", "collection"),
+    ("artifact in such a collection", "artifact_key#<key>", "artifact#<creation>#<artifact id>"),
+    (
+        "collection whose last artifact was deleted, until the stream's consumer has told of it",
+        "artifact_key#<key>",
+        "deleted",
+    ),
     ("CSRF token", "csrf_token#<client>", "token"),
     ("concurrency limit", "concurrency_limit#<limit id>", "limit"),
     (
@@ -117,16 +125,21 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the inputs of a flow run, by key", "table: query the run's partition from `input#`"),
     ("the logs of a flow run, by time", "table: query `logs#<flow run id>`"),
     ("the newest state of a task's cache key", "table: query `task_cache#<cache key>`, then get"),
+    ("an artifact by its id", "table: get `artifact#<artifact id>`"),
+    ("the latest artifact of a key", "table: get `artifact_key#<key>`, then the artifact"),
+    ("the artifacts of a key, by creation", "table: query `artifact_key#<key>` from `artifact#`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
     ("an operation on many flow runs by its id", "table: get `bulk_operation#<operation id>`, then all of its parts"),
     ("a websocket connection by its id", "table: get `connection#<connection id>`"),
     ("an API key by its id", "table: get `api_key#<key id>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
     ("the logs of a task run, by time", "lookup: query `logs#<task run id>`, then get"),
+    ("the artifacts of a task run, by creation", "lookup: query `artifacts#<task run id>`, then get"),
     ("the events of a resource, by time", "lookup: query `resource#<resource id>`, then get"),
     ("the subflow runs of a flow run", "related: query `subflows#<flow run id>`, then get"),
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
     ("the deployments whose schedules are looked at next, by when", "related: query each shard of `scheduling`"),
+    ("the artifacts of a flow run, by creation", "related: query `artifacts#<flow run id>`, then get"),
     (
         "the states of flow runs, leases, workers, pools, queues and deployments that the server acts on, by when",
         "related: query each shard of `timers`",
@@ -139,6 +152,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
     ("all events by time of occurrence", "by_time: query each shard"),
+    ("all artifacts by creation or id, all latest artifacts by creation", "by_time: query each shard, then get"),
     ("all logs by time", "by_time: query each shard"),
     ("all runs by next scheduled start time", "by_next_start: query each shard, then get"),
     ("all runs by end time", "by_end: query each shard, then get"),
@@ -147,6 +161,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all concurrency limits by name", "by_name: query each shard, then get"),
     ("all work pools by name", "by_name: query each shard, then get"),
     ("all work queues by name", "by_name: query each shard, then get"),
+    ("all artifacts or latest artifacts by key", "by_name: query each shard, then get"),
+    ("all latest artifacts by the id of their collection", "lookup: query each shard, then get"),
     ("all flows or deployments by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query each shard of `flow#<flow id>`"),
@@ -183,19 +199,20 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
 pub enum Index {
     /// All flow runs by start time, or by expected start time before they start.
     ByStart,
-    /// All runs by expected start time, all events by occurrence, all log chunks by window.
+    /// All runs by expected start time, all events by occurrence, all log chunks by window, all artifacts by creation.
     ByTime,
     /// All runs by next scheduled start time.
     ByNextStart,
     /// All runs by end time.
     ByEnd,
-    /// All flows, deployments, runs, concurrency limits, work pools and work queues by name.
+    /// All flows, deployments, runs, concurrency limits, work pools and work queues by name, all artifacts by key.
     ByName,
     /// Flow runs and deployments by flow, task runs by flow run.
     ByParent,
-    /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks by task run, events by resource.
+    /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks and artifacts by task run,
+    /// events by resource.
     Lookup,
-    /// Events by the flow run that they relate to, subflow runs by the flow run and task run around them, states of flow
+    /// Events and artifacts by their flow run, subflow runs by the flow run and task run around them, states of flow
     /// runs, leases, workers, pools and queues by when the server acts on them, deployments by when their schedules are
     /// looked at next.
     Related,
@@ -365,6 +382,10 @@ pub enum Collection {
     WorkPools,
     /// All work queues.
     WorkQueues,
+    /// All artifacts.
+    Artifacts,
+    /// All collections of artifacts of one key.
+    ArtifactCollections,
     /// The states of flow runs, leases, workers, pools and queues that the server acts on at some time.
     Timers,
     /// The deployments with active schedules.
@@ -384,6 +405,8 @@ impl Collection {
             Self::ConcurrencyLimits => "concurrency_limits",
             Self::WorkPools => "work_pools",
             Self::WorkQueues => "work_queues",
+            Self::Artifacts => "artifacts",
+            Self::ArtifactCollections => "artifact_collections",
             Self::Timers => "timers",
             Self::Scheduling => "scheduling",
         }
@@ -422,6 +445,11 @@ impl Shards {
 /// Writes a time or nothing so that text order is time order, and nothing comes first.
 pub fn time_or_null(time: Option<Timestamp>) -> String {
     time.map_or_else(|| NULL.to_owned(), Timestamp::sortable)
+}
+
+/// Returns what a missing value sorts as.
+pub fn null() -> String {
+    NULL.to_owned()
 }
 
 /// Appends the id that makes equal sort values distinct.
@@ -536,6 +564,34 @@ pub fn worker(pool: WorkPoolId, name: &str) -> Key {
 /// What the sort keys of a pool's workers start with.
 pub const WORKERS: &str = "worker#";
 
+/// Returns the key of an artifact.
+pub fn artifact(id: ArtifactId) -> Key {
+    Key::new(format!("artifact#{id}"), "artifact")
+}
+
+/// Returns the key of the collection of the artifacts of `key`.
+pub fn artifact_collection(key: &str) -> Key {
+    Key::new(artifacts_of_key(key), "collection")
+}
+
+/// Returns the key of what is kept of the collection of `key` after its last artifact was deleted.
+pub fn deleted_artifact_collection(key: &str) -> Key {
+    Key::new(artifacts_of_key(key), "deleted")
+}
+
+/// Returns the key of what says that an artifact is in the collection of `key`.
+pub fn keyed_artifact(key: &str, created: Timestamp, id: ArtifactId) -> Key {
+    Key::new(artifacts_of_key(key), format!("{KEYED_ARTIFACTS}{}#{id}", created.sortable()))
+}
+
+/// Returns the partition of the artifacts of a key.
+pub fn artifacts_of_key(key: &str) -> String {
+    format!("artifact_key#{}", bounded(key))
+}
+
+/// What the sort keys of the artifacts of a key start with.
+pub const KEYED_ARTIFACTS: &str = "artifact#";
+
 /// Returns the key of a lease.
 pub fn lease(id: LeaseId) -> Key {
     Key::new(format!("lease#{id}"), "lease")
@@ -608,6 +664,12 @@ pub enum Subject {
     WorkQueue(WorkQueueId),
     /// What is kept of a deleted work queue.
     DeletedWorkQueue(WorkQueueId),
+    /// An artifact.
+    Artifact(ArtifactId),
+    /// The collection of the artifacts of a key.
+    ArtifactCollection,
+    /// What is kept of a collection whose last artifact was deleted.
+    DeletedArtifactCollection,
 }
 
 impl Subject {
@@ -631,6 +693,9 @@ impl Subject {
             ("work_pool", sort) if sort.starts_with(WORKERS) => id.parse().ok().map(Self::Worker),
             ("work_queue", "queue") => id.parse().ok().map(Self::WorkQueue),
             ("work_queue", "deleted") => id.parse().ok().map(Self::DeletedWorkQueue),
+            ("artifact", "artifact") => id.parse().ok().map(Self::Artifact),
+            ("artifact_key", "collection") => Some(Self::ArtifactCollection),
+            ("artifact_key", "deleted") => Some(Self::DeletedArtifactCollection),
             ("bulk_operation", "part") => id.split('#').next()?.parse().ok().map(Self::BulkPart),
             _ => None,
         }
@@ -713,6 +778,16 @@ pub fn state_lookup(id: StateId) -> String {
 /// Returns the `lookup` partition of a task run's logs.
 pub fn task_logs_lookup(id: TaskRunId) -> String {
     format!("logs#{id}")
+}
+
+/// Returns the `lookup` partition of a task run's artifacts.
+pub fn artifacts_of_task_run(id: TaskRunId) -> String {
+    format!("artifacts#{id}")
+}
+
+/// Returns the `related` partition of a flow run's artifacts.
+pub fn artifacts_of_flow_run(id: FlowRunId) -> String {
+    format!("artifacts#{id}")
 }
 
 /// Returns the `lookup` partition of a resource's events.
@@ -913,6 +988,11 @@ mod tests {
         assert_eq!(Subject::of(&concurrency_limit(limit)), Some(Subject::ConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&deleted_concurrency_limit(limit)), Some(Subject::DeletedConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
+        let artifact_id = ArtifactId::new();
+        assert_eq!(Subject::of(&artifact(artifact_id)), Some(Subject::Artifact(artifact_id)));
+        assert_eq!(Subject::of(&artifact_collection("report")), Some(Subject::ArtifactCollection));
+        assert_eq!(Subject::of(&deleted_artifact_collection("report")), Some(Subject::DeletedArtifactCollection));
+        assert_eq!(Subject::of(&keyed_artifact("report", Timestamp::now(), ArtifactId::new())), None);
         let (pool, queue) = (WorkPoolId::new(), WorkQueueId::new());
         assert_eq!(Subject::of(&worker(pool, "deleted")), Some(Subject::Worker(pool)));
         assert_eq!(Subject::of(&work_pool(pool)), Some(Subject::WorkPool(pool)));

@@ -62,7 +62,8 @@ impl Store {
         Ok(false)
     }
 
-    async fn matching(&self, filter: &TaskRunFilter, task_runs: Vec<TaskRun>) -> Result<Vec<TaskRun>> {
+    /// Returns those of `task_runs` that `filter` selects.
+    pub(super) async fn matching(&self, filter: &TaskRunFilter, task_runs: Vec<TaskRun>) -> Result<Vec<TaskRun>> {
         let mut kept = Vec::new();
         for run in task_runs {
             let facts = if filter.needs_subflow_runs() {

@@ -1,6 +1,6 @@
 //! The events that tell of records that are made, changed and deleted: one file a kind of record makes them.
 
-use super::{Failures, concurrency_limit_events, deployment_events, flow_events, work_pool_events};
+use super::{Failures, artifact_events, concurrency_limit_events, deployment_events, flow_events, work_pool_events};
 use crate::{
     api::Api,
     error::Result,
@@ -21,6 +21,13 @@ pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut F
             }
             Err(error) => tracing::error!(key = item.key.pk, %error, "a record can't be read from the stream"),
         }
+    }
+    match artifact_events::events_of(&api.store, written).await {
+        Ok(told) => {
+            places.extend(told.iter().map(|(place, _)| *place));
+            events.extend(told.into_iter().map(|(_, event)| event.receive(api.now())));
+        }
+        Err(error) => failures.add_all(written.iter().map(|(place, _)| *place), &error),
     }
     if let Err(error) = intake::keep(api, &events).await {
         failures.add_all(places, &error);

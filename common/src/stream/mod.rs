@@ -5,6 +5,7 @@
 //! The stream tells of a change at least once, and in the order of the writes only for one item. So every step here
 //! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
 
+mod artifact_events;
 pub mod change;
 pub mod concurrency_limit_events;
 pub mod deployment_events;

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::{
     api::Api,
     error::Result,
-    model::{Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId, WorkQueueId},
+    model::{ArtifactId, Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId, Timestamp, WorkQueueId},
     queue::{Message, Queue},
     store::{
         Item, Key, Store,
@@ -72,6 +72,7 @@ impl Removal<'_> {
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
                 Ok(self.runs(Range::group(self.store, Index::ByParent, &table::runs_in_flow_run(id))).await?
+                    && self.artifacts(Store::artifacts_of_flow_run(id)).await?
                     && self.items(Range::partition(logs)).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
             }
@@ -95,6 +96,22 @@ impl Removal<'_> {
                 .map(|run| self.delete_run(run))
                 .buffer_unordered(DELETIONS_AT_ONCE)
                 .try_collect::<()>()
+                .await?;
+            if Instant::now() >= self.until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Deletes the artifacts in `range`; what was created before each of them becomes the latest of its key.
+    async fn artifacts(&mut self, range: Range) -> Result<bool> {
+        let mut reader = self.store.read(range, PAGE);
+        while let Some(found) = reader.next().await? {
+            stream::iter(artifacts_among(&found))
+                .map(|id| self.store.delete_artifact(id, Timestamp::now()))
+                .buffer_unordered(DELETIONS_AT_ONCE)
+                .try_collect::<Vec<bool>>()
                 .await?;
             if Instant::now() >= self.until {
                 return Ok(false);
@@ -218,4 +235,12 @@ fn runs_among(items: &[Item]) -> Vec<Run> {
         _ => None,
     };
     items.iter().filter_map(run).collect()
+}
+
+fn artifacts_among(items: &[Item]) -> Vec<ArtifactId> {
+    let artifact = |item: &Item| match Subject::of(&item.key)? {
+        Subject::Artifact(id) => Some(id),
+        _ => None,
+    };
+    items.iter().filter_map(artifact).collect()
 }

@@ -6,7 +6,7 @@ use common::{
     flow_run_graph::Graph,
     http::{Path, Query, Route, extract::Id},
     model::{FlowRunId, Timestamp},
-    store::{Needs, table::Index},
+    store::{Needs, flow_run_graph::GraphLimits, table::Index},
 };
 use serde::Deserialize;
 
@@ -24,6 +24,7 @@ async fn graph(
     Path(path): Path<Id<FlowRunId>>,
     Query(query): Query<Since>,
 ) -> Result<Json<Graph>> {
-    let graph = api.store.flow_run_graph(path.id, query.since, api.settings.maximum_graph_nodes).await?;
-    Ok(Json(graph))
+    let limits =
+        GraphLimits { nodes: api.settings.maximum_graph_nodes, artifacts: api.settings.maximum_graph_artifacts };
+    Ok(Json(api.store.flow_run_graph(path.id, query.since, limits).await?))
 }

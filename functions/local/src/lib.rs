@@ -21,6 +21,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("task_run_states", &task_run_states::ROUTES),
     ("deployments", &deployments::ROUTES),
     ("logs", &logs::ROUTES),
+    ("artifacts", &artifacts::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("work_pools", &work_pools::ROUTES),
     ("work_queues", &work_queues::ROUTES),

@@ -1,0 +1,5 @@
+//! The Lambda function `count_artifacts`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&artifacts::count::ROUTE)
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `create_artifact`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&artifacts::create::ROUTE)
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `read_artifact`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&artifacts::read::ROUTE)
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `update_artifact`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&artifacts::update::ROUTE)
+}

@@ -1,0 +1,42 @@
+//! `POST /artifacts/`: makes an artifact, which becomes the latest of its key.
+
+use axum::{Json, extract::State, http::StatusCode, routing::post};
+use common::{
+    Api, Result,
+    http::{Body, Route},
+    model::{Artifact, ArtifactId, FlowRunId, TaskRunId},
+};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The contract's `create_artifact`.
+pub static ROUTE: Route = Route::post("create_artifact", "/artifacts/", || post(create));
+
+#[derive(Debug, Deserialize)]
+struct ArtifactCreate {
+    key: Option<String>,
+    r#type: Option<String>,
+    description: Option<String>,
+    data: Option<Value>,
+    metadata_: Option<IndexMap<String, String>>,
+    flow_run_id: Option<FlowRunId>,
+    task_run_id: Option<TaskRunId>,
+}
+
+async fn create(State(api): State<Api>, Body(body): Body<ArtifactCreate>) -> Result<(StatusCode, Json<Artifact>)> {
+    let now = api.now();
+    let artifact = Artifact {
+        key: body.key,
+        r#type: body.r#type,
+        description: body.description,
+        data: body.data,
+        metadata: body.metadata_,
+        flow_run_id: body.flow_run_id,
+        task_run_id: body.task_run_id,
+        ..Artifact::new(ArtifactId::at(now, Uuid::new_v4()), now)
+    };
+    api.store.add_artifact(&artifact).await?;
+    Ok((StatusCode::CREATED, Json(artifact)))
+}

@@ -1,0 +1,19 @@
+//! `DELETE /artifacts/{id}`: deletes an artifact; the one created before it becomes the latest of its key.
+
+use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::ArtifactId,
+};
+
+/// The contract's `delete_artifact`.
+pub static ROUTE: Route = Route::delete("delete_artifact", "/artifacts/{id}", || on_delete(delete));
+
+async fn delete(State(api): State<Api>, Path(path): Path<Id<ArtifactId>>) -> Result<StatusCode> {
+    if api.store.delete_artifact(path.id, api.now()).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Error::not_found("Artifact"))
+    }
+}

@@ -1,0 +1,28 @@
+//! `POST /artifacts/latest/filter`: reads the latest artifacts that match.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::ArtifactSort,
+    http::{Body, Route},
+    model::LatestArtifact,
+    store::{Needs, artifact_query::ArtifactFilters, select::Window},
+};
+use serde::Deserialize;
+
+/// The contract's `read_latest_artifacts`.
+pub static ROUTE: Route =
+    Route::post("read_latest_artifacts", "/artifacts/latest/filter", || post(filter)).needing(Needs::FILTERS);
+
+#[derive(Debug, Deserialize)]
+struct ArtifactQuery {
+    #[serde(flatten)]
+    filters: ArtifactFilters,
+    sort: ArtifactSort,
+    #[serde(flatten)]
+    window: Window,
+}
+
+async fn filter(State(api): State<Api>, Body(query): Body<ArtifactQuery>) -> Result<Json<Vec<LatestArtifact>>> {
+    Ok(Json(api.store.latest_artifacts(&query.filters, query.sort, query.window).await?))
+}

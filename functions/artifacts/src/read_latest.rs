@@ -1,0 +1,22 @@
+//! `GET /artifacts/{key}/latest`: reads the latest artifact of a key.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route},
+    model::Artifact,
+};
+use serde::Deserialize;
+
+/// The contract's `read_latest_artifact`.
+pub static ROUTE: Route = Route::get("read_latest_artifact", "/artifacts/{key}/latest", || get(read_latest));
+
+#[derive(Debug, Deserialize)]
+struct OfKey {
+    key: String,
+}
+
+async fn read_latest(State(api): State<Api>, Path(path): Path<OfKey>) -> Result<Json<Artifact>> {
+    let found = api.store.latest_artifact(&path.key).await?.ok_or_else(|| Error::not_found("Artifact"))?;
+    Ok(Json(found.into_artifact()))
+}
