@@ -10,8 +10,10 @@ use common::{
         BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object,
         deployment::{ConcurrencyOptions, DeploymentAnswer},
     },
-    store::{CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index},
-    work_places::DEFAULT_AGENT_POOL,
+    store::{
+        CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index,
+        work_pools::DEFAULT_AGENT_POOL,
+    },
 };
 use serde::Deserialize;
 

@@ -9,6 +9,7 @@ pub mod create_flow_runs;
 pub mod delete;
 pub mod filter;
 mod flow_runs;
+pub mod get_scheduled_flow_runs;
 pub mod paginate;
 pub mod pause;
 mod places;
@@ -25,6 +26,7 @@ use common::http::Route;
 pub static ROUTES: &[&Route] = &[
     &create::ROUTE,
     &update::ROUTE,
+    &get_scheduled_flow_runs::ROUTE,
     &read_by_name::ROUTE,
     &read::ROUTE,
     &filter::ROUTE,

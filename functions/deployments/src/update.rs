@@ -22,7 +22,7 @@ use crate::{
     answers,
     places::{self, Asked},
     schedules::{self, ScheduleUpdate, changes::Changes},
-    sent::{parameter_schema, set, set_unless_null},
+    sent::{parameter_schema, set},
 };
 
 /// The contract's `update_deployment`.
@@ -161,7 +161,7 @@ impl DeploymentUpdate {
                 return Err(Error::Unprocessable("The parameters have to make up an object.".into()));
             }
         }
-        set_unless_null(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
+        common::sent::set(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
         set(&mut deployment.version, self.version.as_ref());
         set(&mut deployment.description, self.description.as_ref());
         set(&mut deployment.paused, self.paused.as_ref());
