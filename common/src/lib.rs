@@ -20,6 +20,7 @@ pub mod logs_csv;
 pub mod model;
 pub mod observation;
 pub mod queue;
+pub mod schedule;
 pub mod schema_tools;
 pub mod sent;
 pub mod settings;

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{base_job_template, fault::Complaint};
 use crate::{
     model::Timestamp,
+    schedule,
     schema_tools::validation::{Invalid, validate_part},
 };
 
@@ -67,6 +68,12 @@ pub(super) enum FieldRule {
     RelatedResources,
     /// A base job template describes a job, and declares the variables that it uses.
     BaseJobTemplate,
+    /// An interval is more than no time.
+    PositiveInterval,
+    /// A cron expression is one that schedules know.
+    Cron,
+    /// A recurrence rule is one that schedules know.
+    RRule,
     /// The rules of a component that is a dictionary.
     Model(&'static [ModelRule]),
 }
@@ -98,7 +105,7 @@ pub(super) enum ModelRule {
     Selected(&'static str),
     /// A compound trigger requires at least one and at most all of its triggers.
     Require,
-    /// A schedule's time zone exists; only its label matters here, the schedules know the zones.
+    /// A schedule's time zone exists.
     TimeZone,
 }
 
@@ -148,6 +155,9 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("WorkPoolUpdate", "base_job_template", &[F::BaseJobTemplate]),
     ("VariableCreate", "value", &[F::Strict]),
     ("VariableUpdate", "value", &[F::Strict]),
+    ("IntervalSchedule-Input", "interval", &[F::PositiveInterval]),
+    ("CronSchedule", "cron", &[F::Cron]),
+    ("RRuleSchedule", "rrule", &[F::RRule]),
 ];
 
 /// The components that the contract alone doesn't describe, with their rules from inner to outer.
@@ -299,6 +309,11 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
             let allowed = "lowercase letters, numbers, and dashes or underscores";
             Err(Complaint::value_error(&format!("{who} must only contain {allowed}.")))
         }
+        (F::PositiveInterval, Value::Number(seconds)) if seconds.as_f64().is_none_or(|seconds| seconds <= 0.0) => {
+            Err(Complaint::value_error("interval must be positive"))
+        }
+        (F::Cron, Value::String(cron)) => schedule::check_cron(cron).map_err(|why| Complaint::value_error(&why)),
+        (F::RRule, Value::String(rule)) => schedule::check_rrule(rule).map_err(|why| Complaint::value_error(&why)),
         (F::BaseJobTemplate, Value::Object(template)) => {
             base_job_template::check(template).map_err(|why| Complaint::value_error(&why))
         }
@@ -324,8 +339,11 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
             | M::OneLimit
             | M::EnforcedParameters
             | M::OldPoolFields
-            | M::BlockName
-            | M::TimeZone => {}
+            | M::BlockName => {}
+            M::TimeZone => {
+                let zone = fields.get("timezone").and_then(Value::as_str).unwrap_or_default();
+                schedule::check_time_zone(zone).map_err(|why| Complaint::value_error(&why))?;
+            }
             M::ResourceId => require_label(fields, "prefect.resource.id", "Resources")?,
             M::ResourceRole => require_label(fields, "prefect.resource.role", "Related Resources")?,
         }

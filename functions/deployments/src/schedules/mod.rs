@@ -56,7 +56,7 @@ impl ScheduleUpdate {
         schedule.updated = now;
         schedule.parameters.clone_from(&self.parameters);
         if let Some(changed) = &self.schedule {
-            schedule.schedule.clone_from(changed);
+            schedule.schedule = changed.clone().completed(now);
         }
         schedule.active = self.active.unwrap_or(schedule.active);
         schedule.max_scheduled_runs = self.max_scheduled_runs.or(schedule.max_scheduled_runs);
@@ -100,7 +100,7 @@ pub(crate) fn add(
             created: instant,
             updated: instant,
             deployment_id: Some(deployment.id),
-            schedule: new.schedule,
+            schedule: new.schedule.completed(now),
             active: new.active,
             max_scheduled_runs: new.max_scheduled_runs,
             parameters: new.parameters,
