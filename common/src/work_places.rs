@@ -5,7 +5,7 @@
 use crate::{
     api::Api,
     error::{Error, Result},
-    model::{WorkPlace, WorkQueue, WorkQueueId},
+    model::{WorkPlace, WorkQueue, WorkQueueId, work_queue::WorkQueueCreate},
     store::{
         CommitError,
         commit::until_uncontended,
@@ -82,7 +82,15 @@ async fn add(
     priority: i64,
 ) -> Result<QueueInPool, CommitError> {
     let pool = &to.pool.record.pool;
-    let queue = WorkQueue::new(id, name, priority, pool.id, api.now());
+    let asked = WorkQueueCreate {
+        name: name.to_owned(),
+        description: None,
+        is_paused: false,
+        concurrency_limit: None,
+        priority: Some(priority),
+        filter: None,
+    };
+    let queue = asked.into_queue(id, pool.id, priority, api.now());
     let events = vec![work_pool_events::queue_created(&queue, pool)?];
     let kept = KeptWorkQueue::new(queue, events);
     api.store.add_work_queue(to, &kept).await?;

@@ -167,7 +167,14 @@ impl Store {
             let write = match self.get::<Readiness>(&table::readiness(deployment)).await? {
                 Some(found) if found.record.queue == queue => return Ok(()),
                 None if queue.is_none() => return Ok(()),
-                Some(found) => self.replace(&Readiness { queue, ..found.record.without_events() }, found.version)?,
+                Some(found) => {
+                    let mut after = Readiness { queue, ..found.record.without_events() };
+                    // Without a queue that would tell, its own timer has to.
+                    if queue.is_none() && after.status == DeploymentStatus::Ready && self.foreman.enabled {
+                        after.check = after.check.or_else(|| Some(Timestamp::now()));
+                    }
+                    self.replace(&after, found.version)?
+                }
                 None => self.insert(&Readiness::new(deployment, queue))?,
             };
             self.commit(vec![write]).await
@@ -177,18 +184,26 @@ impl Store {
 
     /// Makes deployments of `queue`, which was polled, ready: `limit` at most; says whether there are more of them.
     pub(super) async fn ready_deployments(&self, queue: WorkQueueId, limit: usize, now: Timestamp) -> Result<bool> {
-        self.move_deployments(queue, DeploymentStatus::Ready, limit, now).await
+        self.move_deployments(queue, DeploymentStatus::Ready, None, limit, now).await
     }
 
-    /// Makes deployments of `queue`, which nobody polls, not ready: `limit` at most; says whether there are more of them.
-    pub(super) async fn unready_deployments(&self, queue: WorkQueueId, limit: usize, now: Timestamp) -> Result<bool> {
-        self.move_deployments(queue, DeploymentStatus::NotReady, limit, now).await
+    /// Makes deployments of `queue`, which nobody has polled since `polled`, not ready: `limit` at most; says whether there
+    /// are more of them.
+    pub(super) async fn unready_deployments(
+        &self,
+        queue: WorkQueueId,
+        polled: Option<Timestamp>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.move_deployments(queue, DeploymentStatus::NotReady, polled, limit, now).await
     }
 
     async fn move_deployments(
         &self,
         queue: WorkQueueId,
         to: DeploymentStatus,
+        polled: Option<Timestamp>,
         limit: usize,
         now: Timestamp,
     ) -> Result<bool> {
@@ -198,7 +213,7 @@ impl Store {
         stream::iter(found)
             .map(|item| async move {
                 match Subject::of(&item.key) {
-                    Some(Subject::Readiness(id)) => self.move_deployment(id, queue, to, now).await,
+                    Some(Subject::Readiness(id)) => self.move_deployment(id, queue, to, polled, now).await,
                     _ => Ok(()),
                 }
             })
@@ -213,6 +228,7 @@ impl Store {
         id: DeploymentId,
         queue: WorkQueueId,
         to: DeploymentStatus,
+        polled: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<()> {
         until_uncontended(|| async {
@@ -221,6 +237,8 @@ impl Store {
                 return Ok(());
             }
             let mut after = found.record.without_events();
+            // What the queue tells is remembered here from now on.
+            after.last_polled = after.last_polled.max(polled);
             match self.deployment(id).await? {
                 Some(deployment) => enter(&mut after, &deployment.record, to, now)?,
                 None => return self.commit(vec![Write::Delete(found.record.key())]).await,
@@ -239,7 +257,7 @@ impl Store {
                 return Ok(());
             }
             after.check = after.last_polled.and_then(|polled| self.foreman.deployment_deadline(polled));
-            if after.check.is_some_and(|deadline| deadline <= now) {
+            if after.check.is_none_or(|deadline| deadline <= now) {
                 after.check = None;
                 let is_polled = match after.queue {
                     Some(queue) => self.work_queue(queue).await?.is_some_and(|found| {

@@ -152,7 +152,8 @@ impl Store {
                 if found.record.queue.status == WorkQueueStatus::Ready {
                     self.silence_queue(&mut found, now).await?;
                 }
-                self.unready_deployments(id, DEPLOYMENTS_AT_ONCE, now).await?
+                let polled = found.record.queue.last_polled;
+                self.unready_deployments(id, polled, DEPLOYMENTS_AT_ONCE, now).await?
             };
             if !has_more {
                 let kept = KeptWorkQueue { check: deadline, events: Vec::new(), ..found.record };

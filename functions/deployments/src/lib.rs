@@ -1,16 +1,22 @@
 //! The deployments resource: one verb, one file.
 
 mod answers;
+pub mod bulk_delete;
 pub mod count;
 pub mod create;
+pub mod create_flow_run;
+pub mod create_flow_runs;
 pub mod delete;
 pub mod filter;
+mod flow_runs;
 pub mod get_scheduled_flow_runs;
 pub mod paginate;
+pub mod pause;
 mod places;
 pub mod read;
 pub mod read_by_name;
 pub mod schedule;
+pub mod resume;
 pub mod schedules;
 mod sent;
 pub mod update;
@@ -29,6 +35,11 @@ pub static ROUTES: &[&Route] = &[
     &count::ROUTE,
     &delete::ROUTE,
     &schedule::ROUTE,
+    &bulk_delete::ROUTE,
+    &create_flow_run::ROUTE,
+    &create_flow_runs::ROUTE,
+    &pause::ROUTE,
+    &resume::ROUTE,
     &schedules::read::ROUTE,
     &schedules::create::ROUTE,
     &schedules::update::ROUTE,

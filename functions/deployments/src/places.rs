@@ -3,8 +3,7 @@
 use common::{
     Api, Error, Result,
     model::Deployment,
-    store::work_pools::DEFAULT_AGENT_POOL,
-    store::work_pools::KeptWorkPool,
+    store::work_pools::{DEFAULT_AGENT_POOL, KeptWorkPool},
     work_places::{MissingQueue, QueueInPool, queue_of_pool, queue_without_pool},
 };
 

@@ -33,7 +33,7 @@ async fn get_runs(
     State(api): State<Api>,
     Path(path): Path<Id<WorkQueueId>>,
     Headers(asker): Headers<Asker>,
-    Body(poll): Body<Poll>,
+    Body(request): Body<Poll>,
 ) -> Result<Json<Vec<FlowRun>>> {
     let no_queue = || Error::NoSuchRun(format!("Work queue with id {} not found.", path.id));
     let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
@@ -44,30 +44,30 @@ async fn get_runs(
             _ => Ok(()),
         }
     };
-    let (runs, ()) = tokio::try_join!(due_runs(&api, &found.record.queue, &poll), note)?;
+    let (runs, ()) = tokio::try_join!(due_runs(&api, &found.record.queue, &request), note)?;
     let answer = |run: FlowRun| FlowRun { work_pool_id: None, work_pool_name: None, ..run.with_estimates(now) };
     Ok(Json(runs.into_iter().map(answer).collect()))
 }
 
-async fn due_runs(api: &Api, queue: &WorkQueue, poll: &Poll) -> Result<Vec<FlowRun>> {
+async fn due_runs(api: &Api, queue: &WorkQueue, request: &Poll) -> Result<Vec<FlowRun>> {
     if queue.is_paused {
         return Ok(Vec::new());
     }
     let limit = match queue.concurrency_limit {
-        None => poll.limit,
+        None => request.limit,
         Some(limit) => {
             let taken = occupied(api, std::slice::from_ref(queue)).await?.get(&queue.id).copied().unwrap_or_default();
             let left = i128::from(limit).saturating_sub(i128::from(taken)).max(0);
-            poll.limit.min(usize::try_from(left).unwrap_or(usize::MAX))
+            request.limit.min(usize::try_from(left).unwrap_or(usize::MAX))
         }
     };
     match &queue.filter {
         None => {
-            let due = Due { after: None, before: poll.scheduled_before };
+            let due = Due { after: None, before: request.scheduled_before };
             api.store.waiting_in_queue(queue.id, due, limit).await
         }
         Some(filter) => {
-            let selected = selected_runs(filter, &[StateType::Scheduled], poll.scheduled_before)?;
+            let selected = selected_runs(filter, &[StateType::Scheduled], request.scheduled_before)?;
             let window = Window { offset: 0, limit };
             api.store.flow_runs(&selected, FlowRunSort::NextScheduledStartTimeAsc, window).await
         }
