@@ -5,19 +5,15 @@
 use crate::{
     api::Api,
     error::{Error, Result},
-    model::{Object, WorkPlace, WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_pool::WorkPoolStorageConfiguration},
+    model::{WorkPlace, WorkQueue, WorkQueueId, work_queue::WorkQueueCreate},
     store::{
         CommitError,
         commit::until_uncontended,
-        work_pools::KeptWorkPool,
         work_queues::{KeptWorkQueue, PoolWithQueues},
     },
     work_pool_events,
     work_queue_priorities::first_free,
 };
-
-/// The pool of the queues that are named without a pool.
-pub const DEFAULT_AGENT_POOL: &str = "default-agent-pool";
 
 /// A work queue, and what is remembered of it and its pool.
 pub type QueueInPool = (WorkQueueId, WorkPlace);
@@ -68,7 +64,7 @@ pub async fn queue_of_pool(
 pub async fn queue_without_pool(api: &Api, queue: &str) -> Result<QueueInPool> {
     let id = WorkQueueId::new();
     until_uncontended(|| async {
-        let of = default_agent_pool(api).await?;
+        let (of, _) = api.store.default_agent_pool(api.now()).await?;
         match of.queue(queue) {
             Some(found) => Ok(placed(&found.record.queue, &of)),
             // The last one that is made comes first.
@@ -76,47 +72,6 @@ pub async fn queue_without_pool(api: &Api, queue: &str) -> Result<QueueInPool> {
         }
     })
     .await
-}
-
-async fn default_agent_pool(api: &Api) -> Result<PoolWithQueues, CommitError> {
-    if let Some(found) = api.store.work_pool_with_queues(DEFAULT_AGENT_POOL).await? {
-        return Ok(found);
-    }
-    let now = api.now();
-    let pool = WorkPool {
-        id: WorkPoolId::new(),
-        created: now,
-        updated: now,
-        name: DEFAULT_AGENT_POOL.to_owned(),
-        description: None,
-        r#type: "prefect-agent".to_owned(),
-        base_job_template: Object::new(),
-        is_paused: false,
-        concurrency_limit: None,
-        status: None,
-        default_queue_id: None,
-        storage_configuration: WorkPoolStorageConfiguration::default(),
-    };
-    let (pool, queue) = with_default_queue(pool)?;
-    match api.store.add_work_pool(&pool, &queue).await {
-        Ok(()) | Err(Error::Conflict(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    api.store.work_pool_with_queues(DEFAULT_AGENT_POOL).await?.ok_or(CommitError::Contended)
-}
-
-/// Returns a new pool and its default queue as they are kept, with the events that tell of them.
-///
-/// # Errors
-/// Only if an event can't be written as JSON.
-pub fn with_default_queue(mut pool: WorkPool) -> Result<(KeptWorkPool, KeptWorkQueue)> {
-    let mut queue = WorkQueue::new(WorkQueueId::new(), "default", 1, pool.id, pool.created);
-    queue.description = Some("The work pool's default queue.".into());
-    pool.default_queue_id = Some(queue.id);
-    let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
-    let pool_events = vec![work_pool_events::pool_created(&pool)?, work_pool_events::pool_status(&pool, None)?];
-    let kept = KeptWorkPool { pool, queues: vec![queue.id], last_status: None, events: pool_events };
-    Ok((kept, KeptWorkQueue { queue, events: queue_events }))
 }
 
 async fn add(
@@ -127,9 +82,17 @@ async fn add(
     priority: i64,
 ) -> Result<QueueInPool, CommitError> {
     let pool = &to.pool.record.pool;
-    let queue = WorkQueue::new(id, name, priority, pool.id, api.now());
+    let asked = WorkQueueCreate {
+        name: name.to_owned(),
+        description: None,
+        is_paused: false,
+        concurrency_limit: None,
+        priority: Some(priority),
+        filter: None,
+    };
+    let queue = asked.into_queue(id, pool.id, priority, api.now());
     let events = vec![work_pool_events::queue_created(&queue, pool)?];
-    let kept = KeptWorkQueue { queue, events };
+    let kept = KeptWorkQueue::new(queue, events);
     api.store.add_work_queue(to, &kept).await?;
     Ok(placed(&kept.queue, to))
 }

@@ -73,6 +73,7 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_work_pools.py", "PATCH /work_pools/*", "a null base job template"),
     broken("test_work_pools.py", "DELETE /work_pools/*/queues/default", "a pool's default queue"),
     broken("test_deployment_places.py", "PATCH /deployments/@*@", "a pool that isn't there"),
+    broken("test_deployment_update.py", "POST /deployments/", "a name with characters that paths don't take"),
     broken("test_deployment_update.py", "PATCH /deployments/@*@", "a schema that is none"),
     broken("test_task_runs.py", "POST /task_runs/", "a null policy, or an initial state with data"),
     broken(
@@ -89,6 +90,20 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_errors.py", "POST /flows/paginate", "a page over 64 bits"),
     broken("test_errors.py", "POST /logs/", "a level over 64 bits, half a surrogate pair"),
     broken("test_errors.py", "POST /flow_runs/count", "a thousand tags, a NUL"),
+    Intended(
+        "a queue that is polled by its id hands out its own runs, and not those of every queue of the same name",
+        "test_picking_up.py",
+        "POST /work_queues/*/get_runs",
+        r"body\[0\]",
+        lambda oracle, subject: isinstance(oracle, dict) and oracle["name"] == "elsewhere",
+    ),
+    Intended(
+        "a run tells workers the name of its queue also where it was put there without naming it",
+        "test_picking_up.py",
+        "POST /work_pools/pick-unnamed/get_scheduled_flow_runs",
+        r"body\[0\]\.flow_run\.work_queue_name",
+        lambda oracle, subject: (oracle, subject) == (None, "default"),
+    ),
     Intended(UTC, "test_flow_runs.py", "*", TIMES, the_same_instant),
     Intended(UTC, "test_flow_run_set_state.py", "*", TIMES, the_same_instant),
     Intended(UTC, "test_errors.py", "*", TIMES, the_same_instant),

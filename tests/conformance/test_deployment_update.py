@@ -58,14 +58,13 @@ def test_enforced_parameters(pair: Pair, parameters: dict[str, Any]) -> None:
     pair.check("GET", f"{PATH}/{id}")
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [None, {}, {"$ref": "#/definitions/none"}, {"type": "strin"}, {"properties": []}],
-    ids=str,
-)
+ODD_SCHEMAS = [None, {}, {"$ref": "#/definitions/none"}, {"type": "strin"}, {"properties": []}]
+
+
+@pytest.mark.parametrize("schema", ODD_SCHEMAS, ids=str)
 @pytest.mark.parametrize("enforced", [True, False])
 def test_odd_schemas(pair: Pair, schema: Any, enforced: bool) -> None:
-    name = f"odd {schema} {enforced}"
+    name = f"odd {ODD_SCHEMAS.index(schema)} {enforced}"
     body = {"flow_id": add_flow(pair), "name": name, "parameter_openapi_schema": schema}
     pair.check("POST", f"{PATH}/", {**body, "parameters": {"x": 1}, "enforce_parameter_schema": enforced})
     id = add(pair, name, parameter_openapi_schema=SCHEMA)
@@ -86,6 +85,10 @@ def test_odd_schemas(pair: Pair, schema: Any, enforced: bool) -> None:
         {"concurrency_limit": 1, "global_concurrency_limit_id": NOBODY, "enforce_parameter_schema": True},
         {"worker_pool_queue_id": NOBODY, "worker_pool_name": "x", "work_pool_queue_name": "y"},
         {"name": ""},
+        {"name": "a/b"},
+        {"name": "a%b"},
+        {"name": "a&b"},
+        {"name": "a<b"},
         {"version_info": {"type": "git", "version": "1"}},
         {"concurrency_options": {"collision_strategy": "SOMETHING"}},
         {"parameters": {"x": "y" * 600_000}},

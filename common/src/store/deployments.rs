@@ -139,6 +139,15 @@ impl Store {
         self.commit_deployment(vec![Write::Replace(item)], beside).await
     }
 
+    /// Replaces a deployment that was read as `before`, and tells nobody: upstream is silent about what this changes.
+    pub async fn update_deployment_silently(
+        &self,
+        before: &Versioned<Deployment>,
+        after: &Deployment,
+    ) -> Result<(), CommitError> {
+        self.commit(vec![self.replace(after, before.version)?]).await
+    }
+
     /// Deletes a deployment with the limit that it points to.
     ///
     /// Its runs that never ran are deleted, and the event of its deletion is emitted, by the consumer of the table's stream.

@@ -14,13 +14,14 @@ use crate::{
     error::Result,
     intake,
     model::{
-        CreatedBy, Event, Flow, FlowId, FlowRun, Object, ReceivedEvent, State, StateType, TaskRun, TaskRunId,
-        Timestamp,
+        CreatedBy, Deployment, DeploymentId, Event, Flow, FlowId, FlowRun, Object, ReceivedEvent, State, StateType,
+        TaskRun, TaskRunId, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
         event::{Labels, RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE},
     },
     store::{
         Item, Key,
         table::{self, Subject},
+        work_pools::KeptWorkPool,
     },
 };
 
@@ -37,6 +38,9 @@ struct Transition<'a> {
     initial: Option<&'a State>,
     entered: &'a State,
     flow: Option<&'a Flow>,
+    deployment: Option<&'a Deployment>,
+    queue: Option<&'a WorkQueue>,
+    pool: Option<&'a WorkPool>,
     /// The task run in the parent flow run that stands for this one.
     task_run: Option<&'a TaskRun>,
 }
@@ -74,27 +78,58 @@ async fn emit_all(
     api: &Api,
     transitions: impl Iterator<Item = &(FlowRun, State, Option<State>)> + Clone,
 ) -> Result<()> {
-    let flows: BTreeSet<FlowId> = transitions.clone().map(|(run, ..)| run.flow_id).collect();
-    let task_runs: BTreeSet<TaskRunId> = transitions.clone().filter_map(|(run, ..)| run.parent_task_run_id).collect();
-    let flow_keys: Vec<Key> = flows.into_iter().map(table::flow).collect();
-    let task_run_keys: Vec<Key> = task_runs.into_iter().map(table::task_run).collect();
-    let (flows, task_runs) =
-        tokio::try_join!(api.store.get_many::<Flow>(&flow_keys), api.store.get_many::<TaskRun>(&task_run_keys))?;
-    let flows: HashMap<FlowId, Flow> = flows.into_iter().map(|found| (found.record.id, found.record)).collect();
-    let task_runs: HashMap<TaskRunId, TaskRun> =
-        task_runs.into_iter().map(|found| (found.record.id, found.record)).collect();
+    let around = Around::read(api, transitions.clone().map(|(run, ..)| run)).await?;
     let mut events: Vec<ReceivedEvent> = Vec::new();
     for (run, entered, initial) in transitions {
+        let queue = run.work_queue_id.and_then(|id| around.queues.get(&id));
         let transition = Transition {
             run,
             initial: initial.as_ref(),
             entered,
-            flow: flows.get(&run.flow_id),
-            task_run: run.parent_task_run_id.and_then(|id| task_runs.get(&id)),
+            flow: around.flows.get(&run.flow_id),
+            deployment: run.deployment_id.and_then(|id| around.deployments.get(&id)),
+            queue,
+            pool: queue.and_then(|queue| around.pools.get(&queue.work_pool_id?)),
+            task_run: run.parent_task_run_id.and_then(|id| around.task_runs.get(&id)),
         };
         events.push(event(&transition)?.receive(api.now()));
     }
     intake::keep(api, &events).await
+}
+
+/// The records around some flow runs, by their ids.
+#[derive(Debug)]
+struct Around {
+    flows: HashMap<FlowId, Flow>,
+    deployments: HashMap<DeploymentId, Deployment>,
+    queues: HashMap<WorkQueueId, WorkQueue>,
+    pools: HashMap<WorkPoolId, WorkPool>,
+    task_runs: HashMap<TaskRunId, TaskRun>,
+}
+
+impl Around {
+    async fn read<'r>(api: &Api, runs: impl Iterator<Item = &'r FlowRun> + Clone) -> Result<Self> {
+        let store = &api.store;
+        let keys = |keys: BTreeSet<Key>| Vec::from_iter(keys);
+        let flows = keys(runs.clone().map(|run| table::flow(run.flow_id)).collect());
+        let deployments = keys(runs.clone().filter_map(|run| run.deployment_id).map(table::deployment).collect());
+        let pools = keys(runs.clone().filter_map(|run| run.work_pool_id).map(table::work_pool).collect());
+        let task_runs = keys(runs.clone().filter_map(|run| run.parent_task_run_id).map(table::task_run).collect());
+        let (flows, deployments, queues, pools, task_runs) = tokio::try_join!(
+            store.get_many::<Flow>(&flows),
+            store.get_many::<Deployment>(&deployments),
+            store.work_queues_by_ids(runs.filter_map(|run| run.work_queue_id)),
+            store.get_many::<KeptWorkPool>(&pools),
+            store.get_many::<TaskRun>(&task_runs),
+        )?;
+        Ok(Self {
+            flows: flows.into_iter().map(|found| (found.record.id, found.record)).collect(),
+            deployments: deployments.into_iter().map(|found| (found.record.id, found.record)).collect(),
+            queues,
+            pools: pools.into_iter().map(|found| (found.record.pool.id, found.record.pool)).collect(),
+            task_runs: task_runs.into_iter().map(|found| (found.record.id, found.record)).collect(),
+        })
+    }
 }
 
 /// Returns the event that tells of `transition`.
@@ -149,16 +184,27 @@ fn brief(state: &State) -> Value {
     Value::Object(brief)
 }
 
-/// Returns the resources around the run: its flow, the task run that stands for it, all tags, and who created it.
-///
-/// Upstream names the deployment, its work queue and its work pool between them, which are not stored yet.
+/// Returns the resources around the run: its flow, its deployment, where it waits, the task run that stands for it, all
+/// tags, and who created it.
 fn related(transition: &Transition<'_>) -> Vec<Labels> {
-    let Transition { run, flow, task_run, .. } = *transition;
+    let Transition { run, flow, deployment, queue, pool, task_run, .. } = *transition;
     let mut related = Vec::new();
     let mut tags: BTreeSet<&str> = run.tags.iter().map(String::as_str).collect();
     if let Some(flow) = flow {
         related.push(resource_in_role("flow", flow.id, &flow.name));
         tags.extend(flow.tags.iter().map(String::as_str));
+    }
+    if let Some(deployment) = deployment {
+        related.push(resource_in_role("deployment", deployment.id, &deployment.name));
+        tags.extend(deployment.tags.iter().map(String::as_str));
+    }
+    if let Some(queue) = queue {
+        related.push(resource_in_role("work-queue", queue.id, &queue.name));
+    }
+    if let Some(pool) = pool {
+        let mut resource = resource_in_role("work-pool", pool.id, &pool.name);
+        resource.insert("prefect.work-pool.type".into(), pool.r#type.clone());
+        related.push(resource);
     }
     if let Some(task_run) = task_run {
         related.push(resource_in_role("task-run", task_run.id, &task_run.name));
@@ -238,7 +284,7 @@ mod tests {
     }
 
     fn transition<'a>(run: &'a FlowRun, initial: Option<&'a State>, entered: &'a State) -> Transition<'a> {
-        Transition { run, initial, entered, flow: None, task_run: None }
+        Transition { run, initial, entered, flow: None, deployment: None, queue: None, pool: None, task_run: None }
     }
 
     #[test]

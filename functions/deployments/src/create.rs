@@ -4,14 +4,16 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     Api, Error, Result,
     flow_run_creation::labels_of_flow,
-    http::{Route, Sent, extract::sent},
+    http::{Body, Route, Sent, extract::sent},
     job_variables,
     model::{
         BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object,
         deployment::{ConcurrencyOptions, DeploymentAnswer},
     },
-    store::{CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index},
-    work_places::DEFAULT_AGENT_POOL,
+    store::{
+        CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index,
+        work_pools::DEFAULT_AGENT_POOL,
+    },
 };
 use serde::Deserialize;
 
@@ -32,8 +34,6 @@ struct DeploymentCreate {
     name: String,
     flow_id: FlowId,
     paused: Option<bool>,
-    #[serde(default)]
-    schedules: Vec<NewSchedule>,
     #[serde(default, deserialize_with = "sent")]
     concurrency_limit: Option<Option<i64>>,
     #[serde(default, deserialize_with = "sent")]
@@ -66,10 +66,18 @@ struct DeploymentCreate {
     job_variables: Option<Object>,
 }
 
+/// The schedules, each with the contract's defaults.
+#[derive(Debug, Deserialize)]
+struct Schedules {
+    schedules: Vec<NewSchedule>,
+}
+
 async fn create(
     State(api): State<Api>,
     Sent(body): Sent<DeploymentCreate>,
+    Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<(StatusCode, Json<DeploymentAnswer>)> {
+    require_name(&body.name)?;
     let pool = places::pool(&api, body.work_pool_name.as_deref()).await?;
     if let (Some(pool), Some(variables)) = (&pool, &body.job_variables)
         && pool.pool.name != DEFAULT_AGENT_POOL
@@ -87,7 +95,7 @@ async fn create(
     let id = DeploymentId::new();
     let queue_name = body.work_queue_name.as_ref().and_then(Option::as_deref);
     let asked = places::find_or_make(&api, body.work_pool_name.as_deref(), queue_name).await?;
-    let (deployment, status) = until_uncontended(|| add(&api, &body, &flow, &asked, id)).await?;
+    let (deployment, status) = until_uncontended(|| add(&api, &body, &schedules, &flow, &asked, id)).await?;
     if status == StatusCode::OK {
         api.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(api.now())).await?;
     }
@@ -98,6 +106,7 @@ async fn create(
 async fn add(
     api: &Api,
     body: &DeploymentCreate,
+    schedules: &[NewSchedule],
     flow: &Flow,
     asked: &Asked,
     id: DeploymentId,
@@ -110,7 +119,7 @@ async fn add(
         Some(found) => {
             let mut changed = body.over(found.record.clone(), flow, asked);
             changed.updated = now;
-            schedules::replace(&mut changed, body.schedules.clone(), now);
+            schedules::replace(&mut changed, schedules.to_vec(), now);
             schedules::require_unique_slugs(&changed)?;
             let beside = body.limit(api, &mut changed).await?;
             api.store.update_deployment(&found, &changed, beside).await?;
@@ -118,7 +127,7 @@ async fn add(
         }
         None => {
             let mut new = body.over(Deployment::new(id, flow, body.name.clone(), now), flow, asked);
-            schedules::replace(&mut new, body.schedules.clone(), now);
+            schedules::replace(&mut new, schedules.to_vec(), now);
             schedules::require_unique_slugs(&new)?;
             let beside = body.limit(api, &mut new).await?;
             api.store.add_deployment(&new, beside).await?;
@@ -171,4 +180,12 @@ fn require_blocks(body: &DeploymentCreate) -> Result<()> {
              deployment specification that was built against a different Prefect database / workspace."
         ))),
     }
+}
+
+/// Refuses the names that a path can't hold; upstream breaks down on them.
+fn require_name(name: &str) -> Result<()> {
+    if name.contains(['/', '%', '&', '>', '<']) {
+        return Err(Error::Unprocessable("A deployment's name must not contain any of / % & > <".into()));
+    }
+    Ok(())
 }

@@ -1,14 +1,21 @@
 //! The deployments resource: one verb, one file.
 
 mod answers;
+pub mod bulk_delete;
 pub mod count;
 pub mod create;
+pub mod create_flow_run;
+pub mod create_flow_runs;
 pub mod delete;
 pub mod filter;
+mod flow_runs;
+pub mod get_scheduled_flow_runs;
 pub mod paginate;
+pub mod pause;
 mod places;
 pub mod read;
 pub mod read_by_name;
+pub mod resume;
 pub mod schedule;
 pub mod schedules;
 mod sent;
@@ -20,6 +27,7 @@ use common::http::Route;
 pub static ROUTES: &[&Route] = &[
     &create::ROUTE,
     &update::ROUTE,
+    &get_scheduled_flow_runs::ROUTE,
     &read_by_name::ROUTE,
     &read::ROUTE,
     &filter::ROUTE,
@@ -27,6 +35,11 @@ pub static ROUTES: &[&Route] = &[
     &count::ROUTE,
     &delete::ROUTE,
     &schedule::ROUTE,
+    &bulk_delete::ROUTE,
+    &create_flow_run::ROUTE,
+    &create_flow_runs::ROUTE,
+    &pause::ROUTE,
+    &resume::ROUTE,
     &schedules::read::ROUTE,
     &schedules::create::ROUTE,
     &schedules::update::ROUTE,

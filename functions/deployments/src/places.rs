@@ -3,8 +3,8 @@
 use common::{
     Api, Error, Result,
     model::Deployment,
-    store::work_pools::KeptWorkPool,
-    work_places::{DEFAULT_AGENT_POOL, MissingQueue, QueueInPool, queue_of_pool, queue_without_pool},
+    store::work_pools::{DEFAULT_AGENT_POOL, KeptWorkPool},
+    work_places::{MissingQueue, QueueInPool, queue_of_pool, queue_without_pool},
 };
 
 /// What a request says of the queue of a deployment's runs.

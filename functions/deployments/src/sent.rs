@@ -1,6 +1,6 @@
 //! What a request sends for a deployment's fields.
 
-use common::{Error, Result, model::Object};
+use common::model::Object;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -9,19 +9,6 @@ pub(crate) fn set<T: Clone>(field: &mut T, sent: Option<&T>) {
     if let Some(value) = sent {
         field.clone_from(value);
     }
-}
-
-/// Takes over what was sent for a field that is never null.
-///
-/// # Errors
-/// [`Error::Conflict`] for a null, which upstream's database refuses.
-pub(crate) fn set_unless_null<T: Clone>(field: &mut T, sent: Option<&Option<T>>) -> Result<()> {
-    match sent {
-        None => {}
-        Some(Some(value)) => field.clone_from(value),
-        Some(None) => return Err(Error::integrity_conflict()),
-    }
-    Ok(())
 }
 
 /// Reads a schema of parameters that was sent, null or not; an empty one is that of no parameters.

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     Api, Error, Result,
     http::{
-        Path, Route, Sent,
+        Body, Path, Route, Sent,
         extract::{Id, sent},
     },
     job_variables,
@@ -22,7 +22,7 @@ use crate::{
     answers,
     places::{self, Asked},
     schedules::{self, ScheduleUpdate, changes::Changes},
-    sent::{parameter_schema, set, set_unless_null},
+    sent::{parameter_schema, set},
 };
 
 /// The contract's `update_deployment`.
@@ -36,7 +36,7 @@ struct DeploymentUpdate {
     #[serde(default, deserialize_with = "sent")]
     description: Option<Option<String>>,
     paused: Option<bool>,
-    schedules: Option<Vec<ScheduleUpdate>>,
+    schedules: Option<Vec<Value>>,
     #[serde(default, deserialize_with = "sent")]
     concurrency_limit: Option<Option<i64>>,
     #[serde(default, deserialize_with = "sent")]
@@ -65,19 +65,32 @@ struct DeploymentUpdate {
     enforce_parameter_schema: Option<Option<bool>>,
 }
 
+/// The schedules, each with the contract's defaults.
+#[derive(Debug, Deserialize)]
+struct Schedules {
+    schedules: Vec<ScheduleUpdate>,
+}
+
 async fn update(
     State(api): State<Api>,
     Path(path): Path<Id<DeploymentId>>,
     Sent(body): Sent<DeploymentUpdate>,
+    Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<StatusCode> {
-    until_uncontended(|| change(&api, path.id, &body)).await?;
+    let schedules = body.schedules.is_some().then_some(schedules);
+    until_uncontended(|| change(&api, path.id, &body, schedules.as_deref())).await?;
     api.store.delete_scheduled_runs(path.id, AutoScheduled::After(api.now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn change(api: &Api, id: DeploymentId, body: &DeploymentUpdate) -> Result<(), CommitError> {
+async fn change(
+    api: &Api,
+    id: DeploymentId,
+    body: &DeploymentUpdate,
+    schedules: Option<&[ScheduleUpdate]>,
+) -> Result<(), CommitError> {
     let found = api.store.deployment(id).await?.ok_or_else(answers::no_deployment)?;
-    let schedules = Changes::new(&found.record.schedules, body.schedules.as_deref())?;
+    let schedules = Changes::new(&found.record.schedules, schedules)?;
     let pool_name = body.work_pool_name.as_ref().and_then(Option::as_deref);
     let pool = places::pool(api, pool_name).await?;
     if let (Some(pool), Some(variables)) = (&pool, &body.job_variables) {
@@ -148,7 +161,7 @@ impl DeploymentUpdate {
                 return Err(Error::Unprocessable("The parameters have to make up an object.".into()));
             }
         }
-        set_unless_null(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
+        common::sent::set(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
         set(&mut deployment.version, self.version.as_ref());
         set(&mut deployment.description, self.description.as_ref());
         set(&mut deployment.paused, self.paused.as_ref());

@@ -7,9 +7,10 @@ use common::{
     job_variables,
     model::{
         Object, WorkPool, WorkPoolId,
-        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
-    work_places::with_default_queue,
+    store::work_pools::KeptWorkPool,
+    work_pool_events,
 };
 use serde::Deserialize;
 
@@ -40,29 +41,27 @@ async fn create(
     }
     job_variables::check_defaults(&body.base_job_template)?;
     let now = api.now();
-    let (pool, default_queue) = with_default_queue(WorkPool {
+    let pool = WorkPool {
         id: WorkPoolId::new(),
         created: now,
         updated: now,
         name: body.name,
         description: body.description,
-        status: status(&body.r#type, body.is_paused),
+        status: Some(status(&body.r#type, body.is_paused)),
         r#type: body.r#type,
         base_job_template: body.base_job_template,
         is_paused: body.is_paused,
         concurrency_limit: body.concurrency_limit,
         default_queue_id: None,
         storage_configuration: body.storage_configuration,
-    })?;
-    api.store.add_work_pool(&pool, &default_queue).await?;
-    Ok((StatusCode::CREATED, Json(pool.pool.into())))
+    };
+    let (mut kept, queue) = KeptWorkPool::with_default_queue(pool)?;
+    kept.events.push(work_pool_events::pool_status(&kept.pool, None)?);
+    api.store.add_work_pool(&kept, &queue).await?;
+    Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0))))
 }
 
-/// Returns the status of a pool that no worker serves yet; pools of the type `prefect-agent` have none.
-fn status(r#type: &str, is_paused: bool) -> Option<WorkPoolStatus> {
-    match (r#type, is_paused) {
-        ("prefect-agent", _) => None,
-        (_, true) => Some(WorkPoolStatus::Paused),
-        (_, false) => Some(WorkPoolStatus::NotReady),
-    }
+/// Returns the status of a pool that no worker serves yet; to be paused says nothing of pools for agents.
+fn status(r#type: &str, is_paused: bool) -> WorkPoolStatus {
+    if is_paused && r#type != FOR_AGENTS { WorkPoolStatus::Paused } else { WorkPoolStatus::NotReady }
 }

@@ -31,7 +31,7 @@ async fn create(
         }
         let added = schedules::add(&mut deployment, new.clone(), now);
         schedules::require_unique_slugs(&deployment)?;
-        api.store.update_deployment(&found, &deployment, Vec::new()).await?;
+        api.store.update_deployment_silently(&found, &deployment).await?;
         Ok(added)
     })
     .await?;

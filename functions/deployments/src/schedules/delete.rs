@@ -23,7 +23,7 @@ async fn delete(State(api): State<Api>, Path(path): Path<SchedulePath>) -> Resul
         if deployment.schedules.len() == found.record.schedules.len() {
             return Err(schedules::not_found().into());
         }
-        api.store.update_deployment(&found, &deployment, Vec::new()).await
+        api.store.update_deployment_silently(&found, &deployment).await
     })
     .await?;
     api.store.delete_scheduled_runs(path.id, AutoScheduled::All).await?;

@@ -27,7 +27,7 @@ async fn update(
         change.apply_to(schedule.ok_or_else(schedules::not_found)?, api.now());
         schedules::require_unique_slugs(&deployment)?;
         deployment.sort_schedules();
-        api.store.update_deployment(&found, &deployment, Vec::new()).await
+        api.store.update_deployment_silently(&found, &deployment).await
     })
     .await?;
     api.store.delete_scheduled_runs(path.id, AutoScheduled::After(api.now())).await?;

@@ -1,0 +1,5 @@
+//! The Lambda function `pause_deployment`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&deployments::pause::ROUTE)
+}

@@ -1,0 +1,53 @@
+//! `POST /deployments/bulk_delete`: deletes the deployments that match, up to fifty.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::{DeploymentFilter, DeploymentSort},
+    http::{Body, Route, bulk},
+    model::DeploymentId,
+    store::{Needs, commit::until_uncontended, flow_run_query::RunFilters, select::Window, table::Index},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+/// The contract's `bulk_delete_deployments`.
+pub static ROUTE: Route = Route::post("bulk_delete_deployments", "/deployments/bulk_delete", || post(bulk_delete))
+    .needing(Needs::WRITES.through(&Index::ALL));
+
+#[derive(Debug, Deserialize)]
+struct WhichDeployments {
+    deployments: Option<DeploymentFilter>,
+    /// How many are deleted at most, 1 to 50.
+    limit: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Deleted {
+    deleted: Vec<DeploymentId>,
+}
+
+async fn bulk_delete(State(api): State<Api>, Body(which): Body<WhichDeployments>) -> Result<Json<Deleted>> {
+    let filters = RunFilters { deployments: which.deployments, ..RunFilters::default() };
+    let window = Window { offset: 0, limit: which.limit };
+    let found = api.store.deployments(&filters, DeploymentSort::default(), window).await?;
+    let deleted = stream::iter(found)
+        .map(|deployment| {
+            let (api, id) = (&api, deployment.id);
+            async move { Ok::<_, common::Error>(delete(api, id).await?.then_some(id)) }
+        })
+        .buffered(bulk::AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(Json(Deleted { deleted: deleted.into_iter().flatten().collect() }))
+}
+
+/// Deletes a deployment; returns whether it was still there.
+async fn delete(api: &Api, id: DeploymentId) -> Result<bool> {
+    until_uncontended(|| async {
+        let Some(found) = api.store.deployment(id).await? else { return Ok(false) };
+        api.store.delete_deployment(found).await?;
+        Ok(true)
+    })
+    .await
+}
