@@ -8,7 +8,7 @@ use common::{
     Api, Settings, Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, Seconds, StateType, Timestamp,
-        deployment::{DeploymentSchedule, DeploymentStatus, Schedule},
+        deployment::{DeploymentSchedule, Schedule},
     },
     queue::{Message, Queue},
     scheduler::{self, Limits},
@@ -305,24 +305,6 @@ async fn a_schedule_that_is_added_leaves_the_others_their_runs() {
     let runs = world.runs(deployment.id).await;
     assert_eq!(runs.len(), 6);
     assert!(old.iter().all(|id| ids(&runs).contains(id)));
-}
-
-#[tokio::test]
-async fn a_poll_does_not_begin_the_schedules_anew() {
-    let mut world = world().await;
-    let deployment = world.add(&[every(3_600)]).await;
-    world.settle(1).await;
-    let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
-    let mut polled = before.record.clone();
-    polled.last_polled = Some(Timestamp::now());
-    polled.updated = Timestamp::now();
-    polled.status = DeploymentStatus::Ready;
-    world.api.store.update_deployment(&before, &polled, Vec::new()).await.unwrap();
-    assert_eq!(world.deployment(deployment.id).await.scheduling, before.record.scheduling);
-    let described = Deployment { description: Some("new".to_owned()), ..polled };
-    let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
-    world.api.store.update_deployment(&before, &described, Vec::new()).await.unwrap();
-    assert!(world.deployment(deployment.id).await.scheduling.unwrap().due <= Timestamp::now());
 }
 
 #[tokio::test]

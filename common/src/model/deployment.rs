@@ -264,32 +264,23 @@ impl Deployment {
 
     /// Returns the deployment as it is stored after a change from `before` at `now`: its schedules begin anew.
     ///
-    /// They go on where nothing but a poll for its runs was noted, or a schedule was added.
+    /// Where one was only added, the others go on.
     #[must_use]
     pub fn rescheduled(&self, before: Option<&Self>, now: Timestamp) -> Self {
-        let anew = || self.is_scheduled().then(|| Scheduling { since: now, due: now, produced: BTreeMap::new() });
-        let scheduling = match before {
-            None => anew(),
-            Some(before) => {
-                let was_there =
-                    |schedule: &&DeploymentSchedule| before.schedules.iter().any(|old| old.id == schedule.id);
-                let without_new = Self {
-                    schedules: self.schedules.iter().filter(was_there).cloned().collect(),
-                    updated: before.updated,
-                    scheduling: before.scheduling.clone(),
-                    ..self.clone()
-                };
-                let polled = |of: &Self| (of.last_polled, of.status);
-                let as_polled_before =
-                    Self { last_polled: before.last_polled, status: before.status, ..without_new.clone() };
-                if polled(self) != polled(before) && as_polled_before == *before {
-                    before.scheduling.clone()
-                } else if self.schedules.len() > before.schedules.len() && without_new == *before {
-                    before.scheduling.clone().map(|scheduling| Scheduling { due: now, ..scheduling }).or_else(anew)
-                } else {
-                    anew()
-                }
-            }
+        let has_more = before.is_some_and(|before| {
+            let was_there = |schedule: &&DeploymentSchedule| before.schedules.iter().any(|old| old.id == schedule.id);
+            let without_new = Self {
+                schedules: self.schedules.iter().filter(was_there).cloned().collect(),
+                updated: before.updated,
+                scheduling: before.scheduling.clone(),
+                ..self.clone()
+            };
+            self.schedules.len() > before.schedules.len() && without_new == *before
+        });
+        let going_on = before.filter(|_| has_more).and_then(|before| before.scheduling.clone());
+        let scheduling = match going_on {
+            Some(scheduling) => Some(Scheduling { due: now, ..scheduling }),
+            None => self.is_scheduled().then(|| Scheduling { since: now, due: now, produced: BTreeMap::new() }),
         };
         Self { scheduling, ..self.clone() }
     }
