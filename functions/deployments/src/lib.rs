@@ -1,6 +1,7 @@
 //! The deployments resource: one verb, one file.
 
 mod answers;
+pub mod branch;
 pub mod bulk_delete;
 pub mod count;
 pub mod create;
@@ -18,7 +19,9 @@ pub mod read_by_name;
 pub mod resume;
 pub mod schedules;
 mod sent;
+pub mod slas;
 pub mod update;
+pub mod work_queue_check;
 
 use common::http::Route;
 
@@ -33,11 +36,15 @@ pub static ROUTES: &[&Route] = &[
     &paginate::ROUTE,
     &count::ROUTE,
     &delete::ROUTE,
+    &branch::ROUTE,
+    &slas::ROUTE,
+    &slas::ROUTE_BY_RESOURCE,
     &bulk_delete::ROUTE,
     &create_flow_run::ROUTE,
     &create_flow_runs::ROUTE,
     &pause::ROUTE,
     &resume::ROUTE,
+    &work_queue_check::ROUTE,
     &schedules::read::ROUTE,
     &schedules::create::ROUTE,
     &schedules::update::ROUTE,
