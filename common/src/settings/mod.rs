@@ -114,7 +114,7 @@ impl Default for Settings {
         Self {
             variables: Variables::default(),
             table: "proctor-records".into(),
-            shards: Shards(8),
+            shards: Shards(20),
             base_path: http::PREFIX.into(),
             default_limit: contract::PAGE_LIMIT,
             access: access::Mode::Open,

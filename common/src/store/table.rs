@@ -134,7 +134,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
         "the deployments of a work queue that are ready, or that are not",
         "related: query `ready#…` or `unready#<queue id>`",
     ),
-    ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
+    ("the events that relate to a flow run, by time", "related: query each shard of `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
     ("all events by time of occurrence", "by_time: query each shard"),
@@ -214,7 +214,7 @@ pub enum Index {
 /// Which attributes an index carries besides the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carries {
-    /// The whole item.
+    /// The whole record: `head`, `tail` and `version`, but not what other indexes are keyed by.
     All,
     /// `head`, `brief` and `version`.
     Head,
@@ -226,6 +226,19 @@ pub enum Carries {
 
 /// The indexes whose sort keys [`Carries::Orders`] adds; by id, records are sorted by their own keys.
 pub const ORDERS: [Index; 4] = [Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName];
+
+impl Carries {
+    /// Returns the attributes that are carried besides the keys of the table and the index.
+    pub fn attributes(self) -> Vec<String> {
+        let names: &[&str] = match self {
+            Self::All => &["head", "tail", "version"],
+            Self::Head => &["head", BRIEF, "version"],
+            Self::Orders => return ORDERS.map(Index::sort).to_vec(),
+            Self::Keys => &[],
+        };
+        names.iter().copied().map(str::to_owned).collect()
+    }
+}
 
 impl Index {
     /// Every index of the table.
@@ -702,7 +715,7 @@ pub fn resource_lookup(resource: &str) -> String {
     format!("resource#{}", bounded(resource))
 }
 
-/// Returns the `related` partition of the events that relate to a resource.
+/// Returns the group in `related` of the events that relate to a resource: those of all task runs of a flow run, for one.
 pub fn related_lookup(resource: &str) -> String {
     format!("related#{}", bounded(resource))
 }
@@ -822,19 +835,11 @@ pub fn definition(
         request = request.attribute_definitions(text_attribute(&key)?);
     }
     for index in Index::ALL {
-        let projection = match index.carries() {
-            Carries::All => Projection::builder().projection_type(ProjectionType::All),
-            Carries::Head => Projection::builder()
-                .projection_type(ProjectionType::Include)
-                .non_key_attributes("head")
-                .non_key_attributes(BRIEF)
-                .non_key_attributes("version"),
-            Carries::Orders => ORDERS
-                .into_iter()
-                .fold(Projection::builder().projection_type(ProjectionType::Include), |projection, order| {
-                    projection.non_key_attributes(order.sort())
-                }),
-            Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
+        let carried = index.carries().attributes();
+        let projection = if carried.is_empty() {
+            Projection::builder().projection_type(ProjectionType::KeysOnly)
+        } else {
+            Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(carried))
         };
         request = request.global_secondary_indexes(
             GlobalSecondaryIndex::builder()
