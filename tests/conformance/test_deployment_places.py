@@ -149,3 +149,31 @@ def test_events_name_the_queue_and_the_pool(pair: Pair, flow: str) -> None:
     pair.check("DELETE", f"{PATH}/{id}")
     wanted = {"filter": {"resource": {"id": [f"prefect.deployment.{id}"]}}}
     pair.eventually("POST", "/events/filter", wanted, until=lambda page: len(page["events"]) == 4)
+
+
+FILTERS: list[Any] = [
+    None,
+    {},
+    {"tags": ["a"]},
+    {"tags": ["c"]},
+    {"tags": [], "deployment_ids": []},
+    {"tags": None, "deployment_ids": None},
+    {"deployment_ids": ["@checked@"]},
+    {"tags": ["a", "b"], "deployment_ids": ["@checked@"]},
+    {"tags": ["a", "c"], "deployment_ids": ["@checked@"]},
+    {"deployment_ids": [NOBODY]},
+]
+
+
+def test_which_queues_take_the_runs_in(pair: Pair, flow: str) -> None:
+    pool = add_pool(pair, "places-check")
+    body = {"flow_id": flow, "name": "check", "tags": ["a", "b"]}
+    id = pair.prepare("POST", f"{PATH}/", body, name="checked")["id"]
+    for index, selection in enumerate(FILTERS):
+        pair.prepare("POST", f"/work_pools/{pool}/queues", {"name": f"check {index}", "filter": selection})
+
+    def of_this_test(queues: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return sorted((queue for queue in queues if queue["name"].startswith("check ")), key=lambda queue: queue["name"])
+
+    pair.check("GET", f"{PATH}/{id}/work_queue_check", view=of_this_test)
+    pair.check("GET", f"{PATH}/{NOBODY}/work_queue_check")

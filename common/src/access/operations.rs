@@ -159,6 +159,9 @@ const ADMINISTRATION: &[(&str, &str)] = &[
     ("DELETE", "/automations/{id}"),
     ("DELETE", "/automations/owned-by/{resource_id}"),
     ("DELETE", "/operations/{id}"),
+    ("POST", "/deployments/{id}/branch"),
+    ("POST", "/deployments/{id}/slas"),
+    ("POST", "/slas/apply-resource-slas/{resource_id}"),
     ("PUT", "/admin/storage"),
     ("DELETE", "/admin/storage"),
 ];

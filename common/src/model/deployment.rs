@@ -206,12 +206,70 @@ pub struct Deployment {
     /// Whether something polls for its runs.
     #[serde(default)]
     pub status: DeploymentStatus,
+    /// Of what it was made, if it was for a branch; answered where it is known, as the client reads it.
+    #[serde(flatten)]
+    pub branch: Option<Branch>,
+    /// The service level agreements on its runs; never answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slas: Vec<ServiceLevelAgreement>,
     /// Whether parameters that break the schema are refused.
     #[serde(default = "yes")]
     pub enforce_parameter_schema: bool,
     /// How far the scheduler has come, if there is an active schedule to follow; never answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
+}
+
+/// Of what a deployment was made for a branch of its code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The branch.
+    pub branch: String,
+    /// The deployment that it was made of.
+    pub base: DeploymentId,
+    /// The deployment that the first of its bases was.
+    pub root: DeploymentId,
+}
+
+/// A service level agreement on a deployment's runs (the client's `ServiceLevelAgreement`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceLevelAgreement {
+    /// The name, unique within the deployment.
+    pub name: String,
+    /// How bad a violation is.
+    pub severity: Severity,
+    /// Whether violations are looked for.
+    pub enabled: bool,
+    /// What has to be kept to.
+    pub condition: SlaCondition,
+}
+
+/// How bad it is that a service level agreement is violated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The least.
+    Minor,
+    /// Little.
+    Low,
+    /// Neither little nor much.
+    Moderate,
+    /// Much.
+    High,
+    /// The most.
+    Critical,
+}
+
+/// What a service level agreement asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlaCondition {
+    /// A run takes no longer than so many seconds.
+    Duration(i64),
+    /// From one run that completes to the next it takes no longer than this.
+    StaleAfter(Seconds),
+    /// A run starts no later than this after it is due.
+    Within(Seconds),
 }
 
 /// A deployment as it is answered (contract schema `DeploymentResponse`).
@@ -252,6 +310,8 @@ impl Deployment {
             created_by: None,
             updated_by: None,
             status: DeploymentStatus::NotReady,
+            branch: None,
+            slas: Vec::new(),
             enforce_parameter_schema: true,
             scheduling: None,
         }
@@ -297,7 +357,7 @@ impl Deployment {
         now: Timestamp,
     ) -> serde_json::Result<DeploymentAnswer> {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentAnswer(Map::new())) };
-        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place", "scheduling"] {
+        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place", "scheduling", "slas"] {
             fields.remove(of_the_record);
         }
         fields.insert("concurrency_limit".into(), Value::Null);

@@ -116,6 +116,7 @@ impl Around {
         let pools = keys(runs.clone().filter_map(|run| run.work_pool_id).map(table::work_pool).collect());
         let task_runs = keys(runs.clone().filter_map(|run| run.parent_task_run_id).map(table::task_run).collect());
         let (flows, deployments, queues, pools, task_runs) = tokio::try_join!(
+            // A busy flow is read with nearly every batch, and its name never changes.
             store.get_many_settled::<Flow>(&flows),
             store.get_many::<Deployment>(&deployments),
             store.work_queues_by_ids(runs.filter_map(|run| run.work_queue_id)),

@@ -107,14 +107,12 @@ impl Source {
         }
         let now = api.now();
         let state_id = StateId::new();
-        let state = match asked.state.clone() {
-            Some(state) => state.into_state(state_id, now),
-            None => {
-                let mut state = model::State::new(state_id, StateType::Scheduled, now);
-                state.state_details.scheduled_time = Some(now);
-                state
-            }
+        let due_now = || {
+            let mut state = model::State::new(state_id, StateType::Scheduled, now);
+            state.state_details.scheduled_time = Some(now);
+            state
         };
+        let state = asked.state.clone().map_or_else(due_now, |state| state.into_state(state_id, now));
         let name = asked.name.clone().unwrap_or_else(random_name);
         let mut run = FlowRun::new(FlowRunId::new(), deployment.flow_id, name, now);
         run.deployment_id = Some(deployment.id);

@@ -1,6 +1,7 @@
 //! The deployments resource: one verb, one file.
 
 mod answers;
+pub mod branch;
 pub mod bulk_delete;
 pub mod count;
 pub mod create;
@@ -19,7 +20,9 @@ pub mod resume;
 pub mod schedule;
 pub mod schedules;
 mod sent;
+pub mod slas;
 pub mod update;
+pub mod work_queue_check;
 
 use common::http::Route;
 
@@ -35,11 +38,15 @@ pub static ROUTES: &[&Route] = &[
     &count::ROUTE,
     &delete::ROUTE,
     &schedule::ROUTE,
+    &branch::ROUTE,
+    &slas::ROUTE,
+    &slas::ROUTE_BY_RESOURCE,
     &bulk_delete::ROUTE,
     &create_flow_run::ROUTE,
     &create_flow_runs::ROUTE,
     &pause::ROUTE,
     &resume::ROUTE,
+    &work_queue_check::ROUTE,
     &schedules::read::ROUTE,
     &schedules::create::ROUTE,
     &schedules::update::ROUTE,

@@ -13,7 +13,7 @@ use common::{
         hydration::hydrate,
         validation::{Invalid, validate_incomplete},
     },
-    store::{CommitError, Needs, commit::until_uncontended, deployments::AutoScheduled, table::Index},
+    store::{CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub static ROUTE: Route = Route::patch("update_deployment", "/deployments/{id}",
     .needing(Needs::WRITES.through(&[Index::WaitingOfDeployment]));
 
 #[derive(Debug, Deserialize)]
-struct DeploymentUpdate {
+pub(crate) struct DeploymentUpdate {
     #[serde(default, deserialize_with = "sent")]
     version: Option<Option<String>>,
     #[serde(default, deserialize_with = "sent")]
@@ -90,7 +90,18 @@ async fn change(
     schedules: Option<&[ScheduleUpdate]>,
 ) -> Result<(), CommitError> {
     let found = api.store.deployment(id).await?.ok_or_else(answers::no_deployment)?;
-    let schedules = Changes::new(&found.record.schedules, schedules)?;
+    let (changed, beside) = changed(api, &found.record, body, schedules).await?;
+    api.store.update_deployment(&found, &changed, beside).await
+}
+
+/// Returns the deployment `before` as the update changes it, and what writes its limit.
+pub(crate) async fn changed(
+    api: &Api,
+    before: &Deployment,
+    body: &DeploymentUpdate,
+    schedules: Option<&[ScheduleUpdate]>,
+) -> Result<(Deployment, Vec<Write>)> {
+    let schedules = Changes::new(&before.schedules, schedules)?;
     let pool_name = body.work_pool_name.as_ref().and_then(Option::as_deref);
     let pool = places::pool(api, pool_name).await?;
     if let (Some(pool), Some(variables)) = (&pool, &body.job_variables) {
@@ -99,19 +110,19 @@ async fn change(
     // No variables are stored yet, so no parameter can refer to one.
     let parameters = match body.parameters.as_ref().and_then(Option::as_ref).map(|sent| hydrate(sent, &Object::new())) {
         Some(Err(error)) => {
-            return Err(Error::BadRequest(format!("Error hydrating deployment parameters: {error}")).into());
+            return Err(Error::BadRequest(format!("Error hydrating deployment parameters: {error}")));
         }
         Some(Ok(parameters)) => Some(parameters),
         None => None,
     };
-    body.enforce_schema(&found.record, parameters.as_ref())?;
+    body.enforce_schema(before, parameters.as_ref())?;
     if let Some(Some(limit)) = body.global_concurrency_limit_id
         && api.store.concurrency_limit(limit).await?.is_none()
     {
-        return Err(Error::not_found("Concurrency limit").into());
+        return Err(Error::not_found("Concurrency limit"));
     }
     let now = api.now();
-    let mut changed = found.record.clone();
+    let mut changed = before.clone();
     changed.updated = now;
     body.apply_to(&mut changed, parameters)?;
     schedules.apply_to(&mut changed, now);
@@ -121,10 +132,20 @@ async fn change(
         Some(wanted) => api.store.limit_deployment(&mut changed, wanted, now).await?,
         None => Vec::new(),
     };
-    api.store.update_deployment(&found, &changed, beside).await
+    Ok((changed, beside))
 }
 
 impl DeploymentUpdate {
+    /// Says whether schedules were sent.
+    pub(crate) fn has_schedules(&self) -> bool {
+        self.schedules.is_some()
+    }
+
+    /// Says whether a limit was sent, of its own or shared.
+    pub(crate) fn has_limit(&self) -> bool {
+        self.concurrency_limit.is_some() || self.global_concurrency_limit_id.is_some()
+    }
+
     /// Checks that the parameters fit the schema, where that is enforced; some that are required may be missing.
     fn enforce_schema(&self, deployment: &Deployment, parameters: Option<&Value>) -> Result<()> {
         if !self.enforce_parameter_schema.flatten().unwrap_or(deployment.enforce_parameter_schema) {

@@ -1,0 +1,115 @@
+//! `POST /deployments/{id}/slas`, and the address under which the client knows it: puts service level agreements in the
+//! place of a deployment's.
+//!
+//! An operation of our own: the open-source server lacks it, and the client (`apply_slas_for_deployment`) expects the names
+//! of what was made, changed and deleted.
+
+use std::collections::HashSet;
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Error, Result,
+    http::{Body, Path, Route, extract::Id},
+    model::{
+        DeploymentId, Seconds,
+        deployment::{ServiceLevelAgreement, Severity, SlaCondition},
+    },
+    store::commit::until_uncontended,
+};
+use serde::{Deserialize, Serialize};
+
+/// Our operation `apply_deployment_slas`.
+pub static ROUTE: Route = Route::post("apply_deployment_slas", "/deployments/{id}/slas", || post(apply));
+
+/// Our operation `apply_resource_slas`, which the client calls.
+pub static ROUTE_BY_RESOURCE: Route =
+    Route::post("apply_resource_slas", "/slas/apply-resource-slas/{resource_id}", || post(apply_by_resource));
+
+#[derive(Clone, Debug, Deserialize)]
+struct Asked {
+    name: String,
+    severity: Severity,
+    enabled: Option<bool>,
+    duration: Option<i64>,
+    stale_after: Option<Seconds>,
+    within: Option<Seconds>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ResourcePath {
+    resource_id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Merged {
+    created: Vec<Name>,
+    updated: Vec<Name>,
+    deleted: Vec<Name>,
+}
+
+#[derive(Debug, Serialize)]
+struct Name {
+    name: String,
+}
+
+async fn apply(
+    State(api): State<Api>,
+    Path(path): Path<Id<DeploymentId>>,
+    Body(asked): Body<Vec<Asked>>,
+) -> Result<Json<Merged>> {
+    replace(&api, path.id, asked).await
+}
+
+async fn apply_by_resource(
+    State(api): State<Api>,
+    Path(path): Path<ResourcePath>,
+    Body(asked): Body<Vec<Asked>>,
+) -> Result<Json<Merged>> {
+    let id = path.resource_id.strip_prefix("prefect.deployment.").and_then(|id| id.parse::<uuid::Uuid>().ok());
+    let id = id.ok_or_else(|| Error::not_found("Resource"))?;
+    replace(&api, id.into(), asked).await
+}
+
+async fn replace(api: &Api, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<Merged>> {
+    let slas = asked.into_iter().map(Asked::agreed).collect::<Result<Vec<_>>>()?;
+    let names: HashSet<&str> = slas.iter().map(|sla| sla.name.as_str()).collect();
+    if names.len() < slas.len() {
+        return Err(Error::Unprocessable("The names of a deployment's SLAs have to be unique.".into()));
+    }
+    until_uncontended(|| async {
+        let found = api.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
+        let before: HashSet<&str> = found.record.slas.iter().map(|sla| sla.name.as_str()).collect();
+        let name = |name: &str| Name { name: name.to_owned() };
+        let (updated, created): (Vec<_>, Vec<_>) = slas.iter().partition(|sla| before.contains(sla.name.as_str()));
+        let deleted = found.record.slas.iter().filter(|sla| !names.contains(sla.name.as_str()));
+        let merged = Merged {
+            created: created.iter().map(|sla| name(&sla.name)).collect(),
+            updated: updated.iter().map(|sla| name(&sla.name)).collect(),
+            deleted: deleted.map(|sla| name(&sla.name)).collect(),
+        };
+        let mut changed = found.record.clone();
+        changed.slas.clone_from(&slas);
+        if changed.slas != found.record.slas {
+            api.store.update_deployment_silently(&found, &changed).await?;
+        }
+        Ok(Json(merged))
+    })
+    .await
+}
+
+impl Asked {
+    /// Returns the agreement, which asks for one thing.
+    fn agreed(self) -> Result<ServiceLevelAgreement> {
+        let condition = match (self.duration, self.stale_after, self.within) {
+            (Some(duration), None, None) => SlaCondition::Duration(duration),
+            (None, Some(stale_after), None) => SlaCondition::StaleAfter(stale_after),
+            (None, None, Some(within)) => SlaCondition::Within(within),
+            _ => {
+                let message = "An SLA has one of duration, stale_after and within.";
+                return Err(Error::Unprocessable(message.into()));
+            }
+        };
+        let enabled = self.enabled.unwrap_or(true);
+        Ok(ServiceLevelAgreement { name: self.name, severity: self.severity, enabled, condition })
+    }
+}
