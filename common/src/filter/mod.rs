@@ -27,6 +27,7 @@ pub mod task_run;
 pub mod time;
 pub mod work_pool;
 pub mod work_queue;
+pub mod worker;
 
 pub use deployment::{DeploymentFacts, DeploymentFilter};
 pub use event::EventFilter;
@@ -40,3 +41,4 @@ pub use task_run::{TaskRunFacts, TaskRunFilter};
 pub use time::TimeBounds;
 pub use work_pool::WorkPoolFilter;
 pub use work_queue::WorkQueueFilter;
+pub use worker::WorkerFilter;

@@ -26,6 +26,7 @@ pub mod task_run;
 pub mod timestamp;
 pub mod work_pool;
 pub mod work_queue;
+pub mod worker;
 
 pub use api_key::ApiKey;
 pub use bulk_operation::{BulkFailure, BulkOperation, BulkPart, BulkProgress, BulkWork};
@@ -39,7 +40,7 @@ pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
     ApiKeyId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId,
-    FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
+    FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId, WorkerId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};
@@ -50,6 +51,7 @@ pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
 pub use timestamp::Timestamp;
 pub use work_pool::WorkPool;
 pub use work_queue::WorkQueue;
+pub use worker::Worker;
 
 use serde_json::{Map, Value};
 

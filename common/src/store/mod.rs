@@ -23,8 +23,11 @@ pub mod flows;
 pub mod leases;
 mod log_chunks;
 pub mod logs;
+mod memory;
 pub mod needs;
+pub mod occupancy;
 pub mod query;
+pub mod readiness;
 pub mod record;
 mod relations;
 pub mod select;
@@ -35,8 +38,10 @@ pub mod task_run_query;
 pub mod task_runs;
 pub mod timers;
 pub mod unique;
+pub mod waiting_runs;
 pub mod work_pools;
 pub mod work_queues;
+pub mod workers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,13 +53,15 @@ use aws_sdk_dynamodb::{
 use serde_dynamo::to_item;
 
 pub use commit::{CommitError, Write};
+use memory::Memory;
 pub use needs::Needs;
 pub use record::{Item, Record, Versioned};
 pub use table::{Key, Shards};
 
 use crate::{
     error::{Error, Result},
-    model::Timestamp,
+    foreman::Foreman,
+    model::{Timestamp, WorkPoolId},
 };
 
 /// How many keys one `BatchGetItem` takes.
@@ -78,18 +85,33 @@ pub struct Store {
     table: Arc<str>,
     shards: Shards,
     run_retention: Option<f64>,
+    foreman: Foreman,
+    work_pool_ids: Arc<Memory<WorkPoolId>>,
 }
 
 impl Store {
     /// Takes a client of DynamoDB, the table's name, and over how many shards its collections are spread.
     pub fn new(client: Client, table: &str, shards: Shards) -> Self {
-        Self { client, table: table.into(), shards, run_retention: None }
+        Self {
+            client,
+            table: table.into(),
+            shards,
+            run_retention: None,
+            foreman: Foreman::default(),
+            work_pool_ids: Arc::default(),
+        }
     }
 
     /// Has flow runs deleted so many seconds after they have ended.
     #[must_use]
     pub fn keeping_runs_for(self, run_retention: Option<f64>) -> Self {
         Self { run_retention, ..self }
+    }
+
+    /// Has the server act on the silence of workers and pollers as `foreman` says.
+    #[must_use]
+    pub fn watched_by(self, foreman: Foreman) -> Self {
+        Self { foreman, ..self }
     }
 
     /// Turns `record` into an item of the given version, which is deleted when the record's time has come.
