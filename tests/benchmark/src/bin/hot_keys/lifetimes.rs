@@ -47,7 +47,10 @@ const CHANGES_AT_ONCE: usize = 5;
 /// How many workers there are, of which each submits as many of the runs.
 const WORKERS: usize = 10;
 
-/// How many events or log lines a client sends at once.
+/// How many runs a worker picks up when it polls: as many as are due in a tenth of a second.
+const PICKED_UP_AT_ONCE: usize = 100;
+
+/// How many events a client sends at once.
 const SENT_AT_ONCE: usize = 50;
 
 /// The states of a task run, one event each.
@@ -88,6 +91,10 @@ pub(crate) async fn of_flow_runs(count: usize, shards: Shards, limit: Option<i64
     world.settle().await?;
     for (number, id) in ids.iter().enumerate() {
         let worker = number % WORKERS;
+        if number % PICKED_UP_AT_ONCE == 0 {
+            let poll = json!({"limit": PICKED_UP_AT_ONCE, "scheduled_before": Timestamp::now()});
+            world.ask("POST", "/work_pools/pool/get_scheduled_flow_runs", &poll).await?;
+        }
         world.ask("POST", "/events", &json!([submission(worker, *id, &deployment, "submitted")])).await?;
         // The worker looks at what it is to run.
         world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;

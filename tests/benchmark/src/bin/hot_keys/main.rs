@@ -71,7 +71,7 @@ mod tests {
     /// Records that every flow run of them reads some times.
     ///
     /// What clients read by its id they see as they wrote it, so it is read strongly consistent; a record is one item,
-    /// and an item bears 3,000 such reads a second. So one deployment bears some 400 flow runs a second, and one flow 800.
+    /// and an item bears 3,000 such reads a second. So one deployment bears some 300 flow runs a second, and one flow 800.
     const OUT_OF_REACH: [(&str, &str); 2] = [("table", "deployment#<id>"), ("table", "flow#<id>")];
 
     #[tokio::test]
