@@ -28,7 +28,7 @@ pub struct Api {
 impl Api {
     /// Puts together an API over `store`.
     pub fn new(store: Store, settings: Settings) -> Self {
-        let store = store.keeping_runs_for(settings.run_retention);
+        let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.foreman);
         Self { store, settings: Arc::new(settings), keys: Arc::default() }
     }
 

@@ -16,7 +16,8 @@ pub enum Error {
     /// What the request names does not exist; the message names it.
     #[error("{0}")]
     NotFound(String),
-    /// The run whose state or labels are to be set does not exist; upstream words this in another field.
+    /// The run whose state or labels are to be set, or the queue that is polled, does not exist; upstream words this in
+    /// another field.
     #[error("{0}")]
     NoSuchRun(String),
     /// What the request names existed, and is over.

@@ -54,8 +54,6 @@ pub fn pool_updated(pool: &WorkPool, updates: &Updates) -> Result<Event> {
 }
 
 /// Makes the event of a pool's status; it follows the event of the status before, if that was of late.
-///
-/// A pool of the type `prefect-agent` has no status of its own, and counts as not ready when it is made.
 pub fn pool_status(pool: &WorkPool, follows: Option<EventId>) -> Result<Event> {
     let status = value(&pool.status.unwrap_or_default())?;
     let mut resource = pool_resource(pool);

@@ -19,7 +19,7 @@ fn listing() -> String {
     text.push_str("\n| index | carries |\n|---|---|\n");
     for index in Index::ALL {
         let carries = match index.carries() {
-            Carries::All => "the whole item",
+            Carries::All => "`head` and `tail`",
             Carries::Head => "`head` and `brief`",
             Carries::Orders => "keys, and the sort keys of the other orders",
             Carries::Keys => "keys",

@@ -69,14 +69,19 @@ impl Data {
                     json!({"id": id, "created": now, "updated": now, "name": name, "work_pool_id": pool, "priority": priority}),
                 )
             };
-            let kept =
-                KeptWorkPool { pool: from(document), queues: vec![default], last_status: None, events: Vec::new() };
-            let first = KeptWorkQueue { queue: queue(default, "default", 1), events: Vec::new() };
-            store.add_work_pool(&kept, &first).await.unwrap();
-            let other = KeptWorkQueue {
-                queue: queue(WorkQueueId(uuid(3, 2 * number + 1)), &format!("queue {number}"), 2),
+            let kept = KeptWorkPool {
+                pool: from(document),
+                queues: vec![default],
+                last_status: None,
                 events: Vec::new(),
+                check: None,
             };
+            let first = KeptWorkQueue::new(queue(default, "default", 1), Vec::new());
+            store.add_work_pool(&kept, &first).await.unwrap();
+            let other = KeptWorkQueue::new(
+                queue(WorkQueueId(uuid(3, 2 * number + 1)), &format!("queue {number}"), 2),
+                Vec::new(),
+            );
             let to = store.work_pool_with_queues(&kept.pool.name).await.unwrap().unwrap();
             store.add_work_queue(&to, &other).await.unwrap();
             pools.push(kept.pool);

@@ -65,7 +65,7 @@ pub(crate) fn of_the_root() -> Value {
             "Description": "Write units a second of the table and of each index, where it is provisioned"
         },
         "Shards": {
-            "Type": "Number", "Default": 8, "MinValue": 1, "MaxValue": 255,
+            "Type": "Number", "Default": 20, "MinValue": 1, "MaxValue": 255,
             "Description": "Over how many index partitions each collection is spread; must never change in the life of a table"
         },
         "DeletionProtection": {

@@ -28,6 +28,7 @@ MEASURED_DURATIONS = frozenset(
     {
         "total_run_time",
         "estimated_run_time",
+        "time_in_current_state",
         "estimated_start_time_delta",
         "delay_seconds",
         "sum_estimated_run_time",

@@ -91,6 +91,10 @@ class Runner:
         """Runs a `prefect` command, which is to succeed, and returns what it printed."""
         return "\n".join(self.command("-m", "prefect", *arguments).lines)
 
+    def start_prefect(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts a `prefect` command and returns at once; `finish` is to follow."""
+        return self._python("-m", "prefect", *arguments)
+
     def _python(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, *map(str, arguments)],

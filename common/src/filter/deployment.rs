@@ -92,6 +92,13 @@ impl DeploymentFilter {
         term.is_some_and(|term| !term.is_empty())
     }
 
+    /// Tells whether the filter is nothing but a list of ids.
+    pub fn is_one_list_of_ids(&self) -> bool {
+        let rest = Self { operator: Operator::default(), id: None, ..self.clone() };
+        let is_list = self.id.as_ref().is_some_and(|filter| filter.any.is_some() && filter.not_any.is_none());
+        rest == Self::default() && is_list
+    }
+
     /// Returns the ids of which every match has one.
     pub fn ids(&self) -> Option<&[DeploymentId]> {
         self.bound(self.id.as_ref()?.any.as_deref())

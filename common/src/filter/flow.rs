@@ -55,6 +55,13 @@ impl FlowFilter {
         self.deployment.as_ref().is_some_and(|filter| filter.is_null.is_some())
     }
 
+    /// Tells whether the filter is nothing but a list of ids.
+    pub fn is_one_list_of_ids(&self) -> bool {
+        let rest = Self { operator: Operator::default(), id: None, ..self.clone() };
+        let is_list = self.id.as_ref().is_some_and(|filter| filter.any.is_some() && filter.not_any.is_none());
+        rest == Self::default() && is_list
+    }
+
     /// Returns the ids of which every match has one.
     pub fn ids(&self) -> Option<&[FlowId]> {
         self.bound(self.id.as_ref()?.any.as_deref())

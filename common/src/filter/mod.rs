@@ -28,6 +28,7 @@ pub mod task_run;
 pub mod time;
 pub mod work_pool;
 pub mod work_queue;
+pub mod worker;
 
 pub use artifact::ArtifactFilter;
 pub use deployment::{DeploymentFacts, DeploymentFilter};
@@ -42,3 +43,4 @@ pub use task_run::{TaskRunFacts, TaskRunFilter};
 pub use time::TimeBounds;
 pub use work_pool::WorkPoolFilter;
 pub use work_queue::WorkQueueFilter;
+pub use worker::WorkerFilter;

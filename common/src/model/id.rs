@@ -68,6 +68,8 @@ typed_ids! {
     WorkPoolId,
     /// The id of a work queue.
     WorkQueueId,
+    /// The id of a worker.
+    WorkerId,
     /// The id of an event.
     EventId,
     /// The id of a log line.

@@ -27,6 +27,7 @@ pub mod task_run;
 pub mod timestamp;
 pub mod work_pool;
 pub mod work_queue;
+pub mod worker;
 
 pub use api_key::ApiKey;
 pub use artifact::{Artifact, ArtifactCollection, LatestArtifact};
@@ -41,7 +42,7 @@ pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
     ApiKeyId, ArtifactCollectionId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId,
-    EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId,
+    EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId, WorkerId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};
@@ -52,6 +53,7 @@ pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
 pub use timestamp::Timestamp;
 pub use work_pool::WorkPool;
 pub use work_queue::WorkQueue;
+pub use worker::Worker;
 
 use serde_json::{Map, Value};
 

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{BlockDocumentId, Object, Timestamp, WorkPoolId, WorkQueueId};
 
+/// The type of the pools that agents polled, of which no status is answered.
+pub const FOR_AGENTS: &str = "prefect-agent";
+
 /// Whether workers serve a work pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -54,7 +57,7 @@ pub struct WorkPool {
     /// The most runs of the pool that may be active at once.
     #[serde(default)]
     pub concurrency_limit: Option<i64>,
-    /// Whether workers serve the pool; `None` for pools of the type `prefect-agent`.
+    /// Whether workers serve the pool; kept for pools of the type [`FOR_AGENTS`] too, and not answered.
     #[serde(default)]
     pub status: Option<WorkPoolStatus>,
     /// The queue that runs wait in by default.

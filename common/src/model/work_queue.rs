@@ -63,6 +63,62 @@ pub struct WorkQueue {
     pub status: WorkQueueStatus,
 }
 
+/// A work queue as the API answers it (contract schema `WorkQueueResponse`).
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkQueueAnswer {
+    #[serde(flatten)]
+    queue: WorkQueue,
+    work_pool_name: Option<String>,
+    active_slots: Option<u64>,
+}
+
+impl WorkQueueAnswer {
+    /// Makes the answer for `queue` in the pool of this name, of whose slots so many are in use.
+    ///
+    /// Slots count only where the queue has a limit.
+    pub fn new(queue: WorkQueue, work_pool_name: Option<String>, occupied: u64) -> Self {
+        Self { active_slots: queue.concurrency_limit.map(|_| occupied), queue, work_pool_name }
+    }
+}
+
+/// What a work queue is made of (contract schema `WorkQueueCreate`).
+#[derive(Clone, Debug, Deserialize)]
+pub struct WorkQueueCreate {
+    /// The name.
+    pub name: String,
+    /// What the queue is for.
+    pub description: Option<String>,
+    /// Whether the queue hands out no runs.
+    #[serde(default)]
+    pub is_paused: bool,
+    /// The most runs of the queue that may be active at once.
+    pub concurrency_limit: Option<i64>,
+    /// The queue's rank within its pool; the first that is free if nothing is said.
+    pub priority: Option<i64>,
+    /// The deprecated selection of runs.
+    pub filter: Option<QueueFilter>,
+}
+
+impl WorkQueueCreate {
+    /// Makes the queue `id` of `pool`; `free` is the first rank that no queue of the pool has.
+    pub fn into_queue(self, id: WorkQueueId, pool: WorkPoolId, free: i64, now: Timestamp) -> WorkQueue {
+        WorkQueue {
+            id,
+            created: now,
+            updated: now,
+            name: self.name,
+            description: self.description.or_else(|| Some(String::new())),
+            is_paused: self.is_paused,
+            concurrency_limit: self.concurrency_limit,
+            priority: self.priority.unwrap_or(free),
+            work_pool_id: Some(pool),
+            filter: self.filter,
+            last_polled: None,
+            status: WorkQueueStatus::NotReady,
+        }
+    }
+}
+
 fn highest_priority() -> i64 {
     1
 }

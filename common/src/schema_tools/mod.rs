@@ -4,6 +4,6 @@
 
 pub mod hydration;
 mod preprocessing;
-mod python;
+pub mod python;
 mod templates;
 pub mod validation;

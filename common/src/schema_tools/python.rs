@@ -14,7 +14,7 @@ pub(super) fn repr(value: &Value) -> String {
 }
 
 /// Returns `string` as `repr` writes it: in single quotes, unless it has some and no double ones.
-pub(super) fn repr_str(string: &str) -> String {
+pub fn repr_str(string: &str) -> String {
     let mut text = String::with_capacity(string.len() + 2);
     write_string(&mut text, string);
     text

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     access, contract,
     error::{Error, Result},
+    foreman::Foreman,
     http, logging,
     model::concurrency_limit::LongestWaits,
     observation::Channel,
@@ -103,6 +104,8 @@ pub struct Settings {
     /// How long a slot of a deployment is held for a run that does not renew its lease, in seconds
     /// (`PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION`).
     pub initial_deployment_lease: f64,
+    /// When the silence of workers and pollers counts.
+    pub foreman: Foreman,
     /// How long a cancellation may take, in seconds
     /// (`PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS`).
     pub cancelling_timeout: f64,
@@ -113,7 +116,7 @@ impl Default for Settings {
         Self {
             variables: Variables::default(),
             table: "proctor-records".into(),
-            shards: Shards(8),
+            shards: Shards(20),
             base_path: http::PREFIX.into(),
             default_limit: contract::PAGE_LIMIT,
             access: access::Mode::Open,
@@ -139,6 +142,7 @@ impl Default for Settings {
             cancellation_cleanup_enabled: true,
             longest_waits: LongestWaits { of_tags: 10.0, of_others: 30.0 },
             deployment_slot_wait: 30.0,
+            foreman: Foreman::default(),
             initial_deployment_lease: 300.0,
             cancelling_timeout: 300.0,
             maximum_graph_nodes: 10_000,
@@ -252,6 +256,7 @@ impl Settings {
                     .read("PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS")?
                     .unwrap_or(default.longest_waits.of_others),
             },
+            foreman: foreman(&variables, default.foreman)?,
             deployment_slot_wait: variables
                 .read("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS")?
                 .unwrap_or(default.deployment_slot_wait),
@@ -281,6 +286,18 @@ impl Settings {
     pub fn tree(&self) -> Result<Value> {
         catalogue::tree(|name| self.variables.0.get(name).cloned())
     }
+}
+
+/// Reads when the silence of workers and pollers counts.
+fn foreman(variables: &Variables, default: Foreman) -> Result<Foreman> {
+    let number = |name: &str| variables.read::<f64>(&format!("PREFECT_SERVER_SERVICES_FOREMAN_{name}"));
+    Ok(Foreman {
+        enabled: variables.flag("PREFECT_SERVER_SERVICES_FOREMAN_ENABLED")?.unwrap_or(default.enabled),
+        missed_heartbeats: number("INACTIVITY_HEARTBEAT_MULTIPLE")?.unwrap_or(default.missed_heartbeats),
+        heartbeat_interval: number("FALLBACK_HEARTBEAT_INTERVAL_SECONDS")?.unwrap_or(default.heartbeat_interval),
+        queue_timeout: number("WORK_QUEUE_LAST_POLLED_TIMEOUT_SECONDS")?.unwrap_or(default.queue_timeout),
+        deployment_timeout: number("DEPLOYMENT_LAST_POLLED_TIMEOUT_SECONDS")?.unwrap_or(default.deployment_timeout),
+    })
 }
 
 /// How long flow runs are kept where they are deleted at all and nothing else is said, in seconds: 90 days.

@@ -164,7 +164,8 @@ fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range
         (Some(ids), _) if ids.len() <= LOOKED_UP_IDS => vec![lookup(ids)],
         (None, Some(ids)) if ids.len() <= LOOKED_UP_IDS && ids.iter().all(|id| id.starts_with(FLOW_RUN_RESOURCE)) => {
             let related = ids.iter().map(String::as_str).chain([SEVERAL_FLOW_RUNS]).map(table::related_lookup);
-            vec![lookup(ids), partitions(Index::Related, distinct(related))]
+            let shards = related.flat_map(|group| store.shards().all_within(&group));
+            vec![lookup(ids), partitions(Index::Related, distinct(shards))]
         }
         _ => vec![Range::all(store, Index::ByTime, Collection::Events)],
     };

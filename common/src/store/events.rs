@@ -17,7 +17,7 @@ pub const LARGEST_EVENT: usize = 390_000;
 /// What the id of every flow run starts with when it is a resource.
 pub const FLOW_RUN_RESOURCE: &str = "prefect.flow-run.";
 
-/// The `related` partition of the events that relate to more than one flow run.
+/// The group in `related` of the events that relate to more than one flow run.
 ///
 /// An item has one place in an index. These events are rare, so each query by flow run reads them too.
 pub const SEVERAL_FLOW_RUNS: &str = "several";
@@ -47,7 +47,8 @@ impl Record for ReceivedEvent {
             (Some(id), 1) => id,
             _ => SEVERAL_FLOW_RUNS,
         };
-        places.push(Place { index: Index::Related, pk: table::related_lookup(related), sk: occurred });
+        let pk = shards.within(&table::related_lookup(related), self.id.0);
+        places.push(Place { index: Index::Related, pk, sk: occurred });
         places
     }
 }
@@ -107,9 +108,9 @@ mod tests {
     fn relates_to_its_one_flow_run_or_to_several() {
         assert_eq!(related_partition(&["prefect.flow.1", "prefect.tag.x"]), None);
         let one = ["prefect.tag.x", "prefect.flow-run.1", "prefect.flow-run.1"];
-        assert_eq!(related_partition(&one).unwrap(), "related#prefect.flow-run.1");
+        assert_eq!(related_partition(&one).unwrap(), "related#prefect.flow-run.1#0");
         let two = ["prefect.flow-run.1", "prefect.flow-run.2"];
-        assert_eq!(related_partition(&two).unwrap(), "related#several");
+        assert_eq!(related_partition(&two).unwrap(), "related#several#0");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     },
     history::History,
     lateness::AverageLateness,
-    model::{FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{Deployment, Flow, FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
 };
 
 /// The filters of a query over flows, flow runs or task runs, as the contract's bodies name them.
@@ -202,13 +202,29 @@ impl Store {
             let plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
             return Ok(Some(plan.without(FlowRunFilter::without_deployment_ids)));
         }
-        if let Some(deployments) = self.deployments_bound(filters.deployments.as_ref()).await?.filter(are_few) {
+        if let Some(mut deployments) = self.deployments_bound(filters.deployments.as_ref()).await?.filter(are_few) {
+            let is_settled = filters.deployments.as_ref().is_some_and(DeploymentFilter::is_one_list_of_ids);
+            if is_settled {
+                let keys: Vec<_> = deployments.iter().copied().map(table::deployment).collect();
+                let there = self.get_many::<Deployment>(&keys).await?;
+                deployments = there.into_iter().map(|found| found.record.id).collect();
+            }
             let groups = deployments.into_iter().map(table::runs_of_deployment);
-            return Ok(Some(self.grouped(Index::ByDeployment, groups, filters, r#use)));
+            let mut plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
+            plan.rest.deployments.take_if(|_| is_settled);
+            return Ok(Some(plan));
         }
-        if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await?.filter(are_few) {
+        if let Some(mut flows) = self.flows_bound(filters.flows.as_ref()).await?.filter(are_few) {
+            let is_settled = filters.flows.as_ref().is_some_and(FlowFilter::is_one_list_of_ids);
+            if is_settled {
+                let keys: Vec<_> = flows.iter().copied().map(table::flow).collect();
+                let there = self.get_many::<Flow>(&keys).await?;
+                flows = there.into_iter().map(|found| found.record.id).collect();
+            }
             let groups = flows.into_iter().map(table::runs_of_flow);
-            return Ok(Some(self.grouped(Index::ByParent, groups, filters, r#use)));
+            let mut plan = self.grouped(Index::ByParent, groups, filters, r#use);
+            plan.rest.flows.take_if(|_| is_settled);
+            return Ok(Some(plan));
         }
         if let Some(pools) = self.work_pools_bound(filters).await?.filter(are_few) {
             let groups = pools.into_iter().map(table::runs_of_work_pool);

@@ -65,6 +65,15 @@ impl Record for FlowRun {
         if let Some(deployment) = self.deployment_id {
             grouped(Index::ByDeployment, table::runs_of_deployment(deployment), started);
         }
+        match (self.work_queue_id, self.state_type) {
+            (Some(queue), Some(StateType::Pending | StateType::Running)) => {
+                grouped(Index::Occupying, table::active_runs_of_work_queue(queue), self.id.to_string());
+            }
+            (Some(queue), Some(StateType::Cancelling)) => {
+                grouped(Index::Occupying, table::cancelling_runs_of_work_queue(queue), self.id.to_string());
+            }
+            _ => {}
+        }
         if self.state_type == Some(StateType::Scheduled) && self.next_scheduled_start_time.is_some() {
             let next = by_time(self.next_scheduled_start_time);
             if let Some(queue) = self.work_queue_id {

@@ -25,8 +25,11 @@ pub mod flows;
 pub mod leases;
 mod log_chunks;
 pub mod logs;
+mod memory;
 pub mod needs;
+pub mod occupancy;
 pub mod query;
+pub mod readiness;
 pub mod record;
 mod relations;
 pub mod select;
@@ -37,8 +40,10 @@ pub mod task_run_query;
 pub mod task_runs;
 pub mod timers;
 pub mod unique;
+pub mod waiting_runs;
 pub mod work_pools;
 pub mod work_queues;
+pub mod workers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,13 +55,15 @@ use aws_sdk_dynamodb::{
 use serde_dynamo::to_item;
 
 pub use commit::{CommitError, Write};
+use memory::Memory;
 pub use needs::Needs;
 pub use record::{Item, Record, Versioned};
 pub use table::{Key, Shards};
 
 use crate::{
     error::{Error, Result},
-    model::Timestamp,
+    foreman::Foreman,
+    model::{Timestamp, WorkPoolId},
 };
 
 /// How many keys one `BatchGetItem` takes.
@@ -65,6 +72,14 @@ const BATCH_GET: usize = 100;
 /// How often an answer with unprocessed keys is asked again before the store counts as unavailable.
 const UNPROCESSED_RETRIES: u32 = 6;
 
+/// Whether a read sees every write before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consistency {
+    Strong,
+    /// What was written within the last second or so may be missing, for half the units.
+    Eventual,
+}
+
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -72,18 +87,33 @@ pub struct Store {
     table: Arc<str>,
     shards: Shards,
     run_retention: Option<f64>,
+    foreman: Foreman,
+    work_pool_ids: Arc<Memory<WorkPoolId>>,
 }
 
 impl Store {
     /// Takes a client of DynamoDB, the table's name, and over how many shards its collections are spread.
     pub fn new(client: Client, table: &str, shards: Shards) -> Self {
-        Self { client, table: table.into(), shards, run_retention: None }
+        Self {
+            client,
+            table: table.into(),
+            shards,
+            run_retention: None,
+            foreman: Foreman::default(),
+            work_pool_ids: Arc::default(),
+        }
     }
 
     /// Has flow runs deleted so many seconds after they have ended.
     #[must_use]
     pub fn keeping_runs_for(self, run_retention: Option<f64>) -> Self {
         Self { run_retention, ..self }
+    }
+
+    /// Has the server act on the silence of workers and pollers as `foreman` says.
+    #[must_use]
+    pub fn watched_by(self, foreman: Foreman) -> Self {
+        Self { foreman, ..self }
     }
 
     /// Turns `record` into an item of the given version, which is deleted when the record's time has come.
@@ -153,10 +183,14 @@ impl Store {
 
     /// Reads the items under `keys`, strongly consistent, in the order of the keys and without the missing ones.
     pub async fn get_items(&self, keys: &[Key]) -> Result<Vec<Item>> {
+        self.get_items_as(keys, Consistency::Strong).await
+    }
+
+    async fn get_items_as(&self, keys: &[Key], consistency: Consistency) -> Result<Vec<Item>> {
         let mut distinct: Vec<&Key> = Vec::with_capacity(keys.len());
         let mut seen = std::collections::HashSet::with_capacity(keys.len());
         distinct.extend(keys.iter().filter(|key| seen.insert(*key)));
-        let batches = distinct.chunks(BATCH_GET).map(|batch| self.get_batch(batch));
+        let batches = distinct.chunks(BATCH_GET).map(|batch| self.get_batch(batch, consistency));
         let found: std::collections::HashMap<Key, Item> = futures::future::try_join_all(batches)
             .await?
             .into_iter()
@@ -171,7 +205,17 @@ impl Store {
         self.get_items(keys).await?.iter().map(Item::versioned).collect()
     }
 
-    async fn get_batch(&self, keys: &[&Key]) -> Result<Vec<Item>> {
+    /// Reads records whose last change need not be seen at once, in no order and without the missing ones, at half the cost.
+    ///
+    /// What is not found is looked for again, strongly consistent: it may have been added a moment ago.
+    pub async fn get_many_settled<R: Record>(&self, keys: &[Key]) -> Result<Vec<Versioned<R>>> {
+        let mut found = self.get_items_as(keys, Consistency::Eventual).await?;
+        let missing: Vec<Key> = keys.iter().filter(|key| found.iter().all(|item| item.key != **key)).cloned().collect();
+        found.extend(self.get_items(&missing).await?);
+        found.iter().map(Item::versioned).collect()
+    }
+
+    async fn get_batch(&self, keys: &[&Key], consistency: Consistency) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(keys.len());
         let mut pending = keys.iter().map(to_item).collect::<Result<Vec<_>, _>>()?;
         for attempt in 0..=UNPROCESSED_RETRIES {
@@ -183,7 +227,7 @@ impl Store {
             }
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(std::mem::take(&mut pending)))
-                .consistent_read(true)
+                .consistent_read(consistency == Consistency::Strong)
                 .build()
                 .map_err(|error| Error::Internal(error.to_string()))?;
             let answer = self
@@ -247,4 +291,27 @@ where
 /// Recognises DynamoDB's words for items, transactions and requests over its limits.
 fn is_about_size(message: &str) -> bool {
     message.contains("Item size") || message.contains("item size") || message.contains("exceeded the maximum")
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded::EmbeddedDatabase;
+
+    use super::{cost::measured, *};
+    use crate::model::{Flow, FlowId};
+
+    #[tokio::test]
+    async fn what_is_settled_is_read_at_half_the_cost_and_what_is_missing_again() {
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+        let store = Store::new(Client::from_conf(config), "proctor-records", Shards(1));
+        store.create_table().await.unwrap();
+        let (flow, _) = store.add_flow(Flow::new(FlowId::new(), "flow", Timestamp::now())).await.unwrap();
+        let (there, gone) = (table::flow(flow.id), table::flow(FlowId::new()));
+        for (keys, round_trips, read_units) in [(vec![there.clone()], 1, 0.5), (vec![gone, there], 2, 2.0)] {
+            let (found, cost) = measured(store.get_many_settled::<Flow>(&keys)).await;
+            let found: Vec<FlowId> = found.unwrap().into_iter().map(|found| found.record.id).collect();
+            assert_eq!(found, [flow.id]);
+            assert_eq!((cost.round_trips, cost.read_units), (round_trips, read_units));
+        }
+    }
 }

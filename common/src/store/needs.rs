@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::config::{
 use aws_sdk_dynamodb::operation::{
     batch_get_item::BatchGetItemInput, batch_write_item::BatchWriteItemInput, delete_item::DeleteItemInput,
     describe_table::DescribeTableInput, get_item::GetItemInput, put_item::PutItemInput, query::QueryInput,
-    transact_write_items::TransactWriteItemsInput,
+    scan::ScanInput, transact_write_items::TransactWriteItemsInput,
 };
 
 use super::table::Index;
@@ -96,7 +96,7 @@ pub async fn within<T>(needs: Needs, work: impl Future<Output = T>) -> T {
 
 /// An SDK interceptor that refuses what the running operation has not declared, as its role in the cloud would.
 ///
-/// What runs outside of [`within`] is not held to anything.
+/// What runs outside of [`within`] is held to one thing, and so is everything else: nobody scans the table.
 #[derive(Debug)]
 pub struct HeldTo;
 
@@ -120,8 +120,11 @@ impl Intercept for HeldTo {
         _components: &RuntimeComponents,
         _bag: &mut ConfigBag,
     ) -> Result<(), aws_sdk_dynamodb::error::BoxError> {
-        let Ok(needs) = NEEDS.try_with(|needs| *needs) else { return Ok(()) };
         let input = context.input();
+        if input.downcast_ref::<ScanInput>().is_some() {
+            return Err("the table is never scanned".into());
+        }
+        let Ok(needs) = NEEDS.try_with(|needs| *needs) else { return Ok(()) };
         let index = input.downcast_ref::<QueryInput>().and_then(QueryInput::index_name);
         let actions: &[&str] = if input.downcast_ref::<GetItemInput>().is_some() {
             &["dynamodb:GetItem"]
@@ -180,7 +183,14 @@ mod tests {
         assert!(within(Needs::NOTHING, read()).await.is_err());
         assert!(within(Needs::WRITES, write()).await.is_ok());
         assert!(within(Needs::READS, write()).await.unwrap_err().to_string().contains("dynamodb:PutItem"));
-        assert!(write().await.is_ok(), "what no operation runs is not held to anything");
+        assert!(write().await.is_ok(), "what no operation runs may do anything");
+    }
+
+    #[tokio::test]
+    async fn nobody_scans_the_table() {
+        let store = store().await;
+        let scanned = store.client.scan().table_name(&*store.table).send().await.unwrap_err();
+        assert!(aws_sdk_dynamodb::error::DisplayErrorContext(scanned).to_string().contains("never scanned"));
     }
 
     #[tokio::test]

@@ -65,6 +65,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("deleted flow, until the stream's consumer has told of it", "flow#<flow id>", "deleted"),
     ("deployment", "deployment#<deployment id>", "deployment"),
     ("deleted deployment, until the stream's consumer has told of it", "deployment#<deployment id>", "deleted"),
+    ("polls for a deployment's runs", "deployment#<deployment id>", "readiness"),
     ("flow run", "flow_run#<flow run id>", "run"),
     ("flow run state", "flow_run#<flow run id>", "state#<time>#<state id>"),
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
@@ -92,6 +93,7 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("lease", "lease#<lease id>", "lease"),
     ("work pool, with the ids of its queues", "work_pool#<pool id>", "pool"),
     ("deleted work pool, until the stream's consumer has told of it", "work_pool#<pool id>", "deleted"),
+    ("worker", "work_pool#<pool id>", "worker#<name>"),
     ("work queue", "work_queue#<queue id>", "queue"),
     ("deleted work queue, until the stream's consumer has told of it", "work_queue#<queue id>", "deleted"),
     ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
@@ -115,6 +117,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a concurrency limit by its name", "table: get `unique#concurrency_limit#<name>`, then the limit"),
     ("a work pool by its name", "table: get `unique#work_pool#<name>`, then the pool"),
     ("the queues of a work pool, by priority", "table: get the pool, then all of its queues"),
+    ("the workers of a work pool", "table: query the pool's partition from `worker#`"),
     ("a flow run by its flow and idempotency key", "table: get `unique#flow_run#<flow id>#<key>`, then the run"),
     ("a task run by its flow run, task key and dynamic key", "table: get `unique#task_run#…`, then the run"),
     ("the states of a run, oldest first", "table: query the run's partition from `state#`"),
@@ -137,10 +140,14 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the subflow runs of a task run", "related: query `subflows#<flow run id>` from `<task run id>`, then get"),
     ("the artifacts of a flow run, by creation", "related: query `artifacts#<flow run id>`, then get"),
     (
-        "the states of flow runs and the leases that the server acts on, by when",
+        "the states of flow runs, leases, workers, pools, queues and deployments that the server acts on, by when",
         "related: query each shard of `timers`",
     ),
-    ("the events that relate to a flow run, by time", "related: query `related#<resource id>`, then get"),
+    (
+        "the deployments of a work queue that are ready, or that are not",
+        "related: query `ready#…` or `unready#<queue id>`",
+    ),
+    ("the events that relate to a flow run, by time", "related: query each shard of `related#<resource id>`, then get"),
     ("all flow runs by start time (or the expected one)", "by_start: query each shard"),
     ("all flow runs or task runs by expected start time", "by_time: query each shard"),
     ("all events by time of occurrence", "by_time: query each shard"),
@@ -154,6 +161,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all work pools by name", "by_name: query each shard, then get"),
     ("all artifacts or latest artifacts by key", "by_name: query each shard, then get"),
     ("all latest artifacts by the id of their collection", "lookup: query each shard, then get"),
+    ("all work queues by name", "by_name: query each shard, then get"),
     ("all flows or deployments by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query each shard of `flow#<flow id>`"),
@@ -176,6 +184,10 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
         "waiting_in_queue: query each shard of `work_queue#<work queue id>`, then get",
     ),
     (
+        "the flow runs that hold a slot of a work queue, by id",
+        "occupying: query each shard of `active#<work queue id>` and of `cancelling#<work queue id>`",
+    ),
+    (
         "the scheduled flow runs of a deployment, by next start",
         "waiting_of_deployment: query each shard of `deployment#<deployment id>`, then get",
     ),
@@ -192,7 +204,7 @@ pub enum Index {
     ByNextStart,
     /// All runs by end time.
     ByEnd,
-    /// All flows, deployments, runs, concurrency limits and work pools by name, all artifacts by key.
+    /// All flows, deployments, runs, concurrency limits, work pools and work queues by name, all artifacts by key.
     ByName,
     /// Flow runs and deployments by flow, task runs by flow run.
     ByParent,
@@ -200,7 +212,7 @@ pub enum Index {
     /// events by resource.
     Lookup,
     /// Events and artifacts by their flow run, subflow runs by the flow run and task run around them, states of flow
-    /// runs by when the server acts on them.
+    /// runs, leases, workers, pools and queues by when the server acts on them.
     Related,
     /// Flow runs by the type of their state, then by start time as in `by_start`.
     ByState,
@@ -212,12 +224,14 @@ pub enum Index {
     WaitingInQueue,
     /// Flow runs that are scheduled, by deployment, then by next scheduled start time.
     WaitingOfDeployment,
+    /// Flow runs that hold a slot of their work queue, by queue, then by id.
+    Occupying,
 }
 
 /// Which attributes an index carries besides the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carries {
-    /// The whole item.
+    /// The whole record: `head`, `tail` and `version`, but not what other indexes are keyed by.
     All,
     /// `head`, `brief` and `version`.
     Head,
@@ -230,9 +244,22 @@ pub enum Carries {
 /// The indexes whose sort keys [`Carries::Orders`] adds; by id, records are sorted by their own keys.
 pub const ORDERS: [Index; 4] = [Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName];
 
+impl Carries {
+    /// Returns the attributes that are carried besides the keys of the table and the index.
+    pub fn attributes(self) -> Vec<String> {
+        let names: &[&str] = match self {
+            Self::All => &["head", "tail", "version"],
+            Self::Head => &["head", BRIEF, "version"],
+            Self::Orders => return ORDERS.map(Index::sort).to_vec(),
+            Self::Keys => &[],
+        };
+        names.iter().copied().map(str::to_owned).collect()
+    }
+}
+
 impl Index {
     /// Every index of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ByStart,
         Self::ByTime,
         Self::ByNextStart,
@@ -246,6 +273,7 @@ impl Index {
         Self::ByWorkPool,
         Self::WaitingInQueue,
         Self::WaitingOfDeployment,
+        Self::Occupying,
     ];
 
     /// Returns the index's name.
@@ -264,6 +292,7 @@ impl Index {
             Self::ByWorkPool => "by_work_pool",
             Self::WaitingInQueue => "waiting_in_queue",
             Self::WaitingOfDeployment => "waiting_of_deployment",
+            Self::Occupying => "occupying",
         }
     }
 
@@ -294,6 +323,7 @@ impl Index {
         let ordered_as = match self {
             Self::ByState | Self::ByDeployment | Self::ByWorkPool => Self::ByStart,
             Self::WaitingInQueue | Self::WaitingOfDeployment => Self::ByNextStart,
+            Self::Occupying => Self::Lookup,
             _ => self,
         };
         format!("{}_sk", ordered_as.name())
@@ -352,7 +382,9 @@ pub enum Collection {
     Artifacts,
     /// All collections of artifacts of one key.
     ArtifactCollections,
-    /// The states of flow runs and the leases that the server acts on at some time.
+    /// All work queues.
+    WorkQueues,
+    /// The states of flow runs, leases, workers, pools and queues that the server acts on at some time.
     Timers,
 }
 
@@ -370,6 +402,7 @@ impl Collection {
             Self::WorkPools => "work_pools",
             Self::Artifacts => "artifacts",
             Self::ArtifactCollections => "artifact_collections",
+            Self::WorkQueues => "work_queues",
             Self::Timers => "timers",
         }
     }
@@ -446,6 +479,16 @@ pub fn deployment(id: DeploymentId) -> Key {
 /// Returns the key of what is kept of a deleted deployment.
 pub fn deleted_deployment(id: DeploymentId) -> Key {
     Key::new(format!("deployment#{id}"), "deleted")
+}
+
+/// Returns the key of what is known of the polls for a deployment's runs, beside the deployment.
+pub fn readiness(id: DeploymentId) -> Key {
+    Key::new(format!("deployment#{id}"), "readiness")
+}
+
+/// Returns the `related` partition of the deployments of a work queue that are ready, or of those that are not.
+pub fn deployments_of_queue(queue: WorkQueueId, are_ready: bool) -> String {
+    if are_ready { format!("ready#{queue}") } else { format!("unready#{queue}") }
 }
 
 /// Returns the key of the claim on a deployment's name within its flow.
@@ -535,6 +578,13 @@ pub fn artifacts_of_key(key: &str) -> String {
 
 /// What the sort keys of the artifacts of a key start with.
 pub const KEYED_ARTIFACTS: &str = "artifact#";
+/// Returns the key of a worker, beside its pool.
+pub fn worker(pool: WorkPoolId, name: &str) -> Key {
+    Key::new(work_pool(pool).pk, format!("{WORKERS}{}", bounded(name)))
+}
+
+/// What the sort keys of a pool's workers start with.
+pub const WORKERS: &str = "worker#";
 
 /// Returns the key of a lease.
 pub fn lease(id: LeaseId) -> Key {
@@ -582,6 +632,8 @@ pub enum Subject {
     Deployment(DeploymentId),
     /// What is kept of a deleted deployment.
     DeletedDeployment(DeploymentId),
+    /// What is known of the polls for a deployment's runs.
+    Readiness(DeploymentId),
     /// A flow run.
     FlowRun(FlowRunId),
     /// A task run.
@@ -600,6 +652,8 @@ pub enum Subject {
     WorkPool(WorkPoolId),
     /// What is kept of a deleted work pool.
     DeletedWorkPool(WorkPoolId),
+    /// A worker of this pool.
+    Worker(WorkPoolId),
     /// A work queue.
     WorkQueue(WorkQueueId),
     /// What is kept of a deleted work queue.
@@ -620,6 +674,7 @@ impl Subject {
             ("flow", "flow") => id.parse().ok().map(Self::Flow),
             ("flow", "deleted") => id.parse().ok().map(Self::DeletedFlow),
             ("deployment", "deployment") => id.parse().ok().map(Self::Deployment),
+            ("deployment", "readiness") => id.parse().ok().map(Self::Readiness),
             ("deployment", "deleted") => id.parse().ok().map(Self::DeletedDeployment),
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
@@ -629,6 +684,7 @@ impl Subject {
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
             ("work_pool", "pool") => id.parse().ok().map(Self::WorkPool),
             ("work_pool", "deleted") => id.parse().ok().map(Self::DeletedWorkPool),
+            ("work_pool", sort) if sort.starts_with(WORKERS) => id.parse().ok().map(Self::Worker),
             ("work_queue", "queue") => id.parse().ok().map(Self::WorkQueue),
             ("work_queue", "deleted") => id.parse().ok().map(Self::DeletedWorkQueue),
             ("artifact", "artifact") => id.parse().ok().map(Self::Artifact),
@@ -733,7 +789,7 @@ pub fn resource_lookup(resource: &str) -> String {
     format!("resource#{}", bounded(resource))
 }
 
-/// Returns the `related` partition of the events that relate to a resource.
+/// Returns the group in `related` of the events that relate to a resource: those of all task runs of a flow run, for one.
 pub fn related_lookup(resource: &str) -> String {
     format!("related#{}", bounded(resource))
 }
@@ -773,6 +829,16 @@ pub fn runs_of_work_pool(id: WorkPoolId) -> String {
 /// Returns the group of a work queue's scheduled runs in `waiting_in_queue`.
 pub fn runs_of_work_queue(id: WorkQueueId) -> String {
     format!("work_queue#{id}")
+}
+
+/// Returns the group of the runs of a work queue in `occupying` that are to be infrastructure, or are: pending and running.
+pub fn active_runs_of_work_queue(id: WorkQueueId) -> String {
+    format!("active#{id}")
+}
+
+/// Returns the group of the runs of a work queue in `occupying` that are being cancelled.
+pub fn cancelling_runs_of_work_queue(id: WorkQueueId) -> String {
+    format!("cancelling#{id}")
 }
 
 /// Returns the `by_parent` partition of a flow's deployments.
@@ -843,19 +909,11 @@ pub fn definition(
         request = request.attribute_definitions(text_attribute(&key)?);
     }
     for index in Index::ALL {
-        let projection = match index.carries() {
-            Carries::All => Projection::builder().projection_type(ProjectionType::All),
-            Carries::Head => Projection::builder()
-                .projection_type(ProjectionType::Include)
-                .non_key_attributes("head")
-                .non_key_attributes(BRIEF)
-                .non_key_attributes("version"),
-            Carries::Orders => ORDERS
-                .into_iter()
-                .fold(Projection::builder().projection_type(ProjectionType::Include), |projection, order| {
-                    projection.non_key_attributes(order.sort())
-                }),
-            Carries::Keys => Projection::builder().projection_type(ProjectionType::KeysOnly),
+        let carried = index.carries().attributes();
+        let projection = if carried.is_empty() {
+            Projection::builder().projection_type(ProjectionType::KeysOnly)
+        } else {
+            Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(carried))
         };
         request = request.global_secondary_indexes(
             GlobalSecondaryIndex::builder()
@@ -913,6 +971,7 @@ mod tests {
         let id = DeploymentId::new();
         assert_eq!(Subject::of(&deployment(id)), Some(Subject::Deployment(id)));
         assert_eq!(Subject::of(&deleted_deployment(id)), Some(Subject::DeletedDeployment(id)));
+        assert_eq!(Subject::of(&readiness(id)), Some(Subject::Readiness(id)));
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
@@ -929,6 +988,7 @@ mod tests {
         assert_eq!(Subject::of(&deleted_artifact_collection("report")), Some(Subject::DeletedArtifactCollection));
         assert_eq!(Subject::of(&keyed_artifact("report", Timestamp::now(), ArtifactId::new())), None);
         let (pool, queue) = (WorkPoolId::new(), WorkQueueId::new());
+        assert_eq!(Subject::of(&worker(pool, "deleted")), Some(Subject::Worker(pool)));
         assert_eq!(Subject::of(&work_pool(pool)), Some(Subject::WorkPool(pool)));
         assert_eq!(Subject::of(&deleted_work_pool(pool)), Some(Subject::DeletedWorkPool(pool)));
         assert_eq!(Subject::of(&work_queue(queue)), Some(Subject::WorkQueue(queue)));

@@ -9,15 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
+    commit::until_uncontended,
     query::Range,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index, Place, Shards},
-    work_queues::KeptWorkQueue,
+    work_queues::{KeptWorkQueue, PoolWithQueues},
 };
 use crate::{
     error::{Error, Result},
     filter::WorkPoolFilter,
-    model::{Event, EventId, Timestamp, WorkPool, WorkPoolId, WorkQueueId},
+    model::{
+        Event, EventId, Object, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_queue::WorkQueueStatus,
+    },
     work_pool_events,
 };
 
@@ -32,6 +37,56 @@ pub struct KeptWorkPool {
     pub last_status: Option<StatusEvent>,
     /// The events of the write that made this version.
     pub events: Vec<Event>,
+    /// When the server looks whether a worker still serves the pool, after one was deleted.
+    #[serde(default)]
+    pub check: Option<Timestamp>,
+}
+
+/// For how many seconds a change of status is one that the next one's event follows.
+const RECENT_SECONDS: f64 = 600.0;
+
+impl KeptWorkPool {
+    /// Makes `pool` with its default queue, both with the events that tell of them.
+    pub fn with_default_queue(mut pool: WorkPool) -> Result<(Self, KeptWorkQueue)> {
+        let id = WorkQueueId::new();
+        pool.default_queue_id = Some(id);
+        let queue = WorkQueue {
+            id,
+            created: pool.created,
+            updated: pool.updated,
+            name: "default".into(),
+            description: Some("The work pool's default queue.".into()),
+            is_paused: false,
+            concurrency_limit: None,
+            priority: 1,
+            work_pool_id: Some(pool.id),
+            filter: None,
+            last_polled: None,
+            status: WorkQueueStatus::NotReady,
+        };
+        let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
+        let events = vec![work_pool_events::pool_created(&pool)?];
+        let kept = Self { pool, queues: vec![id], last_status: None, events, check: None };
+        Ok((kept, KeptWorkQueue::new(queue, queue_events)))
+    }
+
+    /// Returns the pool as it enters `status` at `now`, with the event that tells of it.
+    pub fn entering(&self, status: WorkPoolStatus, now: Timestamp) -> Result<Self> {
+        let mut after = self.clone().without_events();
+        after.pool.updated = now;
+        after.pool.status = Some(status);
+        let recent = self.last_status.filter(|last| now.seconds_since(last.occurred) < RECENT_SECONDS);
+        let event = work_pool_events::pool_status(&after.pool, recent.map(|last| last.id))?;
+        after.last_status = Some(StatusEvent { id: event.id, occurred: event.occurred });
+        after.events.push(event);
+        Ok(after)
+    }
+
+    /// Returns the pool without the events of the write before.
+    #[must_use]
+    pub fn without_events(self) -> Self {
+        Self { events: Vec::new(), ..self }
+    }
 }
 
 /// The event of a change of status.
@@ -52,7 +107,13 @@ impl Record for KeptWorkPool {
 
     fn places(&self, shards: Shards) -> Vec<Place> {
         let pk = shards.of(Collection::WorkPools, self.pool.id.0);
-        vec![Place { index: Index::ByName, pk, sk: table::sort_with_id(&self.pool.name, self.pool.id) }]
+        let mut places =
+            vec![Place { index: Index::ByName, pk, sk: table::sort_with_id(&self.pool.name, self.pool.id) }];
+        places.extend(self.check.map(|check| {
+            let sk = table::sort_with_id(&check.sortable(), self.pool.id);
+            Place { index: Index::Related, pk: shards.of(Collection::Timers, self.pool.id.0), sk }
+        }));
+        places
     }
 }
 
@@ -62,18 +123,45 @@ pub const MOST_QUEUES: usize = 90;
 impl Store {
     /// Reads the pool called `name`.
     pub async fn work_pool(&self, name: &str) -> Result<Option<Versioned<KeptWorkPool>>> {
-        match self.owner(&table::unique_work_pool_name(name)).await? {
-            Some(id) => self.get(&table::work_pool(id.into())).await,
-            None => Ok(None),
+        Ok(self.work_pool_beside(name, |_| Vec::new()).await?.map(|(pool, _)| pool))
+    }
+
+    /// Reads the pool called `name`, and with it the items under the keys that `beside` names.
+    ///
+    /// A process that has met the name before needs one read, others two. Names never change.
+    pub(super) async fn work_pool_beside(
+        &self,
+        name: &str,
+        beside: impl Fn(WorkPoolId) -> Vec<Key>,
+    ) -> Result<Option<(Versioned<KeptWorkPool>, Vec<Item>)>> {
+        let read = async |id: WorkPoolId| {
+            let keys: Vec<Key> = std::iter::once(table::work_pool(id)).chain(beside(id)).collect();
+            let mut items = self.get_items(&keys).await?;
+            if items.first().is_none_or(|item| item.key != table::work_pool(id)) {
+                return Ok(None);
+            }
+            Ok::<_, Error>(Some((items.remove(0).versioned()?, items)))
+        };
+        if let Some(id) = self.work_pool_ids.recall(name)
+            && let Some(found) = read(id).await?
+        {
+            return Ok(Some(found));
         }
+        let Some(id) = self.owner(&table::unique_work_pool_name(name)).await?.map(WorkPoolId::from) else {
+            return Ok(None);
+        };
+        let found = read(id).await?;
+        if found.is_some() {
+            self.work_pool_ids.learn(name, id);
+        }
+        Ok(found)
     }
 
     /// Returns the pools that `filter` selects, within `window`, by name.
-    pub async fn work_pools(&self, filter: Option<&WorkPoolFilter>, window: Window) -> Result<Vec<WorkPool>> {
+    pub async fn work_pools(&self, filter: Option<&WorkPoolFilter>, window: Window) -> Result<Vec<KeptWorkPool>> {
         let source = self.work_pool_source(filter).await?;
         let by_name = |one: &KeptWorkPool, other: &KeptWorkPool| one.pool.name.cmp(&other.pool.name);
-        let found = self.select(source, &mut WorkPoolMatcher(filter), by_name, window).await?;
-        Ok(found.into_iter().map(|kept| kept.pool).collect())
+        self.select(source, &mut WorkPoolMatcher(filter), by_name, window).await
     }
 
     /// Counts the pools that `filter` selects.
@@ -112,6 +200,27 @@ impl Store {
         }
     }
 
+    /// Reads the pool that queues belong to of which no pool is named, with its queues; makes it if there is none.
+    ///
+    /// Upstream keeps it from the time when agents polled queues without pools.
+    pub async fn default_agent_pool(&self, now: Timestamp) -> Result<(PoolWithQueues, bool)> {
+        until_uncontended(|| async {
+            if let Some(found) = self.work_pool_with_queues(DEFAULT_AGENT_POOL).await? {
+                return Ok((found, false));
+            }
+            let (pool, queue) = KeptWorkPool::with_default_queue(default_agent_pool(now))?;
+            match self.add_work_pool(&pool, &queue).await {
+                Ok(()) => {}
+                // Another request has made it meanwhile.
+                Err(Error::Conflict(_)) => return Err(CommitError::Contended),
+                Err(error) => return Err(error.into()),
+            }
+            let (pool, queue) = (Versioned { record: pool, version: 1 }, Versioned { record: queue, version: 1 });
+            Ok((PoolWithQueues { pool, queues: vec![queue] }, true))
+        })
+        .await
+    }
+
     /// Replaces a pool that was read at `version`; its name and its queues stay.
     pub async fn update_work_pool(&self, pool: &KeptWorkPool, version: u64) -> Result<(), CommitError> {
         self.commit(vec![self.replace(pool, version)?]).await
@@ -139,6 +248,26 @@ impl Store {
         let mut notice = Item::of(&LastEvents { key, events }, 1, self.shards())?;
         notice.expires = Some(Timestamp::now().plus(NOTICE_KEPT).as_seconds());
         Ok(Write::Put(notice))
+    }
+}
+
+/// The name of the pool that queues belong to of which no pool is named.
+pub const DEFAULT_AGENT_POOL: &str = "default-agent-pool";
+
+fn default_agent_pool(now: Timestamp) -> WorkPool {
+    WorkPool {
+        id: WorkPoolId::new(),
+        created: now,
+        updated: now,
+        name: DEFAULT_AGENT_POOL.into(),
+        description: None,
+        r#type: FOR_AGENTS.into(),
+        base_job_template: Object::new(),
+        is_paused: false,
+        concurrency_limit: None,
+        status: Some(WorkPoolStatus::NotReady),
+        default_queue_id: None,
+        storage_configuration: WorkPoolStorageConfiguration::default(),
     }
 }
 

@@ -1,15 +1,22 @@
 //! Work queues in the table.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     CommitError, Key, Record, Store, Versioned, Write,
-    table::{self, Place, Shards},
+    commit::until_uncontended,
+    query::Range,
+    readiness::READY_AT_ONCE,
+    select::{Matcher, Source, Window},
+    table::{self, Collection, Index, Place, Shards},
     work_pools::{KeptWorkPool, MOST_QUEUES},
 };
 use crate::{
     error::{Error, Result},
-    model::{Event, Timestamp, WorkQueue, WorkQueueId},
+    filter::{WorkQueueFilter, work_queue::WorkQueueNameFilter},
+    model::{Event, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_queue::WorkQueueStatus},
     work_pool_events,
     work_queue_priorities::{Ranked, make_room},
 };
@@ -21,6 +28,16 @@ pub struct KeptWorkQueue {
     pub queue: WorkQueue,
     /// The events of the write that made this version.
     pub events: Vec<Event>,
+    /// When the server looks whether the queue was polled lately.
+    #[serde(default)]
+    check: Option<Timestamp>,
+}
+
+impl KeptWorkQueue {
+    /// Makes a queue that is written together with `events`.
+    pub fn new(queue: WorkQueue, events: Vec<Event>) -> Self {
+        Self { queue, events, check: None }
+    }
 }
 
 impl Record for KeptWorkQueue {
@@ -30,9 +47,25 @@ impl Record for KeptWorkQueue {
         table::work_queue(self.queue.id)
     }
 
-    fn places(&self, _shards: Shards) -> Vec<Place> {
-        Vec::new()
+    fn places(&self, shards: Shards) -> Vec<Place> {
+        let id = self.queue.id;
+        let all = shards.of(Collection::WorkQueues, id.0);
+        let mut places = vec![Place { index: Index::ByName, pk: all, sk: table::sort_with_id(&self.queue.name, id) }];
+        places.extend(self.check.map(|check| {
+            let sk = table::sort_with_id(&check.sortable(), id);
+            Place { index: Index::Related, pk: shards.of(Collection::Timers, id.0), sk }
+        }));
+        places
     }
+}
+
+/// Whether two queues of a pool may have the same rank after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranks {
+    /// Queues step back for the one that changes.
+    Unique,
+    /// The other queues stay as they are, as upstream has it where a queue is changed by its id.
+    Shared,
 }
 
 /// A work pool with all of its queues, by priority.
@@ -56,12 +89,149 @@ impl PoolWithQueues {
     }
 }
 
+/// For how many seconds a poll is not written down again: readers see the last one within so many seconds.
+const POLLS_APART_SECONDS: f64 = 5.0;
+
+/// How many deployments of a queue follow it in one step.
+const DEPLOYMENTS_AT_ONCE: usize = 100;
+
 impl Store {
+    /// Notes that `queues` of `pool` were polled at `now`; they and their deployments are ready then.
+    ///
+    /// What another poll has noted, or will at its next turn, needs no second attempt.
+    pub async fn note_poll<'q>(
+        &self,
+        pool: &WorkPool,
+        queues: impl IntoIterator<Item = &'q Versioned<KeptWorkQueue>>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let notes = queues.into_iter().map(|found| self.note_poll_of(pool, found, now));
+        futures::future::try_join_all(notes).await.map(drop)
+    }
+
+    async fn note_poll_of(&self, pool: &WorkPool, found: &Versioned<KeptWorkQueue>, now: Timestamp) -> Result<()> {
+        let before = &found.record.queue;
+        let has_more_deployments = self.ready_deployments(before.id, READY_AT_ONCE, now).await?;
+        let is_known = before.last_polled.is_some_and(|polled| now.seconds_since(polled) < POLLS_APART_SECONDS);
+        if is_known && before.status != WorkQueueStatus::NotReady && !has_more_deployments {
+            return Ok(());
+        }
+        let mut queue = WorkQueue { updated: now, last_polled: Some(now), ..before.clone() };
+        let mut events = Vec::new();
+        if queue.status == WorkQueueStatus::NotReady {
+            queue.status = WorkQueueStatus::Ready;
+            events.push(work_pool_events::queue_status(&queue, pool)?);
+        }
+        let mut kept = KeptWorkQueue { check: found.record.check, ..KeptWorkQueue::new(queue, events) };
+        if has_more_deployments {
+            kept.check = Some(now);
+        }
+        kept.check = kept.check.or_else(|| self.foreman.queue_deadline(&kept.queue));
+        match self.commit(vec![self.replace(&kept, found.version)?]).await {
+            Ok(()) | Err(CommitError::Refused(_) | CommitError::Contended) => Ok(()),
+            Err(CommitError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Brings the queue under `key`, and its deployments, in line with when it was last polled; says whether there is
+    /// more to do.
+    ///
+    /// The queue's timer goes on until all of its deployments have followed, so that nothing is left behind.
+    pub async fn check_queue(&self, key: &Key, now: Timestamp) -> Result<bool> {
+        until_uncontended(|| async {
+            let Some(mut found) = self.get::<KeptWorkQueue>(key).await? else { return Ok(false) };
+            if found.record.check.is_none_or(|check| check > now) {
+                return Ok(false);
+            }
+            found.record.events.clear();
+            let id = found.record.queue.id;
+            let deadline = self.foreman.queue_deadline(&found.record.queue).filter(|deadline| *deadline > now);
+            let has_more = if deadline.is_some() {
+                self.ready_deployments(id, DEPLOYMENTS_AT_ONCE, now).await?
+            } else {
+                if found.record.queue.status == WorkQueueStatus::Ready {
+                    self.silence_queue(&mut found, now).await?;
+                }
+                self.unready_deployments(id, DEPLOYMENTS_AT_ONCE, now).await?
+            };
+            if !has_more {
+                let kept = KeptWorkQueue { check: deadline, events: Vec::new(), ..found.record };
+                self.commit(vec![self.replace(&kept, found.version)?]).await?;
+            }
+            Ok(has_more)
+        })
+        .await
+    }
+
+    /// Marks a queue that nobody polls as not ready.
+    async fn silence_queue(&self, found: &mut Versioned<KeptWorkQueue>, now: Timestamp) -> Result<(), CommitError> {
+        let kept = &mut found.record;
+        kept.queue.status = WorkQueueStatus::NotReady;
+        kept.queue.updated = now;
+        if let Some(id) = kept.queue.work_pool_id
+            && let Some(pool) = self.get::<KeptWorkPool>(&table::work_pool(id)).await?
+        {
+            kept.events.push(work_pool_events::queue_status(&kept.queue, &pool.record.pool)?);
+        }
+        self.commit(vec![self.replace(kept, found.version)?]).await?;
+        found.version += 1;
+        Ok(())
+    }
+
     /// Reads the pool called `name` with its queues.
     pub async fn work_pool_with_queues(&self, name: &str) -> Result<Option<PoolWithQueues>> {
         let Some(pool) = self.work_pool(name).await? else { return Ok(None) };
         let queues = self.work_queues_of(&pool.record).await?;
         Ok(Some(PoolWithQueues { pool, queues }))
+    }
+
+    /// Reads the queue `id`.
+    pub async fn work_queue(&self, id: WorkQueueId) -> Result<Option<Versioned<KeptWorkQueue>>> {
+        self.get(&table::work_queue(id)).await
+    }
+
+    /// Reads the pool of `queue` with all of its queues.
+    pub async fn pool_of_queue(&self, queue: &WorkQueue) -> Result<Option<PoolWithQueues>> {
+        let Some(id) = queue.work_pool_id else { return Ok(None) };
+        let Some(pool) = self.get::<KeptWorkPool>(&table::work_pool(id)).await? else { return Ok(None) };
+        let queues = self.work_queues_of(&pool.record).await?;
+        Ok(Some(PoolWithQueues { pool, queues }))
+    }
+
+    /// Reads the first queue called `name` of any pool.
+    pub async fn work_queue_called(&self, name: &str) -> Result<Option<WorkQueue>> {
+        let filter = WorkQueueFilter {
+            name: Some(WorkQueueNameFilter { any: Some(vec![name.to_owned()]), starts_with: None }),
+            ..WorkQueueFilter::default()
+        };
+        Ok(self.work_queues(Some(&filter), Window { offset: 0, limit: 1 }).await?.pop())
+    }
+
+    /// Returns the queues of all pools that `filter` selects, within `window`, by name.
+    pub async fn work_queues(&self, filter: Option<&WorkQueueFilter>, window: Window) -> Result<Vec<WorkQueue>> {
+        let all = Range::all(self, Index::ByName, Collection::WorkQueues);
+        let source = if let Some(ids) = filter.and_then(WorkQueueFilter::ids) {
+            let mut keys: Vec<Key> = ids.iter().copied().map(table::work_queue).collect();
+            keys.sort();
+            keys.dedup();
+            Source::Keys(keys)
+        } else if let Some([name]) = filter.and_then(WorkQueueFilter::names) {
+            Source::Ordered(all.starting_with(table::sort_with_id(name, "")))
+        } else {
+            Source::Ordered(all)
+        };
+        let by_name = |one: &KeptWorkQueue, other: &KeptWorkQueue| one.queue.name.cmp(&other.queue.name);
+        let found = self.select(source, &mut WorkQueueMatcher(filter), by_name, window).await?;
+        Ok(found.into_iter().map(|kept| kept.queue).collect())
+    }
+
+    /// Returns the names of the pools of `queues`.
+    pub async fn names_of_pools(&self, queues: &[WorkQueue]) -> Result<HashMap<WorkPoolId, String>> {
+        let mut keys: Vec<Key> = queues.iter().filter_map(|queue| queue.work_pool_id).map(table::work_pool).collect();
+        keys.sort();
+        keys.dedup();
+        let pools = self.get_many::<KeptWorkPool>(&keys).await?;
+        Ok(pools.into_iter().map(|found| (found.record.pool.id, found.record.pool.name)).collect())
     }
 
     /// Reads the queues of a pool, by priority.
@@ -87,20 +257,23 @@ impl Store {
         self.commit_with_pool(to, pool, writes).await
     }
 
-    /// Replaces the queue that was read as `before`; queues in its way step back.
+    /// Replaces the queue that was read as `before`; queues in its way step back, unless they may share its rank.
     pub async fn update_work_queue(
         &self,
         of: &PoolWithQueues,
         before: &Versioned<KeptWorkQueue>,
         after: &KeptWorkQueue,
+        ranks: Ranks,
     ) -> Result<(), CommitError> {
         let (old, new) = (&before.record.queue, &after.queue);
-        let write = self.replace(after, before.version)?;
         if old.name == new.name && old.priority == new.priority {
-            return self.commit(vec![write]).await;
+            return self.commit(vec![self.changed_queue(before, after)?]).await;
         }
-        let mut writes = self.stepped_back(of, new)?;
-        writes.push(write);
+        let mut writes = match ranks {
+            Ranks::Unique => self.stepped_back(of, new)?,
+            Ranks::Shared => Vec::new(),
+        };
+        writes.push(self.changed_queue(before, after)?);
         self.commit_with_pool(of, of.pool.record.clone(), writes).await
     }
 
@@ -121,6 +294,12 @@ impl Store {
         self.commit_with_pool(of, pool, writes).await
     }
 
+    /// Returns the write that replaces the queue that was read as `before`, whose timer stays where it is.
+    fn changed_queue(&self, before: &Versioned<KeptWorkQueue>, after: &KeptWorkQueue) -> Result<Write> {
+        let check = before.record.check.or_else(|| self.foreman.queue_deadline(&after.queue));
+        self.replace(&KeptWorkQueue { check, ..after.clone() }, before.version)
+    }
+
     /// Returns the writes of the queues, other than `queue`, that make room for its priority.
     fn stepped_back(&self, of: &PoolWithQueues, queue: &WorkQueue) -> Result<Vec<Write>> {
         let moved = make_room(&of.ranks(), queue.id, queue.priority);
@@ -129,7 +308,7 @@ impl Store {
         for found in of.queues.iter().filter(|found| found.record.queue.id != queue.id) {
             let Some(priority) = rank(found.record.queue.id) else { continue };
             let other = WorkQueue { priority, updated: Timestamp::now(), ..found.record.queue.clone() };
-            writes.push(self.replace(&KeptWorkQueue { queue: other, events: Vec::new() }, found.version)?);
+            writes.push(self.changed_queue(found, &KeptWorkQueue::new(other, Vec::new()))?);
         }
         Ok(writes)
     }
@@ -144,5 +323,19 @@ impl Store {
         pool.events.clear();
         writes.push(self.replace(&pool, read.pool.version)?);
         self.commit(writes).await
+    }
+}
+
+/// Decides which queues match.
+struct WorkQueueMatcher<'f>(Option<&'f WorkQueueFilter>);
+
+impl Matcher<KeptWorkQueue> for WorkQueueMatcher<'_> {
+    fn matches_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    async fn keep(&mut self, _store: &Store, mut queues: Vec<KeptWorkQueue>) -> Result<Vec<KeptWorkQueue>> {
+        queues.retain(|kept| self.0.is_none_or(|filter| filter.matches(&kept.queue)));
+        Ok(queues)
     }
 }

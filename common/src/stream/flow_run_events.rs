@@ -79,7 +79,8 @@ async fn emit_all(
     let flow_keys: Vec<Key> = flows.into_iter().map(table::flow).collect();
     let task_run_keys: Vec<Key> = task_runs.into_iter().map(table::task_run).collect();
     let (flows, task_runs) =
-        tokio::try_join!(api.store.get_many::<Flow>(&flow_keys), api.store.get_many::<TaskRun>(&task_run_keys))?;
+        // A busy flow is read with nearly every batch, and its name never changes.
+        tokio::try_join!(api.store.get_many_settled::<Flow>(&flow_keys), api.store.get_many::<TaskRun>(&task_run_keys))?;
     let flows: HashMap<FlowId, Flow> = flows.into_iter().map(|found| (found.record.id, found.record)).collect();
     let task_runs: HashMap<TaskRunId, TaskRun> =
         task_runs.into_iter().map(|found| (found.record.id, found.record)).collect();

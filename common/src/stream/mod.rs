@@ -12,6 +12,7 @@ pub mod deployment_events;
 pub mod flow_events;
 pub mod flow_run_events;
 mod lifecycle_events;
+mod readiness;
 pub mod task_run_recorder;
 pub mod work_pool_events;
 mod work_to_do;
@@ -61,6 +62,7 @@ pub fn consume<'c>(api: &'c Api, queue: &'c Queue, changes: &'c [Change]) -> Box
         }
         let written = written(changes);
         work_to_do::send(api, queue, &written, &mut failures).await;
+        readiness::follow(api, &written, &mut failures).await;
         if api.settings.event_persister_enabled {
             lifecycle_events::emit(api, &written, &mut failures).await;
             flow_run_events::emit(api, &written, &mut failures).await;

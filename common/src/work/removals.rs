@@ -33,7 +33,13 @@ const PAGE: usize = 200;
 pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
     if !matches!(
         Subject::of(of),
-        Some(Subject::Flow(_) | Subject::Deployment(_) | Subject::FlowRun(_) | Subject::TaskRun(_))
+        Some(
+            Subject::Flow(_)
+                | Subject::Deployment(_)
+                | Subject::FlowRun(_)
+                | Subject::TaskRun(_)
+                | Subject::WorkPool(_)
+        )
     ) {
         return Ok(());
     }
@@ -58,7 +64,10 @@ impl Removal<'_> {
                 Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
                     && self.runs(Range::group(self.store, Index::ByParent, &table::runs_of_flow(id))).await?)
             }
-            Some(Subject::Deployment(id)) => self.unstarted_runs(id).await,
+            Some(Subject::Deployment(id)) => {
+                self.store.delete_all(&[table::readiness(id)]).await?;
+                self.unstarted_runs(id).await
+            }
             Some(Subject::FlowRun(id)) => {
                 let logs = table::logs_partition(Some(id), None);
                 Ok(self.runs(Range::group(self.store, Index::ByParent, &table::runs_in_flow_run(id))).await?
@@ -69,6 +78,9 @@ impl Removal<'_> {
             Some(Subject::TaskRun(id)) => {
                 Ok(self.items(Range::of_index(Index::Lookup, table::task_logs_lookup(id))).await?
                     && self.items(Range::partition(of.pk.clone())).await?)
+            }
+            Some(Subject::WorkPool(_)) => {
+                self.items(Range::partition(of.pk.clone()).starting_with(table::WORKERS)).await
             }
             _ => Ok(true),
         }

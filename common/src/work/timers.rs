@@ -1,5 +1,5 @@
 //! What the server does by itself, when it is due (upstream's services for late runs, expired pauses, cancellations that
-//! take too long, and leases that nobody renewed).
+//! take too long, leases that nobody renewed, and its foreman, who marks what was silent for too long).
 //!
 //! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the queue's worker.
 //! A timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
@@ -81,6 +81,14 @@ pub(super) async fn fire(api: &Api, of: &Key) -> Result<()> {
         Some(Subject::Lease(id)) => {
             let now = api.now();
             api.store.release_lease(id, now, api.settings.longest_waits, |lease| lease.expiration > now).await
+        }
+        Some(Subject::Worker(_)) => api.store.check_worker(of, api.now()).await,
+        Some(Subject::WorkPool(_)) => api.store.check_pool(of, None, api.now()).await,
+        Some(Subject::Readiness(_)) => api.store.check_deployment(of, api.now()).await,
+        // A step at a time; what is left when this worker ends is found again by the timer, which is still there.
+        Some(Subject::WorkQueue(_)) => {
+            while api.store.check_queue(of, api.now()).await? {}
+            Ok(())
         }
         _ => leave_state(api, of).await,
     }

@@ -6,7 +6,7 @@ use common::{
     http::{Body, Headers, Route, extract::FromClient},
     model::{
         BlockDocumentId, CreatedBy, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate,
-        StateId, StateType, TaskRunId, Timestamp, name::random_name,
+        StateId, StateType, TaskRunId, Timestamp, WorkPool, WorkQueue, name::random_name,
     },
     orchestration::{Client, policy::flow_policy},
     store::{CommitError, Write, commit::until_uncontended, flow_runs::KeyHolder, table},
@@ -51,18 +51,17 @@ async fn create(
     FromClient(client): FromClient,
     Body(body): Body<FlowRunCreate>,
 ) -> Result<(StatusCode, Json<FlowRun>)> {
-    if let Some(pool) = &body.work_pool_name {
-        // No work pool or queue is stored yet.
-        return Err(Error::NotFound(match &body.work_queue_name {
-            Some(queue) => format!("Work pool queue '{pool}/{queue}' not found."),
-            None => format!("Work pool \"{pool}\" not found."),
-        }));
-    }
     if body.infrastructure_document_id.is_some() {
         // No block document is stored yet, so none can be referred to.
         return Err(Error::integrity_conflict());
     }
-    let new = NewFlowRun { body, id: FlowRunId::new(), state: StateId::new(), created_by: automation.created_by() };
+    let new = NewFlowRun {
+        place: waiting_place(&api, &body).await?,
+        body,
+        id: FlowRunId::new(),
+        state: StateId::new(),
+        created_by: automation.created_by(),
+    };
     let (run, status) = until_uncontended(|| Box::pin(add(&api, &new, client.clone()))).await?;
     Ok((status, Json(run.with_estimates(api.now()))))
 }
@@ -73,6 +72,27 @@ struct NewFlowRun {
     id: FlowRunId,
     state: StateId,
     created_by: Option<CreatedBy>,
+    place: Option<(WorkPool, WorkQueue)>,
+}
+
+/// Finds the pool and the queue that the run is to wait in, which is the pool's default one if none is named.
+async fn waiting_place(api: &Api, body: &FlowRunCreate) -> Result<Option<(WorkPool, WorkQueue)>> {
+    let Some(pool) = body.work_pool_name.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
+    let queue = body.work_queue_name.as_deref().filter(|name| !name.is_empty());
+    let nowhere = || {
+        Error::NotFound(match queue {
+            Some(queue) => format!("Work pool queue '{pool}/{queue}' not found."),
+            None => format!("Work pool \"{pool}\" not found."),
+        })
+    };
+    let found = api.store.work_pool_with_queues(pool).await?.ok_or_else(nowhere)?;
+    let default = found.pool.record.pool.default_queue_id;
+    let is_meant = |candidate: &WorkQueue| match queue {
+        Some(name) => candidate.name == name,
+        None => Some(candidate.id) == default,
+    };
+    let place = found.queues.into_iter().map(|found| found.record.queue).find(is_meant).ok_or_else(nowhere)?;
+    Ok(Some((found.pool.record.pool, place)))
 }
 
 /// Adds the run together with its first state, or finds the one under its idempotency key.
@@ -139,6 +159,12 @@ fn new_run(new: &NewFlowRun, flow: &Flow, now: Timestamp) -> FlowRun {
     run.idempotency_key.clone_from(&body.idempotency_key);
     run.deployment_id = body.deployment_id;
     run.work_queue_name.clone_from(&body.work_queue_name);
+    if let Some((pool, queue)) = &new.place {
+        run.work_pool_id = Some(pool.id);
+        run.work_pool_name = Some(pool.name.clone());
+        run.work_queue_id = Some(queue.id);
+        run.work_queue_name = Some(queue.name.clone());
+    }
     run.created_by.clone_from(&new.created_by);
     // Upstream inserts a run with an idempotency key without the default of this column.
     if body.job_variables.is_some() || body.unique_key().is_some() {

@@ -24,6 +24,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("artifacts", &artifacts::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("work_pools", &work_pools::ROUTES),
+    ("work_queues", &work_queues::ROUTES),
     ("events", &events::ROUTES),
     ("admin", &admin::ROUTES),
     ("ui", &ui::ROUTES),

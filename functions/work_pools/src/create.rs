@@ -5,11 +5,10 @@ use common::{
     Api, Error, Result,
     http::{Body, Route},
     model::{
-        Object, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
-        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
-        work_queue::WorkQueueStatus,
+        Object, WorkPool, WorkPoolId,
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
-    store::{work_pools::KeptWorkPool, work_queues::KeptWorkQueue},
+    store::work_pools::KeptWorkPool,
     work_pool_events,
 };
 use serde::Deserialize;
@@ -40,47 +39,28 @@ async fn create(
         return Err(Error::Forbidden(message.into()));
     }
     job_variables::check_defaults(&body.base_job_template)?;
-    let (id, queue_id, now) = (WorkPoolId::new(), WorkQueueId::new(), api.now());
+    let now = api.now();
     let pool = WorkPool {
-        id,
+        id: WorkPoolId::new(),
         created: now,
         updated: now,
         name: body.name,
         description: body.description,
-        status: status(&body.r#type, body.is_paused),
+        status: Some(status(&body.r#type, body.is_paused)),
         r#type: body.r#type,
         base_job_template: body.base_job_template,
         is_paused: body.is_paused,
         concurrency_limit: body.concurrency_limit,
-        default_queue_id: Some(queue_id),
+        default_queue_id: None,
         storage_configuration: body.storage_configuration,
     };
-    let queue = WorkQueue {
-        id: queue_id,
-        created: now,
-        updated: now,
-        name: "default".into(),
-        description: Some("The work pool's default queue.".into()),
-        is_paused: false,
-        concurrency_limit: None,
-        priority: 1,
-        work_pool_id: Some(id),
-        filter: None,
-        last_polled: None,
-        status: WorkQueueStatus::NotReady,
-    };
-    let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
-    let pool_events = vec![work_pool_events::pool_created(&pool)?, work_pool_events::pool_status(&pool, None)?];
-    let kept = KeptWorkPool { pool, queues: vec![queue_id], last_status: None, events: pool_events };
-    api.store.add_work_pool(&kept, &KeptWorkQueue { queue, events: queue_events }).await?;
-    Ok((StatusCode::CREATED, Json(kept.pool.into())))
+    let (mut kept, queue) = KeptWorkPool::with_default_queue(pool)?;
+    kept.events.push(work_pool_events::pool_status(&kept.pool, None)?);
+    api.store.add_work_pool(&kept, &queue).await?;
+    Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0))))
 }
 
-/// Returns the status of a pool that no worker serves yet; pools of the type `prefect-agent` have none.
-fn status(r#type: &str, is_paused: bool) -> Option<WorkPoolStatus> {
-    match (r#type, is_paused) {
-        ("prefect-agent", _) => None,
-        (_, true) => Some(WorkPoolStatus::Paused),
-        (_, false) => Some(WorkPoolStatus::NotReady),
-    }
+/// Returns the status of a pool that no worker serves yet; to be paused says nothing of pools for agents.
+fn status(r#type: &str, is_paused: bool) -> WorkPoolStatus {
+    if is_paused && r#type != FOR_AGENTS { WorkPoolStatus::Paused } else { WorkPoolStatus::NotReady }
 }

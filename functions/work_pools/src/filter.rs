@@ -9,11 +9,11 @@ use common::{
 };
 use serde::Deserialize;
 
-use crate::response::WorkPoolResponse;
+use crate::response::{self, WorkPoolResponse};
 
 /// The contract's `read_work_pools`.
 pub static ROUTE: Route = Route::post("read_work_pools", "/work_pools/filter", || post(filter))
-    .needing(Needs::READS.through(&[Index::ByName]));
+    .needing(Needs::READS.through(&[Index::ByName, Index::Occupying]));
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolQuery {
@@ -24,5 +24,5 @@ struct WorkPoolQuery {
 
 async fn filter(State(api): State<Api>, Body(query): Body<WorkPoolQuery>) -> Result<Json<Vec<WorkPoolResponse>>> {
     let pools = api.store.work_pools(query.work_pools.as_ref(), query.window).await?;
-    Ok(Json(pools.into_iter().map(Into::into).collect()))
+    Ok(Json(response::pools(&api, pools).await?))
 }

@@ -2,6 +2,7 @@
 
 use common::{
     Api, Error, Result,
+    schema_tools::python::repr_str,
     store::{
         Versioned,
         work_pools::KeptWorkPool,
@@ -17,6 +18,11 @@ pub(crate) struct PoolPath {
 }
 
 impl PoolPath {
+    /// Returns the pool's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Reads the pool.
     pub(crate) async fn pool(&self, api: &Api) -> Result<Versioned<KeptWorkPool>> {
         api.store.work_pool(&self.name).await?.ok_or_else(|| no_pool(&self.name))
@@ -25,6 +31,14 @@ impl PoolPath {
     /// Reads the pool with its queues.
     pub(crate) async fn pool_with_queues(&self, api: &Api) -> Result<PoolWithQueues> {
         api.store.work_pool_with_queues(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+    }
+
+    /// Words that there is no such pool as upstream does where it formats the name as Python writes a text.
+    pub(crate) fn worded_as_python_writes_it(&self, error: Error) -> Error {
+        match error {
+            Error::NotFound(_) => Error::NotFound(format!("Work pool {} not found.", repr_str(&self.name))),
+            other => other,
+        }
     }
 
     /// Says whether the pool's name is one of those that upstream keeps for itself.
@@ -57,13 +71,18 @@ impl QueuePath {
 
     /// Says that there is no such queue.
     pub(crate) fn no_queue(&self) -> Error {
-        Error::NotFound(format!("Work pool queue '{}/{}' not found.", self.work_pool_name, self.name))
+        no_queue(&self.work_pool_name, &self.name)
     }
 }
 
 /// Says whether a pool's name is one of those that upstream keeps for itself.
 pub(crate) fn is_reserved(name: &str) -> bool {
     name.to_lowercase().starts_with("prefect")
+}
+
+/// Says that there is no such queue in the pool.
+pub(crate) fn no_queue(pool: &str, name: &str) -> Error {
+    Error::NotFound(format!("Work pool queue '{pool}/{name}' not found."))
 }
 
 fn no_pool(name: &str) -> Error {

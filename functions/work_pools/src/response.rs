@@ -1,8 +1,13 @@
-//! Pools and queues as the API answers them (contract schemas `WorkPoolResponse` and `WorkQueueResponse`).
+//! Pools and their queues as the API answers them.
 
-use common::model::{WorkPool, WorkQueue};
+use common::{
+    Api, Result,
+    model::{WorkPool, WorkQueue, WorkQueueId, work_pool::FOR_AGENTS, work_queue::WorkQueueAnswer},
+    store::{occupancy::Holders, work_pools::KeptWorkPool},
+};
 use serde::Serialize;
 
+/// A work pool as it is answered (contract schema `WorkPoolResponse`).
 #[derive(Debug, Serialize)]
 pub(crate) struct WorkPoolResponse {
     #[serde(flatten)]
@@ -10,27 +15,35 @@ pub(crate) struct WorkPoolResponse {
     active_slots: Option<u64>,
 }
 
-impl From<WorkPool> for WorkPoolResponse {
-    fn from(pool: WorkPool) -> Self {
-        Self { active_slots: active_slots(pool.concurrency_limit), pool }
+impl WorkPoolResponse {
+    /// Makes the answer for `pool`, of whose slots so many are in use; they count only where it has a limit.
+    pub(crate) fn new(pool: WorkPool, occupied: u64) -> Self {
+        let status = pool.status.filter(|_| pool.r#type != FOR_AGENTS);
+        let pool = WorkPool { status, ..pool };
+        Self { active_slots: pool.concurrency_limit.map(|_| occupied), pool }
     }
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct WorkQueueResponse {
-    #[serde(flatten)]
-    queue: WorkQueue,
-    work_pool_name: String,
-    active_slots: Option<u64>,
+/// Returns the answers for `pools`, in their order.
+pub(crate) async fn pools(api: &Api, pools: Vec<KeptWorkPool>) -> Result<Vec<WorkPoolResponse>> {
+    let limited = pools.iter().filter(|kept| kept.pool.concurrency_limit.is_some());
+    let queues: Vec<WorkQueueId> = limited.flat_map(|kept| kept.queues.iter().copied()).collect();
+    let occupied = api.store.occupied_slots(&queues, Holders::Active).await?;
+    let answer = |kept: KeptWorkPool| {
+        let occupied = kept.queues.iter().filter_map(|queue| occupied.get(queue)).sum();
+        WorkPoolResponse::new(kept.pool, occupied)
+    };
+    Ok(pools.into_iter().map(answer).collect())
 }
 
-impl WorkQueueResponse {
-    pub(crate) fn new(queue: WorkQueue, pool: &WorkPool) -> Self {
-        Self { active_slots: active_slots(queue.concurrency_limit), queue, work_pool_name: pool.name.clone() }
-    }
-}
-
-/// Counts the flow runs that hold a slot, where slots are limited: no flow run can be put into a queue yet.
-fn active_slots(limit: Option<i64>) -> Option<u64> {
-    limit.map(|_| 0)
+/// Returns the answers for `queues` of `pool`, in their order.
+pub(crate) async fn queues(api: &Api, pool: &WorkPool, queues: Vec<WorkQueue>) -> Result<Vec<WorkQueueAnswer>> {
+    let limited = queues.iter().filter(|queue| queue.concurrency_limit.is_some());
+    let limited: Vec<WorkQueueId> = limited.map(|queue| queue.id).collect();
+    let occupied = api.store.occupied_slots(&limited, Holders::Active).await?;
+    let answer = |queue: WorkQueue| {
+        let occupied = occupied.get(&queue.id).copied().unwrap_or_default();
+        WorkQueueAnswer::new(queue, Some(pool.name.clone()), occupied)
+    };
+    Ok(queues.into_iter().map(answer).collect())
 }

@@ -3,29 +3,21 @@
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     Api, Error, Result,
-    http::{Path, Route, Sent},
+    http::{Path, Route, Sent, extract::sent},
     model::{
         Object, Timestamp,
-        work_pool::{WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
-    store::{
-        commit::until_uncontended,
-        work_pools::{KeptWorkPool, StatusEvent},
-    },
+    sent::{set, set_or_clear},
+    store::{commit::until_uncontended, work_pools::KeptWorkPool},
     work_pool_events::{self, Updates},
 };
 use serde::Deserialize;
 
-use crate::{
-    path::PoolPath,
-    sent::{sent, set, set_or_clear},
-};
+use crate::path::PoolPath;
 
 /// The contract's `update_work_pool`.
 pub static ROUTE: Route = Route::patch("update_work_pool", "/work_pools/{name}", || patch(update));
-
-/// For how many seconds a change of status is one that the next one's event follows.
-const RECENT_SECONDS: f64 = 600.0;
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolUpdate {
@@ -61,14 +53,25 @@ async fn update(
     }
     until_uncontended(|| async {
         let found = path.pool(&api).await?;
-        api.store.update_work_pool(&changed(&found.record, &sent, api.now())?, found.version).await
+        let pool = &found.record.pool;
+        let resumes = sent.is_paused.flatten() == Some(false) && pool.r#type != FOR_AGENTS;
+        let is_served = resumes && api.store.is_served(pool.id, None).await?;
+        api.store.update_work_pool(&changed(&found.record, &sent, is_served, api.now())?, found.version).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, now: Timestamp) -> Result<KeptWorkPool> {
-    let mut after = before.clone();
+fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, is_served: bool, now: Timestamp) -> Result<KeptWorkPool> {
+    let mut after = before.clone().without_events();
+    if let Some(is_paused) = sent.is_paused.flatten().filter(|_| before.pool.r#type != FOR_AGENTS) {
+        let status = match (is_paused, is_served) {
+            (true, _) => WorkPoolStatus::Paused,
+            (false, true) => WorkPoolStatus::Ready,
+            (false, false) => WorkPoolStatus::NotReady,
+        };
+        after = before.entering(status, now)?;
+    }
     let (old, pool) = (&before.pool, &mut after.pool);
     pool.updated = now;
     set_or_clear(&mut pool.description, sent.description.as_ref());
@@ -82,15 +85,6 @@ fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, now: Timestamp) -> Resu
     updates.note("base_job_template", &old.base_job_template, &pool.base_job_template)?;
     updates.note("concurrency_limit", &old.concurrency_limit, &pool.concurrency_limit)?;
     updates.note("storage_configuration", &old.storage_configuration, &pool.storage_configuration)?;
-    after.events.clear();
-    if let (Some(is_paused), Some(_)) = (sent.is_paused.flatten(), pool.status) {
-        // No worker serves a pool yet that is no longer paused.
-        pool.status = Some(if is_paused { WorkPoolStatus::Paused } else { WorkPoolStatus::NotReady });
-        let recent = before.last_status.filter(|last| now.seconds_since(last.occurred) < RECENT_SECONDS);
-        let event = work_pool_events::pool_status(pool, recent.map(|last| last.id))?;
-        after.last_status = Some(StatusEvent { id: event.id, occurred: event.occurred });
-        after.events.push(event);
-    }
     if !updates.is_empty() {
         after.events.push(work_pool_events::pool_updated(pool, &updates)?);
     }

@@ -5,35 +5,24 @@ use common::{
     Api, Error, Result,
     http::{Body, Path, Route},
     model::{
-        WorkQueue, WorkQueueId,
-        work_queue::{QueueFilter, WorkQueueStatus},
+        WorkQueueId,
+        work_queue::{WorkQueueAnswer, WorkQueueCreate},
     },
     store::{commit::until_uncontended, work_queues::KeptWorkQueue},
     work_pool_events,
     work_queue_priorities::first_free,
 };
-use serde::Deserialize;
 
-use crate::{path::PoolPath, response::WorkQueueResponse};
+use crate::path::PoolPath;
 
 /// The contract's `create_work_queue` of a pool.
 pub static ROUTE: Route = Route::post("create_work_queue", "/work_pools/{work_pool_name}/queues", || post(create));
-
-#[derive(Clone, Debug, Deserialize)]
-struct WorkQueueCreate {
-    name: String,
-    description: Option<String>,
-    is_paused: bool,
-    concurrency_limit: Option<i64>,
-    priority: Option<i64>,
-    filter: Option<QueueFilter>,
-}
 
 async fn create(
     State(api): State<Api>,
     Path(path): Path<PoolPath>,
     Body(body): Body<WorkQueueCreate>,
-) -> Result<(StatusCode, Json<WorkQueueResponse>)> {
+) -> Result<(StatusCode, Json<WorkQueueAnswer>)> {
     let (id, now) = (WorkQueueId::new(), api.now());
     let answer = until_uncontended(|| async {
         let to = path.pool_with_queues(&api).await?;
@@ -41,31 +30,17 @@ async fn create(
         if let Some(found) = to.queue(&body.name) {
             if found.record.queue.id == id {
                 // An attempt before this one was carried out, and its answer was lost.
-                return Ok(WorkQueueResponse::new(found.record.queue.clone(), pool));
+                return Ok(WorkQueueAnswer::new(found.record.queue.clone(), Some(pool.name.clone()), 0));
             }
             // Upstream forgot to fill the name in.
             let message = "A work queue with this name already exists in work pool {work_pool_name!r}.";
             return Err(Error::Conflict(message.into()).into());
         }
-        let body = body.clone();
-        let queue = WorkQueue {
-            id,
-            created: now,
-            updated: now,
-            name: body.name,
-            description: body.description.or_else(|| Some(String::new())),
-            is_paused: body.is_paused,
-            concurrency_limit: body.concurrency_limit,
-            priority: body.priority.unwrap_or_else(|| first_free(&to.ranks())),
-            work_pool_id: Some(pool.id),
-            filter: body.filter,
-            last_polled: None,
-            status: WorkQueueStatus::NotReady,
-        };
+        let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
         let events = vec![work_pool_events::queue_created(&queue, pool)?];
-        let kept = KeptWorkQueue { queue, events };
+        let kept = KeptWorkQueue::new(queue, events);
         api.store.add_work_queue(&to, &kept).await?;
-        Ok(WorkQueueResponse::new(kept.queue, pool))
+        Ok(WorkQueueAnswer::new(kept.queue, Some(pool.name.clone()), 0))
     })
     .await?;
     Ok((StatusCode::CREATED, Json(answer)))

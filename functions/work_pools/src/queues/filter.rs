@@ -5,16 +5,17 @@ use common::{
     Api, Result,
     filter::WorkQueueFilter,
     http::{Body, Path, Route},
-    store::{Needs, select::Window},
+    model::work_queue::WorkQueueAnswer,
+    store::{Needs, select::Window, table::Index},
 };
 use serde::Deserialize;
 
-use crate::{path::PoolPath, response::WorkQueueResponse};
+use crate::{path::PoolPath, response};
 
 /// The contract's `read_work_queues` of a pool.
 pub static ROUTE: Route =
     Route::post("read_work_queues", "/work_pools/{work_pool_name}/queues/filter", || post(filter))
-        .needing(Needs::READS);
+        .needing(Needs::READS.through(&[Index::Occupying]));
 
 #[derive(Debug, Deserialize)]
 struct WorkQueueQuery {
@@ -27,11 +28,11 @@ async fn filter(
     State(api): State<Api>,
     Path(path): Path<PoolPath>,
     Body(query): Body<WorkQueueQuery>,
-) -> Result<Json<Vec<WorkQueueResponse>>> {
+) -> Result<Json<Vec<WorkQueueAnswer>>> {
     let found = path.pool_with_queues(&api).await?;
     let pool = &found.pool.record.pool;
     let queues = found.queues.into_iter().map(|found| found.record.queue);
     let matching = queues.filter(|queue| query.work_queues.as_ref().is_none_or(|filter| filter.matches(queue)));
     let page = matching.skip(query.window.offset).take(query.window.limit);
-    Ok(Json(page.map(|queue| WorkQueueResponse::new(queue, pool)).collect()))
+    Ok(Json(response::queues(&api, pool, page.collect()).await?))
 }

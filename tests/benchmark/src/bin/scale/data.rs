@@ -113,8 +113,9 @@ pub(crate) async fn fill(
         let _ = store.add_flow(flow).await?;
     }
     for (pool, queue) in pools.into_iter().zip(queues) {
-        let kept = KeptWorkPool { pool, queues: vec![queue.id], last_status: None, events: Vec::new() };
-        store.add_work_pool(&kept, &KeptWorkQueue { queue, events: Vec::new() }).await?;
+        let (queues, events) = (vec![queue.id], Vec::new());
+        let kept = KeptWorkPool { pool, queues, last_status: None, events, check: None };
+        store.add_work_pool(&kept, &KeptWorkQueue::new(queue, Vec::new())).await?;
     }
     for deployment in deployments {
         store.add_deployment(&deployment, Vec::new()).await.map_err(common::Error::from)?;

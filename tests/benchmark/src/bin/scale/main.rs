@@ -20,6 +20,7 @@ use common::{
     history::History,
     model::Timestamp,
     store::{
+        Shards,
         cost::{Cost, measured},
         flow_run_query::RunFilters,
         select::Window,
@@ -54,6 +55,15 @@ const SORTS: [(&str, FlowRunSort); 9] = [
 
 /// The command line.
 #[derive(Debug, Parser)]
+struct Options {
+    /// Over how many shards the collections are spread: 1 as on the local server, 8 as in the cloud.
+    #[arg(long, global = true, default_value_t = 1)]
+    shards: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Makes a database of this many flow runs.
     Fill {
@@ -83,12 +93,13 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::result::Result<(), Box<dyn Error>> {
-    match Command::parse() {
+    let Options { shards, command } = Options::parse();
+    match command {
         Command::Fill { runs, file, ending } => {
             if file.exists() {
                 return Err(format!("{} is there already", file.display()).into());
             }
-            let (store, mut changes) = open(&file)?;
+            let (store, mut changes) = open(&file, shards)?;
             store.create_table().await?;
             let started = Instant::now();
             data::fill(&store, &mut changes, runs, ending.unwrap_or_else(Timestamp::now)).await?;
@@ -96,19 +107,21 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
         }
         Command::Rows { runs, ending } => print_rows(runs, ending)?,
         Command::Measure { files } => {
-            let stores =
-                files.iter().map(|file| Ok(open(file)?.0)).collect::<std::result::Result<Vec<_>, Box<dyn Error>>>()?;
+            let stores = files
+                .iter()
+                .map(|file| Ok(open(file, shards)?.0))
+                .collect::<std::result::Result<Vec<_>, Box<dyn Error>>>()?;
             measure(&stores).await?;
         }
     }
     Ok(())
 }
 
-fn open(file: &Path) -> std::result::Result<(Store, ChangeStream), Box<dyn Error>> {
+fn open(file: &Path, shards: u8) -> std::result::Result<(Store, ChangeStream), Box<dyn Error>> {
     let database = EmbeddedDatabase::open(file)?;
-    let settings = Settings::default();
+    let table = Settings::default().table;
     let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
-    Ok((Store::new(client, &settings.table, settings.shards), database.change_stream(&settings.table)))
+    Ok((Store::new(client, &table, Shards(shards)), database.change_stream(&table)))
 }
 
 fn print_rows(runs: usize, ending: Timestamp) -> std::result::Result<(), Box<dyn Error>> {

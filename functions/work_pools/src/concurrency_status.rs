@@ -1,0 +1,88 @@
+//! `POST /work_pools/{name}/concurrency_status`: shows the flow runs that hold the slots of a pool, queue by queue.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    http::{Body, Path, Route, page::PageNumber},
+    model::{WorkQueue, WorkQueueId},
+    store::{
+        Needs,
+        occupancy::{Holders, SlotSummary},
+        table::Index,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use crate::path::PoolPath;
+
+/// The contract's `read_work_pool_concurrency_status`.
+pub static ROUTE: Route =
+    Route::post("read_work_pool_concurrency_status", "/work_pools/{name}/concurrency_status", || post(read))
+        .needing(Needs::READS.through(&[Index::Occupying]));
+
+#[derive(Debug, Deserialize)]
+struct Query {
+    #[serde(flatten)]
+    page: PageNumber,
+    flow_run_limit: usize,
+}
+
+/// The answer (contract schema `WorkPoolConcurrencyStatus`).
+#[derive(Debug, Serialize)]
+struct PoolStatus {
+    active_slots: u64,
+    concurrency_limit: Option<i64>,
+    queues: Vec<QueueStatus>,
+    count: u64,
+    limit: u64,
+    pages: u64,
+    page: usize,
+}
+
+/// A queue's part of it (contract schema `WorkQueueConcurrencyStatusDetail`).
+#[derive(Debug, Serialize)]
+struct QueueStatus {
+    queue_id: WorkQueueId,
+    queue_name: String,
+    active_slots: usize,
+    concurrency_limit: Option<i64>,
+    flow_runs: Vec<SlotSummary>,
+    flow_run_count: usize,
+}
+
+async fn read(
+    State(api): State<Api>,
+    Path(path): Path<PoolPath>,
+    Body(query): Body<Query>,
+) -> Result<Json<PoolStatus>> {
+    let found = path.pool_with_queues(&api).await.map_err(|error| path.worded_as_python_writes_it(error))?;
+    let ids: Vec<WorkQueueId> = found.queues.iter().map(|found| found.record.queue.id).collect();
+    let occupied = api.store.occupied_slots(&ids, Holders::Active).await?;
+    let count = u64::try_from(found.queues.len()).unwrap_or(u64::MAX);
+    let window = query.page.window();
+    let queues = found.queues.into_iter().map(|found| found.record.queue).skip(window.offset).take(window.limit);
+    let queues = queues.map(|queue| queue_status(&api, queue, query.flow_run_limit));
+    let page = query.page.of(futures::future::try_join_all(queues).await?, count);
+    Ok(Json(PoolStatus {
+        active_slots: occupied.values().sum(),
+        concurrency_limit: found.pool.record.pool.concurrency_limit,
+        queues: page.results,
+        count: page.count,
+        limit: page.limit,
+        pages: page.pages,
+        page: page.page,
+    }))
+}
+
+async fn queue_status(api: &Api, queue: WorkQueue, most_runs: usize) -> Result<QueueStatus> {
+    let holders = api.store.slot_holders(queue.id, Holders::Active).await?;
+    let shown: Vec<_> = holders.iter().copied().take(most_runs).collect();
+    Ok(QueueStatus {
+        queue_id: queue.id,
+        queue_name: queue.name,
+        active_slots: holders.len(),
+        concurrency_limit: queue.concurrency_limit,
+        flow_runs: api.store.slot_summaries(&shown, api.now()).await?,
+        flow_run_count: holders.len(),
+    })
+}

@@ -1,0 +1,33 @@
+//! `POST /work_pools/{work_pool_name}/workers/filter`: reads the workers of a work pool that match, by last heartbeat.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::WorkerFilter,
+    http::{Body, Path, Route},
+    model::Worker,
+    store::{Needs, select::Window},
+};
+use serde::Deserialize;
+
+use crate::path::PoolPath;
+
+/// The contract's `read_workers`.
+pub static ROUTE: Route =
+    Route::post("read_workers", "/work_pools/{work_pool_name}/workers/filter", || post(filter)).needing(Needs::READS);
+
+#[derive(Debug, Deserialize)]
+struct WorkerQuery {
+    workers: Option<WorkerFilter>,
+    #[serde(flatten)]
+    window: Window,
+}
+
+async fn filter(
+    State(api): State<Api>,
+    Path(path): Path<PoolPath>,
+    Body(query): Body<WorkerQuery>,
+) -> Result<Json<Vec<Worker>>> {
+    let pool = path.pool(&api).await?.record.pool;
+    Ok(Json(api.store.workers(pool.id, query.workers.as_ref(), query.window).await?))
+}

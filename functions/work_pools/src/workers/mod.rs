@@ -1,0 +1,5 @@
+//! The workers of a work pool.
+
+pub mod delete;
+pub mod filter;
+pub mod heartbeat;

@@ -1,0 +1,27 @@
+//! `DELETE /work_queues/{id}`: deletes a work queue.
+
+use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
+use common::{
+    Api, Error, Result,
+    http::{Path, Route, extract::Id},
+    model::WorkQueueId,
+    store::commit::until_uncontended,
+};
+
+use crate::answers::no_queue;
+
+/// The contract's `delete_work_queue` by id.
+pub static ROUTE: Route = Route::delete("delete_work_queue_by_id", "/work_queues/{id}", || on_delete(delete));
+
+async fn delete(State(api): State<Api>, Path(path): Path<Id<WorkQueueId>>) -> Result<StatusCode> {
+    until_uncontended(|| async {
+        let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
+        let of = api.store.pool_of_queue(&found.record.queue).await?.ok_or_else(no_queue)?;
+        if of.pool.record.pool.default_queue_id == Some(path.id) {
+            return Err(Error::integrity_conflict().into());
+        }
+        api.store.delete_work_queue(&of, &found).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

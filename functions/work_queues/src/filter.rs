@@ -1,0 +1,29 @@
+//! `POST /work_queues/filter`: reads the work queues of all pools that match, by name.
+
+use axum::{Json, extract::State, routing::post};
+use common::{
+    Api, Result,
+    filter::WorkQueueFilter,
+    http::{Body, Route},
+    model::work_queue::WorkQueueAnswer,
+    store::{Needs, select::Window},
+};
+use serde::Deserialize;
+
+use crate::answers;
+
+/// The contract's `read_work_queues` of all pools.
+pub static ROUTE: Route =
+    Route::post("read_work_queues_of_all_pools", "/work_queues/filter", || post(filter)).needing(Needs::FILTERS);
+
+#[derive(Debug, Deserialize)]
+struct WorkQueueQuery {
+    work_queues: Option<WorkQueueFilter>,
+    #[serde(flatten)]
+    window: Window,
+}
+
+async fn filter(State(api): State<Api>, Body(query): Body<WorkQueueQuery>) -> Result<Json<Vec<WorkQueueAnswer>>> {
+    let queues = api.store.work_queues(query.work_queues.as_ref(), query.window).await?;
+    Ok(Json(answers::all(&api, queues).await?))
+}
