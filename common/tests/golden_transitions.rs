@@ -44,10 +44,13 @@ struct HistoryEntry {
     timestamp: Timestamp,
 }
 
+/// The oracle frees a slot for a run whose lease is gone, though it went back with the lease: it is another run's.
+const INTENDED: &[&str] = &["limit: lease lost, slot taken, to RUNNING: active slots: 1, the oracle has 0"];
+
 #[test]
 fn flow_runs_follow_the_golden_vectors() {
     let cases = read("flow_run_transitions.json");
-    check_all(&cases, |case| {
+    check_all(&cases, INTENDED, |case| {
         let run: FlowRun = parse(&case.run_before);
         let transition = case.transition(run, case.flow_run_facts());
         let plan = case.check(flow_policy(case.force), &transition)?;
@@ -60,7 +63,7 @@ fn flow_runs_follow_the_golden_vectors() {
 #[test]
 fn task_runs_follow_the_golden_vectors() {
     let cases = read("task_run_transitions.json");
-    check_all(&cases, |case| {
+    check_all(&cases, &[], |case| {
         let run: TaskRun = parse(&case.run_before);
         let transition = case.transition(run, case.task_run_facts());
         case.check(task_policy(&transition.proposed, case.force), &transition).map(drop)
@@ -93,12 +96,15 @@ fn read(file: &str) -> Vec<Case> {
 }
 
 /// Runs `check` on every case that got as far as the rules, and fails with all that it finds.
-fn check_all(cases: &[Case], check: impl Fn(&Case) -> Result<(), String>) {
+///
+/// The ones that are `intended` have to be among them.
+fn check_all(cases: &[Case], intended: &[&str], check: impl Fn(&Case) -> Result<(), String>) {
     // The API turns an unknown API version down before any rule hears of it.
     let judged = cases.iter().filter(|case| case.status_code < 400);
     let failures: Vec<String> =
         judged.filter_map(|case| check(case).err().map(|error| format!("{}: {error}", case.name))).collect();
-    assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+    let (differing, of) = (failures.len(), cases.len());
+    assert_eq!(failures, intended, "{differing} of {of} cases:\n{}", failures.join("\n"));
 }
 
 fn parse<T: DeserializeOwned>(value: &Value) -> T {

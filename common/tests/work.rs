@@ -7,8 +7,8 @@ use std::time::Duration;
 use common::{
     Api, Settings, Store,
     model::{
-        BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId, FlowId, FlowRun,
-        FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
+        Artifact, ArtifactId, BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId,
+        FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
     },
     orchestration::Client,
     queue::{Message, Queue},
@@ -160,9 +160,19 @@ async fn flow_runs_are_deleted_with_what_belongs_to_them() {
     let runs = world.add_runs(120).await;
     let task_run = task_run_in(runs[7], "0");
     world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
+    let artifact = |run| {
+        let now = Timestamp::now();
+        let id = ArtifactId::at(now, ArtifactId::new().0);
+        Artifact { key: Some("report".into()), flow_run_id: run, ..Artifact::new(id, now) }
+    };
+    let (kept, gone) = (artifact(None), artifact(Some(runs[7])));
+    world.api.store.add_artifact(&kept).await.unwrap();
+    world.api.store.add_artifact(&gone).await.unwrap();
     let operation = world.begin(Value::Null, BulkWork::DeleteFlowRuns).await;
     world.settle(2).await;
     assert_eq!(world.progress(&operation).await.0, counted(120, 120, 0));
+    assert!(world.api.store.artifact(gone.id).await.unwrap().is_none());
+    assert_eq!(world.api.store.latest_artifact("report").await.unwrap().unwrap().latest_id, kept.id);
     for run in runs {
         assert!(world.api.store.flow_run(run).await.unwrap().is_none());
     }

@@ -8,8 +8,9 @@ const WITH_SLOT: StateTypes = StateTypes::of(&[StateType::Pending, StateType::Ru
 
 /// Frees the slot of the deployment's limit that a run had (upstream's `ReleaseFlowConcurrencySlots`).
 ///
-/// It goes with its lease. If there is no lease, the run is taken to have a slot without one, as the runs
-/// of old clients have. A run that is retried by its own process keeps its slot and goes on to renew the
+/// It goes with its lease. If the state names no lease, the run is taken to have a slot without one, as the runs
+/// of old clients have. A lease that is named and gone has taken its slot along: upstream frees another one all the same,
+/// which is some other run's. A run that is retried by its own process keeps its slot and goes on to renew the
 /// lease.
 pub struct ReleaseFlowConcurrencySlots;
 
@@ -47,10 +48,12 @@ impl Rule<FlowRun> for ReleaseFlowConcurrencySlots {
         }
         let lease_id = initial.state_details.deployment_concurrency_lease_id;
         let limit = transition.facts.deployment.as_ref().and_then(|deployment| deployment.limit.as_ref());
-        match (lease_id.filter(|lease_id| transition.facts.leases.contains(lease_id)), limit) {
-            (Some(lease_id), _) => outcome.emit(Effect::ReleaseLease { lease_id }),
+        match (lease_id, limit) {
+            (Some(lease_id), _) if transition.facts.leases.contains(&lease_id) => {
+                outcome.emit(Effect::ReleaseLease { lease_id });
+            }
             (None, Some(limit)) => outcome.emit(Effect::ReleaseSlot { limit: limit.id }),
-            (None, None) => {}
+            _ => {}
         }
     }
 }
@@ -102,8 +105,16 @@ mod tests {
     #[test]
     fn frees_a_slot_without_a_lease() {
         let (_, limit, mut transition) = leave(Running, Completed);
-        transition.facts.leases.clear();
+        let initial = transition.run.state.as_mut().unwrap();
+        initial.state_details.deployment_concurrency_lease_id = None;
         assert_eq!(check_accepts(&RULE, &transition).effects, [Effect::ReleaseSlot { limit }]);
+    }
+
+    #[test]
+    fn frees_nothing_once_the_lease_is_gone() {
+        let (_, _, mut transition) = leave(Running, Completed);
+        transition.facts.leases.clear();
+        assert_eq!(check_accepts(&RULE, &transition).effects, []);
     }
 
     #[test]
