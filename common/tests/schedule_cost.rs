@@ -151,8 +151,9 @@ proptest! {
         let start: Timestamp = START.parse().unwrap();
         let end = start.plus_seconds(days * 86_400.0 + 3600.0);
         prop_assert!(found.iter().all(|instant| (start..=end).contains(instant)), "{found:?}");
-        // More of them begin with the same ones.
+        // As upstream's, they are counted by the clock on the wall and sorted afterwards: where that is put forward, one
+        // that comes later may be an earlier instant.
         let (more, _) = next(&schedule, Some(days), count + 5);
-        prop_assert!(more.starts_with(&found), "{found:?} {more:?}");
+        prop_assert!(found.iter().all(|instant| more.contains(instant)), "{found:?} {more:?}");
     }
 }

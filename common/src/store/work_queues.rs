@@ -245,7 +245,8 @@ impl Store {
         ids: impl IntoIterator<Item = WorkQueueId>,
     ) -> Result<HashMap<WorkQueueId, WorkQueue>> {
         let keys: BTreeSet<Key> = ids.into_iter().map(table::work_queue).collect();
-        let found = self.get_many::<KeptWorkQueue>(&Vec::from_iter(keys)).await?;
+        // Polls are written down seconds apart, and every reader of a busy deployment reads its queue.
+        let found = self.get_many_settled::<KeptWorkQueue>(&Vec::from_iter(keys)).await?;
         Ok(found.into_iter().map(|found| (found.record.queue.id, found.record.queue)).collect())
     }
 

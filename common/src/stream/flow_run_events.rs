@@ -22,6 +22,7 @@ use crate::{
         Item, Key,
         table::{self, Subject},
         work_pools::KeptWorkPool,
+        work_queues::KeptWorkQueue,
     },
 };
 
@@ -114,19 +115,20 @@ impl Around {
         let flows = keys(runs.clone().map(|run| table::flow(run.flow_id)).collect());
         let deployments = keys(runs.clone().filter_map(|run| run.deployment_id).map(table::deployment).collect());
         let pools = keys(runs.clone().filter_map(|run| run.work_pool_id).map(table::work_pool).collect());
-        let task_runs = keys(runs.clone().filter_map(|run| run.parent_task_run_id).map(table::task_run).collect());
+        let queues = keys(runs.clone().filter_map(|run| run.work_queue_id).map(table::work_queue).collect());
+        let task_runs = keys(runs.filter_map(|run| run.parent_task_run_id).map(table::task_run).collect());
         let (flows, deployments, queues, pools, task_runs) = tokio::try_join!(
-            // A busy flow is read with nearly every batch, and its name never changes.
+            // Busy ones are read with nearly every batch, and what is told of them hardly ever changes.
             store.get_many_settled::<Flow>(&flows),
-            store.get_many::<Deployment>(&deployments),
-            store.work_queues_by_ids(runs.filter_map(|run| run.work_queue_id)),
-            store.get_many::<KeptWorkPool>(&pools),
+            store.get_many_settled::<Deployment>(&deployments),
+            store.get_many_settled::<KeptWorkQueue>(&queues),
+            store.get_many_settled::<KeptWorkPool>(&pools),
             store.get_many::<TaskRun>(&task_runs),
         )?;
         Ok(Self {
             flows: flows.into_iter().map(|found| (found.record.id, found.record)).collect(),
             deployments: deployments.into_iter().map(|found| (found.record.id, found.record)).collect(),
-            queues,
+            queues: queues.into_iter().map(|found| (found.record.queue.id, found.record.queue)).collect(),
             pools: pools.into_iter().map(|found| (found.record.pool.id, found.record.pool)).collect(),
             task_runs: task_runs.into_iter().map(|found| (found.record.id, found.record)).collect(),
         })
