@@ -355,7 +355,7 @@ async fn a_group_too_long_to_sort_is_read_in_the_order_of_the_sort() {
     let data = Data::new(2, 7).await;
     let mut items = Vec::new();
     let mut runs = data.runs.clone();
-    for number in 0..1_200 {
+    for number in 0..2_300 {
         let mut run =
             FlowRun::new(FlowRunId(uuid(9, number)), data.flows[0].id, format!("run {}", number % 700), minute(0));
         let state = State::new(StateId::new(), StateType::Completed, minute(1));

@@ -164,7 +164,7 @@ def test_it_waits_where_the_client_of_flow_runs_puts_it(pair: Pair) -> None:
         {"work_pool_name": pool, "work_queue_name": "nobody"},
         {"work_pool_name": "nobody"},
         {"work_pool_name": "nobody", "work_queue_name": "default"},
-        {"work_queue_name": "default"},
+        {"work_queue_name": "of nobody"},
     ):
         pair.check("POST", "/flow_runs/", {"flow_id": flow, "name": "direct", **body})
 

@@ -145,7 +145,8 @@ impl Store {
         before: &Versioned<Deployment>,
         after: &Deployment,
     ) -> Result<(), CommitError> {
-        self.commit(vec![self.replace(after, before.version)?]).await
+        let after = after.rescheduled(Some(&before.record), Timestamp::now());
+        self.commit(vec![self.replace(&after, before.version)?]).await
     }
 
     /// Deletes a deployment with the limit that it points to.

@@ -44,8 +44,8 @@ pub enum Source {
 
 /// How far the ranges of [`Source::Either`] are read in turn: the narrow one, in items, and the wide one, in pages.
 ///
-/// An entry of the narrow range costs a tenth of a record that is looked at in the wide one.
-const TURNS: [(usize, usize); 4] = [(1_000, 2), (4_000, 8), (16_000, 32), (64_000, usize::MAX)];
+/// A record that is looked at in the wide one costs as much as some 30 entries of the narrow one.
+const TURNS: [(usize, usize); 3] = [(2_000, 2), (12_000, 6), (48_000, usize::MAX)];
 
 /// A predicate over records that may look at other records.
 pub trait Matcher<R>: Send {

@@ -90,7 +90,8 @@ async fn replace(api: &Api, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<
         let mut changed = found.record.clone();
         changed.slas.clone_from(&slas);
         if changed.slas != found.record.slas {
-            api.store.update_deployment_silently(&found, &changed).await?;
+            // What runs are made does not depend on them.
+            api.store.commit(vec![api.store.replace(&changed, found.version)?]).await?;
         }
         Ok(Json(merged))
     })

@@ -11,13 +11,14 @@ use crate::stage::{Stage, answer_of, sample};
 const AT_ONCE: usize = 3;
 
 /// The functions whose answers are no 2xx, nor 404 where the path names something: (function, status, why).
-const OTHERWISE: [(&str, u64, &str); 6] = [
+const OTHERWISE: [(&str, u64, &str); 7] = [
     ("create_deployment", 409, "there is no such flow"),
     ("create_csrf_token", 422, "CSRF protection is not enabled"),
     ("create_flow_run", 409, "there is no such flow"),
     ("filter_flow_run_input", 200, "a run that does not exist has no inputs"),
     ("read_account_events_page", 403, "the token is none of ours"),
     ("renew_concurrency_lease", 410, "there is no such lease any more"),
+    ("schedule_deployment", 200, "a deployment that does not exist has no schedules to make runs of"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
