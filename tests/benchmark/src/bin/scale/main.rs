@@ -56,7 +56,7 @@ const SORTS: [(&str, FlowRunSort); 9] = [
 /// The command line.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Over how many shards the collections are spread: 1 as on the local server, 8 as in the cloud.
+    /// Over how many shards the collections are spread: 1 as on the local server, 20 as in the cloud.
     #[arg(long, global = true, default_value_t = 1)]
     shards: u8,
     #[command(subcommand)]
