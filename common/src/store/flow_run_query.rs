@@ -1,12 +1,16 @@
 //! Queries over flow runs: from filters and a sort to an index, and the predicate that decides.
 
-use std::{cmp::Ordering, collections::HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Store,
+    Key, Store,
     query::{Direction, Range},
     relations::Relations,
     select::{Matcher, Source, Window},
@@ -20,7 +24,7 @@ use crate::{
     },
     history::History,
     lateness::AverageLateness,
-    model::{Deployment, Flow, FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
 };
 
 /// The filters of a query over flows, flow runs or task runs, as the contract's bodies name them.
@@ -197,17 +201,18 @@ impl Store {
     /// that there is.
     async fn runs_of_a_group(&self, filters: &RunFilters, r#use: Use) -> Result<Option<Plan>> {
         let own = filters.flow_runs.as_ref();
+        // Of a page, every run is asked for what it belongs to in any case.
+        let is_settling = r#use.sort().is_none();
         if let Some(deployments) = own.and_then(FlowRunFilter::deployment_ids).filter(|ids| ids.len() <= MOST_GROUPS) {
             let groups: HashSet<String> = deployments.iter().copied().map(table::runs_of_deployment).collect();
             let plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
             return Ok(Some(plan.without(FlowRunFilter::without_deployment_ids)));
         }
         if let Some(mut deployments) = self.deployments_bound(filters.deployments.as_ref()).await?.filter(are_few) {
-            let is_settled = filters.deployments.as_ref().is_some_and(DeploymentFilter::is_one_list_of_ids);
+            let is_settled =
+                is_settling && filters.deployments.as_ref().is_some_and(DeploymentFilter::is_one_list_of_ids);
             if is_settled {
-                let keys: Vec<_> = deployments.iter().copied().map(table::deployment).collect();
-                let there = self.get_many::<Deployment>(&keys).await?;
-                deployments = there.into_iter().map(|found| found.record.id).collect();
+                deployments = self.there(deployments, table::deployment).await?;
             }
             let groups = deployments.into_iter().map(table::runs_of_deployment);
             let mut plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
@@ -215,11 +220,9 @@ impl Store {
             return Ok(Some(plan));
         }
         if let Some(mut flows) = self.flows_bound(filters.flows.as_ref()).await?.filter(are_few) {
-            let is_settled = filters.flows.as_ref().is_some_and(FlowFilter::is_one_list_of_ids);
+            let is_settled = is_settling && filters.flows.as_ref().is_some_and(FlowFilter::is_one_list_of_ids);
             if is_settled {
-                let keys: Vec<_> = flows.iter().copied().map(table::flow).collect();
-                let there = self.get_many::<Flow>(&keys).await?;
-                flows = there.into_iter().map(|found| found.record.id).collect();
+                flows = self.there(flows, table::flow).await?;
             }
             let groups = flows.into_iter().map(table::runs_of_flow);
             let mut plan = self.grouped(Index::ByParent, groups, filters, r#use);
@@ -239,6 +242,13 @@ impl Store {
             return Ok(Some(plan.without(FlowRunFilter::without_state_types)));
         }
         Ok(None)
+    }
+
+    /// Returns those of `ids` whose records are there.
+    async fn there<I: Copy + Eq + Hash>(&self, ids: HashSet<I>, key: fn(I) -> Key) -> Result<HashSet<I>> {
+        let ids: HashMap<Key, I> = ids.into_iter().map(|id| (key(id), id)).collect();
+        let keys: Vec<Key> = ids.keys().cloned().collect();
+        Ok(self.get_items(&keys).await?.iter().filter_map(|item| ids.get(&item.key).copied()).collect())
     }
 
     /// Reads the runs that were to start, or started, after a time that the filter names.
