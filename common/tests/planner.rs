@@ -262,22 +262,10 @@ fn filters() -> impl Strategy<Value = Value> {
     })
 }
 
-const SORTS: [FlowRunSort; 9] = [
-    FlowRunSort::IdDesc,
-    FlowRunSort::StartTimeAsc,
-    FlowRunSort::StartTimeDesc,
-    FlowRunSort::ExpectedStartTimeAsc,
-    FlowRunSort::ExpectedStartTimeDesc,
-    FlowRunSort::NameAsc,
-    FlowRunSort::NameDesc,
-    FlowRunSort::NextScheduledStartTimeAsc,
-    FlowRunSort::EndTimeDesc,
-];
-
 async fn check(data: &Data, body: &Value, window: Window) {
     let filters: RunFilters = from(body.clone());
     let matching: Vec<FlowRun> = data.runs.iter().filter(|run| data.matches(&filters, run)).cloned().collect();
-    for sort in SORTS {
+    for sort in FlowRunSort::ALL {
         let mut naive = matching.clone();
         naive.sort_by(|one, other| sort.compare(one, other));
         let naive: Vec<FlowRunId> = naive.iter().skip(window.offset).take(window.limit).map(|run| run.id).collect();

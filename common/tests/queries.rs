@@ -43,18 +43,6 @@ fn run(flow: FlowId, name: u8, expected: Option<u8>, started: Option<u8>) -> Flo
     run
 }
 
-const SORTS: [FlowRunSort; 9] = [
-    FlowRunSort::IdDesc,
-    FlowRunSort::StartTimeAsc,
-    FlowRunSort::StartTimeDesc,
-    FlowRunSort::ExpectedStartTimeAsc,
-    FlowRunSort::ExpectedStartTimeDesc,
-    FlowRunSort::NameAsc,
-    FlowRunSort::NameDesc,
-    FlowRunSort::NextScheduledStartTimeAsc,
-    FlowRunSort::EndTimeDesc,
-];
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
@@ -81,7 +69,7 @@ proptest! {
             };
             let matching: Vec<FlowRun> =
                 runs.into_iter().filter(|run| tag.as_ref().is_none_or(|tag| run.tags.contains(tag))).collect();
-            for sort in SORTS {
+            for sort in FlowRunSort::ALL {
                 let mut naive = matching.clone();
                 naive.sort_by(|a, b| sort.compare(a, b));
                 let naive: Vec<FlowRun> = naive.into_iter().skip(offset).take(limit).collect();

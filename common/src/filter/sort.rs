@@ -199,6 +199,19 @@ pub enum FlowRunSort {
 }
 
 impl FlowRunSort {
+    /// Every sort.
+    pub const ALL: [Self; 9] = [
+        Self::IdDesc,
+        Self::StartTimeAsc,
+        Self::StartTimeDesc,
+        Self::ExpectedStartTimeAsc,
+        Self::ExpectedStartTimeDesc,
+        Self::NameAsc,
+        Self::NameDesc,
+        Self::NextScheduledStartTimeAsc,
+        Self::EndTimeDesc,
+    ];
+
     /// Returns which way the sort goes.
     pub fn direction(self) -> Direction {
         match self {
