@@ -11,7 +11,6 @@ use crate::{
         commit::until_uncontended,
         work_queues::{KeptWorkQueue, PoolWithQueues},
     },
-    work_pool_events,
     work_queue_priorities::first_free,
 };
 
@@ -91,8 +90,7 @@ async fn add(
         filter: None,
     };
     let queue = asked.into_queue(id, pool.id, priority, api.now());
-    let events = vec![work_pool_events::queue_created(&queue, pool)?];
-    let kept = KeptWorkQueue::new(queue, events);
+    let kept = KeptWorkQueue::added(queue, pool)?;
     api.store.add_work_queue(to, &kept).await?;
     Ok(placed(&kept.queue, to))
 }

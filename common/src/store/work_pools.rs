@@ -51,10 +51,9 @@ impl KeptWorkPool {
         pool.default_queue_id = Some(id);
         let mut queue = WorkQueue::new(id, "default", 1, pool.id, pool.created);
         queue.description = Some("The work pool's default queue.".into());
-        let queue_events = vec![work_pool_events::queue_created(&queue, &pool)?];
+        let queue = KeptWorkQueue::added(queue, &pool)?;
         let events = vec![work_pool_events::pool_created(&pool)?];
-        let kept = Self { pool, queues: vec![id], last_status: None, events, check: None };
-        Ok((kept, KeptWorkQueue::new(queue, queue_events)))
+        Ok((Self { pool, queues: vec![id], last_status: None, events, check: None }, queue))
     }
 
     /// Returns the pool as it enters `status` at `now`, with the event that tells of it.

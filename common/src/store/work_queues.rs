@@ -38,6 +38,12 @@ impl KeptWorkQueue {
     pub fn new(queue: WorkQueue, events: Vec<Event>) -> Self {
         Self { queue, events, check: None }
     }
+
+    /// Makes a queue that is added to `pool`, with the event that tells of it.
+    pub fn added(queue: WorkQueue, pool: &WorkPool) -> Result<Self> {
+        let events = vec![work_pool_events::queue_created(&queue, pool)?];
+        Ok(Self::new(queue, events))
+    }
 }
 
 impl Record for KeptWorkQueue {

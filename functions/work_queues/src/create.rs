@@ -9,7 +9,6 @@ use common::{
         work_queue::{WorkQueueAnswer, WorkQueueCreate},
     },
     store::{commit::until_uncontended, work_queues::KeptWorkQueue},
-    work_pool_events,
     work_queue_priorities::first_free,
 };
 
@@ -31,8 +30,7 @@ async fn create(
             return if is_new || queue.id == id { answer(queue) } else { Err(exists().into()) };
         }
         let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
-        let events = vec![work_pool_events::queue_created(&queue, pool)?];
-        let kept = KeptWorkQueue::new(queue, events);
+        let kept = KeptWorkQueue::added(queue, pool)?;
         api.store.add_work_queue(&to, &kept).await?;
         answer(kept.queue)
     })

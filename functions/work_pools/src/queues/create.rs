@@ -9,7 +9,6 @@ use common::{
         work_queue::{WorkQueueAnswer, WorkQueueCreate},
     },
     store::{commit::until_uncontended, work_queues::KeptWorkQueue},
-    work_pool_events,
     work_queue_priorities::first_free,
 };
 
@@ -37,8 +36,7 @@ async fn create(
             return Err(Error::Conflict(message.into()).into());
         }
         let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
-        let events = vec![work_pool_events::queue_created(&queue, pool)?];
-        let kept = KeptWorkQueue::new(queue, events);
+        let kept = KeptWorkQueue::added(queue, pool)?;
         api.store.add_work_queue(&to, &kept).await?;
         Ok(WorkQueueAnswer::new(kept.queue, Some(pool.name.clone()), 0))
     })
