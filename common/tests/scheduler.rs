@@ -2,55 +2,29 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, time::Duration};
+mod world;
+
+use std::collections::BTreeMap;
 
 use common::{
-    Api, Settings, Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, Seconds, StateType, Timestamp,
         deployment::{DeploymentSchedule, Schedule},
     },
-    queue::{Message, Queue},
     scheduler::{self, Limits},
     settings::Scheduler,
     store::{
-        Shards,
         cost::{Cost, measured},
         deployments::AutoScheduled,
         query::Range,
         table::{self, Index},
     },
-    stream::{self, Change},
     work,
 };
-use embedded::{
-    ChangeStream, EmbeddedDatabase, EmbeddedQueue, ReceivedMessage,
-    faults::{Fault, Faults},
-};
+use embedded::faults::{Fault, Faults};
 use serde_json::json;
 use uuid::Uuid;
-
-struct World {
-    api: Api,
-    faults: Faults,
-    queue: Queue,
-    inbox: EmbeddedQueue,
-    changes: ChangeStream,
-}
-
-async fn world() -> World {
-    let faults = Faults::on("TransactWriteItems");
-    let database = EmbeddedDatabase::in_memory().unwrap();
-    let client =
-        aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
-    let settings = Settings { shards: Shards(3), ..Settings::default() };
-    let store = Store::new(client, &settings.table, settings.shards);
-    store.create_table().await.unwrap();
-    let inbox = database.queue().unwrap();
-    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
-    let changes = database.change_stream(&settings.table);
-    World { api: Api::new(store, settings), faults, queue, inbox, changes }
-}
+use world::{World, world};
 
 fn every(seconds: i64) -> Schedule {
     let interval = Seconds::from_micros(seconds * 1_000_000);
@@ -91,24 +65,6 @@ impl World {
         deployment.parameters = serde_json::from_value(json!({"x": 1, "y": 2})).unwrap();
         self.api.store.add_deployment(&deployment, Vec::new()).await.unwrap();
         deployment
-    }
-
-    async fn follow_writes(&mut self) {
-        while let Ok(records) = tokio::time::timeout(Duration::from_millis(20), self.changes.next(1_000)).await {
-            let records = records.unwrap();
-            let changes: Vec<Change> = records
-                .iter()
-                .map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap())
-                .collect();
-            assert!(stream::consume(&self.api, &self.queue, &changes).await.is_empty());
-            self.changes.acknowledge(&records).unwrap();
-        }
-    }
-
-    async fn messages(&self) -> Vec<(ReceivedMessage, Message)> {
-        let received = self.inbox.hand_out(10, Duration::ZERO).await.unwrap();
-        let message = |received: &ReceivedMessage| serde_json::from_str(&received.body).unwrap();
-        received.into_iter().map(|received| (received.clone(), message(&received))).collect()
     }
 
     /// Works off everything that there is to do; `times` tells how often each message is delivered, all at once.
@@ -168,7 +124,7 @@ fn each_once(runs: &[FlowRun]) -> bool {
 
 #[tokio::test]
 async fn a_new_deployment_gets_its_runs_from_its_own_write() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     let deployment = world.add(&[every(3_600)]).await;
     world.settle(1).await;
     let runs = world.runs(deployment.id).await;
@@ -197,7 +153,7 @@ async fn a_new_deployment_gets_its_runs_from_its_own_write() {
 
 #[tokio::test]
 async fn looks_at_once_and_repeated_make_each_run_once() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     let schedules = [every(60), every(90), rrule("DTSTART:19700101T000000\nFREQ=SECONDLY;INTERVAL=30"), every(1)];
     let deployment = world.add(&schedules).await;
     let looks = (0..8).map(|_| scheduler::look_at(&world.api, deployment.id));
@@ -222,18 +178,19 @@ async fn looks_at_once_and_repeated_make_each_run_once() {
 async fn an_interrupted_look_is_finished_by_the_next() {
     for done in [0, 1, 3] {
         for fault in [Fault::InternalError, Fault::AnswerLost, Fault::TransactionConflict] {
-            let world = world().await;
+            let faults = Faults::on("TransactWriteItems");
+            let world = world(&faults).await;
             let deployment = world.add(&[every(1), every(2), every(3)]).await;
             let undisturbed = 300;
             for _ in 0..done {
-                world.faults.then_pass();
+                faults.then_pass();
             }
             // As often as the SDK and we try again.
             for _ in 0..4 {
-                world.faults.then(fault);
+                faults.then(fault);
             }
             let interrupted = scheduler::look_at(&world.api, deployment.id).await;
-            while interrupted.is_err() && world.faults.left() > 0 {
+            while interrupted.is_err() && faults.left() > 0 {
                 let _ = scheduler::look_at(&world.api, deployment.id).await;
             }
             scheduler::look_at(&world.api, deployment.id).await.unwrap();
@@ -248,7 +205,7 @@ async fn an_interrupted_look_is_finished_by_the_next() {
 
 #[tokio::test]
 async fn no_run_is_made_by_what_a_schedule_was() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     let deployment = world.add(&[every(3_600)]).await;
     let paused = Deployment { paused: true, ..deployment.clone() };
     let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
@@ -266,7 +223,7 @@ async fn no_run_is_made_by_what_a_schedule_was() {
 #[tokio::test]
 async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_comes_first() {
     for look_first in [true, false] {
-        let mut world = world().await;
+        let mut world = world(&Faults::default()).await;
         let deployment = world.add(&[every(3_600), every(7_200)]).await;
         world.settle(1).await;
         let old = world.runs(deployment.id).await;
@@ -292,7 +249,7 @@ async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_
 
 #[tokio::test]
 async fn a_schedule_that_is_added_leaves_the_others_their_runs() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     let deployment = world.add(&[every(3_600)]).await;
     world.settle(1).await;
     let ids = |runs: &[FlowRun]| runs.iter().map(|run| run.id).collect::<Vec<_>>();
@@ -309,7 +266,7 @@ async fn a_schedule_that_is_added_leaves_the_others_their_runs() {
 
 #[tokio::test]
 async fn runs_that_are_asked_for_are_those_that_the_scheduler_makes() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     let deployment = world.add(&[every(3_600)]).await;
     world.settle(1).await;
     let mut limits = Limits::new(&Scheduler::default(), Timestamp::now());
@@ -327,7 +284,7 @@ async fn runs_that_are_asked_for_are_those_that_the_scheduler_makes() {
 
 #[tokio::test]
 async fn a_tick_with_nothing_to_do_costs_a_query_a_shard() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     for place in 0..60 {
         let old = rrule("DTSTART:19700101T000000\nRRULE:FREQ=HOURLY;INTERVAL=5");
         let never = Schedule::Cron { cron: "0 0 30 2 *".to_owned(), timezone: None, day_or: true };
@@ -343,7 +300,7 @@ async fn a_tick_with_nothing_to_do_costs_a_query_a_shard() {
 
 #[tokio::test]
 async fn a_look_reads_and_writes_only_what_is_new() {
-    let mut world = world().await;
+    let mut world = world(&Faults::default()).await;
     let deployment = world.add(&[rrule("DTSTART:19700101T000000\nRRULE:FREQ=MINUTELY")]).await;
     world.settle(1).await;
     let runs = world.runs(deployment.id).await.len();

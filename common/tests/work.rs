@@ -2,49 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod world;
+
 use std::time::Duration;
 
 use common::{
-    Api, Settings, Store,
+    Api, Settings,
     model::{
         Artifact, ArtifactId, BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId,
         FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
     },
     orchestration::Client,
-    queue::{Message, Queue},
-    store::{Shards, concurrency_limits::Taking, flow_run_query::RunFilters, table},
-    stream::{self, Change},
+    queue::Message,
+    store::{concurrency_limits::Taking, flow_run_query::RunFilters, table},
     transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
     work,
 };
-use embedded::{
-    ChangeStream, EmbeddedDatabase, EmbeddedQueue,
-    faults::{Fault, Faults},
-};
+use embedded::faults::{Fault, Faults};
 use serde_json::{Value, json};
-
-/// How long a message is hidden: the tests deliver what failed at once.
-const HIDDEN: Duration = Duration::ZERO;
-
-struct World {
-    api: Api,
-    queue: Queue,
-    inbox: EmbeddedQueue,
-    changes: ChangeStream,
-}
-
-async fn world(faults: &Faults) -> World {
-    let database = EmbeddedDatabase::in_memory().unwrap();
-    let client =
-        aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
-    let settings = Settings { shards: Shards(3), ..Settings::default() };
-    let store = Store::new(client, &settings.table, settings.shards);
-    store.create_table().await.unwrap();
-    let inbox = database.queue().unwrap();
-    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
-    let changes = database.change_stream(&settings.table);
-    World { api: Api::new(store, settings), queue, inbox, changes }
-}
+use world::{World, world};
 
 impl World {
     async fn add_runs(&self, count: usize) -> Vec<FlowRunId> {
@@ -66,25 +42,6 @@ impl World {
     async fn begin(&self, filter: Value, work: BulkWork) -> BulkOperation {
         let filters = RunFilters { flow_runs: serde_json::from_value(filter).unwrap(), ..RunFilters::default() };
         work::bulk::begin(&self.api, filters, work).await.unwrap().0
-    }
-
-    /// Consumes what was written since, as the stream's consumer does.
-    async fn follow_writes(&mut self) {
-        while let Ok(records) = tokio::time::timeout(Duration::from_millis(20), self.changes.next(1_000)).await {
-            let records = records.unwrap();
-            let changes: Vec<Change> = records
-                .iter()
-                .map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap())
-                .collect();
-            assert!(stream::consume(&self.api, &self.queue, &changes).await.is_empty());
-            self.changes.acknowledge(&records).unwrap();
-        }
-    }
-
-    async fn messages(&self) -> Vec<(embedded::ReceivedMessage, Message)> {
-        let received = self.inbox.hand_out(10, HIDDEN).await.unwrap();
-        let message = |received: &embedded::ReceivedMessage| serde_json::from_str(&received.body).unwrap();
-        received.into_iter().map(|received| (received.clone(), message(&received))).collect()
     }
 
     /// Works off everything that there is to do; `times` tells how often each message is delivered.
