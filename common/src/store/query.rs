@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 /// The largest page that one query asks for.
 const LARGEST_PAGE: usize = 1_000;
 
+/// The most items that a reader's caller is taken to know that it needs.
+const FAR: usize = 10_000;
+
 /// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
 const MOST_BRIEFS: i32 = 1_400;
 
@@ -162,6 +165,8 @@ struct Cursor {
     items: VecDeque<Item>,
     next: Option<StartKey>,
     pages: u32,
+    /// How many items were handed out.
+    taken: usize,
 }
 
 impl Cursor {
@@ -169,17 +174,34 @@ impl Cursor {
         self.items.is_empty() && (self.pages == 0 || self.next.is_some())
     }
 
-    /// Returns how many items to fetch next of one of `shards`, when the first page held `first`.
+    /// Returns how many items to fetch next of one of `shards`, when the first page held `first` and `missing` are
+    /// expected to be taken.
     ///
-    /// A reader that comes back mostly lacks a few items, of a shard the fewer; one that keeps coming back reads far, in
-    /// ever larger pages.
-    fn page_size(&self, first: usize, shards: usize) -> i32 {
+    /// Beyond what was announced a reader mostly lacks a few items, of a shard the fewer; one that keeps coming back reads
+    /// far, in ever larger pages.
+    fn page_size(&self, first: usize, shards: usize, missing: usize) -> i32 {
         let second = if shards == 1 { first / 2 } else { first / 4 };
         let size = match self.pages.checked_sub(1) {
             None => first,
+            Some(_) if missing > 0 => (missing + missing / 4 + 1).min(LARGEST_PAGE),
             Some(again) => (second.max(4) << again.min(8)).min(LARGEST_PAGE),
         };
         i32::try_from(size).unwrap_or(i32::MAX)
+    }
+}
+
+/// How many items a reader's caller is still expected to take, and how many it has taken.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    left: usize,
+    taken: usize,
+}
+
+impl Progress {
+    /// Returns how many items `cursor` lacks, if it goes on to have the share that it had so far.
+    fn missing(self, cursor: &Cursor) -> usize {
+        let share = self.left.saturating_mul(cursor.taken).checked_div(self.taken).unwrap_or_default();
+        share.saturating_sub(cursor.items.len())
     }
 }
 
@@ -189,17 +211,27 @@ pub struct Reader<'s> {
     range: Range,
     cursors: Vec<Cursor>,
     page: usize,
+    /// How many items its caller announced, and how many it was given.
+    wanted: usize,
+    taken: usize,
 }
 
 impl Store {
     /// Starts to read `range` for a caller that will take about `wanted` items.
     pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
         let count = range.partitions().len().max(1);
-        // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
-        let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 1 };
+        let page = match count {
+            1 => wanted,
+            // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
+            _ if count <= usize::from(self.shards().0) => wanted / count + wanted / (4 * count) + 1,
+            // Groups don't: half of the mean shows how much each one has of what comes first.
+            _ => wanted / (2 * count) + 1,
+        };
         let cursors =
             range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
-        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
+        // Who reads on to the end takes pages as they come.
+        let wanted = if wanted > FAR { 0 } else { wanted };
+        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE), wanted, taken: 0 }
     }
 
     /// Reads all items of `range`, in order.
@@ -336,12 +368,18 @@ impl Reader<'_> {
                 Direction::Descending => heads.max_by(|left, right| left.0.cmp(right.0)),
             };
             let Some(place) = first.map(|(_, place)| place) else { break };
-            items.extend(self.cursors.get_mut(place).and_then(|cursor| cursor.items.pop_front()));
+            let Some(cursor) = self.cursors.get_mut(place) else { break };
+            items.extend(cursor.items.pop_front());
+            cursor.taken += 1;
         }
+        self.taken += items.len();
         Ok(if items.is_empty() { None } else { Some(items) })
     }
 
     async fn fill(&mut self) -> Result<()> {
+        if !self.cursors.iter().any(Cursor::is_dry) {
+            return Ok(());
+        }
         let (store, range, page) = (self.store, &self.range, self.page);
         let read_out = match range.index {
             None => table::READ_OUT.to_owned(),
@@ -355,13 +393,17 @@ impl Reader<'_> {
             Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
         };
         let (read_out, shards) = (&read_out, self.cursors.len());
-        let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
+        let progress = Progress { left: self.wanted.saturating_sub(self.taken), taken: self.taken };
+        // Who is about to run dry is asked together with who has, so that they don't take turns.
+        let is_short = |cursor: &Cursor| cursor.next.is_some() && progress.missing(cursor) > cursor.items.len();
+        let lacking = self.cursors.iter_mut().filter(|cursor| cursor.is_dry() || is_short(cursor));
+        let fetches = lacking.map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
-            while cursor.is_dry() {
+            loop {
                 let answer = store
                     .query(range, &cursor.partition)
                     .projection_expression(read_out)
-                    .limit(cursor.page_size(page, shards))
+                    .limit(cursor.page_size(page, shards, progress.missing(cursor)))
                     .set_exclusive_start_key(cursor.next.take())
                     .send()
                     .await
@@ -375,8 +417,10 @@ impl Reader<'_> {
                 }
                 cursor.next = answer.last_evaluated_key;
                 cursor.pages += 1;
+                if !cursor.is_dry() {
+                    return Ok::<_, Error>(());
+                }
             }
-            Ok::<_, Error>(())
         });
         futures::future::try_join_all(fetches).await?;
         Ok(())
