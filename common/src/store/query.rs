@@ -11,8 +11,8 @@ use super::{
 };
 use crate::error::{Error, Result};
 use aws_sdk_dynamodb::{
-    operation::query::QueryOutput,
-    types::{AttributeValue, ReturnConsumedCapacity},
+    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    types::{AttributeValue, ReturnConsumedCapacity, Select},
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ impl Range {
     #[must_use]
     pub fn after(mut self, item: &Item) -> Self {
         // No sort key is in between: those that share a start differ in an id behind it.
-        self.from = Some(format!("{}\u{1}", sort_key(item, self.index.map(Index::sort).as_deref())));
+        self.from = Some(just_after(sort_key(item, self.index.map(Index::sort).as_deref())));
         self
     }
 
@@ -251,66 +251,107 @@ impl Store {
 
     /// Counts the items of `range` without reading them out.
     pub async fn count(&self, range: Range) -> Result<u64> {
-        let counts = range.partitions().iter().map(|partition| self.count_partition(&range, partition));
-        Ok(futures::future::try_join_all(counts).await?.into_iter().sum())
-    }
-
-    async fn count_partition(&self, range: &Range, partition: &str) -> Result<u64> {
-        let (mut count, mut start) = (0, None);
-        loop {
-            let answer = self
-                .query(range, partition)
-                .select(aws_sdk_dynamodb::types::Select::Count)
-                .limit(most_counted(range.index))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failure(&error))?;
-            let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-            cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
-            count += u64::try_from(answer.count()).unwrap_or_default();
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(count);
-            }
-        }
+        let mut count = 0;
+        let limit = most_counted(range.index);
+        let ask = |query: QueryFluentBuilder| query.select(Select::Count).limit(limit);
+        self.sweep(&range, ask, |page| {
+            count += u64::try_from(page.count()).unwrap_or_default();
+            Ok(())
+        })
+        .await?;
+        Ok(count)
     }
 
     /// Hands the `brief` of each item of `range` to `visit`, in no order.
     pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        let mut pages: FuturesUnordered<_> =
-            range.partitions().iter().map(|partition| self.brief_page(range, partition, None)).collect();
-        while let Some(page) = pages.next().await {
-            let (partition, answer) = page?;
-            for item in answer.items() {
+        let ask = |query: QueryFluentBuilder| query.projection_expression(table::BRIEF).limit(MOST_BRIEFS);
+        self.sweep(range, ask, |page| {
+            for item in page.items() {
                 let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
                 visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
             }
-            if let Some(next) = answer.last_evaluated_key {
-                pages.push(self.brief_page(range, partition, Some(next)));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Hands the pages of `range` to `visit`, in no order: several partitions at once, and a single one from both ends.
+    async fn sweep(
+        &self,
+        range: &Range,
+        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
+        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+    ) -> Result<()> {
+        if let [partition] = range.partitions() {
+            return self.sweep_from_both_ends(range, partition, ask, visit).await;
+        }
+        let next = |partition, start| async move {
+            Ok::<_, Error>((
+                partition,
+                self.page_of(range, partition, |query| ask(query.set_exclusive_start_key(start))).await?,
+            ))
+        };
+        let mut pages: FuturesUnordered<_> = range.partitions().iter().map(|partition| next(partition, None)).collect();
+        while let Some(page) = pages.next().await {
+            let (partition, page) = page?;
+            visit(&page)?;
+            if let Some(start) = page.last_evaluated_key {
+                pages.push(next(partition, Some(start)));
             }
         }
         Ok(())
     }
 
-    async fn brief_page<'p>(
-        &self,
-        range: &Range,
-        partition: &'p str,
-        start: Option<StartKey>,
-    ) -> Result<(&'p str, QueryOutput)> {
-        let query = self.query(range, partition).projection_expression(table::BRIEF).limit(MOST_BRIEFS);
-        let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
-        let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-        cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
-        Ok((partition, answer))
-    }
-
-    fn query(
+    /// Hands the pages of the one partition of `range` to `visit`, until those from its start meet those from its end.
+    ///
+    /// No two items of a range that is swept have the same sort key: what is not unique ends with an id.
+    async fn sweep_from_both_ends(
         &self,
         range: &Range,
         partition: &str,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
+        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+    ) -> Result<()> {
+        let sort = range.index.map_or_else(|| table::SORT.to_owned(), Index::sort);
+        let first = self.page_of(range, partition, ask).await?;
+        visit(&first)?;
+        let mut front = last_sort_key(&first, &sort);
+        let mut between = range.clone();
+        while let Some(last) = front {
+            between.from = Some(just_after(&last));
+            let (forward, backward) = (
+                between.clone().in_direction(Direction::Ascending),
+                between.clone().in_direction(Direction::Descending),
+            );
+            let (ahead, behind) =
+                futures::try_join!(self.page_of(&forward, partition, ask), self.page_of(&backward, partition, ask))?;
+            visit(&ahead)?;
+            front = last_sort_key(&ahead, &sort);
+            match (&front, last_sort_key(&behind, &sort)) {
+                (Some(front), Some(back)) if *front < back => {
+                    visit(&behind)?;
+                    between.to = Some(just_before(&back));
+                }
+                // The two overlap, so what the one from the end has read comes again from the start.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn page_of(
+        &self,
+        range: &Range,
+        partition: &str,
+        ask: impl FnOnce(QueryFluentBuilder) -> QueryFluentBuilder,
+    ) -> Result<QueryOutput> {
+        let page = ask(self.query(range, partition)).send().await.map_err(|error| failure(&error))?;
+        let read = usize::try_from(page.scanned_count()).unwrap_or_default();
+        cost::add_page(range.index, range.partitions.len(), read, page.consumed_capacity.as_slice());
+        Ok(page)
+    }
+
+    fn query(&self, range: &Range, partition: &str) -> QueryFluentBuilder {
         let (pk, sk) = match range.index {
             Some(index) => (index.partition(), index.sort()),
             None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
@@ -425,6 +466,23 @@ impl Reader<'_> {
         futures::future::try_join_all(fetches).await?;
         Ok(())
     }
+}
+
+/// Returns the sort key of the last item that `page` looked at, if there may be more.
+fn last_sort_key(page: &QueryOutput, sort: &str) -> Option<String> {
+    page.last_evaluated_key.as_ref()?.get(sort)?.as_s().ok().cloned()
+}
+
+/// Returns a text between the sort key `key` and all that come after it; those that share its start end with another id.
+fn just_after(key: &str) -> String {
+    format!("{key}\u{1}")
+}
+
+/// Returns the end of a range of sort keys that leaves out `key` and all that come after it.
+fn just_before(key: &str) -> String {
+    let mut characters = key.chars();
+    let last = characters.next_back().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1)));
+    characters.chain(last).collect()
 }
 
 fn filter_expression(texts: &[Vec<String>]) -> Option<String> {
