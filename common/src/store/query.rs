@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
     operation::query::{QueryOutput, builders::QueryFluentBuilder},
     types::{AttributeValue, ReturnConsumedCapacity, Select},
 };
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, TryStreamExt, stream, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
 
 /// The largest page that one query asks for.
@@ -22,6 +22,9 @@ const LARGEST_PAGE: usize = 1_000;
 
 /// The most items that a reader's caller is taken to know that it needs.
 const FAR: usize = 10_000;
+
+/// How many partitions are asked at once; more would wait for connections instead.
+const AT_ONCE: usize = 64;
 
 /// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
 const MOST_BRIEFS: i32 = 1_400;
@@ -291,12 +294,14 @@ impl Store {
                 self.page_of(range, partition, |query| ask(query.set_exclusive_start_key(start))).await?,
             ))
         };
-        let mut pages: FuturesUnordered<_> = range.partitions().iter().map(|partition| next(partition, None)).collect();
+        let mut waiting = range.partitions().iter();
+        let mut pages: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).map(|one| next(one, None)).collect();
         while let Some(page) = pages.next().await {
             let (partition, page) = page?;
             visit(&page)?;
-            if let Some(start) = page.last_evaluated_key {
-                pages.push(next(partition, Some(start)));
+            match page.last_evaluated_key {
+                Some(start) => pages.push(next(partition, Some(start))),
+                None => pages.extend(waiting.next().map(|one| next(one, None))),
             }
         }
         Ok(())
@@ -463,8 +468,8 @@ impl Reader<'_> {
                 }
             }
         });
-        futures::future::try_join_all(fetches).await?;
-        Ok(())
+        let fetches: Vec<_> = fetches.collect();
+        stream::iter(fetches).buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 
