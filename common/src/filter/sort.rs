@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::flow_run::started_or_expected;
 use crate::model::{
     Artifact, ArtifactCollection, Deployment, Flow, FlowRun, LatestArtifact, Log, ReceivedEvent, TaskRun, Timestamp,
+    Variable,
 };
 
 /// Which way a sort goes.
@@ -93,6 +94,41 @@ impl DeploymentSort {
 
     /// Returns which of two deployments comes first.
     pub fn compare(self, a: &Deployment, b: &Deployment) -> Ordering {
+        let by_key = match self {
+            Self::CreatedDesc => a.created.cmp(&b.created),
+            Self::UpdatedDesc => a.updated.cmp(&b.updated),
+            Self::NameAsc | Self::NameDesc => a.name.cmp(&b.name),
+        };
+        self.direction().apply(by_key.then_with(|| a.id.cmp(&b.id)))
+    }
+}
+
+/// How variables are sorted (contract schema `VariableSort`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum VariableSort {
+    /// The last created first.
+    CreatedDesc,
+    /// The last changed first.
+    UpdatedDesc,
+    /// By name.
+    #[default]
+    NameAsc,
+    /// By name, backwards.
+    NameDesc,
+}
+
+impl VariableSort {
+    /// Returns which way the sort goes.
+    pub fn direction(self) -> Direction {
+        match self {
+            Self::NameAsc => Direction::Ascending,
+            Self::CreatedDesc | Self::UpdatedDesc | Self::NameDesc => Direction::Descending,
+        }
+    }
+
+    /// Returns which of two variables comes first.
+    pub fn compare(self, a: &Variable, b: &Variable) -> Ordering {
         let by_key = match self {
             Self::CreatedDesc => a.created.cmp(&b.created),
             Self::UpdatedDesc => a.updated.cmp(&b.updated),
