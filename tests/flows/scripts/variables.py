@@ -1,4 +1,4 @@
-"""A flow that keeps what it learns in variables, and reads one back by its name in a template's way."""
+"""A flow that keeps what it learns in a variable, replaces it, and removes it."""
 
 from __future__ import annotations
 
