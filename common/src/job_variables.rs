@@ -39,14 +39,25 @@ pub fn check_of_flow_run(template: &Object, deployment: &Object, own: &Object) -
     check("Error creating flow run", template, &[deployment, own], Required::Yes)
 }
 
+/// Checks all the job variables of a flow run whose own ones are changed.
+///
+/// # Errors
+/// Those of [`check_defaults`].
+pub fn check_of_changed_flow_run(template: &Object, deployment: &Object, own: &Object) -> Result<()> {
+    check("Error updating flow run", template, &[deployment, own], Required::Yes)
+}
+
 /// Checks the job variables of a change of a deployment by themselves.
 ///
 /// # Errors
 /// [`Error::Conflict`] if they don't fit; upstream shows what Python raised.
 pub fn check_of_change(template: &Object, variables: &Object) -> Result<()> {
     let Some(schema) = schema_of(template) else { return Ok(()) };
-    first_fault(&Value::Object(variables.clone()), schema)
-        .map_err(|invalid| Error::Conflict(format!("Error creating deployment: {}", invalid.as_raised())))
+    match first_fault(&Value::Object(variables.clone()), schema) {
+        // Upstream looks at no more of the schema than the variables need, and not whether it is one.
+        Ok(()) | Err(Invalid::NotASchema(_)) => Ok(()),
+        Err(invalid) => Err(Error::Conflict(format!("Error creating deployment: {}", invalid.as_raised()))),
+    }
 }
 
 fn check(doing: &str, template: &Object, layers: &[&Object], required: Required) -> Result<()> {
@@ -76,25 +87,35 @@ fn defaults(schema: &Object) -> Result<Object> {
     for (name, variable) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         match variable.get("default") {
             None => {}
-            Some(Value::Object(reference)) if reference.contains_key("$ref") => {
-                let block = reference.get("$ref").and_then(|reference| reference.get("block_document_id"));
-                if block.is_some_and(|id| !id.is_null()) {
-                    return Err(Error::NotFound("Block not found.".into()));
+            Some(default) => match default.get("$ref") {
+                None => {
+                    defaults.insert(name.clone(), default.clone());
                 }
-            }
-            Some(default) => {
-                defaults.insert(name.clone(), default.clone());
-            }
+                Some(Value::Object(reference)) if reference.get("block_document_id").is_none_or(Value::is_null) => {}
+                Some(_) => return Err(no_such_block(schema)),
+            },
         }
     }
     Ok(defaults)
 }
 
+/// What is answered for a default that is in a block document; a schema that is none is told of first.
+fn no_such_block(schema: &Object) -> Error {
+    match validate_part(&Value::Null, &Value::Object(schema.clone())) {
+        Err(Invalid::NotASchema(why)) => not_a_schema(&why),
+        _ => Error::NotFound("Block not found.".into()),
+    }
+}
+
+fn not_a_schema(why: &str) -> Error {
+    Error::Unprocessable(format!("Invalid schema: {why}"))
+}
+
 fn refusal(doing: &str, invalid: Invalid) -> Error {
-    Error::Unprocessable(match invalid {
-        Invalid::NotASchema(why) => format!("Invalid schema: {why}"),
-        other => format!("{doing}: {other}"),
-    })
+    match invalid {
+        Invalid::NotASchema(why) => not_a_schema(&why),
+        other => Error::Unprocessable(format!("{doing}: {other}")),
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +159,22 @@ mod tests {
         let (broken, mended) = (object(json!({"image": 1})), object(json!({"image": "i"})));
         assert!(check_of_flow_run(&template(), &broken, &mended).is_ok());
         assert!(check_of_flow_run(&template(), &mended, &broken).is_err());
+    }
+
+    #[test]
+    fn a_default_that_is_in_a_block_is_not_found() {
+        let with_reference = |reference: Value, r#type: &str| {
+            let variable = json!({"type": r#type, "default": {"$ref": reference}});
+            check_defaults(&object(json!({"variables": {"properties": {"v": variable}}})))
+                .map_err(|error| error.to_string())
+        };
+        let a_block = json!({"block_document_id": "00000000-0000-4000-8000-00000000dead"});
+        assert_eq!(with_reference(a_block.clone(), "string"), Err("Block not found.".into()));
+        let invalid = with_reference(a_block, "nothing").unwrap_err();
+        assert!(invalid.starts_with("Invalid schema: 'nothing'"), "{invalid}");
+        assert_eq!(with_reference(json!({"block_document_id": null}), "string"), Ok(()));
+        assert_eq!(with_reference(json!({"other": 1}), "string"), Ok(()));
+        assert_eq!(with_reference(json!("text"), "string"), Err("Block not found.".into()));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod work_places;
 pub mod work_pool_events;
 pub mod work_queue_priorities;
 pub mod work_queue_update;
+pub mod workspace_variables;
 
 pub use api::Api;
 pub use error::{Error, Result};

@@ -5,7 +5,7 @@
 use crate::{
     api::Api,
     error::{Error, Result},
-    model::{WorkPlace, WorkQueue, WorkQueueId, work_queue::WorkQueueCreate},
+    model::{Deployment, WorkPlace, WorkPool, WorkQueue, WorkQueueId, work_queue::WorkQueueCreate},
     store::{
         CommitError,
         commit::until_uncontended,
@@ -26,6 +26,29 @@ pub enum MissingQueue {
     Refused,
 }
 
+/// Returns the queue and the pool that a deployment's runs wait in, as far as they are still there.
+pub async fn place_of(api: &Api, deployment: &Deployment) -> Result<(Option<QueueInPool>, Option<WorkPool>)> {
+    let Some((queue, mut place)) = deployment.work_queue_id.zip(deployment.work_place.clone()) else {
+        return Ok((None, None));
+    };
+    let (queue, pool) = tokio::try_join!(api.store.work_queue(queue), api.store.work_pool_by_id(place.pool_id))?;
+    let queue = queue.map(|found| {
+        place.queue_name = found.record.queue.name;
+        (found.record.queue.id, place)
+    });
+    let pool = pool.map(|found| found.record.pool).filter(|_| queue.is_some());
+    Ok((queue, pool))
+}
+
+/// Returns the queue called `queue` of a pool that was read, made if it isn't there, or that pool's default queue.
+pub async fn queue_in_pool(api: &Api, of: &PoolWithQueues, queue: Option<&str>) -> Result<Option<QueueInPool>> {
+    let Some(queue) = queue else { return Ok(default_queue(of)) };
+    match of.queue(queue) {
+        Some(found) => Ok(Some(placed(&found.record.queue, of))),
+        None => queue_of_pool(api, &of.pool.record.pool.name, Some(queue), MissingQueue::Made).await,
+    }
+}
+
 /// Returns the queue called `queue` of the pool called `pool`, or that pool's default queue.
 ///
 /// # Errors
@@ -36,12 +59,9 @@ pub async fn queue_of_pool(
     queue: Option<&str>,
     missing: MissingQueue,
 ) -> Result<Option<QueueInPool>> {
-    let no_pool = || Error::NotFound(format!("Work pool \"{pool}\" not found."));
     let Some(queue) = queue else {
-        let of = api.store.work_pool_with_queues(pool).await?.ok_or_else(no_pool)?;
-        let default = of.pool.record.pool.default_queue_id;
-        let found = of.queues.iter().find(|found| Some(found.record.queue.id) == default);
-        return Ok(found.map(|found| placed(&found.record.queue, &of)));
+        let of = api.store.work_pool_with_queues(pool).await?.ok_or_else(|| no_such_pool(pool))?;
+        return Ok(default_queue(&of));
     };
     let id = WorkQueueId::new();
     until_uncontended(|| async {
@@ -50,7 +70,7 @@ pub async fn queue_of_pool(
         match (found, of, missing) {
             (Some(found), ..) => Ok(Some(found)),
             (None, Some(of), MissingQueue::Made) => Ok(Some(add(api, &of, id, queue, first_free(&of.ranks())).await?)),
-            (None, None, MissingQueue::Made) => Err(no_pool().into()),
+            (None, None, MissingQueue::Made) => Err(no_such_pool(pool).into()),
             (None, _, MissingQueue::Refused) => {
                 Err(Error::NotFound(format!("Work pool queue '{pool}/{queue}' not found.")).into())
             }
@@ -71,6 +91,17 @@ pub async fn queue_without_pool(api: &Api, queue: &str) -> Result<QueueInPool> {
         }
     })
     .await
+}
+
+/// What is answered where a pool is named that isn't there.
+pub fn no_such_pool(name: &str) -> Error {
+    Error::NotFound(format!("Work pool \"{name}\" not found."))
+}
+
+fn default_queue(of: &PoolWithQueues) -> Option<QueueInPool> {
+    let default = of.pool.record.pool.default_queue_id;
+    let found = of.queues.iter().find(|found| Some(found.record.queue.id) == default);
+    found.map(|found| placed(&found.record.queue, of))
 }
 
 async fn add(

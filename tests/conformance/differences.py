@@ -75,6 +75,7 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_deployment_places.py", "PATCH /deployments/@*@", "a pool that isn't there"),
     broken("test_deployment_update.py", "POST /deployments/", "a name with characters that paths don't take"),
     broken("test_deployment_update.py", "PATCH /deployments/@*@", "a schema that is none"),
+    broken("test_hydration.py", "POST /work_pools/", "a reference to a block that is none"),
     broken("test_task_runs.py", "POST /task_runs/", "a null policy, or an initial state with data"),
     broken(
         "test_flow_run_resume.py",
@@ -146,6 +147,14 @@ INTENDED: tuple[Intended, ...] = (
         "POST /flows/filter",
         r"body\[0\]",
         lambda oracle, subject: isinstance(oracle, dict) and oracle["name"] == "alpha",
+    ),
+    Intended("a float stays a float", "test_variables.py", "*", r"body\.value", the_same_number),
+    Intended(
+        NUMBERS,
+        "test_variables.py",
+        "POST /variables/",
+        "status",
+        lambda oracle, subject: (oracle, subject) == (422, 201),
     ),
     Intended("an item of DynamoDB holds 400 KB", "test_errors.py", "*", "status", too_large),
     Intended("an item of DynamoDB holds 400 KB", "test_artifacts.py", "*", "(status|body.*)", anything),

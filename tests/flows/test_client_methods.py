@@ -18,7 +18,7 @@ import httpx
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
-from prefect.client.schemas.actions import LogCreate
+from prefect.client.schemas.actions import LogCreate, VariableCreate, VariableUpdate
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -39,12 +39,12 @@ from prefect.states import Completed, Failed, Pending, Running, Scheduled
 METHODS = frozenset(
     """
     api_healthcheck api_version count_flow_runs create_flow create_flow_from_name create_flow_run
-    create_flow_run_input create_logs create_task_run delete_flow delete_flow_run
-    delete_flow_run_input delete_task_run filter_flow_run_input hello
+    create_flow_run_input create_logs create_task_run create_variable delete_flow delete_flow_run
+    delete_flow_run_input delete_task_run delete_variable_by_name filter_flow_run_input hello
     raise_for_api_version_mismatch read_flow read_flow_by_name read_flow_run read_flow_run_input
     read_flow_run_states read_flow_runs read_flows read_logs read_task_run read_task_run_states
-    read_task_runs set_flow_run_name set_flow_run_state set_task_run_name set_task_run_state
-    update_flow_run update_flow_run_labels
+    read_task_runs read_variable_by_name read_variables set_flow_run_name set_flow_run_state
+    set_task_run_name set_task_run_state update_flow_run update_flow_run_labels update_variable
     """.split()
 )
 
@@ -430,3 +430,37 @@ def test_read_logs(client: Client, flow_run: FlowRun) -> None:
     newest = client.read_logs(wanted, sort=LogSort.TIMESTAMP_DESC, limit=2, offset=1)
     assert [entry.message for entry in newest] == ["1", "2"]
     assert client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[uuid.uuid4()]))) == []
+
+
+def test_create_variable(client: Client, name: str) -> None:
+    created = client.create_variable(VariableCreate(name=name, value={"a": [1, None]}, tags=["t"]))
+    assert (created.name, created.value, created.tags) == (name, {"a": [1, None]}, ["t"])
+    assert client.read_variable_by_name(name) == created
+
+
+def test_read_variable_by_name(client: Client, name: str) -> None:
+    assert client.read_variable_by_name(name) is None
+    created = client.create_variable(VariableCreate(name=name, value=None))
+    assert client.read_variable_by_name(name) == created
+
+
+def test_read_variables(client: Client, name: str) -> None:
+    created = client.create_variable(VariableCreate(name=name, value=1.5))
+    assert created in client.read_variables(limit=200)
+
+
+def test_update_variable(client: Client, name: str) -> None:
+    created = client.create_variable(VariableCreate(name=name, value=1, tags=["t"]))
+    client.update_variable(VariableUpdate(name=name, value="two"))
+    read = client.read_variable_by_name(name)
+    assert (read.id, read.value, read.tags) == (created.id, "two", ["t"])
+    with not_found():
+        client.update_variable(VariableUpdate(name=f"no-{name}", value=1))
+
+
+def test_delete_variable_by_name(client: Client, name: str) -> None:
+    client.create_variable(VariableCreate(name=name, value=1))
+    client.delete_variable_by_name(name)
+    assert client.read_variable_by_name(name) is None
+    with not_found():
+        client.delete_variable_by_name(name)

@@ -74,3 +74,24 @@ def test_version(shared_runner: Runner) -> None:
 
 def test_config_view(shared_runner: Runner, api_url: str) -> None:
     assert f"PREFECT_API_URL='{api_url}'" in shared_runner.prefect("config", "view")
+
+
+def test_variables(shared_runner: Runner, api: Api) -> None:
+    def prefect(*arguments: str) -> str:
+        return shared_runner.prefect("--no-prompt", "variable", *arguments)
+
+    prefect("set", "from-the-shell", '{"a": [1, 2]}', "--tag", "x", "--tag", "y")
+    kept = api.get("variables/name/from-the-shell")
+    assert (kept["value"], kept["tags"]) == ({"a": [1, 2]}, ["x", "y"])
+    assert json.loads(prefect("get", "from-the-shell")) == {"a": [1, 2]}
+    refused = shared_runner.finish(
+        shared_runner.start_prefect("variable", "set", "from-the-shell", "5"), exit_code=1
+    )
+    assert "already exists" in "".join([*refused.lines, refused.errors])
+    prefect("set", "from-the-shell", "5", "--overwrite")
+    inspected = json.loads(prefect("inspect", "from-the-shell", "--output", "json"))
+    assert (inspected["id"], inspected["value"], inspected["tags"]) == (kept["id"], 5, [])
+    assert "from-the-shell" in prefect("ls")
+    prefect("unset", "from-the-shell")
+    assert "from-the-shell" not in prefect("ls")
+    assert api.http.get(f"variables/{kept['id']}").status_code == 404

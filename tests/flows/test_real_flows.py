@@ -401,3 +401,16 @@ def test_two_hundred_tasks(runner: Runner, api: Api) -> None:
     assert api.post("task_runs/count", by_flow_run) == 200
     for task_run in task_runs[::20]:
         assert api.task_states(task_run["id"]) == ran("Completed")
+
+
+def test_variables(runner: Runner, api: Api) -> None:
+    answer = runner.run("variables", "from-a-flow").answer
+    assert answer == {
+        "before": "nothing yet",
+        "refused": "Variable 'from-a-flow' already exists. Use `overwrite=True` to update it.",
+        "after": ["replaced", 2],
+        "removed": True,
+        "gone": None,
+        "removed again": False,
+    }
+    assert api.http.get("variables/name/from-a-flow").status_code == 404

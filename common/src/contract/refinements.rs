@@ -33,6 +33,13 @@ const RESOURCE_LABELS: usize = 500;
 /// The most related resources of an event (`PREFECT_SERVER_EVENTS_MAXIMUM_RELATED_RESOURCES`).
 const RELATED_RESOURCES: usize = 100;
 
+/// The most characters of a variable's name (`MAX_VARIABLE_NAME_LENGTH`).
+const VARIABLE_NAME_CHARACTERS: usize = 255;
+/// The most bytes of a variable's value as JSON (`MAX_VARIABLE_VALUE_LENGTH`).
+const VARIABLE_BYTES: usize = 5000;
+/// How deep a variable's value may be nested: as deep as upstream's `orjson` writes.
+const VARIABLE_DEPTH: usize = 254;
+
 /// Something that holds for one field beyond its schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldRule {
@@ -50,8 +57,8 @@ pub(super) enum FieldRule {
     NotBlank,
     /// A name, introduced in the error by these words, has only lower-case letters, digits and dashes.
     Dashed(&'static str),
-    /// A name, introduced in the error by these words, has only lower-case letters, digits, dashes and underscores.
-    DashedOrUnderscored(&'static str),
+    /// A variable's name has only lower-case letters, digits, dashes and underscores, which are counted after that.
+    VariableName,
     /// The parameters of a run may not be larger than 512 KiB.
     Parameters,
     /// A schedule makes at most 50 runs ahead.
@@ -62,6 +69,8 @@ pub(super) enum FieldRule {
     RetryDelays,
     /// A jitter factor isn't negative.
     Jitter,
+    /// A variable's value is not larger than 5000 bytes, and not nested deeper than upstream can write it.
+    VariableValue,
     /// An event's name has at most 1024 characters.
     EventName,
     /// An event has at most 100 related resources.
@@ -146,15 +155,15 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("ArtifactCreate", "key", &[F::Dashed("Artifact key")]),
     ("BlockDocumentCreate", "name", &[F::Dashed("Block document name")]),
     ("BlockTypeCreate", "slug", &[F::Dashed("Block type slug")]),
-    ("VariableCreate", "name", &[F::DashedOrUnderscored("Variable name")]),
-    ("VariableUpdate", "name", &[F::DashedOrUnderscored("Variable name")]),
+    ("VariableCreate", "name", &[F::VariableName]),
+    ("VariableUpdate", "name", &[F::VariableName]),
     ("EventTrigger-Input", "match", &[F::DefaultsTo("{}")]),
     ("EventTrigger-Input", "match_related", &[F::DefaultsTo("{}")]),
     ("WorkPoolCreate", "name", &[F::NotBlank]),
     ("WorkPoolCreate", "base_job_template", &[F::BaseJobTemplate, F::DefaultsTo("{}")]),
     ("WorkPoolUpdate", "base_job_template", &[F::BaseJobTemplate]),
-    ("VariableCreate", "value", &[F::Strict]),
-    ("VariableUpdate", "value", &[F::Strict]),
+    ("VariableCreate", "value", &[F::Strict, F::VariableValue]),
+    ("VariableUpdate", "value", &[F::Strict, F::VariableValue]),
     ("IntervalSchedule-Input", "interval", &[F::PositiveInterval]),
     ("CronSchedule", "cron", &[F::Cron]),
     ("RRuleSchedule", "rrule", &[F::RRule]),
@@ -264,6 +273,8 @@ pub(super) fn before(rule: FieldRule, input: &Value) -> Result<Option<Value>, Co
         F::NotBlank if input.as_str().is_some_and(|name| name.trim_matches(['\'', ' ', '"']).is_empty()) => {
             Err(Complaint::value_error("name cannot be an empty string"))
         }
+        F::VariableName => variable_name(input).map(|()| None),
+        F::VariableValue => variable_value(input).map(|()| None),
         _ => Ok(None),
     }
 }
@@ -304,10 +315,6 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
         }
         (F::Dashed(who), Value::String(name)) if !is_plain(name, "-") => {
             Err(Complaint::value_error(&format!("{who} must only contain lowercase letters, numbers, and dashes.")))
-        }
-        (F::DashedOrUnderscored(who), Value::String(name)) if !is_plain(name, "-_") => {
-            let allowed = "lowercase letters, numbers, and dashes or underscores";
-            Err(Complaint::value_error(&format!("{who} must only contain {allowed}.")))
         }
         (F::PositiveInterval, Value::Number(seconds)) if seconds.as_f64().is_none_or(|seconds| seconds <= 0.0) => {
             Err(Complaint::value_error("interval must be positive"))
@@ -485,6 +492,43 @@ fn is_falsy(value: &Value) -> bool {
 /// Tells whether the value equals 0 in Python, where false does too.
 fn is_zero(value: &Value) -> bool {
     matches!(value, Value::Bool(false)) || value.as_f64() == Some(0.0)
+}
+
+fn variable_name(name: &Value) -> Result<(), Complaint> {
+    let Value::String(name) = name else { return Ok(()) };
+    if !is_plain(name, "-_") {
+        let msg = "Variable name must only contain lowercase letters, numbers, and dashes or underscores.";
+        return Err(Complaint::value_error(msg));
+    }
+    let length = name.chars().count();
+    if length > VARIABLE_NAME_CHARACTERS {
+        let msg = format!("Value should have at most {VARIABLE_NAME_CHARACTERS} items after validation, not {length}");
+        let complaint = Complaint::new("too_long", msg).with("field_type", "Value");
+        return Err(complaint.with("max_length", VARIABLE_NAME_CHARACTERS).with("actual_length", length));
+    }
+    Ok(())
+}
+
+fn variable_value(value: &Value) -> Result<(), Complaint> {
+    if is_deeper(value, VARIABLE_DEPTH) {
+        return Err(Complaint::value_error("Variable value must be serializable to JSON"));
+    }
+    let bytes = serde_json::to_string(value).map_or(usize::MAX, |text| text.len());
+    if bytes > VARIABLE_BYTES {
+        let msg = format!("Variable value must be less than {VARIABLE_BYTES} characters");
+        return Err(Complaint::value_error(&msg));
+    }
+    Ok(())
+}
+
+/// Tells whether more than `levels` lists or objects lie within each other.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match (value, levels.checked_sub(1)) {
+        (Value::Array(_) | Value::Object(_), None) => true,
+        (Value::Array(items), Some(rest)) => items.iter().any(|item| is_deeper(item, rest)),
+        (Value::Object(fields), Some(rest)) => fields.values().any(|field| is_deeper(field, rest)),
+        _ => false,
+    }
 }
 
 /// Counts the bytes of the compact JSON that Python writes, in which everything beyond ASCII is escaped.

@@ -26,6 +26,7 @@ pub mod state;
 pub mod tags;
 pub mod task_run;
 pub mod time;
+pub mod variable;
 pub mod work_pool;
 pub mod work_queue;
 pub mod worker;
@@ -38,9 +39,12 @@ pub use flow_run::{FlowRunFacts, FlowRunFilter};
 pub use flow_run_input::FlowRunInputFilter;
 pub use log::LogFilter;
 pub use operator::Operator;
-pub use sort::{ArtifactSort, DeploymentSort, Direction, EventOrder, FlowRunSort, FlowSort, LogSort, TaskRunSort};
+pub use sort::{
+    ArtifactSort, DeploymentSort, Direction, EventOrder, FlowRunSort, FlowSort, LogSort, TaskRunSort, VariableSort,
+};
 pub use task_run::{TaskRunFacts, TaskRunFilter};
 pub use time::TimeBounds;
+pub use variable::VariableFilter;
 pub use work_pool::WorkPoolFilter;
 pub use work_queue::WorkQueueFilter;
 pub use worker::WorkerFilter;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::flow_run::started_or_expected;
 use crate::model::{
     Artifact, ArtifactCollection, Deployment, Flow, FlowRun, LatestArtifact, Log, ReceivedEvent, TaskRun, Timestamp,
+    Variable,
 };
 
 /// Which way a sort goes.
@@ -32,57 +33,29 @@ impl Direction {
     }
 }
 
+/// How records with names of their own are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NamedSort {
+    /// The last created first.
+    CreatedDesc,
+    /// The last changed first.
+    UpdatedDesc,
+    /// By name.
+    #[default]
+    NameAsc,
+    /// By name, backwards.
+    NameDesc,
+}
+
 /// How flows are sorted (contract schema `FlowSort`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum FlowSort {
-    /// The last created first.
-    CreatedDesc,
-    /// The last changed first.
-    UpdatedDesc,
-    /// By name.
-    #[default]
-    NameAsc,
-    /// By name, backwards.
-    NameDesc,
-}
-
-impl FlowSort {
-    /// Returns which way the sort goes.
-    pub fn direction(self) -> Direction {
-        match self {
-            Self::NameAsc => Direction::Ascending,
-            Self::CreatedDesc | Self::UpdatedDesc | Self::NameDesc => Direction::Descending,
-        }
-    }
-
-    /// Returns which of two flows comes first.
-    pub fn compare(self, a: &Flow, b: &Flow) -> Ordering {
-        let by_key = match self {
-            Self::CreatedDesc => a.created.cmp(&b.created),
-            Self::UpdatedDesc => a.updated.cmp(&b.updated),
-            Self::NameAsc | Self::NameDesc => a.name.cmp(&b.name),
-        };
-        self.direction().apply(by_key.then_with(|| a.id.cmp(&b.id)))
-    }
-}
-
+pub type FlowSort = NamedSort;
 /// How deployments are sorted (contract schema `DeploymentSort`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum DeploymentSort {
-    /// The last created first.
-    CreatedDesc,
-    /// The last changed first.
-    UpdatedDesc,
-    /// By name.
-    #[default]
-    NameAsc,
-    /// By name, backwards.
-    NameDesc,
-}
+pub type DeploymentSort = NamedSort;
+/// How variables are sorted (contract schema `VariableSort`).
+pub type VariableSort = NamedSort;
 
-impl DeploymentSort {
+impl NamedSort {
     /// Returns which way the sort goes.
     pub fn direction(self) -> Direction {
         match self {
@@ -91,14 +64,45 @@ impl DeploymentSort {
         }
     }
 
-    /// Returns which of two deployments comes first.
-    pub fn compare(self, a: &Deployment, b: &Deployment) -> Ordering {
+    /// Returns which of two flows, two deployments or two variables comes first.
+    pub fn compare<'a, R>(self, a: &'a R, b: &'a R) -> Ordering
+    where
+        NamedRank<'a>: From<&'a R>,
+    {
+        let (a, b) = (NamedRank::from(a), NamedRank::from(b));
         let by_key = match self {
             Self::CreatedDesc => a.created.cmp(&b.created),
             Self::UpdatedDesc => a.updated.cmp(&b.updated),
-            Self::NameAsc | Self::NameDesc => a.name.cmp(&b.name),
+            Self::NameAsc | Self::NameDesc => a.name.cmp(b.name),
         };
         self.direction().apply(by_key.then_with(|| a.id.cmp(&b.id)))
+    }
+}
+
+/// What records with names of their own are sorted by.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedRank<'a> {
+    created: Timestamp,
+    updated: Timestamp,
+    name: &'a str,
+    id: Uuid,
+}
+
+impl<'a> From<&'a Flow> for NamedRank<'a> {
+    fn from(of: &'a Flow) -> Self {
+        Self { created: of.created, updated: of.updated, name: &of.name, id: of.id.0 }
+    }
+}
+
+impl<'a> From<&'a Deployment> for NamedRank<'a> {
+    fn from(of: &'a Deployment) -> Self {
+        Self { created: of.created, updated: of.updated, name: &of.name, id: of.id.0 }
+    }
+}
+
+impl<'a> From<&'a Variable> for NamedRank<'a> {
+    fn from(of: &'a Variable) -> Self {
+        Self { created: of.created, updated: of.updated, name: &of.name, id: of.id.0 }
     }
 }
 

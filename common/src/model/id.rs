@@ -90,4 +90,6 @@ typed_ids! {
     ArtifactCollectionId,
     /// The id of an API key.
     ApiKeyId,
+    /// The id of a variable.
+    VariableId,
 }

@@ -25,6 +25,7 @@ pub mod seconds;
 pub mod state;
 pub mod task_run;
 pub mod timestamp;
+pub mod variable;
 pub mod work_pool;
 pub mod work_queue;
 pub mod worker;
@@ -42,7 +43,8 @@ pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
     ApiKeyId, ArtifactCollectionId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId,
-    EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, WorkPoolId, WorkQueueId, WorkerId,
+    EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, VariableId, WorkPoolId,
+    WorkQueueId, WorkerId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};
@@ -51,6 +53,7 @@ pub use seconds::Seconds;
 pub use state::{State, StateCreate, StateDetails, StateType};
 pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
 pub use timestamp::Timestamp;
+pub use variable::Variable;
 pub use work_pool::WorkPool;
 pub use work_queue::{WorkPlace, WorkQueue};
 pub use worker::Worker;

@@ -41,6 +41,7 @@ pub mod task_run_query;
 pub mod task_runs;
 pub mod timers;
 pub mod unique;
+pub mod variables;
 pub mod waiting_runs;
 pub mod work_pools;
 pub mod work_queues;

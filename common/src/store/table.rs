@@ -28,7 +28,7 @@ use crate::{
     error::{Error, Result},
     model::{
         ApiKeyId, ArtifactId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId,
-        StateId, StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
+        StateId, StateType, TaskRunId, Timestamp, VariableId, WorkPoolId, WorkQueueId,
     },
 };
 
@@ -96,6 +96,8 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("worker", "work_pool#<pool id>", "worker#<name>"),
     ("work queue", "work_queue#<queue id>", "queue"),
     ("deleted work queue, until the stream's consumer has told of it", "work_queue#<queue id>", "deleted"),
+    ("variable", "variable#<variable id>", "variable"),
+    ("deleted variable, until the stream's consumer has told of it", "variable#<variable id>", "deleted"),
     ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
     ("part of such an operation", "bulk_operation#<operation id>#<part>", "part"),
     ("flow run that such an operation has treated", "unique#bulk_operation#<operation id>#<flow run id>", "unique"),
@@ -115,6 +117,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("a flow by its name", "table: get `unique#flow#<name>`, then the flow"),
     ("a deployment by its flow and name", "table: get `unique#deployment#<flow id>#<name>`, then the deployment"),
     ("a concurrency limit by its name", "table: get `unique#concurrency_limit#<name>`, then the limit"),
+    ("a variable by its id", "table: get"),
+    ("variables by their names", "table: get `unique#variable#<name>` of each, then the variables"),
     ("a work pool by its name", "table: get `unique#work_pool#<name>`, then the pool"),
     ("the queues of a work pool, by priority", "table: get the pool, then all of its queues"),
     ("the workers of a work pool", "table: query the pool's partition from `worker#`"),
@@ -159,11 +163,12 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("all flows or runs by name", "by_name: query each shard, then get"),
     ("all deployments by name", "by_name: query each shard, then get"),
     ("all concurrency limits by name", "by_name: query each shard, then get"),
+    ("all variables by name", "by_name: query each shard, then get"),
     ("all work pools by name", "by_name: query each shard, then get"),
     ("all work queues by name", "by_name: query each shard, then get"),
     ("all artifacts or latest artifacts by key", "by_name: query each shard, then get"),
     ("all latest artifacts by the id of their collection", "lookup: query each shard, then get"),
-    ("all flows or deployments by creation, all runs by id", "lookup: query each shard, then get"),
+    ("all flows, deployments or variables by creation, all runs by id", "lookup: query each shard, then get"),
     ("all API keys by creation, for the command that lists them", "lookup: query `api_keys#0`, then get"),
     ("the flow runs of a flow, by start time", "by_parent: query each shard of `flow#<flow id>`"),
     ("the deployments of a flow, by name", "by_parent: query `deployments#<flow id>`"),
@@ -205,12 +210,13 @@ pub enum Index {
     ByNextStart,
     /// All runs by end time.
     ByEnd,
-    /// All flows, deployments, runs, concurrency limits, work pools and work queues by name, all artifacts by key.
+    /// All flows, deployments, runs, concurrency limits, variables, work pools and work queues by name, all artifacts by
+    /// key.
     ByName,
     /// Flow runs and deployments by flow, task runs by flow run.
     ByParent,
-    /// All flows, deployments and API keys by creation time, all runs by id, states by id, log chunks and artifacts by task run,
-    /// events by resource.
+    /// All flows, deployments, variables and API keys by creation time, all runs by id, states by id, log chunks and
+    /// artifacts by task run, events by resource.
     Lookup,
     /// Events and artifacts by their flow run, subflow runs by the flow run and task run around them, states of flow
     /// runs, leases, workers, pools and queues by when the server acts on them, deployments by when their schedules are
@@ -378,6 +384,8 @@ pub enum Collection {
     ApiKeys,
     /// All concurrency limits.
     ConcurrencyLimits,
+    /// All variables.
+    Variables,
     /// All work pools.
     WorkPools,
     /// All work queues.
@@ -403,6 +411,7 @@ impl Collection {
             Self::Logs => "logs",
             Self::ApiKeys => "api_keys",
             Self::ConcurrencyLimits => "concurrency_limits",
+            Self::Variables => "variables",
             Self::WorkPools => "work_pools",
             Self::WorkQueues => "work_queues",
             Self::Artifacts => "artifacts",
@@ -531,6 +540,21 @@ pub fn slots_taken(request: Uuid) -> Key {
     unique("slots", &request.to_string())
 }
 
+/// Returns the key of a variable.
+pub fn variable(id: VariableId) -> Key {
+    Key::new(format!("variable#{id}"), "variable")
+}
+
+/// Returns the key of what is kept of a deleted variable.
+pub fn deleted_variable(id: VariableId) -> Key {
+    Key::new(format!("variable#{id}"), "deleted")
+}
+
+/// Returns the key of the claim on a variable's name.
+pub fn unique_variable_name(name: &str) -> Key {
+    unique("variable", name)
+}
+
 /// Returns the key of a work pool.
 pub fn work_pool(id: WorkPoolId) -> Key {
     Key::new(format!("work_pool#{id}"), "pool")
@@ -654,6 +678,10 @@ pub enum Subject {
     DeletedConcurrencyLimit(ConcurrencyLimitId),
     /// A lease.
     Lease(LeaseId),
+    /// A variable.
+    Variable(VariableId),
+    /// What is kept of a deleted variable.
+    DeletedVariable(VariableId),
     /// A work pool.
     WorkPool(WorkPoolId),
     /// What is kept of a deleted work pool.
@@ -688,6 +716,8 @@ impl Subject {
             ("concurrency_limit", "limit") => id.parse().ok().map(Self::ConcurrencyLimit),
             ("concurrency_limit", "deleted") => id.parse().ok().map(Self::DeletedConcurrencyLimit),
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
+            ("variable", "variable") => id.parse().ok().map(Self::Variable),
+            ("variable", "deleted") => id.parse().ok().map(Self::DeletedVariable),
             ("work_pool", "pool") => id.parse().ok().map(Self::WorkPool),
             ("work_pool", "deleted") => id.parse().ok().map(Self::DeletedWorkPool),
             ("work_pool", sort) if sort.starts_with(WORKERS) => id.parse().ok().map(Self::Worker),
@@ -983,6 +1013,9 @@ mod tests {
         assert_eq!(Subject::of(&concurrency_limit(limit)), Some(Subject::ConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&deleted_concurrency_limit(limit)), Some(Subject::DeletedConcurrencyLimit(limit)));
         assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
+        let variable_id = VariableId::new();
+        assert_eq!(Subject::of(&variable(variable_id)), Some(Subject::Variable(variable_id)));
+        assert_eq!(Subject::of(&deleted_variable(variable_id)), Some(Subject::DeletedVariable(variable_id)));
         let artifact_id = ArtifactId::new();
         assert_eq!(Subject::of(&artifact(artifact_id)), Some(Subject::Artifact(artifact_id)));
         assert_eq!(Subject::of(&artifact_collection("report")), Some(Subject::ArtifactCollection));

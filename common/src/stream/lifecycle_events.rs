@@ -1,6 +1,9 @@
 //! The events that tell of records that are made, changed and deleted: one file a kind of record makes them.
 
-use super::{Failures, artifact_events, concurrency_limit_events, deployment_events, flow_events, work_pool_events};
+use super::{
+    Failures, artifact_events, concurrency_limit_events, deployment_events, flow_events, variable_events,
+    work_pool_events,
+};
 use crate::{
     api::Api,
     error::Result,
@@ -39,5 +42,6 @@ fn events_of(item: &Item) -> Result<Vec<Event>> {
     events.extend(flow_events::event_of(item)?);
     events.extend(deployment_events::event_of(item)?);
     events.extend(concurrency_limit_events::event_of(item)?);
+    events.extend(variable_events::event_of(item)?);
     Ok(events)
 }

@@ -14,6 +14,7 @@ pub mod flow_run_events;
 mod lifecycle_events;
 mod readiness;
 pub mod task_run_recorder;
+pub mod variable_events;
 pub mod work_pool_events;
 mod work_to_do;
 

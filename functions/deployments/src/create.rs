@@ -18,7 +18,7 @@ use common::{
 use serde::Deserialize;
 
 use crate::{
-    answers,
+    answers, limits,
     places::{self, Asked},
     schedules::{self, NewSchedule},
     sent::{parameter_schema, set},
@@ -79,22 +79,19 @@ async fn create(
 ) -> Result<(StatusCode, Json<DeploymentAnswer>)> {
     require_name(&body.name)?;
     let pool = places::pool(&api, body.work_pool_name.as_deref()).await?;
-    if let (Some(pool), Some(variables)) = (&pool, &body.job_variables)
-        && pool.pool.name != DEFAULT_AGENT_POOL
+    if let (Some(of), Some(variables)) = (&pool, &body.job_variables)
+        && let pool = &of.pool.record.pool
+        && pool.name != DEFAULT_AGENT_POOL
         && !variables.is_empty()
     {
-        job_variables::check_of_deployment(&pool.pool.base_job_template, variables)?;
+        job_variables::check_of_deployment(&pool.base_job_template, variables)?;
     }
-    if let Some(Some(limit)) = body.global_concurrency_limit_id
-        && api.store.concurrency_limit(limit).await?.is_none()
-    {
-        return Err(Error::not_found("Concurrency limit"));
-    }
+    limits::require(&api, body.global_concurrency_limit_id).await?;
     require_blocks(&body)?;
     let flow = api.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
     let id = DeploymentId::new();
     let queue_name = body.work_queue_name.as_ref().and_then(Option::as_deref);
-    let asked = places::find_or_make(&api, body.work_pool_name.as_deref(), queue_name).await?;
+    let asked = places::find_or_make(&api, pool.as_ref(), queue_name).await?;
     let (deployment, status) = until_uncontended(|| add(&api, &body, &schedules, &flow, &asked, id)).await?;
     if status == StatusCode::OK {
         api.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(api.now())).await?;

@@ -8,6 +8,7 @@ use common::{
     model::{DeploymentId, FlowRun},
     orchestration::Client,
     schema_tools::validation::Invalid,
+    workspace_variables::WorkspaceVariables,
 };
 
 use crate::{
@@ -26,7 +27,9 @@ async fn create_flow_run(
     Body(body): Body<FlowRunOfDeployment>,
 ) -> Result<(StatusCode, Json<FlowRun>)> {
     let source = Source::read(&api, path.id).await?;
-    let new = source.new_run(&api, &body, &automation).await.map_err(|refusal| refused(path.id, refusal))?;
+    let variables = WorkspaceVariables::new(&api.store);
+    let new = source.new_run(&api, &body, &automation, &variables).await;
+    let new = new.map_err(|refusal| refused(path.id, refusal))?;
     let made = flow_run_creation::create(&api, &new, &Client::default()).await?;
     let status = if made.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(made.run.with_estimates(api.now()))))

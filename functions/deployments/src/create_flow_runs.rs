@@ -10,6 +10,7 @@ use common::{
     model::{DeploymentId, FlowRunId},
     orchestration::Client,
     schema_tools::validation::Invalid,
+    workspace_variables::WorkspaceVariables,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -51,10 +52,11 @@ async fn create_flow_runs(
         return Err(Error::BadRequest(format!("Cannot create more than {MOST} flow runs at once.")));
     }
     let source = Source::read(&api, path.id).await?;
+    let variables = WorkspaceVariables::new(&api.store);
     let results = stream::iter(body)
         .map(|asked| {
-            let (api, source, automation) = (&api, &source, &automation);
-            async move { create(api, source, &asked, automation).await }
+            let (api, source, automation, variables) = (&api, &source, &automation, &variables);
+            async move { create(api, source, &asked, automation, variables).await }
         })
         .buffered(AT_ONCE)
         .try_collect()
@@ -71,9 +73,10 @@ async fn create(
     source: &Source,
     asked: &FlowRunOfDeployment,
     automation: &CreatingAutomation,
+    variables: &WorkspaceVariables<'_>,
 ) -> Result<Outcome> {
     let made = async {
-        let new = source.new_run(api, asked, automation).await?;
+        let new = source.new_run(api, asked, automation, variables).await?;
         Ok(flow_run_creation::create(api, &new, &Client::default()).await?)
     };
     match made.await {

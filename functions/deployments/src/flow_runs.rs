@@ -6,14 +6,11 @@ use common::{
     job_variables,
     model::{
         self, BlockDocumentId, Deployment, DeploymentId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate,
-        StateId, StateType, TaskRunId, name::random_name,
+        StateId, StateType, TaskRunId, WorkPool, name::random_name,
     },
-    schema_tools::{
-        hydration::hydrate,
-        validation::{Invalid, validate},
-    },
-    store::work_pools::KeptWorkPool,
-    work_places::{MissingQueue, QueueInPool, queue_of_pool},
+    schema_tools::validation::{Invalid, validate},
+    work_places::{MissingQueue, QueueInPool, place_of, queue_of_pool},
+    workspace_variables::WorkspaceVariables,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,7 +37,7 @@ pub(crate) struct FlowRunOfDeployment {
 pub(crate) struct Source {
     deployment: Deployment,
     queue: Option<QueueInPool>,
-    pool: Option<KeptWorkPool>,
+    pool: Option<WorkPool>,
 }
 
 /// Why a flow run can't be made.
@@ -74,15 +71,7 @@ impl Source {
     /// [`Error::NotFound`] without such a deployment.
     pub(crate) async fn read(api: &Api, id: DeploymentId) -> Result<Self> {
         let deployment = api.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
-        let Some((queue, mut place)) = deployment.work_queue_id.zip(deployment.work_place.clone()) else {
-            return Ok(Self { deployment, queue: None, pool: None });
-        };
-        let (queue, pool) = tokio::try_join!(api.store.work_queue(queue), api.store.work_pool_by_id(place.pool_id))?;
-        let queue = queue.map(|found| {
-            place.queue_name = found.record.queue.name;
-            (found.record.queue.id, place)
-        });
-        let pool = pool.map(|found| found.record).filter(|_| queue.is_some());
+        let (queue, pool) = place_of(api, &deployment).await?;
         Ok(Self { deployment, queue, pool })
     }
 
@@ -92,12 +81,13 @@ impl Source {
         api: &Api,
         asked: &FlowRunOfDeployment,
         automation: &CreatingAutomation,
+        variables: &WorkspaceVariables<'_>,
     ) -> Result<NewFlowRun, Refusal> {
         let deployment = &self.deployment;
-        let parameters = self.parameters(asked)?;
+        let parameters = self.parameters(asked, variables).await?;
         if let Some(pool) = &self.pool {
             let (none, own) = (Object::new(), asked.job_variables.as_ref());
-            let template = &pool.pool.base_job_template;
+            let template = &pool.base_job_template;
             job_variables::check_of_flow_run(template, &deployment.job_variables, own.unwrap_or(&none))?;
         }
         let queue = self.queue(api, asked.work_queue_name.as_deref().filter(|name| !name.is_empty())).await?;
@@ -138,13 +128,16 @@ impl Source {
     }
 
     /// Returns the parameters, filled in and held against their schema where that is enforced.
-    fn parameters(&self, asked: &FlowRunOfDeployment) -> Result<Object, Refusal> {
+    async fn parameters(
+        &self,
+        asked: &FlowRunOfDeployment,
+        variables: &WorkspaceVariables<'_>,
+    ) -> Result<Object, Refusal> {
         let deployment = &self.deployment;
         let mut parameters = deployment.parameters.clone();
         parameters.extend(asked.parameters.clone());
-        // No variables are stored yet, so no parameter can refer to one.
-        let parameters =
-            hydrate(&parameters, &Object::new()).map_err(|error| Refusal::NotHydrated(error.to_string()))?;
+        let hydrated = variables.hydrate(&parameters).await?;
+        let parameters = hydrated.map_err(|error| Refusal::NotHydrated(error.to_string()))?;
         if asked.enforce_parameter_schema.unwrap_or(deployment.enforce_parameter_schema) {
             let schema = deployment.parameter_openapi_schema.as_ref().ok_or(Refusal::NoSchema)?;
             validate(&parameters, schema).map_err(Refusal::Unfit)?;

@@ -11,6 +11,7 @@ pub mod delete;
 pub mod filter;
 mod flow_runs;
 pub mod get_scheduled_flow_runs;
+mod limits;
 pub mod paginate;
 pub mod pause;
 mod places;

@@ -1,10 +1,10 @@
 //! Where a deployment's runs wait: the work pool and queue that a request names.
 
 use common::{
-    Api, Error, Result,
+    Api, Result,
     model::Deployment,
-    store::work_pools::{DEFAULT_AGENT_POOL, KeptWorkPool},
-    work_places::{MissingQueue, QueueInPool, queue_of_pool, queue_without_pool},
+    store::work_queues::PoolWithQueues,
+    work_places::{QueueInPool, no_such_pool, queue_in_pool, queue_without_pool},
 };
 
 /// What a request says of the queue of a deployment's runs.
@@ -28,31 +28,21 @@ impl Asked {
     }
 }
 
-/// Returns the queue that is named, made if it is not there; a pool without a queue stands for its default queue.
+/// Reads the pool that is named, if one is.
 ///
 /// # Errors
-/// [`Error::NotFound`] without such a pool.
-pub(crate) async fn find_or_make(api: &Api, pool: Option<&str>, queue: Option<&str>) -> Result<Asked> {
+/// [`common::Error::NotFound`] without such a pool.
+pub(crate) async fn pool(api: &Api, name: Option<&str>) -> Result<Option<PoolWithQueues>> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+    api.store.work_pool_with_queues(name).await?.ok_or_else(|| no_such_pool(name)).map(Some)
+}
+
+/// Returns the queue that is named, made if it is not there; a pool without a queue stands for its default queue.
+pub(crate) async fn find_or_make(api: &Api, pool: Option<&PoolWithQueues>, queue: Option<&str>) -> Result<Asked> {
     let queue = queue.filter(|name| !name.is_empty());
-    Ok(match (pool.filter(|name| !name.is_empty()), queue) {
-        (Some(pool), _) => match queue_of_pool(api, pool, queue, MissingQueue::Made).await? {
-            Some(queue) => Asked::In(queue),
-            None => Asked::None,
-        },
+    Ok(match (pool, queue) {
+        (Some(pool), _) => queue_in_pool(api, pool, queue).await?.map_or(Asked::None, Asked::In),
         (None, Some(queue)) => Asked::In(queue_without_pool(api, queue).await?),
         (None, None) => Asked::Nothing,
     })
-}
-
-/// Reads the pool that is named, if one is; the one of queues without a pool may still have to be made.
-///
-/// # Errors
-/// [`Error::NotFound`] without such a pool.
-pub(crate) async fn pool(api: &Api, name: Option<&str>) -> Result<Option<KeptWorkPool>> {
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-    match api.store.work_pool(name).await? {
-        Some(found) => Ok(Some(found.record)),
-        None if name == DEFAULT_AGENT_POOL => Ok(None),
-        None => Err(Error::NotFound(format!("Work pool \"{name}\" not found."))),
-    }
 }

@@ -9,17 +9,18 @@ use common::{
     },
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
-    schema_tools::{
-        hydration::hydrate,
-        validation::{Invalid, validate_incomplete},
+    schema_tools::validation::{Invalid, validate_incomplete},
+    store::{
+        CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index,
+        work_queues::PoolWithQueues,
     },
-    store::{CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index},
+    workspace_variables::WorkspaceVariables,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    answers,
+    answers, limits,
     places::{self, Asked},
     schedules::{self, ScheduleUpdate, changes::Changes},
     sent::{parameter_schema, set},
@@ -104,30 +105,26 @@ pub(crate) async fn changed(
     let schedules = Changes::new(&before.schedules, schedules)?;
     let pool_name = body.work_pool_name.as_ref().and_then(Option::as_deref);
     let pool = places::pool(api, pool_name).await?;
-    if let (Some(pool), Some(variables)) = (&pool, &body.job_variables) {
-        job_variables::check_of_change(&pool.pool.base_job_template, variables)?;
+    if let (Some(of), Some(variables)) = (&pool, &body.job_variables) {
+        job_variables::check_of_change(&of.pool.record.pool.base_job_template, variables)?;
     }
-    // No variables are stored yet, so no parameter can refer to one.
-    let parameters = match body.parameters.as_ref().and_then(Option::as_ref).map(|sent| hydrate(sent, &Object::new())) {
-        Some(Err(error)) => {
-            return Err(Error::BadRequest(format!("Error hydrating deployment parameters: {error}")));
+    let parameters = match body.parameters.as_ref().and_then(Option::as_ref) {
+        Some(sent) => {
+            let hydrated = WorkspaceVariables::new(&api.store).hydrate(sent).await?;
+            let refused = |error| Error::BadRequest(format!("Error hydrating deployment parameters: {error}"));
+            Some(hydrated.map_err(refused)?)
         }
-        Some(Ok(parameters)) => Some(parameters),
         None => None,
     };
     body.enforce_schema(before, parameters.as_ref())?;
-    if let Some(Some(limit)) = body.global_concurrency_limit_id
-        && api.store.concurrency_limit(limit).await?.is_none()
-    {
-        return Err(Error::not_found("Concurrency limit"));
-    }
+    limits::require(api, body.global_concurrency_limit_id).await?;
     let now = api.now();
     let mut changed = before.clone();
     changed.updated = now;
     body.apply_to(&mut changed, parameters)?;
     schedules.apply_to(&mut changed, now);
     schedules::require_unique_slugs(&changed)?;
-    body.place(api).await?.put(&mut changed);
+    body.place(api, pool.as_ref()).await?.put(&mut changed);
     let beside = match body.concurrency_limit {
         Some(wanted) => api.store.limit_deployment(&mut changed, wanted, now).await?,
         None => Vec::new(),
@@ -199,11 +196,10 @@ impl DeploymentUpdate {
     }
 
     /// Returns the queue that is asked for, made if it is not there; a null for the pool takes the queue away.
-    async fn place(&self, api: &Api) -> Result<Asked> {
+    async fn place(&self, api: &Api, pool: Option<&PoolWithQueues>) -> Result<Asked> {
         if self.work_pool_name == Some(None) {
             return Ok(Asked::None);
         }
-        let pool = self.work_pool_name.as_ref().and_then(Option::as_deref);
         places::find_or_make(api, pool, self.work_queue_name.as_ref().and_then(Option::as_deref)).await
     }
 }

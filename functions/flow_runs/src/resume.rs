@@ -18,12 +18,10 @@ use common::{
         Timestamp,
     },
     orchestration::{OrchestrationResult, Status, Verdict},
-    schema_tools::{
-        hydration::hydrate,
-        validation::{Invalid, validate},
-    },
+    schema_tools::validation::{Invalid, validate},
     store::{Needs, Write, table::Index},
     transitions::{Proposal, no_such_run, propose_flow_run_state_with},
+    workspace_variables::WorkspaceVariables,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -90,8 +88,7 @@ async fn input(
     let Some(keys) = paused.state_details.run_input_keyset.as_ref().filter(|keys| !keys.is_empty()) else {
         return Ok(Ok(Vec::new()));
     };
-    // No variables are stored yet, so no input can refer to one.
-    let input = match hydrate(&sent, &Object::new()) {
+    let input = match WorkspaceVariables::new(&api.store).hydrate(&sent).await? {
         Ok(input) => or_nothing(input),
         Err(error) => return Ok(Err(format!("Error hydrating run input: {error}"))),
     };

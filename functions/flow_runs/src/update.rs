@@ -4,8 +4,10 @@ use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     Api, Error, Result,
     http::{Path, Route, Sent, extract::Id},
+    job_variables,
     model::{FlowRun, FlowRunId, FlowRunPolicy, Object, StateType, name::random_name},
     store::commit::until_uncontended,
+    work_places::place_of,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -41,8 +43,8 @@ async fn update(
 ) -> Result<StatusCode> {
     until_uncontended(|| async {
         let mut run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
-        if matches!(body.job_variables, Some(Some(_))) {
-            refuse_job_variables(&run.record)?;
+        if let Some(Some(variables)) = &body.job_variables {
+            check_job_variables(&api, &run.record, variables).await?;
         }
         body.apply(&mut run.record);
         run.record.updated = api.now();
@@ -52,14 +54,35 @@ async fn update(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Refuses job variables for a run that has none to override; no deployment is stored yet that could have some.
-fn refuse_job_variables(run: &FlowRun) -> Result<()> {
-    let reason = match run.state_type {
-        None => "Flow run state is required to update job variables but none exists".to_owned(),
-        Some(StateType::Scheduled) => "A deployment for the flow run could not be found".to_owned(),
-        Some(state) => format!("Job variables for a flow run in state {} cannot be updated", state.as_str()),
+/// Checks the job variables of a run that is still scheduled, with those of its deployment below them.
+///
+/// # Errors
+/// [`Error::BadRequest`] for a run in another state or without a deployment, and those of
+/// [`job_variables::check_of_changed_flow_run`].
+async fn check_job_variables(api: &Api, run: &FlowRun, variables: &Object) -> Result<()> {
+    match run.state_type {
+        Some(StateType::Scheduled) => {}
+        None => {
+            let reason = "Flow run state is required to update job variables but none exists";
+            return Err(Error::BadRequest(reason.into()));
+        }
+        Some(state) => {
+            let reason = format!("Job variables for a flow run in state {} cannot be updated", state.as_str());
+            return Err(Error::BadRequest(reason));
+        }
+    }
+    let deployment = match run.deployment_id {
+        Some(id) => api.store.deployment(id).await?,
+        None => None,
     };
-    Err(Error::BadRequest(reason))
+    let no_deployment = || Error::BadRequest("A deployment for the flow run could not be found".into());
+    let deployment = deployment.ok_or_else(no_deployment)?.record;
+    match place_of(api, &deployment).await? {
+        (_, Some(pool)) => {
+            job_variables::check_of_changed_flow_run(&pool.base_job_template, &deployment.job_variables, variables)
+        }
+        (_, None) => Ok(()),
+    }
 }
 
 impl FlowRunUpdate {

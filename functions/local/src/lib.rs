@@ -25,6 +25,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("work_pools", &work_pools::ROUTES),
     ("work_queues", &work_queues::ROUTES),
+    ("variables", &variables::ROUTES),
     ("events", &events::ROUTES),
     ("admin", &admin::ROUTES),
     ("ui", &ui::ROUTES),

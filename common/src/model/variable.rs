@@ -1,0 +1,25 @@
+//! Variables: named values that flows and templates share.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Timestamp, VariableId};
+
+/// A variable, known by its unique name (contract schema `Variable`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variable {
+    /// The variable's id.
+    pub id: VariableId,
+    /// When the variable was created.
+    pub created: Timestamp,
+    /// When the variable was last changed.
+    pub updated: Timestamp,
+    /// The unique name.
+    pub name: String,
+    /// Any JSON value, null included, of at most 5,000 bytes.
+    #[serde(default)]
+    pub value: Value,
+    /// The variable's tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `delete_variable`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&variables::delete::ROUTE)
+}

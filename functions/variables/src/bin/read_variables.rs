@@ -1,0 +1,5 @@
+//! The Lambda function `read_variables`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&variables::filter::ROUTE)
+}
