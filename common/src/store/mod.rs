@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod artifact_query;
 pub mod artifacts;
+pub mod automations;
 pub mod bulk_operations;
 pub mod commit;
 pub mod concurrency_limits;
@@ -42,6 +43,7 @@ pub mod task_runs;
 pub mod timers;
 pub mod unique;
 pub mod waiting_runs;
+pub mod watches;
 pub mod work_pools;
 pub mod work_queues;
 pub mod workers;
