@@ -65,7 +65,7 @@ async fn judge_run(api: &Api, run: &FlowRun, deployment: &Deployment) -> Result<
         };
         match verdict {
             Verdict::Kept => {}
-            Verdict::Open { deadline } => due = earliest(due, deadline),
+            Verdict::Open { deadline } => due = Some(earliest(due, deadline)),
             Verdict::Violated { .. } | Verdict::Resolved { .. } => violated.push((agreement, verdict)),
         }
     }
@@ -82,8 +82,8 @@ fn completion(run: &FlowRun) -> Option<Timestamp> {
     run.state.as_ref().filter(|state| state.r#type == StateType::Completed).map(|state| state.timestamp)
 }
 
-fn earliest(due: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
-    Some(due.map_or(other, |due| due.min(other)))
+fn earliest(due: Option<Timestamp>, other: Timestamp) -> Timestamp {
+    due.map_or(other, |due| due.min(other))
 }
 
 /// Looks at the agreements that the runs of a deployment keep to together.
@@ -109,7 +109,7 @@ async fn look_at_deployment_once(api: &Api, id: DeploymentId) -> Result<(), Comm
             SlaCondition::StaleAfter(stale_after) => {
                 let waited = now.plus_seconds(-GRACE);
                 match frequency::verdict(after.completed, None, *stale_after, agreement.since, waited) {
-                    Verdict::Open { deadline } => due = earliest(due, deadline.plus_seconds(GRACE)),
+                    Verdict::Open { deadline } => due = Some(earliest(due, deadline.plus_seconds(GRACE))),
                     verdict => told.extend(events::of(agreement, &party, &case(&after, agreement), verdict)?),
                 }
             }
@@ -117,7 +117,7 @@ async fn look_at_deployment_once(api: &Api, id: DeploymentId) -> Result<(), Comm
                 let last = seen.remove(&agreement.name);
                 if let Some((last, next)) = freshness::look(api, agreement, expected, &party, last, now).await? {
                     after.seen.insert(agreement.name.clone(), last);
-                    due = earliest(due, next);
+                    due = Some(earliest(due, next));
                 }
             }
         }
@@ -151,7 +151,7 @@ async fn note_completion(api: &Api, deployment: &Deployment, completed: Timestam
                 let last = after.completed;
                 let verdict = frequency::verdict(last, Some(completed), *stale_after, agreement.since, api.now());
                 told.extend(events::of(agreement, &party, &case(&after, agreement), verdict)?);
-                due = earliest(due, completed.plus_seconds(stale_after.as_f64() + GRACE));
+                due = Some(earliest(due, completed.plus_seconds(stale_after.as_f64() + GRACE)));
             }
             intake::receive(api, told).await?;
             after.completed = Some(completed);
