@@ -24,6 +24,7 @@ pub mod schedule;
 pub mod scheduler;
 pub mod schema_tools;
 pub mod sent;
+pub mod service_levels;
 pub mod settings;
 pub mod socket;
 pub mod store;

@@ -11,13 +11,14 @@ use crate::{
     api::Api,
     error::{Error, Result},
     model::{
-        ConcurrencyLimit, Deployment, FlowRun, FlowRunId, Lease, State, StateCreate, StateDetails, StateId, StateType,
-        TaskRun, TaskRunId, Timestamp, deployment::ConcurrencyLimitStrategy,
+        Artifact, ConcurrencyLimit, Deployment, FlowRun, FlowRunId, Lease, State, StateCreate, StateDetails, StateId,
+        StateType, TaskRun, TaskRunId, Timestamp, artifact::ResultOf, deployment::ConcurrencyLimitStrategy,
     },
     observation,
     orchestration::{
         Client, CollisionStrategy, DeploymentConcurrency, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult,
         Plan, Policy, Run, Settings, SlotLimit, Transition, Verdict, decide,
+        plan::ResultArtifact,
         policy::{MARK_LATE_RUNS_POLICY, flow_policy, task_policy},
     },
     store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, slots::Slots, table, unique::Claim},
@@ -412,7 +413,7 @@ async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Res
             Effect::UpdateParentTaskRun { task_run_id, state } => {
                 writes.extend(parent_task_run(api, *task_run_id, state, now).await?);
             }
-            Effect::SaveArtifact(result) => writes.extend(api.store.artifact_writes(&result.artifact(now)).await?),
+            Effect::SaveArtifact(result) => writes.extend(saved(api, result, plan, now).await?),
             // Background task runs are handed to workers by operations to come.
             Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
             Effect::AcquireSlots { lease_id, limits, ttl_seconds, holder } => {
@@ -456,7 +457,18 @@ async fn parent_task_run(api: &Api, id: TaskRunId, state: &State, now: Timestamp
     if let Some(state) = plan.entered() {
         writes.push(api.store.put_state(plan.run.key(), state, timer(api, &plan, state))?);
     }
+    for effect in &plan.effects {
+        if let Effect::SaveArtifact(result) = effect {
+            writes.extend(saved(api, result, &plan, now).await?);
+        }
+    }
     Ok(writes)
+}
+
+/// Returns the writes that save the result of the state that `plan` enters.
+async fn saved<R: StoredRun>(api: &Api, result: &ResultArtifact, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>> {
+    let result_of = plan.entered().map(|state| ResultOf { state: state.id, entered: state.timestamp });
+    api.store.artifact_writes(&Artifact { result_of, ..result.artifact(now) }).await
 }
 
 /// Returns when the server acts on a flow run that has entered `state`; it does not on task runs.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::{Builder, Uuid};
 
-use super::{ArtifactCollectionId, ArtifactId, FlowRunId, TaskRunId, Timestamp};
+use super::{ArtifactCollectionId, ArtifactId, FlowRunId, StateId, TaskRunId, Timestamp};
 
 /// The type of the artifact that shows how far something has got, whose data a graph shows as well.
 pub const PROGRESS: &str = "progress";
@@ -28,6 +28,28 @@ impl ArtifactId {
     }
 }
 
+/// The most characters of a value of an artifact's metadata that are kept (upstream's `validate_max_metadata_length`).
+const LONGEST_METADATA: usize = 500;
+
+/// What a client notes about an artifact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(IndexMap<String, String>);
+
+impl Metadata {
+    /// Returns it as it is kept: of a value that is too long, the beginning.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        for value in self.0.values_mut() {
+            if let Some((end, _)) = value.char_indices().nth(LONGEST_METADATA) {
+                value.truncate(end);
+                value.push_str("...");
+            }
+        }
+        self
+    }
+}
+
 /// An artifact (contract schema `Artifact`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -47,11 +69,23 @@ pub struct Artifact {
     pub data: Option<Value>,
     /// What the client notes about the artifact.
     #[serde(rename = "metadata_")]
-    pub metadata: Option<IndexMap<String, String>>,
+    pub metadata: Option<Metadata>,
     /// The flow run that the artifact belongs to.
     pub flow_run_id: Option<FlowRunId>,
     /// The task run that the artifact belongs to.
     pub task_run_id: Option<TaskRunId>,
+    /// The state of one of these runs that has the data as its result; never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_of: Option<ResultOf>,
+}
+
+/// A state whose result an artifact is: of the artifact's task run, or of its flow run if it has no task run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultOf {
+    /// The state.
+    pub state: StateId,
+    /// When it was entered.
+    pub entered: Timestamp,
 }
 
 impl Artifact {
@@ -68,7 +102,14 @@ impl Artifact {
             metadata: None,
             flow_run_id: None,
             task_run_id: None,
+            result_of: None,
         }
+    }
+
+    /// Returns the artifact as it is answered.
+    #[must_use]
+    pub fn answer(self) -> Self {
+        Self { result_of: None, ..self }
     }
 }
 
@@ -143,7 +184,7 @@ pub struct LatestArtifact {
     pub data: Option<Value>,
     /// What the client notes about the artifact.
     #[serde(rename = "metadata_")]
-    pub metadata: Option<IndexMap<String, String>>,
+    pub metadata: Option<Metadata>,
     /// The flow run that the artifact belongs to.
     pub flow_run_id: Option<FlowRunId>,
     /// The task run that the artifact belongs to.
@@ -171,6 +212,7 @@ impl LatestArtifact {
             metadata: self.metadata,
             flow_run_id: self.flow_run_id,
             task_run_id: self.task_run_id,
+            result_of: None,
         }
     }
 }
@@ -178,6 +220,15 @@ impl LatestArtifact {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_long_metadata_the_beginning_is_kept() {
+        let kept = |length| {
+            let metadata = Metadata([("m".to_owned(), "ü".repeat(length))].into()).shortened();
+            metadata.0["m"].chars().count()
+        };
+        assert_eq!([kept(500), kept(501), kept(9_000)], [500, 503, 503]);
+    }
 
     #[test]
     fn ids_are_ordered_as_the_artifacts_were_created() {

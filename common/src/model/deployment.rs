@@ -10,6 +10,7 @@ use super::{
     BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, DeploymentId, Flow, FlowId, Object, Seconds,
     Timestamp, WorkPlace, WorkQueue, WorkQueueId,
 };
+use crate::filter::event::ResourceSpecification;
 
 /// Whether something polls for a deployment's runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +243,9 @@ pub struct ServiceLevelAgreement {
     pub enabled: bool,
     /// What has to be kept to.
     pub condition: SlaCondition,
+    /// Since when it is to be kept: it was made then, or its condition changed, or it was enabled.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
 }
 
 /// How bad it is that a service level agreement is violated.
@@ -261,15 +265,28 @@ pub enum Severity {
 }
 
 /// What a service level agreement asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SlaCondition {
-    /// A run takes no longer than so many seconds.
+    /// A run takes no longer than so many seconds (the client's `TimeToCompletionSla`).
     Duration(i64),
-    /// From one run that completes to the next it takes no longer than this.
+    /// From one run that completes to the next it takes no longer than this (the client's `FrequencySla`).
     StaleAfter(Seconds),
-    /// A run starts no later than this after it is due.
+    /// A run starts no later than this after it is due (the client's `LatenessSla`).
     Within(Seconds),
+    /// An event happens, and happens again (`FreshnessSla` of Prefect Cloud, which the client lacks).
+    ExpectedEvent(ExpectedEvent),
+}
+
+/// An event that is expected again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExpectedEvent {
+    /// The event's name.
+    pub event: String,
+    /// The labels of the resource that it happens to, its id among them.
+    pub resource: ResourceSpecification,
+    /// From one such event to the next it takes no longer than this.
+    pub within: Seconds,
 }
 
 /// A deployment as it is answered (contract schema `DeploymentResponse`).

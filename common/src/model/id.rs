@@ -86,6 +86,8 @@ typed_ids! {
     LeaseId,
     /// The id of an artifact.
     ArtifactId,
+    /// The id of an automation.
+    AutomationId,
     /// The id of the collection of the artifacts of one key.
     ArtifactCollectionId,
     /// The id of an API key.

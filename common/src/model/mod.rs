@@ -7,6 +7,7 @@
 
 pub mod api_key;
 pub mod artifact;
+pub mod automation;
 pub mod bulk_operation;
 pub mod concurrency_limit;
 pub mod connection;
@@ -32,6 +33,7 @@ pub mod worker;
 
 pub use api_key::ApiKey;
 pub use artifact::{Artifact, ArtifactCollection, LatestArtifact};
+pub use automation::Automation;
 pub use bulk_operation::{BulkFailure, BulkOperation, BulkPart, BulkProgress, BulkWork};
 pub use concurrency_limit::ConcurrencyLimit;
 pub use connection::Connection;
@@ -42,9 +44,9 @@ pub use flow::Flow;
 pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
 pub use flow_run_input::{FlowRunInput, InputKey};
 pub use id::{
-    ApiKeyId, ArtifactCollectionId, ArtifactId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId, DeploymentId,
-    EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, VariableId, WorkPoolId,
-    WorkQueueId, WorkerId,
+    ApiKeyId, ArtifactCollectionId, ArtifactId, AutomationId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId,
+    DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, VariableId,
+    WorkPoolId, WorkQueueId, WorkerId,
 };
 pub use lease::Lease;
 pub use log::{Log, LogCreate};

@@ -2,6 +2,9 @@
 //!
 //! Each artifact with a key is written and deleted in one transaction with the item of its collection, which says which is
 //! the latest: so the collection always points to an artifact that is there. What the latest one holds is not copied.
+//!
+//! A result is kept with its state as well, where every reader of the state finds it, and is changed there together with its
+//! artifact: upstream's states read it from the artifact.
 
 use std::time::Duration;
 
@@ -13,11 +16,15 @@ use super::{
     commit::until_uncontended,
     events::LARGEST_EVENT,
     query::{Direction, Range},
-    table::{self, Collection, Index, Place, Shards},
+    states::HistoricState,
+    table::{self, Collection, Index, Place, Shards, Subject},
 };
 use crate::{
     error::Result,
-    model::{Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, FlowRunId, LatestArtifact, Timestamp},
+    model::{
+        Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, FlowRun, FlowRunId, LatestArtifact, State,
+        TaskRun, Timestamp, artifact::ResultOf,
+    },
 };
 
 impl Record for Artifact {
@@ -84,6 +91,13 @@ impl Record for KeyedArtifact {
     }
 }
 
+/// Makes `data` the data of `state`, if that is the one whose result is `result`; returns whether it is.
+fn put_data(state: Option<&mut State>, result: ResultOf, data: Option<&Value>) -> bool {
+    let Some(state) = state.filter(|state| state.id == result.state) else { return false };
+    state.data = data.cloned();
+    true
+}
+
 impl Store {
     /// Reads the artifact `id`.
     pub async fn artifact(&self, id: ArtifactId) -> Result<Option<Versioned<Artifact>>> {
@@ -125,12 +139,50 @@ impl Store {
         Ok(writes)
     }
 
-    /// Replaces the artifact that was read at `version`; neither its key nor its runs may have changed.
-    pub async fn update_artifact(&self, artifact: &Artifact, version: u64) -> Result<(), CommitError> {
-        self.commit(vec![self.replace(artifact, version)?]).await
+    /// Replaces the artifact that was read as `before`; neither its key nor its runs may have changed.
+    ///
+    /// Other data becomes the data of the state whose result it is, too.
+    pub async fn update_artifact(&self, before: &Versioned<Artifact>, after: &Artifact) -> Result<(), CommitError> {
+        let mut writes = vec![self.replace(after, before.version)?];
+        if after.data != before.record.data {
+            writes.extend(self.with_result(after, after.data.as_ref()).await?);
+        }
+        self.commit(writes).await
     }
 
-    /// Deletes the artifact `id`; the one created before it becomes the latest of its key. Returns whether there was one.
+    /// Returns the writes that make `data` the data of the state whose result `artifact` is, if that is still there: in its
+    /// run's history, and in the run itself while it is in that state.
+    async fn with_result(&self, artifact: &Artifact, data: Option<&Value>) -> Result<Vec<Write>, CommitError> {
+        let run = artifact.task_run_id.map(table::task_run).or_else(|| artifact.flow_run_id.map(table::flow_run));
+        let Some((result, run)) = artifact.result_of.zip(run) else { return Ok(Vec::new()) };
+        let history = table::state(&run, result.entered, result.state);
+        let found = self.get_items(&[run.clone(), history]).await?;
+        let [found_run, found_state] = &found[..] else { return Ok(Vec::new()) };
+        let mut state = found_state.record::<HistoricState>()?.state;
+        state.data = data.cloned();
+        let due = found_state.places.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
+        let mut writes = vec![self.replace(&HistoricState::new(run, state, due), found_state.version)?];
+        let version = found_run.version;
+        match Subject::of(&found_run.key) {
+            Some(Subject::FlowRun(_)) => {
+                let mut run: FlowRun = found_run.record()?;
+                if put_data(run.state.as_mut(), result, data) {
+                    writes.push(self.replace(&run, version)?);
+                }
+            }
+            Some(Subject::TaskRun(_)) => {
+                let mut run: TaskRun = found_run.record()?;
+                if put_data(run.state.as_mut(), result, data) {
+                    writes.push(self.replace(&run, version)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(writes)
+    }
+
+    /// Deletes the artifact `id`; the one created before it becomes the latest of its key, and the state whose result it was
+    /// has no data. Returns whether there was one.
     pub async fn delete_artifact(&self, id: ArtifactId, now: Timestamp) -> Result<bool> {
         until_uncontended(|| async {
             let Some(found) = self.artifact(id).await? else { return Ok(false) };
@@ -139,6 +191,7 @@ impl Store {
                 writes.push(Write::Delete(table::keyed_artifact(key, found.record.created, id)));
                 writes.extend(self.without(key, found.record.clone(), now).await?);
             }
+            writes.extend(self.with_result(&found.record, None).await?);
             self.commit(writes).await?;
             Ok(true)
         })

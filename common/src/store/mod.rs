@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod artifact_query;
 pub mod artifacts;
+pub mod automations;
 pub mod bulk_operations;
 pub mod commit;
 pub mod concurrency_limits;
@@ -43,6 +44,7 @@ pub mod timers;
 pub mod unique;
 pub mod variables;
 pub mod waiting_runs;
+pub mod watches;
 pub mod work_pools;
 pub mod work_queues;
 pub mod workers;

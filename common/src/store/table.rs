@@ -27,8 +27,8 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     model::{
-        ApiKeyId, ArtifactId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId,
-        StateId, StateType, TaskRunId, Timestamp, VariableId, WorkPoolId, WorkQueueId,
+        ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId,
+        FlowRunId, LeaseId, StateId, StateType, TaskRunId, Timestamp, VariableId, WorkPoolId, WorkQueueId,
     },
 };
 
@@ -66,8 +66,10 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("deployment", "deployment#<deployment id>", "deployment"),
     ("deleted deployment, until the stream's consumer has told of it", "deployment#<deployment id>", "deleted"),
     ("polls for a deployment's runs", "deployment#<deployment id>", "readiness"),
+    ("watch over a deployment's service levels", "deployment#<deployment id>", "agreements"),
     ("flow run", "flow_run#<flow run id>", "run"),
     ("flow run state", "flow_run#<flow run id>", "state#<time>#<state id>"),
+    ("watch over a flow run's service levels", "flow_run#<flow run id>", "agreements"),
     ("flow run input", "flow_run#<flow run id>", "input#<key>"),
     ("task run", "task_run#<task run id>", "run"),
     ("task run state", "task_run#<task run id>", "state#<time>#<state id>"),
@@ -101,6 +103,12 @@ pub const ENTITIES: &[(&str, &str, &str)] = &[
     ("operation on many flow runs", "bulk_operation#<operation id>", "operation"),
     ("part of such an operation", "bulk_operation#<operation id>#<part>", "part"),
     ("flow run that such an operation has treated", "unique#bulk_operation#<operation id>#<flow run id>", "unique"),
+    ("automation; nothing writes one yet", "automation#<automation id>", "automation"),
+    (
+        "automation that has to do with a resource; nothing writes one yet",
+        "automations_of#<resource id>",
+        "<automation id>",
+    ),
     ("websocket connection", "connection#<connection id>", "connection"),
     ("API key", "api_key#<key id>", "key"),
     ("unique name or key", "unique#<kind>#<name or key>", "unique"),
@@ -134,6 +142,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the artifacts of a key, by creation", "table: query `artifact_key#<key>` from `artifact#`, then get"),
     ("the CSRF token of a client", "table: get `csrf_token#<client>`"),
     ("an operation on many flow runs by its id", "table: get `bulk_operation#<operation id>`, then all of its parts"),
+    ("the automations that have to do with a resource", "table: query `automations_of#<resource id>`, then get"),
     ("a websocket connection by its id", "table: get `connection#<connection id>`"),
     ("an API key by its id", "table: get `api_key#<key id>`"),
     ("a state by its id", "lookup: query `state#<state id>`, then get"),
@@ -145,7 +154,7 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
     ("the deployments whose schedules are looked at next, by when", "related: query each shard of `scheduling`"),
     ("the artifacts of a flow run, by creation", "related: query `artifacts#<flow run id>`, then get"),
     (
-        "the states of flow runs, leases, workers, pools, queues and deployments that the server acts on, by when",
+        "the states of flow runs, leases, workers, pools, queues, deployments and watches that the server acts on, by when",
         "related: query each shard of `timers`",
     ),
     (
@@ -394,7 +403,7 @@ pub enum Collection {
     Artifacts,
     /// All collections of artifacts of one key.
     ArtifactCollections,
-    /// The states of flow runs, leases, workers, pools and queues that the server acts on at some time.
+    /// The states of flow runs, leases, workers, pools, queues and watches that the server acts on at some time.
     Timers,
     /// The deployments with active schedules.
     Scheduling,
@@ -499,6 +508,18 @@ pub fn deleted_deployment(id: DeploymentId) -> Key {
 pub fn readiness(id: DeploymentId) -> Key {
     Key::new(format!("deployment#{id}"), "readiness")
 }
+
+/// Returns the key of what watches over a deployment's service levels, beside the deployment.
+pub fn deployment_watch(id: DeploymentId) -> Key {
+    Key::new(format!("deployment#{id}"), WATCH)
+}
+
+/// Returns the key of what watches over a flow run's service levels, beside the run and before its states.
+pub fn flow_run_watch(id: FlowRunId) -> Key {
+    Key::new(format!("flow_run#{id}"), WATCH)
+}
+
+const WATCH: &str = "agreements";
 
 /// Returns the `related` partition of the deployments of a work queue that are ready, or of those that are not.
 pub fn deployments_of_queue(queue: WorkQueueId, are_ready: bool) -> String {
@@ -636,6 +657,21 @@ pub fn treated_flow_run(operation: BulkOperationId, run: FlowRunId) -> Key {
     unique("bulk_operation", &format!("{operation}#{run}"))
 }
 
+/// Returns the key of an automation.
+pub fn automation(id: AutomationId) -> Key {
+    Key::new(format!("automation#{id}"), "automation")
+}
+
+/// Returns the partition of the automations that have to do with a resource, by their ids.
+pub fn automations_of(resource: &str) -> String {
+    format!("automations_of#{}", bounded(resource))
+}
+
+/// Returns the key of what says that an automation has to do with a resource.
+pub fn related_automation(resource: &str, id: AutomationId) -> Key {
+    Key::new(automations_of(resource), id.to_string())
+}
+
 /// Returns the key of an API key's record.
 pub fn api_key(id: ApiKeyId) -> Key {
     Key::new(format!("api_key#{id}"), "key")
@@ -664,8 +700,12 @@ pub enum Subject {
     DeletedDeployment(DeploymentId),
     /// What is known of the polls for a deployment's runs.
     Readiness(DeploymentId),
+    /// What watches over a deployment's service levels.
+    DeploymentWatch(DeploymentId),
     /// A flow run.
     FlowRun(FlowRunId),
+    /// What watches over a flow run's service levels.
+    FlowRunWatch(FlowRunId),
     /// A task run.
     TaskRun(TaskRunId),
     /// An event.
@@ -710,7 +750,9 @@ impl Subject {
             ("deployment", "deployment") => id.parse().ok().map(Self::Deployment),
             ("deployment", "readiness") => id.parse().ok().map(Self::Readiness),
             ("deployment", "deleted") => id.parse().ok().map(Self::DeletedDeployment),
+            ("deployment", WATCH) => id.parse().ok().map(Self::DeploymentWatch),
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
+            ("flow_run", WATCH) => id.parse().ok().map(Self::FlowRunWatch),
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
             ("event", "event") => id.parse().ok().map(Self::Event),
             ("concurrency_limit", "limit") => id.parse().ok().map(Self::ConcurrencyLimit),
@@ -1003,7 +1045,9 @@ mod tests {
         assert_eq!(Subject::of(&deployment(id)), Some(Subject::Deployment(id)));
         assert_eq!(Subject::of(&deleted_deployment(id)), Some(Subject::DeletedDeployment(id)));
         assert_eq!(Subject::of(&readiness(id)), Some(Subject::Readiness(id)));
+        assert_eq!(Subject::of(&deployment_watch(id)), Some(Subject::DeploymentWatch(id)));
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));
+        assert_eq!(Subject::of(&flow_run_watch(run)), Some(Subject::FlowRunWatch(run)));
         assert_eq!(Subject::of(&super::task_run(task_run)), Some(Subject::TaskRun(task_run)));
         assert_eq!(Subject::of(&event(event_id)), Some(Subject::Event(event_id)));
         let operation = BulkOperationId::new();

@@ -69,7 +69,7 @@ fn event(action: &str, of: &Deployment, version: u64, occurred: Timestamp, paylo
 }
 
 /// Returns what the deployment has to do with, each thing in its role.
-fn related(of: &Deployment) -> Vec<Value> {
+pub(crate) fn related(of: &Deployment) -> Vec<Value> {
     let flow = json!({
         "prefect.resource.id": format!("prefect.flow.{}", of.flow_id),
         "prefect.resource.name": of.flow_name,

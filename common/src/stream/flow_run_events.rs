@@ -18,6 +18,8 @@ use crate::{
         TaskRun, TaskRunId, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
         event::{Labels, RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE},
     },
+    queue::{Message, Queue},
+    service_levels,
     store::{
         Item, Key,
         table::{self, Subject},
@@ -47,7 +49,9 @@ struct Transition<'a> {
 }
 
 /// Keeps the events of those changes in `written` that brought a flow run into another state.
-pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut Failures) {
+///
+/// Where their deployments have service level agreements, the queue's worker is asked to look at the runs.
+pub(super) async fn emit(api: &Api, queue: &Queue, written: &[(usize, &Item)], failures: &mut Failures) {
     let mut transitions = Vec::new();
     for (place, item) in written.iter().filter(|(_, item)| is_transition(item)) {
         match read(item) {
@@ -59,7 +63,7 @@ pub(super) async fn emit(api: &Api, written: &[(usize, &Item)], failures: &mut F
     if transitions.is_empty() {
         return;
     }
-    if let Err(error) = emit_all(api, transitions.iter().map(|(_, transition)| transition)).await {
+    if let Err(error) = emit_all(api, queue, transitions.iter().map(|(_, transition)| transition)).await {
         failures.add_all(transitions.iter().map(|(place, _)| *place), &error);
     }
 }
@@ -77,25 +81,28 @@ fn read(item: &Item) -> Result<Option<(FlowRun, State, Option<State>)>> {
 
 async fn emit_all(
     api: &Api,
+    queue: &Queue,
     transitions: impl Iterator<Item = &(FlowRun, State, Option<State>)> + Clone,
 ) -> Result<()> {
     let around = Around::read(api, transitions.clone().map(|(run, ..)| run)).await?;
     let mut events: Vec<ReceivedEvent> = Vec::new();
+    let mut looks: Vec<Message> = Vec::new();
     for (run, entered, initial) in transitions {
-        let queue = run.work_queue_id.and_then(|id| around.queues.get(&id));
-        let transition = Transition {
-            run,
-            initial: initial.as_ref(),
-            entered,
-            flow: around.flows.get(&run.flow_id),
-            deployment: run.deployment_id.and_then(|id| around.deployments.get(&id)),
-            queue,
-            pool: queue.and_then(|queue| around.pools.get(&queue.work_pool_id?)),
-            task_run: run.parent_task_run_id.and_then(|id| around.task_runs.get(&id)),
-        };
+        let transition = around.transition(run, initial.as_ref(), entered);
         events.push(event(&transition)?.receive(api.now()));
+        if transition.deployment.is_some_and(service_levels::watches_runs) {
+            looks.push(Message::Timer { of: table::flow_run_watch(run.id) });
+        }
     }
-    intake::keep(api, &events).await
+    intake::keep(api, &events).await?;
+    if looks.is_empty() { Ok(()) } else { queue.send(&looks).await }
+}
+
+/// Reads what a flow run has to do with, each thing in its role, as the events of its states name it.
+pub(crate) async fn related_to(api: &Api, run: &FlowRun) -> Result<Vec<Labels>> {
+    let Some(state) = &run.state else { return Ok(Vec::new()) };
+    let around = Around::read(api, std::iter::once(run)).await?;
+    Ok(related(&around.transition(run, None, state)))
 }
 
 /// The records around some flow runs, by their ids.
@@ -132,6 +139,20 @@ impl Around {
             pools: pools.into_iter().map(|found| (found.record.pool.id, found.record.pool)).collect(),
             task_runs: task_runs.into_iter().map(|found| (found.record.id, found.record)).collect(),
         })
+    }
+
+    fn transition<'a>(&'a self, run: &'a FlowRun, initial: Option<&'a State>, entered: &'a State) -> Transition<'a> {
+        let queue = run.work_queue_id.and_then(|id| self.queues.get(&id));
+        Transition {
+            run,
+            initial,
+            entered,
+            flow: self.flows.get(&run.flow_id),
+            deployment: run.deployment_id.and_then(|id| self.deployments.get(&id)),
+            queue,
+            pool: queue.and_then(|queue| self.pools.get(&queue.work_pool_id?)),
+            task_run: run.parent_task_run_id.and_then(|id| self.task_runs.get(&id)),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub fn consume<'c>(api: &'c Api, queue: &'c Queue, changes: &'c [Change]) -> Box
         readiness::follow(api, &written, &mut failures).await;
         if api.settings.event_persister_enabled {
             lifecycle_events::emit(api, &written, &mut failures).await;
-            flow_run_events::emit(api, &written, &mut failures).await;
+            flow_run_events::emit(api, queue, &written, &mut failures).await;
         }
         if api.settings.task_run_recorder_enabled {
             task_run_recorder::record(api, &written, &mut failures).await;

@@ -8,6 +8,7 @@ use crate::{
     error::Result,
     model::{BulkPart, DeploymentId, FlowRun, StateType, Timestamp},
     queue::{Message, Queue},
+    service_levels::watches_deployment,
     store::{
         Item,
         table::{self, Index, Subject},
@@ -43,7 +44,12 @@ fn messages(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> {
     match Subject::of(&item.key) {
         Some(Subject::BulkPart(_)) => next_step(item),
         Some(Subject::FlowRun(_)) if item.has_new_state() => after_transition(api, item),
-        Some(Subject::Deployment(id)) if api.settings.scheduler.enabled => Ok(schedules(api, item, id)),
+        Some(Subject::Deployment(id)) => {
+            let mut messages = schedules(api, item, id);
+            messages.extend(service_levels(api, item, id)?);
+            Ok(messages)
+        }
+        Some(Subject::FlowRunWatch(_) | Subject::DeploymentWatch(_)) => Ok(watch(api, item)),
         _ => Ok(Vec::new()),
     }
 }
@@ -62,7 +68,27 @@ fn next_step(item: &Item) -> Result<Vec<(Message, Duration)>> {
 fn schedules(api: &Api, item: &Item, deployment: DeploymentId) -> Vec<(Message, Duration)> {
     let due = item.places.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
     let is_due = due.is_some_and(|due| due <= api.now());
-    if is_due { vec![(Message::Schedule { deployment }, Duration::ZERO)] } else { Vec::new() }
+    if is_due && api.settings.scheduler.enabled {
+        vec![(Message::Schedule { deployment }, Duration::ZERO)]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Has a deployment looked at whose runs are to keep to an agreement together.
+fn service_levels(api: &Api, item: &Item, deployment: DeploymentId) -> Result<Option<(Message, Duration)>> {
+    // Few have agreements; the text tells which, before the record is read.
+    let has_some = item.tail.as_deref().is_some_and(|tail| tail.contains("\"slas\":"));
+    let is_watched = has_some && api.settings.event_persister_enabled && watches_deployment(&item.record()?);
+    let look = Message::Timer { of: table::deployment_watch(deployment) };
+    Ok(is_watched.then_some((look, Duration::ZERO)))
+}
+
+/// Has somebody look when a watch is due, if the schedule might find it too late.
+fn watch(api: &Api, item: &Item) -> Vec<(Message, Duration)> {
+    let due = item.places.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
+    let wait = due.and_then(|due| soon(api, due));
+    wait.map(|wait| (Message::Timer { of: item.key.clone() }, wait)).into_iter().collect()
 }
 
 fn after_transition(api: &Api, item: &Item) -> Result<Vec<(Message, Duration)>> {

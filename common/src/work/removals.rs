@@ -66,7 +66,7 @@ impl Removal<'_> {
                     && self.runs(Range::group(self.store, Index::ByParent, &table::runs_of_flow(id))).await?)
             }
             Some(Subject::Deployment(id)) => {
-                self.store.delete_all(&[table::readiness(id)]).await?;
+                self.store.delete_all(&[table::readiness(id), table::deployment_watch(id)]).await?;
                 self.unstarted_runs(id).await
             }
             Some(Subject::FlowRun(id)) => {

@@ -1,5 +1,6 @@
 //! What the server does by itself, when it is due (upstream's services for late runs, expired pauses, cancellations that
-//! take too long, leases that nobody renewed, and its foreman, who marks what was silent for too long).
+//! take too long, leases that nobody renewed, and its foreman, who marks what was silent for too long; besides these,
+//! service level agreements).
 //!
 //! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the queue's worker.
 //! A timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
@@ -16,6 +17,7 @@ use crate::{
     model::{FlowRunId, State, StateType, Timestamp},
     orchestration::Client,
     queue::{Message, Queue},
+    service_levels,
     store::{
         Key, Needs,
         table::{Index, Subject},
@@ -85,6 +87,8 @@ pub(super) async fn fire(api: &Api, of: &Key) -> Result<()> {
         Some(Subject::Worker(_)) => api.store.check_worker(of, api.now()).await,
         Some(Subject::WorkPool(_)) => api.store.check_pool(of, None, api.now()).await,
         Some(Subject::Readiness(_)) => api.store.check_deployment(of, api.now()).await,
+        Some(Subject::FlowRunWatch(id)) => service_levels::look_at_run(api, id).await,
+        Some(Subject::DeploymentWatch(id)) => service_levels::look_at_deployment(api, id).await,
         // A step at a time; what is left when this worker ends is found again by the timer, which is still there.
         Some(Subject::WorkQueue(_)) => {
             while api.store.check_queue(of, api.now()).await? {}

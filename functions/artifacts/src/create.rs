@@ -4,9 +4,8 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     Api, Result,
     http::{Body, Route},
-    model::{Artifact, ArtifactId, FlowRunId, TaskRunId},
+    model::{Artifact, ArtifactId, FlowRunId, TaskRunId, artifact::Metadata},
 };
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,7 +19,7 @@ struct ArtifactCreate {
     r#type: Option<String>,
     description: Option<String>,
     data: Option<Value>,
-    metadata_: Option<IndexMap<String, String>>,
+    metadata_: Option<Metadata>,
     flow_run_id: Option<FlowRunId>,
     task_run_id: Option<TaskRunId>,
 }
@@ -32,7 +31,7 @@ async fn create(State(api): State<Api>, Body(body): Body<ArtifactCreate>) -> Res
         r#type: body.r#type,
         description: body.description,
         data: body.data,
-        metadata: body.metadata_,
+        metadata: body.metadata_.map(Metadata::shortened),
         flow_run_id: body.flow_run_id,
         task_run_id: body.task_run_id,
         ..Artifact::new(ArtifactId::at(now, Uuid::new_v4()), now)

@@ -23,5 +23,6 @@ struct ArtifactQuery {
 }
 
 async fn filter(State(api): State<Api>, Body(query): Body<ArtifactQuery>) -> Result<Json<Vec<Artifact>>> {
-    Ok(Json(api.store.artifacts(&query.filters, query.sort, query.window).await?))
+    let found = api.store.artifacts(&query.filters, query.sort, query.window).await?;
+    Ok(Json(found.into_iter().map(Artifact::answer).collect()))
 }

@@ -10,7 +10,7 @@ pub mod read;
 pub mod read_latest;
 pub mod update;
 
-use common::http::Route;
+use common::{Error, http::Route};
 
 /// The routes of this resource.
 pub static ROUTES: &[&Route] = &[
@@ -24,3 +24,8 @@ pub static ROUTES: &[&Route] = &[
     &update::ROUTE,
     &delete::ROUTE,
 ];
+
+/// Says that there is no such artifact, as upstream words it for artifacts alone.
+fn not_found() -> Error {
+    Error::NotFound("Artifact not found.".into())
+}

@@ -2,15 +2,17 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    Api, Result,
     http::{Path, Route, extract::Id},
     model::{Artifact, ArtifactId},
 };
+
+use crate::not_found;
 
 /// The contract's `read_artifact`.
 pub static ROUTE: Route = Route::get("read_artifact", "/artifacts/{id}", || get(read));
 
 async fn read(State(api): State<Api>, Path(path): Path<Id<ArtifactId>>) -> Result<Json<Artifact>> {
-    let found = api.store.artifact(path.id).await?.ok_or_else(|| Error::not_found("Artifact"))?;
-    Ok(Json(found.record))
+    let found = api.store.artifact(path.id).await?.ok_or_else(not_found)?;
+    Ok(Json(found.record.answer()))
 }

@@ -2,11 +2,13 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    Api, Result,
     http::{Path, Route},
     model::Artifact,
 };
 use serde::Deserialize;
+
+use crate::not_found;
 
 /// The contract's `read_latest_artifact`.
 pub static ROUTE: Route = Route::get("read_latest_artifact", "/artifacts/{key}/latest", || get(read_latest));
@@ -17,6 +19,6 @@ struct OfKey {
 }
 
 async fn read_latest(State(api): State<Api>, Path(path): Path<OfKey>) -> Result<Json<Artifact>> {
-    let found = api.store.latest_artifact(&path.key).await?.ok_or_else(|| Error::not_found("Artifact"))?;
+    let found = api.store.latest_artifact(&path.key).await?.ok_or_else(not_found)?;
     Ok(Json(found.into_artifact()))
 }

@@ -1,18 +1,19 @@
-//! `PATCH /artifacts/{id}`: changes an artifact's data, description and metadata.
+//! `PATCH /artifacts/{id}`: changes an artifact's data, description and metadata; a result's data is its state's as well.
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
+    Api, Result,
     http::{
         Path, Route, Sent,
         extract::{Id, sent},
     },
-    model::ArtifactId,
+    model::{ArtifactId, artifact::Metadata},
     store::commit::until_uncontended,
 };
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::not_found;
 
 /// The contract's `update_artifact`.
 pub static ROUTE: Route = Route::patch("update_artifact", "/artifacts/{id}", || patch(update));
@@ -25,7 +26,7 @@ struct ArtifactUpdate {
     #[serde(default, deserialize_with = "sent")]
     description: Option<Option<String>>,
     #[serde(default, deserialize_with = "sent")]
-    metadata_: Option<Option<IndexMap<String, String>>>,
+    metadata_: Option<Option<Metadata>>,
 }
 
 async fn update(
@@ -33,14 +34,15 @@ async fn update(
     Path(path): Path<Id<ArtifactId>>,
     Sent(body): Sent<ArtifactUpdate>,
 ) -> Result<StatusCode> {
+    let metadata = body.metadata_.map(|sent| sent.map(Metadata::shortened));
     until_uncontended(|| async {
-        let found = api.store.artifact(path.id).await?.ok_or_else(|| Error::not_found("Artifact"))?;
-        let mut artifact = found.record;
+        let found = api.store.artifact(path.id).await?.ok_or_else(not_found)?;
+        let mut artifact = found.record.clone();
         set(&mut artifact.data, body.data.as_ref());
         set(&mut artifact.description, body.description.as_ref());
-        set(&mut artifact.metadata, body.metadata_.as_ref());
+        set(&mut artifact.metadata, metadata.as_ref());
         artifact.updated = api.now();
-        api.store.update_artifact(&artifact, found.version).await
+        api.store.update_artifact(&found, &artifact).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

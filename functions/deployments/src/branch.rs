@@ -118,6 +118,9 @@ fn branched(base: &Deployment, id: DeploymentId, body: &Branching, api: &Api) ->
         branch: Some(Branch { branch: body.branch.clone(), base: base.id, root }),
         ..base.clone()
     };
+    for agreement in &mut new.slas {
+        agreement.since = Some(now);
+    }
     match handling {
         ScheduleHandling::Remove => new.schedules.clear(),
         ScheduleHandling::Keep | ScheduleHandling::Inactive => {

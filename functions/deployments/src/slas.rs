@@ -2,17 +2,19 @@
 //! place of a deployment's.
 //!
 //! An operation of our own: the open-source server lacks it, and the client (`apply_slas_for_deployment`) expects the names
-//! of what was made, changed and deleted.
+//! of what was made, changed and deleted. `common::service_levels` evaluates them.
 
 use std::collections::HashSet;
 
 use axum::{Json, extract::State, routing::post};
 use common::{
     Api, Error, Result,
+    filter::event::ResourceSpecification,
     http::{Body, Path, Route, extract::Id},
     model::{
-        DeploymentId, Seconds,
-        deployment::{ServiceLevelAgreement, Severity, SlaCondition},
+        DeploymentId, Seconds, Timestamp,
+        deployment::{ExpectedEvent, ServiceLevelAgreement, Severity, SlaCondition},
+        event::RESOURCE_ID,
     },
     store::commit::until_uncontended,
 };
@@ -33,6 +35,8 @@ struct Asked {
     duration: Option<i64>,
     stale_after: Option<Seconds>,
     within: Option<Seconds>,
+    expected_event: Option<String>,
+    resource_match: Option<ResourceSpecification>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,7 +92,7 @@ async fn replace(api: &Api, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<
             deleted: deleted.map(|sla| name(&sla.name)).collect(),
         };
         let mut changed = found.record.clone();
-        changed.slas.clone_from(&slas);
+        changed.slas = slas.iter().map(|sla| made(sla, &found.record.slas, api.now())).collect();
         if changed.slas != found.record.slas {
             // What runs are made does not depend on them.
             api.store.commit(vec![api.store.replace(&changed, found.version)?]).await?;
@@ -98,19 +102,41 @@ async fn replace(api: &Api, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<
     .await
 }
 
+/// Returns the agreement with the time since when it is to be kept: that of the one before, if it asks for the same.
+fn made(sla: &ServiceLevelAgreement, before: &[ServiceLevelAgreement], now: Timestamp) -> ServiceLevelAgreement {
+    let same = before
+        .iter()
+        .find(|old| old.name == sla.name && old.enabled == sla.enabled && old.condition == sla.condition)
+        .and_then(|old| old.since);
+    ServiceLevelAgreement { since: Some(same.unwrap_or(now)), ..sla.clone() }
+}
+
 impl Asked {
     /// Returns the agreement, which asks for one thing.
     fn agreed(self) -> Result<ServiceLevelAgreement> {
-        let condition = match (self.duration, self.stale_after, self.within) {
-            (Some(duration), None, None) => SlaCondition::Duration(duration),
-            (None, Some(stale_after), None) => SlaCondition::StaleAfter(stale_after),
-            (None, None, Some(within)) => SlaCondition::Within(within),
-            _ => {
-                let message = "An SLA has one of duration, stale_after and within.";
-                return Err(Error::Unprocessable(message.into()));
+        let refused = |message: &str| Err(Error::Unprocessable(message.into()));
+        let condition = match (self.duration, self.stale_after, self.within, self.expected_event) {
+            (Some(duration), None, None, None) => SlaCondition::Duration(duration),
+            (None, Some(stale_after), None, None) => SlaCondition::StaleAfter(stale_after),
+            (None, None, Some(within), None) => SlaCondition::Within(within),
+            (None, None, Some(within), Some(event)) => {
+                let resource = self.resource_match.unwrap_or_default();
+                if !names_resources(&resource) {
+                    return refused("The resource_match of an SLA has to name the prefect.resource.id.");
+                }
+                SlaCondition::ExpectedEvent(ExpectedEvent { event, resource, within })
             }
+            _ => return refused("An SLA has one of duration, stale_after and within."),
         };
         let enabled = self.enabled.unwrap_or(true);
-        Ok(ServiceLevelAgreement { name: self.name, severity: self.severity, enabled, condition })
+        Ok(ServiceLevelAgreement { name: self.name, severity: self.severity, enabled, condition, since: None })
     }
+}
+
+/// Says whether the ids of the resources are given: the events of others can't be found without looking at all events.
+fn names_resources(resource: &ResourceSpecification) -> bool {
+    resource.get(RESOURCE_ID).is_some_and(|ids| {
+        let ids = ids.as_slice();
+        !ids.is_empty() && ids.iter().all(|id| !id.is_empty() && !id.starts_with('!') && !id.contains(['*', '?']))
+    })
 }

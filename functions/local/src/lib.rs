@@ -22,6 +22,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("deployments", &deployments::ROUTES),
     ("logs", &logs::ROUTES),
     ("artifacts", &artifacts::ROUTES),
+    ("automations", &automations::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("work_pools", &work_pools::ROUTES),
     ("work_queues", &work_queues::ROUTES),

@@ -1,0 +1,22 @@
+//! `GET /automations/related-to/{resource_id}`: reads the automations that have to do with a resource.
+
+use axum::{Json, extract::State, routing::get};
+use common::{
+    Api, Result,
+    http::{Path, Route},
+    model::Automation,
+};
+use serde::Deserialize;
+
+/// The contract's `read_automations_related_to_resource`.
+pub static ROUTE: Route =
+    Route::get("read_automations_related_to_resource", "/automations/related-to/{resource_id}", || get(read));
+
+#[derive(Debug, Deserialize)]
+struct OfResource {
+    resource_id: String,
+}
+
+async fn read(State(api): State<Api>, Path(path): Path<OfResource>) -> Result<Json<Vec<Automation>>> {
+    Ok(Json(api.store.automations_related_to(&path.resource_id).await?))
+}
