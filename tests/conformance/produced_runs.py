@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from .conftest import asked_side_by_side
-from .side_by_side import EVENTUALLY_SECONDS, POLL_SECONDS, Pair, sorted_by
+from .side_by_side import Pair, sorted_by
 
+LOOP_SECONDS = 2
+PATIENCE_SECONDS = 30
 SETTINGS = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "true",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": str(LOOP_SECONDS),
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
 }
 HOUR = {"interval": 3600, "anchor_date": "2020-01-01T00:17:00Z"}
@@ -65,6 +68,7 @@ def scheduling() -> Iterator[Pair]:
     if left < 240:
         time.sleep(left + 5)
     with asked_side_by_side(SETTINGS) as pair:
+        pair.test = "produced_runs.py"
         pair.prepare("POST", "/work_pools/", {"name": "produced", "type": "process"})
         pair.prepare("POST", "/work_pools/produced/queues", {"name": "early", "priority": 3})
         flow = pair.prepare("POST", "/flows/", {"name": "produced", "labels": {"flow": "label"}}, name="flow")
@@ -85,7 +89,7 @@ def instants(runs: Any) -> list[tuple[str, ...]]:
         (
             run["expected_start_time"],
             run["next_scheduled_start_time"],
-            run["state"]["state_details"]["scheduled_time"],
+            datetime.fromisoformat(run["state"]["state_details"]["scheduled_time"]).astimezone(UTC).isoformat(),
             " ".join(run["idempotency_key"].split()[3:]),
         )
         for run in in_order(runs)
@@ -95,7 +99,7 @@ def instants(runs: Any) -> list[tuple[str, ...]]:
 def agree(pair: Pair, name: str) -> int:
     """Waits until both servers have made the same runs of the deployment, and returns how many."""
     wanted = {"flow_runs": {"deployment_id": {"any_": [f"@{name}@"]}}, "limit": 200, "sort": "EXPECTED_START_TIME_ASC"}
-    deadline = time.monotonic() + EVENTUALLY_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     before = None
     while True:
         found = pair.send("POST", "/flow_runs/filter", wanted)
@@ -103,7 +107,7 @@ def agree(pair: Pair, name: str) -> int:
         if theirs == ours == before or time.monotonic() > deadline:
             break
         before = theirs
-        time.sleep(2 + POLL_SECONDS)
+        time.sleep(LOOP_SECONDS)
     assert theirs == ours
     pair.check("POST", "/flow_runs/filter", wanted, view=in_order)
     return len(theirs)
