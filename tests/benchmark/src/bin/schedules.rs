@@ -17,7 +17,7 @@ use common::{
         Deployment, DeploymentId, Flow, FlowId, Object, Seconds, Timestamp,
         deployment::{DeploymentSchedule, Schedule},
     },
-    queue::Queue,
+    queue::{Message, Queue},
     scheduler,
     settings::Variables,
     store::cost::{Cost, measured},
@@ -89,6 +89,16 @@ async fn first_looks(api: &Api, queue: &Queue, count: usize) -> Result<(), Box<d
     let (outcome, cost) = timed("a tick that finds them all", work::schedules::tick(api, queue)).await;
     outcome?;
     explain(&cost, 1);
+
+    for partition in api.store.scheduling_partitions() {
+        let messages = [Message::Schedules { partition }];
+        let (failures, cost) =
+            timed("a message that has each be looked at, 4,000 at most", work::consume(api, queue, &messages)).await;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure.error.into());
+        }
+        explain(&cost, 1);
+    }
 
     let (outcome, cost) = timed("a first look at each", looks(api, &ids)).await;
     outcome?;
