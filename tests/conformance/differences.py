@@ -66,6 +66,7 @@ def broken(module: str, request: str, what: str) -> Intended:
 
 
 INTENDED: tuple[Intended, ...] = (
+    Intended(UTC, "produced_runs.py", "*", rf"body(\[\d+\])?{STATE}", the_same_instant),
     broken("test_flow_runs.py", "POST /flow_runs/", "a null policy, or an initial state with data"),
     broken("test_flow_runs.py", "PATCH /flow_runs/@*@", "a null policy"),
     broken("test_flow_runs.py", "GET /flow_runs/@*@", "labels that it accepted before, but cannot read"),

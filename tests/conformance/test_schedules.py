@@ -1,7 +1,7 @@
 """What is said of good and bad schedules, and asking for their runs.
 
-The runs themselves can't be compared: with the pinned SQLAlchemy the oracle's scheduler breaks down as it writes them
-("Can't evaluate bulk DML statement"). `tests/schedules` compares the instants, `common/tests/scheduler.rs` the runs.
+The runs themselves can't be compared here: with the pinned SQLAlchemy the oracle's scheduler breaks down as it writes them
+("Can't evaluate bulk DML statement"). `produced_runs.py` compares them with an older one, `tests/schedules` the instants.
 """
 
 from __future__ import annotations

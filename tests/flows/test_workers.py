@@ -89,15 +89,28 @@ def deploy(runner: Runner, api: Api, flow: str, name: str, pool: str) -> Json:
     return api.get(f"deployments/name/{flow}/{name}")
 
 
-def add_run(api: Api, deployment: Json, **parameters: Any) -> str:
+def deploy_from_python(runner: Runner, api: Api, flow: str, name: str, pool: str, **options: Any) -> Json:
+    """Deploys a flow of `deployed.py` by `flow.deploy()`, and returns the deployment."""
+    deployed = runner.run("deploying", flow, name, pool, json.dumps(options)).answer
+    return api.get(f"deployments/{deployed}")
+
+
+def add_run(api: Api, deployment: Json, queue: str = "default", **parameters: Any) -> str:
     body = {
         "flow_id": deployment["flow_id"],
         "deployment_id": deployment["id"],
         "work_pool_name": deployment["work_pool_name"],
+        "work_queue_name": queue,
         "parameters": parameters,
         "state": {"type": "SCHEDULED"},
     }
     return api.post("flow_runs/", body)["id"]
+
+
+def ask_for_run(runner: Runner, api: Api, deployment: str, name: str, *options: str) -> Json:
+    """Asks for a run of a deployment by the command, and returns the run, whose name is new."""
+    runner.prefect("deployment", "run", deployment, "--flow-run-name", name, *options)
+    return api.post("flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})[0]
 
 
 def finish(api: Api, *runs: str) -> None:
@@ -138,3 +151,76 @@ def test_a_pool_runs_as_many_as_it_may(runner: Runner, api: Api) -> None:
     ended.sort(key=lambda run: time(run, "start_time"))
     for before, after in zip(ended, ended[1:], strict=False):
         assert time(before, "end_time") <= time(after, "start_time")
+
+
+def test_a_worker_runs_what_python_deploys(runner: Runner, api: Api) -> None:
+    runner.prefect("work-pool", "create", "deployed-from-python", "--type", "process")
+    deployment = deploy_from_python(
+        runner,
+        api,
+        "add",
+        "from-python",
+        "deployed-from-python",
+        parameters={"first": 1},
+        tags=["deployed"],
+        description="adds",
+        cron="0 0 1 1 *",
+        version="7",
+    )
+    assert deployment["entrypoint"] == "deployed.py:add"
+    assert deployment["work_queue_name"] == "default"
+    assert [schedule["schedule"]["cron"] for schedule in deployment["schedules"]] == ["0 0 1 1 *"]
+    assert (deployment["tags"], deployment["description"]) == (["deployed"], "adds")
+    again = deploy_from_python(runner, api, "add", "from-python", "deployed-from-python", parameters={"first": 5})
+    assert (again["id"], again["parameters"]) == (deployment["id"], {"first": 5})
+    run = ask_for_run(runner, api, "add/from-python", "watched", "--param", "second=3")
+    with working(runner, "deployed-from-python", "python"):
+        finish(api, run["id"])
+    assert run["parameters"] == {"first": 5, "second": 3}
+    ended = api.flow_run(run["id"])
+    assert (ended["state_type"], ended["deployment_version"]) == ("COMPLETED", again["version"])
+
+
+def test_job_variables_reach_the_process(runner: Runner, api: Api) -> None:
+    """Those of a run are put upon those of its deployment."""
+    runner.prefect("work-pool", "create", "varied", "--type", "process")
+    deployed = {"LEVEL": "deployment", "ONLY_DEPLOYED": "1"}
+    deployment = deploy_from_python(runner, api, "surrounded", "varied", "varied", job_variables={"env": deployed})
+    assert deployment["job_variables"] == {"env": deployed}
+    runs = []
+    for name, more in (("as-deployed", {}), ("of-its-own", {"LEVEL": "run", "ONLY_RUN": "2"})):
+        expected = json.dumps({"environment": deployed | more})
+        options = ["--job-variable", f"env={json.dumps(more)}"] if more else []
+        runs.append(ask_for_run(runner, api, "surrounded/varied", name, "--params", expected, *options)["id"])
+    with working(runner, "varied", "varied"):
+        finish(api, *runs)
+    for run in runs:
+        said = "\n".join(log["message"] for log in api.logs(run))
+        assert api.flow_run(run)["state_type"] == "COMPLETED", said
+
+
+def test_queues_are_worked_off_by_priority(runner: Runner, api: Api) -> None:
+    runner.prefect("work-pool", "create", "ranked", "--type", "process")
+    runner.prefect("work-pool", "set-concurrency-limit", "ranked", "1")
+    for queue, priority in (("first", "1"), ("last", "9")):
+        runner.prefect("work-queue", "create", queue, "--pool", "ranked", "--priority", priority)
+    deployment = deploy(runner, api, "add", "ranked", "ranked")
+    late = [add_run(api, deployment, "last", first=number) for number in range(2)]
+    early = [add_run(api, deployment, "first", first=number) for number in range(2)]
+    with working(runner, "ranked", "ranked"):
+        finish(api, *early, *late)
+    started = sorted(early + late, key=lambda run: api.flow_run(run)["start_time"])
+    assert set(started[:2]) == set(early)
+
+
+def test_a_worker_serves_the_queues_that_it_is_told_to(runner: Runner, api: Api) -> None:
+    runner.prefect("work-pool", "create", "split", "--type", "process")
+    runner.prefect("work-queue", "create", "mine", "--pool", "split")
+    deployment = deploy(runner, api, "add", "split", "split")
+    others, mine = add_run(api, deployment, first=1), add_run(api, deployment, "mine", first=2)
+    with working(runner, "split", "split", "--work-queue", "mine"):
+        finish(api, mine)
+        assert api.get("work_pools/split/queues/mine")["status"] == "READY"
+    assert api.states(others)[0] == "Scheduled"
+    assert api.flow_run(others)["state_type"] == "SCHEDULED"
+    assert api.get("work_pools/split/queues/default")["status"] == "NOT_READY"

@@ -56,15 +56,19 @@ async fn read(
     Body(query): Body<Query>,
 ) -> Result<Json<PoolStatus>> {
     let found = path.pool_with_queues(&api).await.map_err(|error| path.worded_as_python_writes_it(error))?;
-    let ids: Vec<WorkQueueId> = found.queues.iter().map(|found| found.record.queue.id).collect();
-    let occupied = api.store.occupied_slots(&ids, Holders::Active).await?;
-    let count = u64::try_from(found.queues.len()).unwrap_or(u64::MAX);
     let window = query.page.window();
-    let queues = found.queues.into_iter().map(|found| found.record.queue).skip(window.offset).take(window.limit);
-    let queues = queues.map(|queue| queue_status(&api, queue, query.flow_run_limit));
-    let page = query.page.of(futures::future::try_join_all(queues).await?, count);
+    let mut queues: Vec<WorkQueue> = found.queues.into_iter().map(|found| found.record.queue).collect();
+    let count = u64::try_from(queues.len()).unwrap_or(u64::MAX);
+    let mut shown = queues.split_off(window.offset.min(queues.len()));
+    queues.extend(shown.drain(window.limit.min(shown.len())..));
+    let unshown: Vec<WorkQueueId> = queues.iter().map(|queue| queue.id).collect();
+    let shown = shown.into_iter().map(|queue| queue_status(&api, queue, query.flow_run_limit));
+    let (elsewhere, shown) =
+        tokio::try_join!(api.store.occupied_slots(&unshown, Holders::Active), futures::future::try_join_all(shown),)?;
+    let page = query.page.of(shown, count);
+    let here: u64 = page.results.iter().map(|queue| u64::try_from(queue.active_slots).unwrap_or(u64::MAX)).sum();
     Ok(Json(PoolStatus {
-        active_slots: occupied.values().sum(),
+        active_slots: elsewhere.values().sum::<u64>() + here,
         concurrency_limit: found.pool.record.pool.concurrency_limit,
         queues: page.results,
         count: page.count,

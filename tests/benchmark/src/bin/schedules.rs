@@ -1,40 +1,81 @@
 //! The scheduler over many deployments: a first look at each, a steady tick, and a look that makes one run.
 //!
 //! One deployment in ten has a recurrence rule of minutes or seconds anchored in 1970; the others have intervals and cron
-//! expressions. `schedules 10000` measures so many, over a database in a file.
+//! expressions. `schedules 10000` measures so many, over a database in a file; `schedules --tick FILE` measures ticks over a
+//! database that a server has left behind, and prints the median's milliseconds.
 
-use std::{error::Error, time::Instant};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
+use clap::Parser;
 use common::{
     Api, Settings, Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, Object, Seconds, Timestamp,
         deployment::{DeploymentSchedule, Schedule},
     },
-    queue::Queue,
+    queue::{Message, Queue},
     scheduler,
     settings::Variables,
     store::cost::{Cost, measured},
     work,
 };
 use embedded::EmbeddedDatabase;
+use mimalloc::MiMalloc;
 use uuid::Uuid;
 
-/// How many deployments there are, if the command line doesn't say.
-const DEPLOYMENTS: usize = 1_000;
+/// What the local server allocates with.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// How many ticks over a database of a server are measured.
+const TICKS: usize = 101;
+
+/// The command line.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many deployments there are.
+    #[arg(default_value_t = 1_000)]
+    deployments: usize,
+    /// The database of a server, which has stopped, to measure ticks over instead.
+    #[arg(long)]
+    tick: Option<PathBuf>,
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let count = std::env::args().nth(1).map_or(Ok(DEPLOYMENTS), |count| count.parse())?;
+    let options = Options::parse();
+    if let Some(file) = options.tick {
+        let (api, queue) = open(&file)?;
+        let mut times = Vec::with_capacity(TICKS);
+        for _ in 0..TICKS {
+            let started = Instant::now();
+            work::schedules::tick(&api, &queue).await?;
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        println!("{:.3}", times.get(TICKS / 2).copied().unwrap_or_default());
+        return Ok(());
+    }
     let directory = tempfile::tempdir()?;
-    let database = EmbeddedDatabase::open(&directory.path().join("proctor.db"))?;
+    let (api, queue) = open(&directory.path().join("proctor.db"))?;
+    api.store.create_table().await?;
+    first_looks(&api, &queue, options.deployments).await
+}
+
+fn open(file: &Path) -> Result<(Api, Queue), Box<dyn Error>> {
+    let database = EmbeddedDatabase::open(file)?;
     let settings = Settings::local(Variables::default())?;
     let store =
         Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
-    store.create_table().await?;
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue()?.sdk_config()), "any");
-    let api = Api::new(store, settings);
+    Ok((Api::new(store, settings), queue))
+}
 
+async fn first_looks(api: &Api, queue: &Queue, count: usize) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let mut ids = Vec::with_capacity(count);
     for number in 0..count {
@@ -45,19 +86,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{count} deployments added in {:.2} s", started.elapsed().as_secs_f64());
 
-    let (outcome, cost) = timed("a tick that finds them all", work::schedules::tick(&api, &queue)).await;
+    let (outcome, cost) = timed("a tick that finds them all", work::schedules::tick(api, queue)).await;
     outcome?;
     explain(&cost, 1);
 
-    let (outcome, cost) = timed("a first look at each", looks(&api, &ids)).await;
+    for partition in api.store.scheduling_partitions() {
+        let messages = [Message::Schedules { partition }];
+        let (failures, cost) =
+            timed("a message that has each be looked at, 4,000 at most", work::consume(api, queue, &messages)).await;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure.error.into());
+        }
+        explain(&cost, 1);
+    }
+
+    let (outcome, cost) = timed("a first look at each", looks(api, &ids)).await;
     outcome?;
     explain(&cost, count);
 
-    let (outcome, cost) = timed("a tick with nothing to do", work::schedules::tick(&api, &queue)).await;
+    let (outcome, cost) = timed("a tick with nothing to do", work::schedules::tick(api, queue)).await;
     outcome?;
     explain(&cost, 1);
 
-    let (outcome, cost) = timed("a repeated look at each, with nothing to do", looks(&api, &ids)).await;
+    let (outcome, cost) = timed("a repeated look at each, with nothing to do", looks(api, &ids)).await;
     outcome?;
     explain(&cost, count);
     Ok(())

@@ -1,0 +1,324 @@
+"""The `prefect` command says the same, whichever of the two servers it talks to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import servers
+from .conftest import asked_side_by_side
+from .side_by_side import Pair, Server, without_references
+
+VARIABLES = {"type": "object", "properties": {"command": {"type": "string"}}}
+DRIVER = Path(__file__).with_name("commands.py")
+
+
+class Prefect:
+    """The unmodified command, in a process that talks to one server."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        self.server = server
+        environment = {
+            **servers.inherited_environment(),
+            "PREFECT_API_URL": server.url,
+            "PREFECT_HOME": str(home),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_CLI_COLORS": "false",
+            "PREFECT_CLI_PROMPT": "false",
+            "NO_COLOR": "1",
+            "COLUMNS": "20000",
+            "TZ": "UTC",
+        }
+        self.process = subprocess.Popen(
+            [servers.oracle_executable().with_name("python"), DRIVER],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, arguments: tuple[str, ...]) -> tuple[int, str]:
+        """Runs the command; returns its exit code and what it printed."""
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps([self.server.resolve(argument) for argument in arguments]), file=self.process.stdin, flush=True)
+        code, printed = json.loads(self.process.stdout.readline())
+        return code, printed.replace(self.server.root, "<server>")
+
+
+def readable(printed: str) -> Any:
+    """The JSON that a command printed, or else its lines, however wide the table."""
+    try:
+        return json.loads(printed)
+    except ValueError:
+        return [" ".join(line.split()) for line in printed.splitlines()]
+
+
+@dataclass
+class Commands:
+    """The command against both servers."""
+
+    pair: Pair
+    oracle: Prefect
+    subject: Prefect
+    threads: ThreadPoolExecutor
+
+    def check(self, *arguments: str, code: int = 0) -> Any:
+        """Runs a command against both servers, and fails where it ends otherwise or says something else."""
+        __tracebackhide__ = True
+        self.pair.comparison.note_sent(without_references(list(arguments)))
+        theirs, ours = self.threads.map(lambda prefect: prefect.run(arguments), (self.oracle, self.subject))
+        command = f"prefect {' '.join(arguments)}"
+        assert (theirs[0], ours[0]) == (code, code), f"{command}\noracle:  {theirs[1]}\nsubject: {ours[1]}"
+        found = self.pair.comparison.differences(readable(theirs[1]), readable(ours[1]))
+        differences = "\n".join(f"  ≠ {difference}" for difference in found)
+        assert not found, f"{command}\n{differences}\noracle:  {theirs[1]}\nsubject: {ours[1]}"
+        return readable(theirs[1])
+
+
+@contextmanager
+def ended(prefect: Prefect) -> Iterator[Prefect]:
+    try:
+        yield prefect
+    finally:
+        prefect.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """The command against two servers of its own, since most commands list all that is there."""
+    with ExitStack() as stack:
+        pair = stack.enter_context(asked_side_by_side())
+        both = [
+            stack.enter_context(ended(Prefect(server, tmp_path_factory.mktemp("home"))))
+            for server in (pair.oracle, pair.subject)
+        ]
+        yield Commands(pair, *both, stack.enter_context(ThreadPoolExecutor()))
+
+
+def flow_id(pair: Pair) -> str:
+    return pair.prepare("POST", "/flows/", {"name": "greet"})["id"]
+
+
+SCHEMA = {
+    "type": "object",
+    "title": "Parameters",
+    "properties": {"whom": {"type": "string", "title": "whom", "position": 0}, "times": {"type": "integer"}},
+    "required": ["whom"],
+}
+
+
+def add_deployment(pair: Pair, name: str, **more: Any) -> str:
+    body = {"name": name, "flow_id": flow_id(pair), "parameter_openapi_schema": SCHEMA, **more}
+    return pair.prepare("POST", "/deployments/", body)["id"]
+
+
+def test_work_pools(commands: Commands, tmp_path: Path) -> None:
+    template = tmp_path / "template.json"
+    template.write_text(json.dumps({"job_configuration": {"command": "{{ command }}"}, "variables": VARIABLES}))
+    check = commands.check
+    check("work-pool", "ls")
+    check("work-pool", "ls", "--output", "json")
+    check("work-pool", "create", "one", "--type", "process")
+    check("work-pool", "create", "one", "--type", "process", code=1)
+    check("work-pool", "create", "one", "--base-job-template", str(template), "--overwrite")
+    check("work-pool", "create", "still", "--type", "process", "--paused")
+    check("work-pool", "create", "untyped", code=1)
+    check("work-pool", "create", " ", "--type", "process", code=1)
+    check("work-pool", "create", "prefect-own", "--type", "process", code=1)
+    check("work-pool", "ls")
+    check("work-pool", "ls", "--verbose")
+    for name in ("one", "still"):
+        check("work-pool", "inspect", name, "--output", "json")
+    check("work-pool", "inspect", "nowhere", code=1)
+    check("work-pool", "pause", "one")
+    check("work-pool", "inspect", "one", "--output", "json")
+    check("work-pool", "resume", "one")
+    check("work-pool", "update", "one", "--description", "said", "--concurrency-limit", "7")
+    check("work-pool", "update", "one", "--base-job-template", str(template))
+    check("work-pool", "set-concurrency-limit", "one", "3")
+    check("work-pool", "set-concurrency-limit", "one", "-1", code=1)
+    check("work-pool", "inspect", "one", "--output", "json")
+    check("work-pool", "clear-concurrency-limit", "one")
+    check("work-pool", "ls", "--output", "json")
+    check("work-pool", "slots", "one")
+    check("work-pool", "slots", "one", "--output", "json")
+    check("work-pool", "preview", "one", "--hours", "3")
+    check("work-pool", "provision-infrastructure", "one", code=1)
+    for missing in ("pause", "resume", "update", "delete", "clear-concurrency-limit", "slots", "preview"):
+        check("work-pool", missing, "nowhere", code=1)
+    check("work-pool", "set-concurrency-limit", "nowhere", "3", code=1)
+    check("work-pool", "delete", "one")
+    check("work-pool", "inspect", "one", code=1)
+
+
+def test_default_base_job_templates(commands: Commands, tmp_path: Path) -> None:
+    commands.check("work-pool", "get-default-base-job-template", "--type", "process")
+    file = tmp_path / "template.json"
+    commands.check("work-pool", "get-default-base-job-template", "--type", "process", "--file", str(file))
+    assert "job_configuration" in json.loads(file.read_text())
+
+
+def test_storage_of_work_pools(commands: Commands) -> None:
+    step = {"prefect_aws.experimental.bundles.upload": {"bucket": "bundles", "requires": "prefect-aws"}}
+    storage = {"bundle_upload_step": step, "bundle_execution_step": step}
+    pool = {"name": "stored", "type": "process", "storage_configuration": storage}
+    commands.pair.prepare("POST", "/work_pools/", pool)
+    commands.check("work-pool", "create", "unstored", "--type", "process")
+    for name in ("stored", "unstored"):
+        commands.check("work-pool", "storage", "inspect", name)
+        commands.check("work-pool", "storage", "inspect", name, "--output", "json")
+    commands.check("work-pool", "storage", "inspect", "nowhere", code=1)
+
+
+def test_work_queues(commands: Commands) -> None:
+    check = commands.check
+    check("work-pool", "create", "queued", "--type", "process")
+    check("work-queue", "create", "urgent", "--pool", "queued", "--priority", "1", "--limit", "2")
+    check("work-queue", "create", "idle", "--pool", "queued")
+    check("work-queue", "create", "idle", "--pool", "queued", code=1)
+    check("work-queue", "create", "idle", "--pool", "nowhere", code=1)
+    check("work-queue", "create", "alone", "--limit", "4")
+    check("work-queue", "ls")
+    check("work-queue", "ls", "--verbose")
+    check("work-queue", "ls", "--output", "json")
+    check("work-queue", "ls", "--match", "ur")
+    check("work-queue", "ls", "--pool", "queued")
+    check("work-queue", "ls", "--pool", "queued", "--verbose")
+    check("work-queue", "ls", "--pool", "queued", "--output", "json")
+    check("work-queue", "ls", "--pool", "nowhere", code=1)
+    check("work-queue", "inspect", "urgent", "--pool", "queued", "--output", "json")
+    check("work-queue", "inspect", "alone", "--output", "json")
+    check("work-queue", "inspect", "nobody", "--pool", "queued", code=1)
+    check("work-queue", "inspect", "nobody", code=1)
+    check("work-queue", "pause", "urgent", "--pool", "queued")
+    check("work-queue", "pause", "alone", code=1)
+    check("work-queue", "ls", "--pool", "queued")
+    check("work-queue", "inspect", "urgent", "--pool", "queued", "--output", "json")
+    check("work-queue", "resume", "urgent", "--pool", "queued")
+    check("work-queue", "resume", "alone")
+    check("work-queue", "set-concurrency-limit", "urgent", "5", "--pool", "queued")
+    check("work-queue", "set-concurrency-limit", "alone", "6")
+    check("work-queue", "set-concurrency-limit", "nobody", "6", code=1)
+    check("work-queue", "slots", "urgent", "--pool", "queued")
+    check("work-queue", "slots", "urgent", "--pool", "queued", "--output", "json")
+    check("work-queue", "clear-concurrency-limit", "urgent", "--pool", "queued")
+    check("work-queue", "clear-concurrency-limit", "alone")
+    check("work-queue", "inspect", "urgent", "--pool", "queued", "--output", "json")
+    for empty in ("preview", "read-runs"):
+        check("work-queue", empty, "urgent", "--pool", "queued")
+        check("work-queue", empty, "alone")
+        check("work-queue", empty, "nobody", "--pool", "queued", code=1)
+    check("work-queue", "delete", "urgent", "--pool", "queued")
+    check("work-queue", "delete", "urgent", "--pool", "queued", code=1)
+    check("work-queue", "delete", "alone")
+    check("work-queue", "ls")
+
+
+def test_what_waits_is_previewed(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    check("work-pool", "create", "waiting", "--type", "process")
+    check("work-queue", "create", "low", "--pool", "waiting", "--priority", "9")
+    for queue in ("default", "low"):
+        deployment = add_deployment(pair, f"in-{queue}", work_pool_name="waiting", work_queue_name=queue)
+        for number in range(2):
+            later = ("--start-at", f"2041-05-06 07:08:0{number}")
+            check("deployment", "run", "--id", deployment, "--param", "whom=you", "--flow-run-name", f"{queue}-{number}", *later)
+    for hours in ((), ("--hours", "200000")):
+        check("work-pool", "preview", "waiting", *hours, "--output", "json")
+        check("work-queue", "preview", "low", "--pool", "waiting", *hours, "--output", "json")
+    check("work-pool", "preview", "waiting")
+    check("work-queue", "preview", "low", "--pool", "waiting")
+    check("work-queue", "read-runs", "low", "--pool", "waiting")
+    runs = pair.prepare("POST", "/flow_runs/filter", {"flow_runs": {"name": {"any_": ["low-0"]}}})
+    pair.prepare("POST", f"/flow_runs/{runs.at(0, 'id')}/set_state", {"state": {"type": "PENDING"}})
+    check("work-pool", "slots", "waiting")
+    check("work-pool", "slots", "waiting", "--output", "json")
+    check("work-queue", "slots", "low", "--pool", "waiting")
+    check("work-queue", "slots", "low", "--pool", "waiting", "--output", "json")
+
+
+def with_sorted_tags(runs: Any) -> Any:
+    """The real server leaves the order of tags to chance."""
+    return [{**run, "tags": sorted(run["tags"])} for run in runs]
+
+
+def test_deployments(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    first = add_deployment(pair, "first", tags=["kept"], parameters={"times": 2})
+    add_deployment(pair, "second", paused=True)
+    other = pair.prepare("POST", "/flows/", {"name": "other"})["id"]
+    pair.prepare("POST", "/deployments/", {"name": "elsewhere", "flow_id": other})
+    for options in ((), ("--by-created",), ("greet",), ("nobody",), ("--output", "json")):
+        check("deployment", "ls", *options)
+    run = ("deployment", "run", "greet/first", "--flow-run-name")
+    check(*run, "plain", "--param", "whom=you")
+    check(*run, "named-{whom}", "--params", '{"whom": "me", "times": 3}', "--tag", "one", "--tag", "two")
+    check(*run, "varied", "--param", "whom=you", "--job-variable", "env.KEY=1", "--job-variable", "stream=true")
+    check(*run, "later", "--param", "whom=you", "--start-at", "2041-05-06 07:08:09")
+    check(*run, "unknown", "--param", "nobody=1", code=1)
+    check(*run, "wrong", "--param", "times=many", code=1)
+    check(*run, "missing-{nobody}", "--param", "whom=you", code=1)
+    check("deployment", "run", "greet/nowhere", code=1)
+    check("deployment", "run", "nowhere", code=1)
+    check("deployment", "run", "--id", "00000000-0000-0000-0000-000000000000", code=1)
+    wanted = {"flow_runs": {"deployment_id": {"any_": [first]}}, "sort": "NAME_ASC"}
+    pair.check("POST", "/flow_runs/filter", wanted, view=with_sorted_tags)
+    check("deployment", "delete", "greet/first")
+    check("deployment", "delete", "greet/first", code=1)
+    check("deployment", "delete", "--id", "00000000-0000-0000-0000-000000000000", code=1)
+    check("deployment", "delete", code=1)
+    check("deployment", "delete", "--all")
+    check("deployment", "ls")
+
+
+def by_creation(deployment: Any) -> Any:
+    """The schedules of a deployment, the oldest first."""
+    return sorted(deployment["schedules"], key=lambda schedule: schedule["created"])
+
+
+def test_schedules(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    deployment = add_deployment(pair, "timed", parameters={"whom": "you"})
+    create = ("deployment", "schedule", "create", "greet/timed")
+    check("deployment", "schedule", "ls", "greet/timed")
+    check(*create, "--interval", "600")
+    check(*create, "--interval", "600", "--anchor-date", "2030-01-02T03:04:05+00:00", "--timezone", "Europe/Berlin")
+    check(*create, "--cron", "0 9 * * MON", "--timezone", "America/New_York")
+    check(*create, "--rrule", "FREQ=DAILY;INTERVAL=2")
+    check(*create, "--rrule", '{"rrule": "FREQ=WEEKLY", "timezone": "Asia/Tokyo"}')
+    check(*create, "--cron", "no cron", code=1)
+    check(*create, "--interval", "0", code=1)
+    check(*create, code=1)
+    check("deployment", "schedule", "create", "greet/nowhere", "--interval", "600", code=1)
+    found = pair.check("GET", f"/deployments/{deployment}", view=by_creation)
+    check("deployment", "schedule", "ls", "greet/timed")
+    schedules = [by_creation(response.json()) for response in (found.oracle, found.subject)]
+    ids = [pair.refer(theirs["id"], ours["id"]) for theirs, ours in zip(*schedules, strict=True)]
+    for schedule in ids[1:4]:
+        check("deployment", "schedule", "pause", "greet/timed", schedule)
+    check("deployment", "schedule", "pause", "greet/timed", ids[1], code=1)
+    check("deployment", "schedule", "resume", "greet/timed", ids[1])
+    check("deployment", "schedule", "resume", "greet/timed", ids[1], code=1)
+    check("deployment", "schedule", "pause", "greet/timed", "00000000-0000-0000-0000-000000000000", code=1)
+    check("deployment", "schedule", "pause", code=1)
+    check("deployment", "schedule", "delete", "greet/timed", ids[3], "--accept-yes")
+    check("deployment", "schedule", "delete", "greet/timed", ids[3], "--accept-yes", code=1)
+    check("deployment", "schedule", "pause", "--all")
+    check("deployment", "schedule", "pause", "--all")
+    check("deployment", "schedule", "resume", "--all")
+    check("deployment", "schedule", "ls", "greet/timed")
+    check(*create, "--interval", "60", "--replace", "--accept-yes")
+    check("deployment", "schedule", "clear", "greet/timed", "--accept-yes")
+    check("deployment", "schedule", "clear", "greet/timed", "--accept-yes")
+    check("deployment", "schedule", "clear", "greet/nowhere", "--accept-yes", code=1)
+    check("deployment", "schedule", "ls", "greet/timed")
