@@ -57,7 +57,7 @@ async fn each_item_is_counted_once() {
     for size in sizes {
         let first = ITEMS - size;
         let range = Range::of_index(Index::ByTime, "numbers").between(Some(place(first)), Some("9".into()));
-        let (count, cost) = Box::pin(cost::measured(store.count(range))).await;
+        let (count, cost) = cost::measured(store.count(range)).await;
         assert_eq!(count.unwrap(), size as u64, "of {size}");
         assert!(cost.items_read <= (size + 2 * PAGE) as u64, "of {size}: {cost:?}");
     }

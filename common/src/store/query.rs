@@ -257,25 +257,26 @@ impl Store {
         let mut count = 0;
         let limit = most_counted(range.index);
         let ask = |query: QueryFluentBuilder| query.select(Select::Count).limit(limit);
-        self.sweep(&range, ask, |page| {
+        let add = |page: &QueryOutput| {
             count += u64::try_from(page.count()).unwrap_or_default();
             Ok(())
-        })
-        .await?;
+        };
+        // Two queries at once are much to keep in the future of each caller.
+        Box::pin(self.sweep(&range, ask, add)).await?;
         Ok(count)
     }
 
     /// Hands the `brief` of each item of `range` to `visit`, in no order.
     pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let ask = |query: QueryFluentBuilder| query.projection_expression(table::BRIEF).limit(MOST_BRIEFS);
-        self.sweep(range, ask, |page| {
+        let read = |page: &QueryOutput| {
             for item in page.items() {
                 let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
                 visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
             }
             Ok(())
-        })
-        .await
+        };
+        Box::pin(self.sweep(range, ask, read)).await
     }
 
     /// Hands the pages of `range` to `visit`, in no order: several partitions at once, and a single one from both ends.

@@ -11,5 +11,5 @@ use common::{
 pub static ROUTE: Route = Route::post("count_artifacts", "/artifacts/count", || post(count)).needing(Needs::FILTERS);
 
 async fn count(State(api): State<Api>, Body(filters): Body<ArtifactFilters>) -> Result<Json<u64>> {
-    Ok(Json(Box::pin(api.store.count_artifacts(&filters)).await?))
+    Ok(Json(api.store.count_artifacts(&filters).await?))
 }

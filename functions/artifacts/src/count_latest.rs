@@ -12,5 +12,5 @@ pub static ROUTE: Route =
     Route::post("count_latest_artifacts", "/artifacts/latest/count", || post(count)).needing(Needs::FILTERS);
 
 async fn count(State(api): State<Api>, Body(filters): Body<ArtifactFilters>) -> Result<Json<u64>> {
-    Ok(Json(Box::pin(api.store.count_latest_artifacts(&filters)).await?))
+    Ok(Json(api.store.count_latest_artifacts(&filters).await?))
 }
