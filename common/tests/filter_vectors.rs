@@ -104,7 +104,7 @@ fn flows() {
     vectors.check_filters(|filter: &FlowFilter, flow| {
         filter.matches(flow, FlowFacts { has_deployment: filter.needs_deployments() && deployed.contains(&flow.id) })
     });
-    vectors.check_sorts(FlowSort::compare);
+    vectors.check_sorts(|sort: FlowSort, a, b| sort.compare(a, b));
 }
 
 /// Returns what the filter says it needs to know about the run, and nothing else.
@@ -143,7 +143,7 @@ fn deployments() {
         let flow_name = if filter.needs_flow_name() { name_of[&deployment.flow_id].as_str() } else { "" };
         filter.matches(deployment, DeploymentFacts { flow_name })
     });
-    vectors.check_sorts(DeploymentSort::compare);
+    vectors.check_sorts(|sort: DeploymentSort, a, b| sort.compare(a, b));
 }
 
 #[test]

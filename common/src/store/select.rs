@@ -213,7 +213,7 @@ impl Store {
         };
         let mut count = 0;
         for range in ranges {
-            count += self.count(range).await?;
+            count += Box::pin(self.count(range)).await?;
         }
         Ok(count)
     }
