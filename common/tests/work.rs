@@ -11,6 +11,7 @@ use common::{
     model::{
         Artifact, ArtifactId, BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId,
         FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
+        concurrency_limit::LongestWaits,
     },
     orchestration::Client,
     queue::Message,
@@ -231,7 +232,7 @@ async fn a_removal_that_takes_long_goes_on_in_further_messages() {
         world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
     }
     world.follow_writes().await;
-    world.api.store.delete_flow_run(run).await.unwrap();
+    world.api.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
     let of = table::flow_run(run);
     // As much as one page, and then the time is up.
     work::removals::step(&world.api, &world.queue, &of, Duration::ZERO).await.unwrap();
