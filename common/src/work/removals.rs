@@ -26,30 +26,50 @@ const DELETIONS_AT_ONCE: usize = 8;
 /// How many items are read at once to be deleted.
 const PAGE: usize = 200;
 
+/// When the indexes are asked once more what belonged to the record: by the first time they may not have told of the latest.
+const SECOND_LOOK: Duration = Duration::from_mins(1);
+
+/// Which time it is that everything has to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The first one.
+    First,
+    /// The one when no index lags any more.
+    Second,
+}
+
 /// Deletes what belonged to the record that was under the key `of`; what takes longer than `patience` is left to a message.
 ///
 /// # Errors
 /// Those of the store and of the queue; the step may be repeated.
-pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
-    if !matches!(
-        Subject::of(of),
+pub async fn step(api: &Api, queue: &Queue, of: &Key, look: Look, patience: Duration) -> Result<()> {
+    let is_found_by_index = match Subject::of(of) {
         Some(
             Subject::Flow(_)
-                | Subject::Deployment(_)
-                | Subject::FlowRun(_)
-                | Subject::TaskRun(_)
-                | Subject::WorkPool(_)
-                | Subject::WorkQueue(_)
-        )
-    ) {
-        return Ok(());
-    }
+            | Subject::Deployment(_)
+            | Subject::FlowRun(_)
+            | Subject::TaskRun(_)
+            | Subject::WorkQueue(_),
+        ) => true,
+        Some(Subject::WorkPool(_)) => false,
+        _ => return Ok(()),
+    };
     // A removal is told of at least once: by now there may be a new record under the same key.
     if api.store.get_item(of).await?.is_some() {
         return Ok(());
     }
     let removal = Removal { api, until: Instant::now() + patience };
-    if removal.is_done(of).await? { Ok(()) } else { queue.send(&[Message::Removal { of: of.clone() }]).await }
+    let again = |is_second_look, wait| {
+        let message = Message::Removal { of: of.clone(), is_second_look };
+        async move { queue.send_later(&[(message, wait)]).await }
+    };
+    if !removal.is_done(of).await? {
+        again(look == Look::Second, Duration::ZERO).await
+    } else if is_found_by_index && look == Look::First {
+        again(true, SECOND_LOOK).await
+    } else {
+        Ok(())
+    }
 }
 
 /// What becomes of something that belonged to what was deleted.

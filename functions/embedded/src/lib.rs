@@ -7,6 +7,7 @@
 mod connector;
 mod dispatch;
 pub mod faults;
+mod lag;
 mod queue;
 mod stream;
 
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
+pub use lag::LaggingIndexes;
 pub use queue::{EmbeddedQueue, ReceivedMessage};
 pub use stream::{ChangeStream, StreamRecord};
 
