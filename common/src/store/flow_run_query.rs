@@ -197,7 +197,7 @@ impl Store {
         })
     }
 
-    /// Reads the runs of the deployments, flows or work pools that the filters name, or in the states; the first of these
+    /// Reads the runs of the deployments, flows or work queues that the filters name, or in the states; the first of these
     /// that there is.
     async fn runs_of_a_group(&self, filters: &RunFilters, r#use: Use) -> Result<Option<Plan>> {
         let own = filters.flow_runs.as_ref();
@@ -229,9 +229,11 @@ impl Store {
             plan.rest.flows.take_if(|_| is_settled);
             return Ok(Some(plan));
         }
-        if let Some(pools) = self.work_pools_bound(filters).await?.filter(are_few) {
-            let groups = pools.into_iter().map(table::runs_of_work_pool);
-            return Ok(Some(self.grouped(Index::ByWorkPool, groups, filters, r#use)));
+        if let Some(queues) = self.work_queues_bound(filters).await?.filter(are_few) {
+            let groups = queues.into_iter().map(table::runs_of_work_queue);
+            let mut plan = self.grouped(Index::ByWorkQueue, groups, filters, r#use);
+            (plan.rest.work_pools, plan.rest.work_pool_queues) = (None, None);
+            return Ok(Some(plan));
         }
         let has_window = own.is_some_and(|filter| filter.expected_start_time_bounds().is_some());
         if let Some(types) = own.and_then(FlowRunFilter::state_types)

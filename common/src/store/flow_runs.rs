@@ -63,8 +63,8 @@ impl Record for FlowRun {
         if let Some(r#type) = self.state_type {
             grouped(Index::ByState, table::runs_in_state(r#type), started.clone());
         }
-        if let Some(pool) = self.work_pool_id {
-            grouped(Index::ByWorkPool, table::runs_of_work_pool(pool), started.clone());
+        if let Some(queue) = self.work_queue_id {
+            grouped(Index::ByWorkQueue, table::runs_of_work_queue(queue), started.clone());
         }
         if let Some(deployment) = self.deployment_id {
             grouped(Index::ByDeployment, table::runs_of_deployment(deployment), started);

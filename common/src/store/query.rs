@@ -11,14 +11,17 @@ use super::{
 };
 use crate::error::{Error, Result};
 use aws_sdk_dynamodb::{
-    operation::query::QueryOutput,
-    types::{AttributeValue, ReturnConsumedCapacity},
+    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    types::{AttributeValue, ReturnConsumedCapacity, Select},
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
 
 /// The largest page that one query asks for.
 const LARGEST_PAGE: usize = 1_000;
+
+/// The most items that a reader's caller is taken to know that it needs.
+const FAR: usize = 10_000;
 
 /// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
 const MOST_BRIEFS: i32 = 1_400;
@@ -129,7 +132,7 @@ impl Range {
     #[must_use]
     pub fn after(mut self, item: &Item) -> Self {
         // No sort key is in between: those that share a start differ in an id behind it.
-        self.from = Some(format!("{}\u{1}", sort_key(item, self.index.map(Index::sort).as_deref())));
+        self.from = Some(just_after(sort_key(item, self.index.map(Index::sort).as_deref())));
         self
     }
 
@@ -162,6 +165,8 @@ struct Cursor {
     items: VecDeque<Item>,
     next: Option<StartKey>,
     pages: u32,
+    /// How many items were handed out.
+    taken: usize,
 }
 
 impl Cursor {
@@ -169,17 +174,34 @@ impl Cursor {
         self.items.is_empty() && (self.pages == 0 || self.next.is_some())
     }
 
-    /// Returns how many items to fetch next of one of `shards`, when the first page held `first`.
+    /// Returns how many items to fetch next of one of `shards`, when the first page held `first` and `missing` are
+    /// expected to be taken.
     ///
-    /// A reader that comes back mostly lacks a few items, of a shard the fewer; one that keeps coming back reads far, in
-    /// ever larger pages.
-    fn page_size(&self, first: usize, shards: usize) -> i32 {
+    /// Beyond what was announced a reader mostly lacks a few items, of a shard the fewer; one that keeps coming back reads
+    /// far, in ever larger pages.
+    fn page_size(&self, first: usize, shards: usize, missing: usize) -> i32 {
         let second = if shards == 1 { first / 2 } else { first / 4 };
         let size = match self.pages.checked_sub(1) {
             None => first,
+            Some(_) if missing > 0 => (missing + missing / 4 + 1).min(LARGEST_PAGE),
             Some(again) => (second.max(4) << again.min(8)).min(LARGEST_PAGE),
         };
         i32::try_from(size).unwrap_or(i32::MAX)
+    }
+}
+
+/// How many items a reader's caller is still expected to take, and how many it has taken.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    left: usize,
+    taken: usize,
+}
+
+impl Progress {
+    /// Returns how many items `cursor` lacks, if it goes on to have the share that it had so far.
+    fn missing(self, cursor: &Cursor) -> usize {
+        let share = self.left.saturating_mul(cursor.taken).checked_div(self.taken).unwrap_or_default();
+        share.saturating_sub(cursor.items.len())
     }
 }
 
@@ -189,17 +211,27 @@ pub struct Reader<'s> {
     range: Range,
     cursors: Vec<Cursor>,
     page: usize,
+    /// How many items its caller announced, and how many it was given.
+    wanted: usize,
+    taken: usize,
 }
 
 impl Store {
     /// Starts to read `range` for a caller that will take about `wanted` items.
     pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
         let count = range.partitions().len().max(1);
-        // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
-        let page = if count == 1 { wanted } else { wanted / count + wanted / (4 * count) + 1 };
+        let page = match count {
+            1 => wanted,
+            // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
+            _ if count <= usize::from(self.shards().0) => wanted / count + wanted / (4 * count) + 1,
+            // Groups don't: half of the mean shows how much each one has of what comes first.
+            _ => wanted / (2 * count) + 1,
+        };
         let cursors =
             range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
-        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE) }
+        // Who reads on to the end takes pages as they come.
+        let wanted = if wanted > FAR { 0 } else { wanted };
+        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE), wanted, taken: 0 }
     }
 
     /// Reads all items of `range`, in order.
@@ -219,66 +251,107 @@ impl Store {
 
     /// Counts the items of `range` without reading them out.
     pub async fn count(&self, range: Range) -> Result<u64> {
-        let counts = range.partitions().iter().map(|partition| self.count_partition(&range, partition));
-        Ok(futures::future::try_join_all(counts).await?.into_iter().sum())
-    }
-
-    async fn count_partition(&self, range: &Range, partition: &str) -> Result<u64> {
-        let (mut count, mut start) = (0, None);
-        loop {
-            let answer = self
-                .query(range, partition)
-                .select(aws_sdk_dynamodb::types::Select::Count)
-                .limit(most_counted(range.index))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failure(&error))?;
-            let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-            cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
-            count += u64::try_from(answer.count()).unwrap_or_default();
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(count);
-            }
-        }
+        let mut count = 0;
+        let limit = most_counted(range.index);
+        let ask = |query: QueryFluentBuilder| query.select(Select::Count).limit(limit);
+        self.sweep(&range, ask, |page| {
+            count += u64::try_from(page.count()).unwrap_or_default();
+            Ok(())
+        })
+        .await?;
+        Ok(count)
     }
 
     /// Hands the `brief` of each item of `range` to `visit`, in no order.
     pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        let mut pages: FuturesUnordered<_> =
-            range.partitions().iter().map(|partition| self.brief_page(range, partition, None)).collect();
-        while let Some(page) = pages.next().await {
-            let (partition, answer) = page?;
-            for item in answer.items() {
+        let ask = |query: QueryFluentBuilder| query.projection_expression(table::BRIEF).limit(MOST_BRIEFS);
+        self.sweep(range, ask, |page| {
+            for item in page.items() {
                 let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
                 visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
             }
-            if let Some(next) = answer.last_evaluated_key {
-                pages.push(self.brief_page(range, partition, Some(next)));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Hands the pages of `range` to `visit`, in no order: several partitions at once, and a single one from both ends.
+    async fn sweep(
+        &self,
+        range: &Range,
+        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
+        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+    ) -> Result<()> {
+        if let [partition] = range.partitions() {
+            return self.sweep_from_both_ends(range, partition, ask, visit).await;
+        }
+        let next = |partition, start| async move {
+            Ok::<_, Error>((
+                partition,
+                self.page_of(range, partition, |query| ask(query.set_exclusive_start_key(start))).await?,
+            ))
+        };
+        let mut pages: FuturesUnordered<_> = range.partitions().iter().map(|partition| next(partition, None)).collect();
+        while let Some(page) = pages.next().await {
+            let (partition, page) = page?;
+            visit(&page)?;
+            if let Some(start) = page.last_evaluated_key {
+                pages.push(next(partition, Some(start)));
             }
         }
         Ok(())
     }
 
-    async fn brief_page<'p>(
-        &self,
-        range: &Range,
-        partition: &'p str,
-        start: Option<StartKey>,
-    ) -> Result<(&'p str, QueryOutput)> {
-        let query = self.query(range, partition).projection_expression(table::BRIEF).limit(MOST_BRIEFS);
-        let answer = query.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
-        let read = usize::try_from(answer.scanned_count()).unwrap_or_default();
-        cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
-        Ok((partition, answer))
-    }
-
-    fn query(
+    /// Hands the pages of the one partition of `range` to `visit`, until those from its start meet those from its end.
+    ///
+    /// No two items of a range that is swept have the same sort key: what is not unique ends with an id.
+    async fn sweep_from_both_ends(
         &self,
         range: &Range,
         partition: &str,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
+        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+    ) -> Result<()> {
+        let sort = range.index.map_or_else(|| table::SORT.to_owned(), Index::sort);
+        let first = self.page_of(range, partition, ask).await?;
+        visit(&first)?;
+        let mut front = last_sort_key(&first, &sort);
+        let mut between = range.clone();
+        while let Some(last) = front {
+            between.from = Some(just_after(&last));
+            let (forward, backward) = (
+                between.clone().in_direction(Direction::Ascending),
+                between.clone().in_direction(Direction::Descending),
+            );
+            let (ahead, behind) =
+                futures::try_join!(self.page_of(&forward, partition, ask), self.page_of(&backward, partition, ask))?;
+            visit(&ahead)?;
+            front = last_sort_key(&ahead, &sort);
+            match (&front, last_sort_key(&behind, &sort)) {
+                (Some(front), Some(back)) if *front < back => {
+                    visit(&behind)?;
+                    between.to = Some(just_before(&back));
+                }
+                // The two overlap, so what the one from the end has read comes again from the start.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn page_of(
+        &self,
+        range: &Range,
+        partition: &str,
+        ask: impl FnOnce(QueryFluentBuilder) -> QueryFluentBuilder,
+    ) -> Result<QueryOutput> {
+        let page = ask(self.query(range, partition)).send().await.map_err(|error| failure(&error))?;
+        let read = usize::try_from(page.scanned_count()).unwrap_or_default();
+        cost::add_page(range.index, range.partitions.len(), read, page.consumed_capacity.as_slice());
+        Ok(page)
+    }
+
+    fn query(&self, range: &Range, partition: &str) -> QueryFluentBuilder {
         let (pk, sk) = match range.index {
             Some(index) => (index.partition(), index.sort()),
             None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
@@ -336,12 +409,18 @@ impl Reader<'_> {
                 Direction::Descending => heads.max_by(|left, right| left.0.cmp(right.0)),
             };
             let Some(place) = first.map(|(_, place)| place) else { break };
-            items.extend(self.cursors.get_mut(place).and_then(|cursor| cursor.items.pop_front()));
+            let Some(cursor) = self.cursors.get_mut(place) else { break };
+            items.extend(cursor.items.pop_front());
+            cursor.taken += 1;
         }
+        self.taken += items.len();
         Ok(if items.is_empty() { None } else { Some(items) })
     }
 
     async fn fill(&mut self) -> Result<()> {
+        if !self.cursors.iter().any(Cursor::is_dry) {
+            return Ok(());
+        }
         let (store, range, page) = (self.store, &self.range, self.page);
         let read_out = match range.index {
             None => table::READ_OUT.to_owned(),
@@ -355,13 +434,17 @@ impl Reader<'_> {
             Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
         };
         let (read_out, shards) = (&read_out, self.cursors.len());
-        let fetches = self.cursors.iter_mut().filter(|cursor| cursor.is_dry()).map(|cursor| async move {
+        let progress = Progress { left: self.wanted.saturating_sub(self.taken), taken: self.taken };
+        // Who is about to run dry is asked together with who has, so that they don't take turns.
+        let is_short = |cursor: &Cursor| cursor.next.is_some() && progress.missing(cursor) > cursor.items.len();
+        let lacking = self.cursors.iter_mut().filter(|cursor| cursor.is_dry() || is_short(cursor));
+        let fetches = lacking.map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
-            while cursor.is_dry() {
+            loop {
                 let answer = store
                     .query(range, &cursor.partition)
                     .projection_expression(read_out)
-                    .limit(cursor.page_size(page, shards))
+                    .limit(cursor.page_size(page, shards, progress.missing(cursor)))
                     .set_exclusive_start_key(cursor.next.take())
                     .send()
                     .await
@@ -375,12 +458,31 @@ impl Reader<'_> {
                 }
                 cursor.next = answer.last_evaluated_key;
                 cursor.pages += 1;
+                if !cursor.is_dry() {
+                    return Ok::<_, Error>(());
+                }
             }
-            Ok::<_, Error>(())
         });
         futures::future::try_join_all(fetches).await?;
         Ok(())
     }
+}
+
+/// Returns the sort key of the last item that `page` looked at, if there may be more.
+fn last_sort_key(page: &QueryOutput, sort: &str) -> Option<String> {
+    page.last_evaluated_key.as_ref()?.get(sort)?.as_s().ok().cloned()
+}
+
+/// Returns a text between the sort key `key` and all that come after it; those that share its start end with another id.
+fn just_after(key: &str) -> String {
+    format!("{key}\u{1}")
+}
+
+/// Returns the end of a range of sort keys that leaves out `key` and all that come after it.
+fn just_before(key: &str) -> String {
+    let mut characters = key.chars();
+    let last = characters.next_back().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1)));
+    characters.chain(last).collect()
 }
 
 fn filter_expression(texts: &[Vec<String>]) -> Option<String> {

@@ -214,20 +214,27 @@ impl Store {
         Ok(Some(ids))
     }
 
-    /// Returns the work pools of which every match belongs to one, if the filters name them or their queues.
-    pub(super) async fn work_pools_bound(&self, filters: &RunFilters) -> Result<Option<HashSet<WorkPoolId>>> {
-        let pools = filters.work_pools.as_ref();
-        if let Some(ids) = pools.and_then(WorkPoolFilter::ids) {
-            return Ok(Some(ids.iter().copied().collect()));
-        }
-        if let Some(names) = pools.and_then(WorkPoolFilter::names) {
-            let claims: Vec<Key> = names.iter().map(|name| table::unique_work_pool_name(name)).collect();
-            return Ok(Some(self.owners(&claims).await?.into_iter().map(WorkPoolId::from).collect()));
-        }
-        let Some(queues) = filters.work_pool_queues.as_ref().and_then(WorkQueueFilter::ids) else { return Ok(None) };
-        let keys: Vec<Key> =
-            queues.iter().copied().collect::<HashSet<_>>().into_iter().map(table::work_queue).collect();
-        let found = self.get_many::<KeptWorkQueue>(&keys).await?;
-        Ok(Some(found.into_iter().filter_map(|found| found.record.queue.work_pool_id).collect()))
+    /// Returns the work queues of which every match belongs to one, if the filters name them or their pools.
+    ///
+    /// They are there, and they and their pools match, so that their runs need not be asked.
+    pub(super) async fn work_queues_bound(&self, filters: &RunFilters) -> Result<Option<HashSet<WorkQueueId>>> {
+        let named = if let Some(ids) = filters.work_pool_queues.as_ref().and_then(WorkQueueFilter::ids) {
+            ids.to_vec()
+        } else {
+            let pools = filters.work_pools.as_ref();
+            let keys: HashSet<Key> = if let Some(ids) = pools.and_then(WorkPoolFilter::ids) {
+                ids.iter().copied().map(table::work_pool).collect()
+            } else if let Some(names) = pools.and_then(WorkPoolFilter::names) {
+                let claims: Vec<Key> = names.iter().map(|name| table::unique_work_pool_name(name)).collect();
+                self.owners(&claims).await?.into_iter().map(|id| table::work_pool(id.into())).collect()
+            } else {
+                return Ok(None);
+            };
+            let pools = self.get_many::<KeptWorkPool>(&Vec::from_iter(keys)).await?;
+            pools.into_iter().flat_map(|found| found.record.queues).collect()
+        };
+        let mut relations = Relations::of_flow_runs(filters);
+        relations.learn_work_queues(self, named.into_iter()).await?;
+        Ok(Some(relations.known.work_queues.into_iter().filter_map(|(id, matches)| matches.then_some(id)).collect()))
     }
 }

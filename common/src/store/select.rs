@@ -42,10 +42,20 @@ pub enum Source {
     },
 }
 
-/// How far the ranges of [`Source::Either`] are read in turn: the narrow one, in items, and the wide one, in pages.
+/// How far the ranges of [`Source::Either`] are read in turn, in entries of the narrow one or what costs as much.
 ///
-/// A record that is looked at in the wide one costs as much as some 30 entries of the narrow one.
-const TURNS: [(usize, usize); 3] = [(2_000, 2), (12_000, 6), (48_000, usize::MAX)];
+/// Each turn goes four times as far as the one before, so that the range that was not needed costs little beside the
+/// other.
+const TURNS: [usize; 4] = [2_000, 8_000, 32_000, 128_000];
+
+/// How many entries of a narrow range cost as much as looking at one record of an index that carries so much.
+fn effort(carries: Carries) -> usize {
+    match carries {
+        Carries::All | Carries::Head => 4,
+        // The record is fetched by its key.
+        Carries::Keys | Carries::Orders => 30,
+    }
+}
 
 /// A predicate over records that may look at other records.
 pub trait Matcher<R>: Send {
@@ -132,21 +142,21 @@ impl Store {
         window: Window,
     ) -> Result<Vec<R>> {
         let (carries, order) = (carries(&narrow), Order::of(&ordered));
-        let mut reader = self.read(narrow.containing(matcher.texts_in(carries)), TURNS[0].0);
+        let mut reader = self.read(narrow.containing(matcher.texts_in(carries)), TURNS[0]);
         let mut ordered = Ordered::new(self, ordered, matcher.matches_all(), window);
         let mut items = Vec::new();
-        for (few, pages) in TURNS {
-            while items.len() < few {
+        for turn in TURNS {
+            while items.len() < turn {
                 match reader.next().await? {
                     Some(more) => items.extend(more),
                     None => return self.sorted(items, carries, order, matcher, compare, window).await,
                 }
             }
-            let most = pages.saturating_mul(window.offset.saturating_add(window.limit).max(STEP));
-            if ordered.go_on(matcher, most).await? {
-                break;
+            if ordered.go_on(matcher, turn / effort(ordered.carries)).await? {
+                return Ok(ordered.found);
             }
         }
+        ordered.go_on(matcher, usize::MAX).await?;
         Ok(ordered.found)
     }
 

@@ -177,8 +177,8 @@ pub const ACCESS_PATTERNS: &[(&str, &str)] = &[
         "by_deployment: query each shard of `deployment#<deployment id>`, then get",
     ),
     (
-        "the flow runs of a work pool, by start time",
-        "by_work_pool: query each shard of `work_pool#<work pool id>`, then get",
+        "the flow runs of a work queue, by start time; a work pool's are those of its queues",
+        "by_work_queue: query each shard of `work_queue#<work queue id>`, then get",
     ),
     (
         "the scheduled flow runs of a work queue, by next start",
@@ -221,7 +221,7 @@ pub enum Index {
     /// Flow runs by deployment, then by start time.
     ByDeployment,
     /// Flow runs by work pool, then by start time.
-    ByWorkPool,
+    ByWorkQueue,
     /// Flow runs that are scheduled, by work queue, then by next scheduled start time.
     WaitingInQueue,
     /// Flow runs that are scheduled, by deployment, then by next scheduled start time.
@@ -272,7 +272,7 @@ impl Index {
         Self::Related,
         Self::ByState,
         Self::ByDeployment,
-        Self::ByWorkPool,
+        Self::ByWorkQueue,
         Self::WaitingInQueue,
         Self::WaitingOfDeployment,
         Self::Occupying,
@@ -291,7 +291,7 @@ impl Index {
             Self::Related => "related",
             Self::ByState => "by_state",
             Self::ByDeployment => "by_deployment",
-            Self::ByWorkPool => "by_work_pool",
+            Self::ByWorkQueue => "by_work_queue",
             Self::WaitingInQueue => "waiting_in_queue",
             Self::WaitingOfDeployment => "waiting_of_deployment",
             Self::Occupying => "occupying",
@@ -303,7 +303,7 @@ impl Index {
         match self {
             Self::ByStart | Self::ByParent => Carries::All,
             Self::ByTime => Carries::Head,
-            Self::ByState | Self::ByDeployment | Self::ByWorkPool => Carries::Orders,
+            Self::ByState | Self::ByDeployment | Self::ByWorkQueue => Carries::Orders,
             _ => Carries::Keys,
         }
     }
@@ -323,7 +323,7 @@ impl Index {
     /// The indexes of flow runs that differ only in what they are grouped by share those of the whole collection.
     pub fn sort(self) -> String {
         let ordered_as = match self {
-            Self::ByState | Self::ByDeployment | Self::ByWorkPool => Self::ByStart,
+            Self::ByState | Self::ByDeployment | Self::ByWorkQueue => Self::ByStart,
             Self::WaitingInQueue | Self::WaitingOfDeployment => Self::ByNextStart,
             Self::Occupying => Self::Lookup,
             _ => self,
@@ -827,12 +827,7 @@ pub fn runs_of_deployment(id: DeploymentId) -> String {
     format!("deployment#{id}")
 }
 
-/// Returns the group of a work pool's runs in `by_work_pool`.
-pub fn runs_of_work_pool(id: WorkPoolId) -> String {
-    format!("work_pool#{id}")
-}
-
-/// Returns the group of a work queue's scheduled runs in `waiting_in_queue`.
+/// Returns the group of a work queue's runs in `by_work_queue`, and of those that are scheduled in `waiting_in_queue`.
 pub fn runs_of_work_queue(id: WorkQueueId) -> String {
     format!("work_queue#{id}")
 }

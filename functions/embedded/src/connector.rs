@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 
-use crate::{EmbeddedDatabase, dispatch};
+use crate::{EmbeddedDatabase, dispatch::Call};
 
 #[derive(Clone)]
 struct Connector(EmbeddedDatabase);
@@ -35,9 +35,15 @@ impl HttpConnector for Connector {
                 .body()
                 .bytes()
                 .ok_or_else(|| ConnectorError::user("the embedded database takes no streamed bodies".into()))?;
-            let answer = {
-                let _turn = database.turn.lock().await;
-                dispatch::dispatch(&database.engine, target, body)
+            let call = Call::new(target, body);
+            let engines = &database.engines;
+            let turn = if call.only_reads() { engines.to_read().await } else { engines.to_write().await };
+            let answer = if call.is_long() {
+                let (target, body) = (target.to_owned(), body.to_owned());
+                let answer = tokio::task::spawn_blocking(move || Call::new(&target, &body).run(&turn)).await;
+                answer.map_err(|error| ConnectorError::other(error.into(), None))?
+            } else {
+                call.run(&turn)
             };
             if answer.wrote {
                 database.written.notify_one();

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use crate::{
     EmbeddedDatabase, EmbeddedError,
     connector::respond,
-    dispatch::{Answer, dispatch},
+    dispatch::{Answer, Call},
 };
 
 /// A write as it was sent.
@@ -74,38 +74,40 @@ impl LaggingIndexes {
         let mut behind = self.behind.lock().await;
         while u64::try_from(behind.len()).is_ok_and(|length| length > count) {
             let Some(write) = behind.pop_front() else { return };
-            let _turn = self.stale.turn.lock().await;
             // It was carried out before, on the same items: it is again.
-            dispatch(&self.stale.engine, &write.target, &write.body);
+            let turn = self.stale.engines.to_write().await;
+            Call::new(&write.target, &write.body).run(&turn);
         }
     }
 
     async fn answer(&self, target: &str, body: &[u8]) -> Answer {
-        let asks_index = target.ends_with(".Query") && body.windows(11).any(|part| part == b"\"IndexName\"");
-        if asks_index {
+        let call = Call::new(target, body);
+        if asks_index(target, body) {
             // Sometimes up to date, sometimes far behind, and as a rule in between.
             let query = self.queries.fetch_add(1, Ordering::Relaxed);
             self.catch_up_to(query.wrapping_mul(7) % (self.longest + 1)).await;
-            let _turn = self.stale.turn.lock().await;
-            return dispatch(&self.stale.engine, target, body);
+            let turn = self.stale.engines.to_read().await;
+            return call.run(&turn);
         }
-        let writes = ["Item", "Items", "Table", "TimeToLive"].iter().any(|end| target.ends_with(end))
-            && ![".GetItem", ".BatchGetItem", ".DescribeTable"].iter().any(|end| target.ends_with(end));
-        if !writes {
-            let _turn = self.fresh.turn.lock().await;
-            return dispatch(&self.fresh.engine, target, body);
+        if call.only_reads() {
+            let turn = self.fresh.engines.to_read().await;
+            return call.run(&turn);
         }
         // Held meanwhile, so that the writes are noted in the order in which they are carried out.
         let mut behind = self.behind.lock().await;
-        let answer = {
-            let _turn = self.fresh.turn.lock().await;
-            dispatch(&self.fresh.engine, target, body)
-        };
+        let turn = self.fresh.engines.to_write().await;
+        let answer = call.run(&turn);
         if answer.status == 200 {
             behind.push_back(Sent { target: target.to_owned(), body: body.to_owned() });
         }
         answer
     }
+}
+
+/// Says whether a request queries an index, without parsing it: within a text the quotation marks would be escaped.
+fn asks_index(target: &str, body: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"IndexName\"";
+    target.ends_with(".Query") && body.windows(NAME.len()).any(|part| part == NAME)
 }
 
 impl HttpConnector for LaggingIndexes {

@@ -6,6 +6,7 @@
 
 mod connector;
 mod dispatch;
+mod engines;
 pub mod faults;
 mod lag;
 mod queue;
@@ -16,9 +17,10 @@ use std::{future::Future, path::Path, sync::Arc};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime::client::auth::no_auth::NO_AUTH_SCHEME_ID;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
+use engines::Engines;
 pub use lag::LaggingIndexes;
 pub use queue::{EmbeddedQueue, ReceivedMessage};
 pub use stream::{ChangeStream, StreamRecord};
@@ -40,14 +42,9 @@ pub enum EmbeddedError {
 /// One embedded database; clones share it.
 #[derive(Clone)]
 pub struct EmbeddedDatabase {
-    engine: dynoxide::Database,
+    engines: Engines,
     /// Where SQLite finds the database: a path, or the URI of one in memory.
     location: Arc<str>,
-    /// Whose turn it is: the engine serves one request at a time.
-    ///
-    /// Requests wait for it without a thread, and then run on the thread that they are on. Handing each one to a
-    /// thread for blocking calls took longer than most of them take.
-    turn: Arc<Mutex<()>>,
     /// Wakes the reader of the stream after a write.
     written: Arc<Notify>,
 }
@@ -55,18 +52,18 @@ pub struct EmbeddedDatabase {
 impl EmbeddedDatabase {
     /// Opens a database of its own in memory, which is gone with its last clone.
     pub fn in_memory() -> Result<Self, EmbeddedError> {
-        Self::at(format!("file:/{}?vfs=memdb", Uuid::new_v4()))
+        Self::at(format!("file:/{}?vfs=memdb", Uuid::new_v4()), true)
     }
 
     /// Opens the database in the file `path`, and makes it if there is none.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
-        Self::at(path.to_string_lossy().into_owned())
+        Self::at(path.to_string_lossy().into_owned(), false)
     }
 
-    fn at(location: String) -> Result<Self, EmbeddedError> {
-        let engine = dynoxide::Database::new(&location)?;
+    fn at(location: String, is_in_memory: bool) -> Result<Self, EmbeddedError> {
+        let engines = Engines::open(&location, is_in_memory)?;
         stream::prepare(&location)?;
-        Ok(Self { engine, location: location.into(), turn: Arc::default(), written: Arc::default() })
+        Ok(Self { engines, location: location.into(), written: Arc::default() })
     }
 
     /// Returns an HTTP client for the AWS SDK that answers from this database.
@@ -108,15 +105,13 @@ impl EmbeddedDatabase {
         listener: tokio::net::TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), EmbeddedError> {
-        dynoxide::server::serve_with_shutdown(listener, self.engine.clone(), shutdown)
-            .await
-            .map_err(EmbeddedError::Serve)
+        let engine = self.engines.to_write().await.clone();
+        dynoxide::server::serve_with_shutdown(listener, engine, shutdown).await.map_err(EmbeddedError::Serve)
     }
 
     /// Deletes the items whose time to live has passed, as DynamoDB does by itself; returns how many.
     pub async fn sweep_expired(&self) -> Result<usize, EmbeddedError> {
-        let _turn = self.turn.lock().await;
-        Ok(self.engine.sweep_ttl()?)
+        Ok(self.engines.to_write().await.sweep_ttl()?)
     }
 }
 
