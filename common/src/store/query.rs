@@ -254,10 +254,10 @@ impl Store {
         let mut count = 0;
         let limit = most_counted(range.index);
         let ask = |query: QueryFluentBuilder| query.select(Select::Count).limit(limit);
-        self.sweep(&range, ask, |page| {
+        Box::pin(self.sweep(&range, ask, |page| {
             count += u64::try_from(page.count()).unwrap_or_default();
             Ok(())
-        })
+        }))
         .await?;
         Ok(count)
     }

@@ -41,8 +41,7 @@ pub(crate) async fn occupied(api: &Api, queues: &[WorkQueue]) -> Result<HashMap<
     let selecting = limited().filter_map(|queue| Some((queue.id, queue.filter.as_ref()?)));
     let selected = selecting.map(|(id, filter)| async move {
         let active = [StateType::Pending, StateType::Running];
-        let filters = selected_runs(filter, &active, None)?;
-        Ok::<_, Error>((id, Box::pin(api.store.count_flow_runs(&filters)).await?))
+        Ok::<_, Error>((id, api.store.count_flow_runs(&selected_runs(filter, &active, None)?).await?))
     });
     let (mut counts, selected) = tokio::try_join!(
         api.store.occupied_slots(&plain, Holders::ActiveOrCancelling),
