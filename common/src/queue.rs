@@ -63,6 +63,9 @@ pub enum Message {
     Removal {
         /// The record's key.
         of: Key,
+        /// Whether everything that was found before is gone already.
+        #[serde(default)]
+        is_second_look: bool,
     },
 }
 

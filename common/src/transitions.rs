@@ -368,7 +368,7 @@ pub async fn create<R: StoredRun>(
     let plan = decide(policy, &transition);
     observe(&plan, None);
     let mut writes = vec![Write::Insert(run_item(&api.store, &plan, None, 1)?)];
-    writes.extend(history(api, &plan, transition.now).await?);
+    writes.extend(Box::pin(history(api, &plan, transition.now)).await?);
     Ok((plan.run, writes))
 }
 
@@ -431,8 +431,6 @@ async fn history<R: StoredRun>(api: &Api, plan: &Plan<R>, now: Timestamp) -> Res
             }
             Effect::RenewLease { lease_id, ttl_seconds } => slots.renew(*lease_id, *ttl_seconds).await?,
             Effect::ReleaseLease { lease_id } => slots.release(*lease_id).await?,
-            Effect::RevokeLease { lease_id } => slots.revoke(*lease_id),
-            Effect::ReleaseSlot { limit } => slots.give_back(*limit, 1, None).await?,
             Effect::OccupyTagSlot { .. } | Effect::VacateTagSlot { .. } => {
                 let error = "a rule found a limit of the first generation, of which none is stored";
                 return Err(Error::Internal(error.into()).into());

@@ -5,7 +5,7 @@
 use common::{
     Error, Store,
     filter::FlowRunInputFilter,
-    model::{FlowId, FlowRun, FlowRunId, FlowRunInput, FlowRunInputId, Timestamp},
+    model::{FlowId, FlowRun, FlowRunId, FlowRunInput, FlowRunInputId, Timestamp, concurrency_limit::LongestWaits},
     store::Shards,
 };
 use embedded::{
@@ -82,7 +82,7 @@ async fn belong_to_a_flow_run() {
     let run = flow_run(&store).await;
     let gone = input(run, "key", "value");
     store.add_flow_run_input(&gone).await.unwrap();
-    assert!(store.delete_flow_run(run).await.unwrap());
+    assert!(store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap());
     assert_eq!(store.flow_run_input(run, &gone.key).await.unwrap(), None);
     assert!(keys(&store, run, "").await.is_empty());
     let orphan = store.add_flow_run_input(&input(FlowRunId::new(), "key", "value")).await;

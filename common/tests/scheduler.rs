@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use common::{
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, Seconds, StateType, Timestamp,
+        concurrency_limit::LongestWaits,
         deployment::{DeploymentSchedule, Schedule},
     },
     scheduler::{self, Limits},
@@ -308,7 +309,7 @@ async fn a_look_reads_and_writes_only_what_is_new() {
     // The last run made is yet to come.
     let found = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
     let last = world.runs(deployment.id).await.pop().unwrap();
-    world.api.store.delete_flow_run(last.id).await.unwrap();
+    world.api.store.delete_flow_run(last.id, Timestamp::now(), LongestWaits::default()).await.unwrap();
     let mut behind = found.record.clone();
     let scheduling = behind.scheduling.as_mut().unwrap();
     scheduling.due = Timestamp::now();

@@ -9,7 +9,10 @@ use common::{
     Api, Error, Settings, Store,
     filter::EventFilter,
     intake,
-    model::{Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp},
+    model::{
+        Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp,
+        concurrency_limit::LongestWaits,
+    },
     orchestration::Client as ProposingClient,
     queue::Queue,
     store::{Item, Shards, event_query::Counting, table},
@@ -301,7 +304,7 @@ fn nothing_is_recorded_for_a_flow_run_that_is_gone() {
         let flow_run = world.flow_run(FlowRunId::new()).await;
         let events = life(known, Some(flow_run));
         world.consume(&[change(&events[0])]).await;
-        assert!(world.api.store.delete_flow_run(flow_run).await.unwrap());
+        assert!(world.api.store.delete_flow_run(flow_run, Timestamp::now(), LongestWaits::default()).await.unwrap());
         world.settle().await;
         world.consume(&[change(&events[1]), change(&life(late, Some(flow_run))[0])]).await;
         assert_eq!(world.recorded(known).await, (None, Vec::new()));
@@ -444,7 +447,7 @@ fn a_run_that_came_back_keeps_what_is_its_own() {
         let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
         let events = life(id, None);
         world.consume(&[change(&events[0])]).await;
-        assert!(world.api.store.delete_task_run(id).await.unwrap());
+        assert!(world.api.store.delete_task_run(id, Timestamp::now(), LongestWaits::default()).await.unwrap());
         let removal = Change { key: table::task_run(id), image: None };
         world.consume(&[removal.clone(), change(&events[1])]).await;
         world.consume(&[removal]).await;

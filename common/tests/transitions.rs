@@ -8,7 +8,7 @@ use common::{
     Api, Error, Settings, Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType, TaskRun, TaskRunId,
-        Timestamp,
+        Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::{
         Client, Status,
@@ -328,7 +328,7 @@ async fn a_cached_state_is_found_until_it_expires_or_its_run_is_deleted() {
     let (newest, state) = complete(&world, &flow_run, "key", Some(past.plus_seconds(3_600.0))).await;
     assert_eq!(world.api.store.cached_state("key").await.unwrap(), Some(state));
     for run in [first, newest] {
-        assert!(world.api.store.delete_task_run(run.id).await.unwrap());
+        assert!(world.api.store.delete_task_run(run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
     }
     assert_eq!(start(&world, &flow_run, "key").await, "Running", "the state went with its run");
 }
@@ -346,8 +346,8 @@ async fn a_deleted_task_run_takes_its_states_along_and_leaves_its_subflow() {
         }
     }
     assert!(world.task_types(&task_run).await.len() > 100, "more than one transaction takes");
-    assert!(world.api.store.delete_task_run(task_run.id).await.unwrap());
-    assert!(!world.api.store.delete_task_run(task_run.id).await.unwrap());
+    assert!(world.api.store.delete_task_run(task_run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    assert!(!world.api.store.delete_task_run(task_run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
     assert!(world.task_types(&task_run).await.is_empty());
     assert_eq!(world.read_flow_run(&subflow).await.parent_task_run_id, None);
     assert!(set(&world.api, &subflow, Running).await.unwrap().entered);

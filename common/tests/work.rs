@@ -11,6 +11,7 @@ use common::{
     model::{
         Artifact, ArtifactId, BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId,
         FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
+        concurrency_limit::LongestWaits,
     },
     orchestration::Client,
     queue::Message,
@@ -231,13 +232,13 @@ async fn a_removal_that_takes_long_goes_on_in_further_messages() {
         world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
     }
     world.follow_writes().await;
-    world.api.store.delete_flow_run(run).await.unwrap();
+    world.api.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
     let of = table::flow_run(run);
     // As much as one page, and then the time is up.
-    work::removals::step(&world.api, &world.queue, &of, Duration::ZERO).await.unwrap();
+    work::removals::step(&world.api, &world.queue, &of, work::removals::Look::First, Duration::ZERO).await.unwrap();
     assert_eq!(
         world.messages().await.into_iter().map(|(_, message)| message).collect::<Vec<_>>(),
-        [Message::Removal { of }]
+        [Message::Removal { of, is_second_look: false }]
     );
     world.settle(1).await;
     assert!(world.api.store.task_runs_of(run).await.unwrap().is_empty());

@@ -62,6 +62,12 @@ pub struct LongestWaits {
     pub of_others: f64,
 }
 
+impl Default for LongestWaits {
+    fn default() -> Self {
+        Self { of_tags: 10.0, of_others: 30.0 }
+    }
+}
+
 impl ConcurrencyLimit {
     /// Makes an active limit called `name` with all of its slots free.
     pub fn new(id: ConcurrencyLimitId, name: impl Into<String>, limit: i64, now: Timestamp) -> Self {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, DeploymentId, FlowId, FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType,
+    BlockDocumentId, DeploymentId, FlowId, FlowRunId, LeaseId, Object, RunSummary, Seconds, State, StateId, StateType,
     TaskRunId, Timestamp, WorkPlace, WorkPoolId, WorkQueueId,
 };
 
@@ -142,6 +142,9 @@ pub struct FlowRun {
     /// The flow run that the parent task run belongs to: stored for queries, never answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_flow_run_id: Option<FlowRunId>,
+    /// The lease on a slot of its deployment's limit that the run holds, whatever its state says: never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_lease: Option<LeaseId>,
     /// The type of the current state.
     #[serde(default)]
     pub state_type: Option<StateType>,
@@ -221,6 +224,7 @@ impl FlowRun {
             labels: Object::new(),
             parent_task_run_id: None,
             parent_flow_run_id: None,
+            held_lease: None,
             state_type: None,
             state_name: None,
             run_count: 0,
@@ -268,6 +272,7 @@ impl FlowRun {
         self.estimated_run_time = Some(self.estimated_run_time(now));
         self.estimated_start_time_delta = Some(self.estimated_start_time_delta(now));
         self.parent_flow_run_id = None;
+        self.held_lease = None;
         self
     }
 }

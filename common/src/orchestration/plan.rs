@@ -101,16 +101,6 @@ pub enum Effect {
         /// The lease's id.
         lease_id: LeaseId,
     },
-    /// Delete the lease and leave its slots taken, in the run's transaction.
-    RevokeLease {
-        /// The lease's id.
-        lease_id: LeaseId,
-    },
-    /// Free a slot that no lease holds, in the run's transaction.
-    ReleaseSlot {
-        /// The limit.
-        limit: ConcurrencyLimitId,
-    },
     /// Add the task run to those that hold a slot of the tag's first-generation limit.
     OccupyTagSlot {
         /// The tag.

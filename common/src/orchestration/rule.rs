@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::model::{State, StateId, StateType, Timestamp};
+use crate::model::{LeaseId, State, StateId, StateType, Timestamp};
 
 use super::{Effect, Need, Run, Transition, Verdict};
 
@@ -173,6 +173,14 @@ impl<R: Run> Outcome<'_, R> {
     /// Asks for `effect` to be done with the transition.
     pub fn emit(&mut self, effect: Effect) {
         self.effects.push((self.rule, effect));
+    }
+
+    /// Returns the lease that the transition takes, if it takes one.
+    pub fn acquired_lease(&self) -> Option<LeaseId> {
+        self.effects.iter().find_map(|(_, effect)| match effect {
+            Effect::AcquireSlots { lease_id, .. } => Some(*lease_id),
+            _ => None,
+        })
     }
 
     /// Takes back the effects that the rule itself asked for, and returns whether there were any.

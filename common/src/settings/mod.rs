@@ -187,7 +187,7 @@ impl Default for Settings {
             scheduler: Scheduler::default(),
             pause_expirations_enabled: true,
             cancellation_cleanup_enabled: true,
-            longest_waits: LongestWaits { of_tags: 10.0, of_others: 30.0 },
+            longest_waits: LongestWaits::default(),
             deployment_slot_wait: 30.0,
             foreman: Foreman::default(),
             initial_deployment_lease: 300.0,

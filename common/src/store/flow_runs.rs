@@ -1,13 +1,17 @@
 //! Flow runs in the table.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::{
     Key, Record, Store, Versioned, Write,
+    commit::until_uncontended,
+    slots::Slots,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::Result,
     filter::flow_run::started_or_expected,
-    model::{FlowId, FlowRun, FlowRunId, RunSummary, StateType, Timestamp},
+    model::{FlowId, FlowRun, FlowRunId, RunSummary, StateType, Timestamp, concurrency_limit::LongestWaits},
 };
 
 impl Record for FlowRun {
@@ -127,16 +131,26 @@ impl Store {
         Ok(run.map_or(KeyHolder::Gone(claim.version), |run| KeyHolder::Run(Box::new(run.record))))
     }
 
-    /// Deletes the flow run `id`; returns whether there was one.
+    /// Deletes the flow run `id`, and gives the slot back that it holds, at `now`; returns whether there was such a run.
     ///
-    /// What belongs to it is deleted by the consumer of the table's stream.
-    pub async fn delete_flow_run(&self, id: FlowRunId) -> Result<bool> {
-        let Some(run) = self.flow_run(id).await? else { return Ok(false) };
-        let mut writes = vec![Write::Delete(table::flow_run(id))];
-        if let Some(key) = &run.record.idempotency_key {
-            writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
-        }
-        self.commit(writes).await?;
-        Ok(true)
+    /// What else belongs to it is deleted by the consumer of the table's stream.
+    pub async fn delete_flow_run(&self, id: FlowRunId, now: Timestamp, longest: LongestWaits) -> Result<bool> {
+        let is_tried = AtomicBool::new(false);
+        until_uncontended(|| async {
+            // Where the run was there before, it is gone now, by this request or by another.
+            let Some(run) = self.flow_run(id).await? else { return Ok(is_tried.load(Ordering::Relaxed)) };
+            let mut writes = vec![Write::DeleteVersion(table::flow_run(id), run.version)];
+            if let Some(key) = &run.record.idempotency_key {
+                writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
+            }
+            if let Some(lease) = run.record.held_lease {
+                let mut slots = Slots::new(self, now, longest);
+                slots.release(lease).await?;
+                writes.extend(slots.into_writes()?);
+            }
+            is_tried.store(true, Ordering::Relaxed);
+            self.commit(writes).await.map(|()| true)
+        })
+        .await
     }
 }

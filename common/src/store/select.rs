@@ -213,7 +213,7 @@ impl Store {
         };
         let mut count = 0;
         for range in ranges {
-            count += Box::pin(self.count(range)).await?;
+            count += self.count(range).await?;
         }
         Ok(count)
     }

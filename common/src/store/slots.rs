@@ -103,13 +103,7 @@ impl<'s> Slots<'s> {
         Ok(())
     }
 
-    /// Deletes the lease `id`, and leaves its slots taken.
-    pub fn revoke(&mut self, id: LeaseId) {
-        self.leases.push(Write::Delete(table::lease(id)));
-    }
-
-    /// Gives `slots` of a limit back, which were taken for `occupancy` seconds, if there still is such a limit.
-    pub async fn give_back(&mut self, id: ConcurrencyLimitId, slots: i64, occupancy: Option<f64>) -> Result<()> {
+    async fn give_back(&mut self, id: ConcurrencyLimitId, slots: i64, occupancy: Option<f64>) -> Result<()> {
         let (now, longest) = (self.now, self.longest);
         if let Some(limit) = self.limit(id).await? {
             limit.give_back(slots, occupancy, now, longest);

@@ -6,12 +6,15 @@ use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
     commit::{self, until_uncontended},
     query::{Direction, Range},
+    slots::Slots,
     states::HistoricState,
     table::{self, Collection, Index, Place, Shards},
 };
 use crate::{
     error::{Error, Result},
-    model::{FlowRun, FlowRunId, RunSummary, State, StateId, TaskRun, TaskRunId, Timestamp},
+    model::{
+        FlowRun, FlowRunId, RunSummary, State, StateId, TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
+    },
 };
 
 impl Record for TaskRun {
@@ -85,11 +88,12 @@ impl Store {
         items.iter().map(Item::versioned).collect()
     }
 
-    /// Deletes the task run `id` with its states and its claim; returns whether there was one.
+    /// Deletes the task run `id` with its states and its claim, and gives the slots back that it holds, at `now`; returns
+    /// whether there was such a run.
     ///
     /// The flow runs that it stands for have no parent from then on. Its logs are deleted by the consumer of the
     /// table's stream.
-    pub async fn delete_task_run(&self, id: TaskRunId) -> Result<bool> {
+    pub async fn delete_task_run(&self, id: TaskRunId, now: Timestamp, longest: LongestWaits) -> Result<bool> {
         let mut is_tried = false;
         for attempt in 0..commit::ATTEMPTS {
             let Some(run) = self.task_run(id).await? else { return Ok(is_tried) };
@@ -99,6 +103,11 @@ impl Store {
                 writes.push(Write::Delete(claim));
             }
             writes.extend(self.orphan_subflows(&run.record).await?);
+            let mut slots = Slots::new(self, now, longest);
+            for lease in self.leases_held_by(id).await? {
+                slots.release(lease).await?;
+            }
+            writes.extend(slots.into_writes()?);
             let states = self.read_all(Range::partition(run.record.key().pk).starting_with(table::STATES)).await?;
             let mut states: Vec<Write> = states.into_iter().map(|state| Write::Delete(state.key)).collect();
             // The run goes with its last states, so that a failure before leaves a run that can be deleted again.

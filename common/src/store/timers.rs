@@ -45,11 +45,14 @@ impl Store {
         Ok(self.get::<HistoricState>(key).await?.map(|found| (run, found.record.state)))
     }
 
-    /// Takes the timer off the state under `key`, which stays in the history; again, if it is taken off already.
+    /// Takes the timer off the state under `key`, if it has one; the state stays in the history.
     pub async fn clear_timer(&self, key: &Key, state: State) -> Result<()> {
         let Some(run) = table::run_of_state(key) else { return Ok(()) };
         until_uncontended(|| async {
-            let Some(item) = self.get_item(key).await? else { return Ok(()) };
+            let found = self.get_item(key).await?;
+            let Some(item) = found.filter(|item| item.places.contains_key(&Index::Related.sort())) else {
+                return Ok(());
+            };
             let mut cleared = Item::of(&HistoricState::new(run.clone(), state.clone(), None), 1, self.shards())?;
             cleared.version = item.version + 1;
             self.commit(vec![Write::Replace(cleared)]).await

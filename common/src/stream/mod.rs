@@ -28,7 +28,7 @@ use crate::{
     error::Error,
     queue::Queue,
     store::{Item, Key, Needs, needs, table::Index},
-    work::removals,
+    work::removals::{self, Look},
 };
 
 /// What the consumer does with the table.
@@ -64,7 +64,7 @@ pub fn consume<'c>(api: &'c Api, queue: &'c Queue, changes: &'c [Change]) -> Box
         let mut failures = Failures::default();
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
         for (place, key) in removed(changes) {
-            if let Err(error) = removals::step(api, queue, key, PATIENCE).await {
+            if let Err(error) = removals::step(api, queue, key, Look::First, PATIENCE).await {
                 failures.add(place, error);
             }
         }

@@ -141,7 +141,11 @@ async fn treat(api: &Api, operation: &BulkOperation, step: Uuid, runs: Vec<FlowR
 }
 
 async fn delete(api: &Api, run: FlowRunId) -> Result<Outcome> {
-    Ok(if api.store.delete_flow_run(run).await? { Outcome::Done } else { Outcome::Refused })
+    Ok(if api.store.delete_flow_run(run, api.now(), api.settings.longest_waits).await? {
+        Outcome::Done
+    } else {
+        Outcome::Refused
+    })
 }
 
 /// Proposes a state, unless that was done before.

@@ -21,6 +21,8 @@ use crate::{
     store::{Needs, needs, table::Index},
 };
 
+use removals::Look;
+
 /// What the worker does with the table.
 pub const NEEDS: Needs = Needs::WRITES_MANY.through(&Index::ALL);
 
@@ -62,6 +64,9 @@ async fn carry_out(api: &Api, queue: &Queue, message: &Message) -> Result<(), Er
         Message::Schedules { partition } => schedules::fan_out(api, queue, partition).await,
         Message::Schedule { deployment } => schedules::look_at(api, *deployment).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(api, *flow_run).await,
-        Message::Removal { of } => removals::step(api, queue, of, PATIENCE).await,
+        Message::Removal { of, is_second_look } => {
+            let look = if *is_second_look { Look::Second } else { Look::First };
+            removals::step(api, queue, of, look, PATIENCE).await
+        }
     }
 }

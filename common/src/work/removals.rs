@@ -26,140 +26,127 @@ const DELETIONS_AT_ONCE: usize = 8;
 /// How many items are read at once to be deleted.
 const PAGE: usize = 200;
 
+/// When the indexes are asked once more what belonged to the record: by the first time they may not have told of the latest.
+const SECOND_LOOK: Duration = Duration::from_mins(1);
+
+/// Which time it is that everything has to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The first one.
+    First,
+    /// The one when no index lags any more.
+    Second,
+}
+
 /// Deletes what belonged to the record that was under the key `of`; what takes longer than `patience` is left to a message.
 ///
 /// # Errors
 /// Those of the store and of the queue; the step may be repeated.
-pub async fn step(api: &Api, queue: &Queue, of: &Key, patience: Duration) -> Result<()> {
-    if !matches!(
-        Subject::of(of),
+pub async fn step(api: &Api, queue: &Queue, of: &Key, look: Look, patience: Duration) -> Result<()> {
+    let is_found_by_index = match Subject::of(of) {
         Some(
             Subject::Flow(_)
-                | Subject::Deployment(_)
-                | Subject::FlowRun(_)
-                | Subject::TaskRun(_)
-                | Subject::WorkPool(_)
-                | Subject::WorkQueue(_)
-        )
-    ) {
-        return Ok(());
-    }
+            | Subject::Deployment(_)
+            | Subject::FlowRun(_)
+            | Subject::TaskRun(_)
+            | Subject::WorkQueue(_),
+        ) => true,
+        Some(Subject::WorkPool(_)) => false,
+        _ => return Ok(()),
+    };
     // A removal is told of at least once: by now there may be a new record under the same key.
     if api.store.get_item(of).await?.is_some() {
         return Ok(());
     }
-    let mut removal = Removal { store: &api.store, until: Instant::now() + patience };
-    if removal.is_done(of).await? { Ok(()) } else { queue.send(&[Message::Removal { of: of.clone() }]).await }
+    let removal = Removal { api, until: Instant::now() + patience };
+    let again = |is_second_look, wait| {
+        let message = Message::Removal { of: of.clone(), is_second_look };
+        async move { queue.send_later(&[(message, wait)]).await }
+    };
+    if !removal.is_done(of).await? {
+        again(look == Look::Second, Duration::ZERO).await
+    } else if is_found_by_index && look == Look::First {
+        again(true, SECOND_LOOK).await
+    } else {
+        Ok(())
+    }
 }
 
-struct Removal<'s> {
-    store: &'s Store,
+/// What becomes of something that belonged to what was deleted.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// The item is deleted.
+    Item,
+    /// The run is deleted; what belongs to it follows from its own removal.
+    Run,
+    /// The artifact is deleted; what was created before it becomes the latest of its key.
+    Artifact,
+    /// The deployment is deleted as the oracle's database does with those of a flow: its limit stays.
+    Deployment,
+    /// The run that has not ended, or the deployment, is taken out of the queue, as the oracle's database does; runs that
+    /// have ended keep the queue's id.
+    Leave(WorkQueueId),
+    /// The deployment's run is deleted if it was scheduled and never ran; others stay, and keep the deployment's id.
+    UnstartedRun(DeploymentId),
+}
+
+struct Removal<'a> {
+    api: &'a Api,
     until: Instant,
 }
 
 impl Removal<'_> {
     /// Deletes until nothing is left, or the time is up; returns whether nothing is left.
-    async fn is_done(&mut self, of: &Key) -> Result<bool> {
+    async fn is_done(&self, of: &Key) -> Result<bool> {
+        let store = &self.api.store;
+        let partition = Range::partition(of.pk.clone());
         match Subject::of(of) {
             Some(Subject::Flow(id)) => {
-                Ok(self.deployments(Range::of_index(Index::ByParent, table::deployments_of_flow(id))).await?
-                    && self.runs(Range::group(self.store, Index::ByParent, &table::runs_of_flow(id))).await?)
+                let deployments = Range::of_index(Index::ByParent, table::deployments_of_flow(id));
+                let runs = Range::group(store, Index::ByParent, &table::runs_of_flow(id));
+                self.all([(deployments, Fate::Deployment), (runs, Fate::Run)]).await
             }
             Some(Subject::Deployment(id)) => {
-                self.store.delete_all(&[table::readiness(id), table::deployment_watch(id)]).await?;
-                self.unstarted_runs(id).await
+                store.delete_all(&[table::readiness(id), table::deployment_watch(id)]).await?;
+                let waiting = Range::group(store, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
+                self.all([(waiting, Fate::UnstartedRun(id))]).await
             }
             Some(Subject::FlowRun(id)) => {
-                let logs = table::logs_partition(Some(id), None);
-                Ok(self.runs(Range::group(self.store, Index::ByParent, &table::runs_in_flow_run(id))).await?
-                    && self.artifacts(Store::artifacts_of_flow_run(id)).await?
-                    && self.items(Range::partition(logs)).await?
-                    && self.items(Range::partition(of.pk.clone())).await?)
+                let task_runs = Range::group(store, Index::ByParent, &table::runs_in_flow_run(id));
+                let artifacts = Store::artifacts_of_flow_run(id);
+                let logs = Range::partition(table::logs_partition(Some(id), None));
+                let fates = [Fate::Run, Fate::Artifact, Fate::Item, Fate::Item];
+                self.all([task_runs, artifacts, logs, partition].into_iter().zip(fates)).await
             }
             Some(Subject::TaskRun(id)) => {
-                Ok(self.items(Range::of_index(Index::Lookup, table::task_logs_lookup(id))).await?
-                    && self.items(Range::partition(of.pk.clone())).await?)
+                let logs = Range::of_index(Index::Lookup, table::task_logs_lookup(id));
+                self.all([(logs, Fate::Item), (partition, Fate::Item)]).await
             }
-            Some(Subject::WorkQueue(id)) => self.leave_queue(id).await,
-            Some(Subject::WorkPool(_)) => {
-                self.items(Range::partition(of.pk.clone()).starting_with(table::WORKERS)).await
+            Some(Subject::WorkQueue(id)) => {
+                let group = |index, name: String| Range::group(store, index, &name);
+                let ranges = [
+                    group(Index::WaitingInQueue, table::runs_of_work_queue(id)),
+                    group(Index::Occupying, table::active_runs_of_work_queue(id)),
+                    group(Index::Occupying, table::cancelling_runs_of_work_queue(id)),
+                    Range::of_index(Index::Related, table::deployments_of_queue(id, true)),
+                    Range::of_index(Index::Related, table::deployments_of_queue(id, false)),
+                ];
+                self.all(ranges.map(|range| (range, Fate::Leave(id)))).await
             }
+            Some(Subject::WorkPool(_)) => self.all([(partition.starting_with(table::WORKERS), Fate::Item)]).await,
             _ => Ok(true),
         }
     }
 
-    /// Deletes the runs in `range`; what belongs to each of them follows from its own removal.
-    async fn runs(&mut self, range: Range) -> Result<bool> {
-        let mut reader = self.store.read(range, PAGE);
-        while let Some(found) = reader.next().await? {
-            stream::iter(runs_among(&found))
-                .map(|run| self.delete_run(run))
-                .buffer_unordered(DELETIONS_AT_ONCE)
-                .try_collect::<()>()
-                .await?;
-            if Instant::now() >= self.until {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Deletes the artifacts in `range`; what was created before each of them becomes the latest of its key.
-    async fn artifacts(&mut self, range: Range) -> Result<bool> {
-        let mut reader = self.store.read(range, PAGE);
-        while let Some(found) = reader.next().await? {
-            stream::iter(artifacts_among(&found))
-                .map(|id| self.store.delete_artifact(id, Timestamp::now()))
-                .buffer_unordered(DELETIONS_AT_ONCE)
-                .try_collect::<Vec<bool>>()
-                .await?;
-            if Instant::now() >= self.until {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Deletes the deployments in `range` as the oracle's database does with those of a flow: their limits stay.
-    async fn deployments(&mut self, range: Range) -> Result<bool> {
-        let mut reader = self.store.read(range, PAGE);
-        while let Some(found) = reader.next().await? {
-            let mut keys = Vec::new();
-            for item in &found {
-                let deployment: Deployment = item.record()?;
-                keys.push(item.key.clone());
-                keys.push(table::unique_deployment_name(deployment.flow_id, &deployment.name));
-            }
-            self.store.delete_all(&keys).await?;
-            if Instant::now() >= self.until {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Takes the runs that have not ended, and the deployments, out of a deleted queue, as the oracle's database does.
+    /// Lets what is in each range meet its fate, page by page; returns whether nothing is left.
     ///
-    /// Runs that have ended keep its id.
-    async fn leave_queue(&mut self, queue: WorkQueueId) -> Result<bool> {
-        let store = self.store;
-        let group = |index, name: String| Range::group(store, index, &name);
-        let ranges = [
-            group(Index::WaitingInQueue, table::runs_of_work_queue(queue)),
-            group(Index::Occupying, table::active_runs_of_work_queue(queue)),
-            group(Index::Occupying, table::cancelling_runs_of_work_queue(queue)),
-            Range::of_index(Index::Related, table::deployments_of_queue(queue, true)),
-            Range::of_index(Index::Related, table::deployments_of_queue(queue, false)),
-        ];
-        for range in ranges {
-            let mut reader = store.read(range, PAGE);
+    /// The next step begins anew, so this one goes on until it has made some way, and the time is up.
+    async fn all(&self, ranges: impl IntoIterator<Item = (Range, Fate)> + Send) -> Result<bool> {
+        // Collected, so that no iterator is held while something is awaited.
+        for (range, fate) in ranges.into_iter().collect::<Vec<_>>() {
+            let mut reader = self.api.store.read(range, PAGE);
             while let Some(found) = reader.next().await? {
-                stream::iter(found)
-                    .map(|item| async move { store.leave_work_queue(&item.key, queue).await })
-                    .buffer_unordered(DELETIONS_AT_ONCE)
-                    .try_collect::<()>()
-                    .await?;
-                if Instant::now() >= self.until {
+                if self.carry_out(fate, found).await? && Instant::now() >= self.until {
                     return Ok(false);
                 }
             }
@@ -167,47 +154,57 @@ impl Removal<'_> {
         Ok(true)
     }
 
-    /// Deletes the runs of a deleted deployment that were scheduled and never ran; the others stay, and keep its id.
-    async fn unstarted_runs(&mut self, id: DeploymentId) -> Result<bool> {
-        let range = Range::group(self.store, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
-        let mut reader = self.store.read(range, PAGE);
-        while let Some(found) = reader.next().await? {
-            let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
-            // The index may lag behind a run that has started.
-            let runs = self.store.get_many::<FlowRun>(&keys).await?.into_iter().map(|found| found.record);
-            let doomed: Vec<Run> = runs.filter(|run| goes_with(id, run)).map(|run| Run::Flow(run.id)).collect();
-            let has_some = !doomed.is_empty();
-            stream::iter(doomed)
-                .map(|run| self.delete_run(run))
-                .buffer_unordered(DELETIONS_AT_ONCE)
-                .try_collect::<()>()
-                .await?;
-            // The next step begins anew, so this one goes on until it has made some way.
-            if has_some && Instant::now() >= self.until {
-                return Ok(false);
+    /// Does to the items of a page what is to become of them; returns whether there was anything to do.
+    async fn carry_out(&self, fate: Fate, found: Vec<Item>) -> Result<bool> {
+        let store = &self.api.store;
+        match fate {
+            Fate::Item => {
+                let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
+                store.delete_all(&keys).await?;
+            }
+            Fate::Run => at_once(runs_among(&found), |run| self.delete_run(run)).await?,
+            Fate::Artifact => {
+                let delete = |id| async move { store.delete_artifact(id, Timestamp::now()).await.map(drop) };
+                at_once(artifacts_among(&found), delete).await?;
+            }
+            Fate::Deployment => {
+                let mut keys = Vec::new();
+                for item in &found {
+                    let deployment: Deployment = item.record()?;
+                    keys.push(item.key.clone());
+                    keys.push(table::unique_deployment_name(deployment.flow_id, &deployment.name));
+                }
+                store.delete_all(&keys).await?;
+            }
+            Fate::Leave(queue) => {
+                at_once(found, |item| async move { store.leave_work_queue(&item.key, queue).await }).await?;
+            }
+            Fate::UnstartedRun(deployment) => {
+                let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
+                // The index may lag behind a run that has started.
+                let runs = store.get_many::<FlowRun>(&keys).await?.into_iter().map(|found| found.record);
+                let doomed = runs.filter(|run| goes_with(deployment, run)).map(|run| Run::Flow(run.id));
+                let doomed: Vec<Run> = doomed.collect();
+                let has_some = !doomed.is_empty();
+                at_once(doomed, |run| self.delete_run(run)).await?;
+                return Ok(has_some);
             }
         }
         Ok(true)
     }
 
     async fn delete_run(&self, run: Run) -> Result<()> {
+        let (api, longest) = (self.api, self.api.settings.longest_waits);
         match run {
-            Run::Flow(id) => self.store.delete_flow_run(id).await.map(drop),
-            Run::Task(id) => self.store.delete_task_run(id).await.map(drop),
+            Run::Flow(id) => api.store.delete_flow_run(id, api.now(), longest).await.map(drop),
+            Run::Task(id) => api.store.delete_task_run(id, api.now(), longest).await.map(drop),
         }
     }
+}
 
-    async fn items(&mut self, range: Range) -> Result<bool> {
-        let mut reader = self.store.read(range, PAGE);
-        while let Some(found) = reader.next().await? {
-            let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
-            self.store.delete_all(&keys).await?;
-            if Instant::now() >= self.until {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+/// Does `work` on each of `these`, some at a time.
+async fn at_once<T, Work: Future<Output = Result<()>>>(these: Vec<T>, work: impl Fn(T) -> Work) -> Result<()> {
+    stream::iter(these).map(work).buffer_unordered(DELETIONS_AT_ONCE).try_collect().await
 }
 
 /// Says whether a run is deleted together with its deployment.

@@ -8,6 +8,7 @@ mod connector;
 mod dispatch;
 mod engines;
 pub mod faults;
+mod lag;
 mod queue;
 mod stream;
 
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use engines::Engines;
+pub use lag::LaggingIndexes;
 pub use queue::{EmbeddedQueue, ReceivedMessage};
 pub use stream::{ChangeStream, StreamRecord};
 

@@ -122,6 +122,13 @@ impl EmbeddedQueue {
         Ok(())
     }
 
+    /// Lets every message be seen now, whatever its delay, for tests that can't wait.
+    pub async fn bring_forward(&self) -> Result<(), EmbeddedError> {
+        let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        connection.prepare_cached("UPDATE _queue_messages SET visible_at = unixepoch('subsec')")?.execute([])?;
+        Ok(())
+    }
+
     /// Returns the messages that were handed out again and again, and are put aside.
     pub async fn dead_letters(&self) -> Result<Vec<String>, EmbeddedError> {
         let connection = self.connection.lock().await;

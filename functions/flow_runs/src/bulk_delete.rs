@@ -50,8 +50,8 @@ async fn bulk_delete(
     let runs = api.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
     let deletions = stream::iter(runs)
         .map(|run| {
-            let store = &api.store;
-            async move { Ok::<_, common::Error>(store.delete_flow_run(run.id).await?.then_some(run.id)) }
+            let deletion = api.store.delete_flow_run(run.id, api.now(), api.settings.longest_waits);
+            async move { Ok::<_, common::Error>(deletion.await?.then_some(run.id)) }
         })
         .buffered(bulk::AT_ONCE);
     let deleted: Vec<_> = deletions.try_collect().await?;

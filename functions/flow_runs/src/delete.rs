@@ -11,7 +11,7 @@ use common::{
 pub static ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete));
 
 async fn delete(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<StatusCode> {
-    if api.store.delete_flow_run(path.id).await? {
+    if api.store.delete_flow_run(path.id, api.now(), api.settings.longest_waits).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Error::not_found("Flow run"))

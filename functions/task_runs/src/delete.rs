@@ -13,5 +13,9 @@ pub static ROUTE: Route = Route::delete("delete_task_run", "/task_runs/{id}", ||
     .needing(Needs::WRITES.through(&[Index::Related]));
 
 async fn delete(State(api): State<Api>, Path(path): Path<Id<TaskRunId>>) -> Result<StatusCode> {
-    if api.store.delete_task_run(path.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::not_found("Task")) }
+    if api.store.delete_task_run(path.id, api.now(), api.settings.longest_waits).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Error::not_found("Task"))
+    }
 }

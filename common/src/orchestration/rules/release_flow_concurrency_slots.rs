@@ -1,6 +1,6 @@
 use crate::{
     model::{FlowRun, StateType},
-    orchestration::{Effect, Need, Outcome, Rule, Scope, Status, StateTypes, Transition},
+    orchestration::{Effect, Need, Outcome, Rule, Scope, StateTypes, Status, Transition},
 };
 
 /// The states in which a flow run has a slot of its deployment's limit.
@@ -8,10 +8,9 @@ const WITH_SLOT: StateTypes = StateTypes::of(&[StateType::Pending, StateType::Ru
 
 /// Frees the slot of the deployment's limit that a run had (upstream's `ReleaseFlowConcurrencySlots`).
 ///
-/// It goes with its lease. If the state names no lease, the run is taken to have a slot without one, as the runs
-/// of old clients have. A lease that is named and gone has taken its slot along: upstream frees another one all the same,
-/// which is some other run's. A run that is retried by its own process keeps its slot and goes on to renew the
-/// lease.
+/// It goes with the lease that the run took it with. Where that is gone, or there never was one, upstream frees a slot all
+/// the same, which is some other run's. A run that goes on keeps its lease, also when its state was forced and doesn't
+/// name it. A run that is retried by its own process keeps it as well, and gives it back if it is not retried after all.
 pub struct ReleaseFlowConcurrencySlots;
 
 impl Rule<FlowRun> for ReleaseFlowConcurrencySlots {
@@ -24,36 +23,20 @@ impl Rule<FlowRun> for ReleaseFlowConcurrencySlots {
     }
 
     fn needs(&self, transition: &Transition<FlowRun>) -> Vec<Need> {
-        let Some(initial) = transition.initial().filter(|initial| WITH_SLOT.contains(Some(initial.r#type))) else {
-            return Vec::new();
-        };
-        let Some(deployment_id) = transition.run.deployment_id else {
-            return Vec::new();
-        };
-        let lease_id = initial.state_details.deployment_concurrency_lease_id;
-        lease_id.map(Need::Lease).into_iter().chain([Need::Deployment(deployment_id)]).collect()
+        transition.run.held_lease.map(Need::Lease).into_iter().collect()
     }
 
     fn after(&self, outcome: &mut Outcome<'_, FlowRun>) {
-        let transition = outcome.transition;
-        let (Some(initial), Some(entered)) = (transition.initial(), outcome.state.as_deref()) else {
-            return;
-        };
-        let leaves = WITH_SLOT.contains(Some(initial.r#type)) && !WITH_SLOT.contains(Some(entered.r#type));
+        let Some(entered) = outcome.state.as_deref() else { return };
         let is_retried_in_process = entered.r#type == StateType::Scheduled
             && entered.name == "AwaitingRetry"
             && outcome.verdict.status() == Status::Reject;
-        if !leaves || is_retried_in_process || outcome.run.deployment_id.is_none() {
-            return;
-        }
-        let lease_id = initial.state_details.deployment_concurrency_lease_id;
-        let limit = transition.facts.deployment.as_ref().and_then(|deployment| deployment.limit.as_ref());
-        match (lease_id, limit) {
-            (Some(lease_id), _) if transition.facts.leases.contains(&lease_id) => {
-                outcome.emit(Effect::ReleaseLease { lease_id });
-            }
-            (None, Some(limit)) => outcome.emit(Effect::ReleaseSlot { limit: limit.id }),
-            _ => {}
+        let goes_on = is_retried_in_process || WITH_SLOT.contains(Some(entered.r#type));
+        let leases = &outcome.transition.facts.leases;
+        let held = outcome.transition.run.held_lease.filter(|lease_id| leases.contains(lease_id));
+        outcome.run.held_lease = outcome.acquired_lease().or(held).filter(|_| goes_on);
+        if let Some(lease_id) = held.filter(|_| outcome.run.held_lease != held) {
+            outcome.emit(Effect::ReleaseLease { lease_id });
         }
     }
 }
@@ -64,80 +47,90 @@ mod tests {
     use crate::{
         model::{
             ConcurrencyLimitId, DeploymentId, FlowRunPolicy, LeaseId,
-            StateType::{Cancelled, Completed, Failed, Pending, Running, Scheduled},
+            StateType::{Cancelled, Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled},
         },
         orchestration::{
             DeploymentConcurrency, SlotLimit, decide,
-            policy::CORE_FLOW_POLICY,
+            policy::{CORE_FLOW_POLICY, MINIMAL_FLOW_POLICY},
             testing::{check_accepts, flow_run, propose},
         },
     };
 
     const RULE: ReleaseFlowConcurrencySlots = ReleaseFlowConcurrencySlots;
 
-    fn leave(initial: StateType, proposed: StateType) -> (LeaseId, ConcurrencyLimitId, Transition<FlowRun>) {
-        let (lease_id, limit_id) = (LeaseId::new(), ConcurrencyLimitId::new());
-        let mut run = FlowRun { deployment_id: Some(DeploymentId::new()), ..flow_run(initial) };
-        run.state.as_mut().unwrap().state_details.deployment_concurrency_lease_id = Some(lease_id);
+    fn leave(initial: StateType, proposed: StateType) -> (LeaseId, Transition<FlowRun>) {
+        let lease_id = LeaseId::new();
+        let run = FlowRun { held_lease: Some(lease_id), ..flow_run(initial) };
         let mut transition = propose(run, proposed);
-        let limit = SlotLimit {
-            id: limit_id,
-            name: "deployment:1".to_owned(),
-            active: true,
-            limit: 1,
-            active_slots: 1,
-            average_occupancy_seconds: 2.0,
-        };
-        transition.facts.deployment =
-            Some(DeploymentConcurrency { limit: Some(limit), ..DeploymentConcurrency::default() });
         transition.facts.leases.insert(lease_id);
-        (lease_id, limit_id, transition)
+        (lease_id, transition)
     }
 
     #[test]
     fn releases_the_lease() {
-        for (initial, proposed) in [(Running, Completed), (Pending, Cancelled), (Running, Scheduled)] {
-            let (lease_id, _, transition) = leave(initial, proposed);
+        for (initial, proposed) in [(Running, Completed), (Pending, Cancelled), (Running, Scheduled), (Running, Paused)] {
+            let (lease_id, transition) = leave(initial, proposed);
             assert_eq!(check_accepts(&RULE, &transition).effects, [Effect::ReleaseLease { lease_id }]);
         }
     }
 
     #[test]
-    fn frees_a_slot_without_a_lease() {
-        let (_, limit, mut transition) = leave(Running, Completed);
-        let initial = transition.run.state.as_mut().unwrap();
-        initial.state_details.deployment_concurrency_lease_id = None;
-        assert_eq!(check_accepts(&RULE, &transition).effects, [Effect::ReleaseSlot { limit }]);
-    }
-
-    #[test]
-    fn frees_nothing_once_the_lease_is_gone() {
-        let (_, _, mut transition) = leave(Running, Completed);
+    fn frees_no_slot_of_another_run() {
+        let (_, mut transition) = leave(Running, Completed);
         transition.facts.leases.clear();
+        assert_eq!(check_accepts(&RULE, &transition).effects, []);
+        let other = transition.run.held_lease.take();
+        transition.run.state.as_mut().unwrap().state_details.deployment_concurrency_lease_id = other;
+        transition.facts.leases.extend(other);
         assert_eq!(check_accepts(&RULE, &transition).effects, []);
     }
 
     #[test]
-    fn leaves_the_slot_to_a_run_that_goes_on() {
-        for (initial, proposed) in [(Pending, Running), (Running, Pending), (Scheduled, Cancelled)] {
-            assert_eq!(check_accepts(&RULE, &leave(initial, proposed).2).effects, []);
+    fn leaves_the_lease_to_a_run_that_goes_on_also_where_its_state_is_forced() {
+        for (initial, proposed) in [(Pending, Running), (Running, Pending), (Running, Cancelling), (Scheduled, Running)] {
+            let (lease_id, transition) = leave(initial, proposed);
+            let plan = decide(&MINIMAL_FLOW_POLICY, &transition);
+            assert_eq!((plan.effects, plan.run.held_lease), (Vec::new(), Some(lease_id)));
         }
     }
 
     #[test]
-    fn leaves_the_slot_to_a_run_that_is_retried_in_its_process() {
-        let (_, _, mut transition) = leave(Running, Failed);
+    fn leaves_the_lease_to_a_run_that_is_retried_in_its_process_and_not_for_longer() {
+        let (lease_id, mut transition) = leave(Running, Failed);
         transition.run.empirical_policy = FlowRunPolicy { retries: Some(1), ..FlowRunPolicy::default() };
         let plan = decide(&CORE_FLOW_POLICY, &transition);
         assert_eq!(plan.run.state_name.as_deref(), Some("AwaitingRetry"));
         assert_eq!(plan.effects, []);
+        let mut transition = propose(plan.run, Cancelled);
+        transition.facts.leases.insert(lease_id);
+        assert_eq!(check_accepts(&RULE, &transition).effects, [Effect::ReleaseLease { lease_id }]);
     }
 
     #[test]
-    fn asks_for_the_lease_and_the_limit_of_runs_that_may_have_a_slot() {
-        let (lease_id, _, transition) = leave(Running, Completed);
-        let deployment_id = transition.run.deployment_id.unwrap();
-        assert_eq!(RULE.needs(&transition), [Need::Lease(lease_id), Need::Deployment(deployment_id)]);
-        assert_eq!(RULE.needs(&leave(Scheduled, Pending).2), []);
+    fn releases_the_lease_of_a_run_that_takes_another_one() {
+        let (lease_id, mut transition) = leave(Scheduled, Pending);
+        transition.run.deployment_id = Some(DeploymentId::new());
+        let limit = SlotLimit {
+            id: ConcurrencyLimitId::new(),
+            name: "deployment:1".to_owned(),
+            active: true,
+            limit: 2,
+            active_slots: 1,
+            average_occupancy_seconds: 2.0,
+        };
+        transition.facts.deployment = Some(DeploymentConcurrency { limit: Some(limit), ..Default::default() });
+        let plan = decide(&CORE_FLOW_POLICY, &transition);
+        assert!(plan.effects.contains(&Effect::ReleaseLease { lease_id }));
+        let taken = plan.entered().unwrap().state_details.deployment_concurrency_lease_id;
+        assert!(taken.is_some() && taken != Some(lease_id));
+        assert_eq!(plan.run.held_lease, taken);
+    }
+
+    #[test]
+    fn asks_for_the_lease_that_the_run_holds() {
+        let (lease_id, mut transition) = leave(Running, Completed);
+        assert_eq!(RULE.needs(&transition), [Need::Lease(lease_id)]);
+        transition.run.held_lease = None;
+        assert_eq!(RULE.needs(&transition), []);
     }
 }

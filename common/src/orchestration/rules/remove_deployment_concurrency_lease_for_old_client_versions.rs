@@ -3,9 +3,13 @@ use crate::{
     orchestration::{Effect, Outcome, Rule, Scope, StateTypes},
 };
 
-/// Deletes the lease that an old client would not renew.
+/// How long a lease lasts that nobody renews, in seconds: longer than any run.
+const UNTIL_THE_RUN_ENDS: f64 = 100.0 * 365.25 * 86_400.0;
+
+/// Keeps the slot of an old client, which would not renew its lease, until the run ends.
 ///
-/// Upstream's rule of the same name. The lease's slot stays taken until the run ends; otherwise the reaper would take it back from under the run.
+/// Otherwise the reaper would take it back from under the run. Upstream's rule of the same name deletes the lease and
+/// leaves the slot taken; here the lease lasts, so that the run's end or deletion gives back this slot and no other.
 pub struct RemoveDeploymentConcurrencyLeaseForOldClientVersions;
 
 impl Rule<FlowRun> for RemoveDeploymentConcurrencyLeaseForOldClientVersions {
@@ -21,12 +25,10 @@ impl Rule<FlowRun> for RemoveDeploymentConcurrencyLeaseForOldClientVersions {
     }
 
     fn after(&self, outcome: &mut Outcome<'_, FlowRun>) {
-        let initial = outcome.transition.initial();
-        let lease_id = initial.and_then(|initial| initial.state_details.deployment_concurrency_lease_id);
-        if let Some(lease_id) = lease_id
+        if let Some(lease_id) = outcome.run.held_lease
             && !outcome.transition.client.renews_leases()
         {
-            outcome.emit(Effect::RevokeLease { lease_id });
+            outcome.emit(Effect::RenewLease { lease_id, ttl_seconds: UNTIL_THE_RUN_ENDS });
         }
     }
 }
@@ -47,23 +49,22 @@ mod tests {
 
     fn effects(user_agent: &str) -> (LeaseId, Vec<Effect>) {
         let lease_id = LeaseId::new();
-        let mut run = flow_run(Pending);
-        run.state.as_mut().unwrap().state_details.deployment_concurrency_lease_id = Some(lease_id);
+        let run = FlowRun { held_lease: Some(lease_id), ..flow_run(Pending) };
         let mut transition = propose(run, Running);
         transition.client = Client { version: ClientVersion::from_user_agent(user_agent), ..Client::default() };
         (lease_id, check_accepts(&RemoveDeploymentConcurrencyLeaseForOldClientVersions, &transition).effects)
     }
 
     #[test]
-    fn revokes_the_lease_of_a_client_that_would_not_renew_it() {
+    fn the_lease_of_a_client_that_would_not_renew_it_lasts() {
         for user_agent in ["prefect/3.4.10 (API 0.8.4)", "curl/8.0"] {
             let (lease_id, effects) = effects(user_agent);
-            assert_eq!(effects, [Effect::RevokeLease { lease_id }]);
+            assert_eq!(effects, [Effect::RenewLease { lease_id, ttl_seconds: UNTIL_THE_RUN_ENDS }]);
         }
     }
 
     #[test]
-    fn leaves_the_lease_to_a_client_that_renews_it() {
+    fn a_client_that_renews_its_lease_has_to() {
         assert_eq!(effects("prefect/3.4.11 (API 0.8.4)").1, []);
     }
 }

@@ -40,6 +40,7 @@ struct Inner {
     hold: Hold,
     calls: AtomicUsize,
     held: Notify,
+    released: Notify,
 }
 
 impl Gate {
@@ -48,7 +49,13 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let database = database.trim_start_matches("http://").to_owned();
-        let state = Arc::new(Inner { database, hold, calls: AtomicUsize::new(0), held: Notify::new() });
+        let state = Arc::new(Inner {
+            database,
+            hold,
+            calls: AtomicUsize::new(0),
+            held: Notify::new(),
+            released: Notify::new(),
+        });
         let gate = Router::new().fallback(pass).with_state(Arc::clone(&state));
         tokio::spawn(axum::serve(listener, gate).into_future());
         Self { url, state }
@@ -57,6 +64,11 @@ impl Gate {
     /// Waits until a call is held.
     pub(crate) async fn held(&self) {
         self.state.held.notified().await;
+    }
+
+    /// Lets the call go on that is held.
+    pub(crate) fn release(&self) {
+        self.state.released.notify_one();
     }
 
     /// Returns how many calls have come.
@@ -68,16 +80,20 @@ impl Gate {
 async fn pass(State(gate): State<Arc<Inner>>, request: Request) -> Response {
     let call = gate.calls.fetch_add(1, Ordering::SeqCst) + 1;
     if gate.hold == Hold::Before(call) {
-        return gate.hold_on().await;
+        gate.hold_on().await;
     }
     let answer = carry_out(&gate.database, request).await;
-    if gate.hold == Hold::After(call) { gate.hold_on().await } else { answer }
+    if gate.hold == Hold::After(call) {
+        gate.hold_on().await;
+    }
+    answer
 }
 
 impl Inner {
-    async fn hold_on(&self) -> Response {
+    /// Waits until the call is released, which it isn't where its sender is killed.
+    async fn hold_on(&self) {
         self.held.notify_one();
-        std::future::pending().await
+        self.released.notified().await;
     }
 }
 

@@ -63,7 +63,7 @@ async fn the_stream_consumer_killed_within_a_batch_and_given_it_again_does_every
     }
 }
 
-fn all_holds(calls: usize) -> impl Iterator<Item = Hold> {
+pub(crate) fn all_holds(calls: usize) -> impl Iterator<Item = Hold> {
     (1..=calls).flat_map(|call| [Hold::Before(call), Hold::After(call)])
 }
 
@@ -77,7 +77,7 @@ async fn undisturbed(function: &str, prepare: impl AsyncFn(&Stage) -> Value) -> 
 }
 
 /// Invokes `function`, and kills its process where `hold` says.
-async fn kill_at(function: &str, stage: &Stage, event: &Value, hold: Hold) {
+pub(crate) async fn kill_at(function: &str, stage: &Stage, event: &Value, hold: Hold) {
     let gate = Gate::before(&stage.url, hold).await;
     let mut process = stage.start(function, &gate.url).await;
     tokio::select! {
@@ -149,7 +149,7 @@ fn report(flow_run: &Value, second: u8, state: &str) -> Value {
     })
 }
 
-async fn ask(app: &Router, method: &str, path: &str, body: &Value) -> Value {
+pub(crate) async fn ask(app: &Router, method: &str, path: &str, body: &Value) -> Value {
     let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = request.body(Body::from(body)).unwrap();
@@ -166,6 +166,11 @@ async fn facts_in_the_end(stage: &Stage) -> Vec<String> {
     let inbox = stage.database.queue().unwrap();
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
     assert!(stream::consume(&stage.api, &queue, &changes).await.is_empty());
+    facts(stage).await
+}
+
+/// Says of each item what it is, sorted.
+pub(crate) async fn facts(stage: &Stage) -> Vec<String> {
     let mut facts: Vec<String> = Vec::new();
     for (key, item) in stage.items().await {
         let kind = |text: &str| text.split('#').next().unwrap_or_default().to_owned();

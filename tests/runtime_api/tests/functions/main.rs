@@ -8,3 +8,4 @@ mod gate;
 mod killed;
 mod samples;
 mod stage;
+mod work;
