@@ -37,7 +37,7 @@ impl HttpConnector for Connector {
                 .ok_or_else(|| ConnectorError::user("the embedded database takes no streamed bodies".into()))?;
             let call = Call::new(target, body);
             let engines = &database.engines;
-            let turn = if call.only_reads() { engines.to_read().await } else { engines.to_write().await };
+            let turn = if call.only_reads() { engines.to_read(call.is_long()).await } else { engines.to_write().await };
             let answer = if call.is_long() {
                 let (target, body) = (target.to_owned(), body.to_owned());
                 let answer = tokio::task::spawn_blocking(move || Call::new(&target, &body).run(&turn)).await;

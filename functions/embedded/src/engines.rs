@@ -37,13 +37,17 @@ impl Engines {
         Arc::clone(&self.writer).lock_owned().await
     }
 
-    /// Waits for any connection: the reader's unless it is busy and the writer's is not.
-    pub(crate) async fn to_read(&self) -> Turn {
+    /// Waits for any connection.
+    ///
+    /// A short read takes the writer's if it is free: each write by another connection empties a connection's cache. A long
+    /// one leaves it to writes if it can.
+    pub(crate) async fn to_read(&self, is_long: bool) -> Turn {
         let Some(reader) = &self.reader else { return self.to_write().await };
+        let (first, second) = if is_long { (reader, &self.writer) } else { (&self.writer, reader) };
         tokio::select! {
             biased;
-            turn = Arc::clone(reader).lock_owned() => turn,
-            turn = self.to_write() => turn,
+            turn = Arc::clone(first).lock_owned() => turn,
+            turn = Arc::clone(second).lock_owned() => turn,
         }
     }
 }

@@ -86,11 +86,11 @@ impl LaggingIndexes {
             // Sometimes up to date, sometimes far behind, and as a rule in between.
             let query = self.queries.fetch_add(1, Ordering::Relaxed);
             self.catch_up_to(query.wrapping_mul(7) % (self.longest + 1)).await;
-            let turn = self.stale.engines.to_read().await;
+            let turn = self.stale.engines.to_read(call.is_long()).await;
             return call.run(&turn);
         }
         if call.only_reads() {
-            let turn = self.fresh.engines.to_read().await;
+            let turn = self.fresh.engines.to_read(call.is_long()).await;
             return call.run(&turn);
         }
         // Held meanwhile, so that the writes are noted in the order in which they are carried out.
