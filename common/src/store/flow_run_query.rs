@@ -273,9 +273,9 @@ impl Store {
         r#use: Use,
     ) -> Plan {
         let (from, to) = key_bounds(filters.flow_runs.as_ref().and_then(FlowRunFilter::start_time_bounds));
-        let keeps_start = from.is_some();
+        let (keeps_start, shards) = (from.is_some(), self.shards().of_groups_in(index));
         let range = Range {
-            partitions: groups.into_iter().flat_map(|group| self.shards().all_within(&group)).collect(),
+            partitions: groups.into_iter().flat_map(|group| shards.all_within(&group)).collect(),
             from,
             to,
             direction: r#use.direction(),

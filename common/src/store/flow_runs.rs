@@ -57,7 +57,7 @@ impl Record for FlowRun {
             Place { index: Index::Lookup, pk: all, sk: self.id.to_string() },
         ];
         let mut grouped = |index: Index, group: String, sk: String| {
-            places.push(Place { index, pk: shards.within(&group, self.id.0), sk });
+            places.push(Place { index, pk: shards.of_groups_in(index).within(&group, self.id.0), sk });
         };
         grouped(Index::ByParent, table::runs_of_flow(self.flow_id), started.clone());
         if let Some(r#type) = self.state_type {

@@ -91,7 +91,8 @@ impl Range {
 
     /// Reads all shards of a group of records in `index`, in ascending order.
     pub fn group(store: &Store, index: Index, group: &str) -> Self {
-        Self { index: Some(index), partitions: store.shards().all_within(group), ..Self::partition("") }
+        let partitions = store.shards().of_groups_in(index).all_within(group);
+        Self { index: Some(index), partitions, ..Self::partition("") }
     }
 
     /// Narrows a range that is sorted by names to those that are `name`.

@@ -437,7 +437,23 @@ impl Collection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shards(pub u8);
 
+/// How many shards at most the groups have that workers poll: few, as each empty poll asks all of them.
+///
+/// At 1,000 flow runs a second in one queue, of one deployment, each key of four is written 500 times a second.
+const SHARDS_OF_POLLED_GROUPS: u8 = 4;
+
 impl Shards {
+    /// Returns the shards of each group in `index`.
+    #[must_use]
+    pub fn of_groups_in(self, index: Index) -> Self {
+        match index {
+            Index::WaitingInQueue | Index::WaitingOfDeployment | Index::Occupying => {
+                Self(self.0.min(SHARDS_OF_POLLED_GROUPS))
+            }
+            _ => self,
+        }
+    }
+
     /// Returns the index partition of the record `id` in `collection`.
     pub fn of(self, collection: Collection, id: Uuid) -> String {
         self.within(collection.name(), id)

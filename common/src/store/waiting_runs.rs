@@ -77,7 +77,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<FlowRun>> {
         let groups = deployments.iter().map(|id| table::runs_of_deployment(*id));
-        let partitions = groups.flat_map(|group| self.shards().all_within(&group)).collect();
+        let shards = self.shards().of_groups_in(Index::WaitingOfDeployment);
+        let partitions = groups.flat_map(|group| shards.all_within(&group)).collect();
         let range = Range { partitions, ..Range::of_index(Index::WaitingOfDeployment, "") };
         let source = Places::new(self, due.range(range), limit);
         let found = self.waiting(vec![source], due, limit, |_| true).await?;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use common::store::Shards;
+use common::store::{Shards, table::Index};
 use uuid::Uuid;
 
 use crate::{
@@ -16,7 +16,7 @@ pub(crate) const MOST_WRITES: f64 = 1_000.0;
 /// Read units a second that one partition bears (on the same page).
 pub(crate) const MOST_READS: f64 = 3_000.0;
 
-/// A partition key that many lifetimes share, or a group of records that is spread over as many keys as there are shards.
+/// A partition key that many lifetimes share, or a group of records that is spread over as many keys as it has shards.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shared {
     /// The index's name, or `table`.
@@ -57,12 +57,13 @@ pub(crate) fn shared(lifetimes: &Lifetimes, shards: Shards, rate: f64) -> Vec<Sh
     let each = rate / lifetimes.count.max(1) as f64;
     let mut groups: BTreeMap<(&'static str, &str, bool), Units> = BTreeMap::new();
     for (PartitionKey { of, value }, units) in &lifetimes.units {
-        let (group, is_spread) = group(value, shards);
+        let (group, is_spread) = group(value, shards_of(of, shards));
         groups.entry((of, group, is_spread)).or_default().add(*units, each);
     }
     let mut kinds: BTreeMap<(&'static str, String), Vec<Shared>> = BTreeMap::new();
     for ((of, group, is_spread), units) in groups {
-        let (key, keys) = if is_spread { (format!("{}#<shard>", kind(group)), shards.0) } else { (kind(group), 1) };
+        let (key, keys) =
+            if is_spread { (format!("{}#<shard>", kind(group)), shards_of(of, shards).0) } else { (kind(group), 1) };
         kinds.entry((of, key.clone())).or_default().push(Shared { of, key, units, keys });
     }
     let hottest = |found: Vec<Shared>| found.into_iter().max_by(|one, other| heat(one).total_cmp(&heat(other)));
@@ -70,6 +71,11 @@ pub(crate) fn shared(lifetimes: &Lifetimes, shards: Shards, rate: f64) -> Vec<Sh
     let mut shared: Vec<Shared> = kinds.into_values().filter(is_shared).filter_map(hottest).collect();
     shared.sort_by(|one, other| one.of.cmp(other.of).then(heat(other).total_cmp(&heat(one))));
     shared
+}
+
+/// Returns the shards of a group in the index called `name`; of the table itself, all.
+fn shards_of(name: &str, shards: Shards) -> Shards {
+    Index::ALL.into_iter().find(|index| index.name() == name).map_or(shards, |index| shards.of_groups_in(index))
 }
 
 /// Returns how much of what a partition bears the key gets.
