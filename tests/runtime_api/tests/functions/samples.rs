@@ -17,6 +17,7 @@ const OTHERWISE: [(&str, u64, &str); 7] = [
     ("create_flow_run", 409, "there is no such flow"),
     ("filter_flow_run_input", 200, "a run that does not exist has no inputs"),
     ("read_account_events_page", 403, "the token is none of ours"),
+    ("read_automations_related_to_resource", 200, "nothing has to do with a resource that does not exist"),
     ("renew_concurrency_lease", 410, "there is no such lease any more"),
     ("schedule_deployment", 200, "a deployment that does not exist has no schedules to make runs of"),
 ];
