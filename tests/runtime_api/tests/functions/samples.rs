@@ -11,7 +11,7 @@ use crate::stage::{Stage, answer_of, sample};
 const AT_ONCE: usize = 3;
 
 /// The functions whose answers are no 2xx, nor 404 where the path names something: (function, status, why).
-const OTHERWISE: [(&str, u64, &str); 7] = [
+const OTHERWISE: [(&str, u64, &str); 8] = [
     ("create_deployment", 409, "there is no such flow"),
     ("create_csrf_token", 422, "CSRF protection is not enabled"),
     ("create_flow_run", 409, "there is no such flow"),
