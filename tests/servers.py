@@ -108,7 +108,7 @@ def launch(
 def subject_binary() -> Path:
     """Returns our server's binary: PROCTOR_SERVER_BIN, or else the newest kind that was built."""
     named = os.environ.get("PROCTOR_SERVER_BIN")
-    built = [REPOSITORY / "target" / profile / "local" for profile in ("release", "debug")]
+    built = [REPOSITORY / "target" / profile / "proctor" for profile in ("release", "debug")]
     candidates = [Path(named)] if named else built
     for candidate in candidates:
         if candidate.is_file():

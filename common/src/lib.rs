@@ -1,46 +1,20 @@
-//! Everything that Proctor's functions share: the model, the orchestration rules, the store and the HTTP plumbing.
+//! Everything that Proctor's functions share, under one name; each floor is a crate of its own beside this file.
 
-pub mod access;
-pub mod api;
-pub mod contract;
-pub mod dependencies;
-pub mod error;
-pub mod filter;
-pub mod flow_run_creation;
-pub mod flow_run_graph;
-pub mod foreman;
-pub mod history;
-pub mod http;
-pub mod intake;
-pub mod job_variables;
-pub mod lambda;
-pub mod lateness;
-pub mod logging;
-pub mod logs_csv;
-pub mod model;
-pub mod observation;
-pub mod queue;
-pub mod schedule;
-pub mod scheduler;
-pub mod schema_tools;
-pub mod sent;
-pub mod service_levels;
-pub mod settings;
-pub mod socket;
-pub mod store;
-pub mod stream;
-pub mod timers;
-pub mod transitions;
-pub mod trust;
-pub mod work;
-pub mod work_places;
-pub mod work_pool_events;
-pub mod work_queue_priorities;
-pub mod work_queue_update;
-pub mod workspace_variables;
-
-pub use api::Api;
-pub use error::{Error, Result};
-pub use settings::Settings;
-pub use store::Store;
-pub mod orchestration;
+pub use access;
+pub use contract;
+pub use domain::{
+    self, dependencies, events as lifecycle_events, filter, graph, history, lateness, liveness, logs_csv, model,
+    orchestration, patch, priorities, python, schedule,
+};
+pub use error::{self, Error, Result};
+pub use http_api as http;
+pub use observation;
+pub use runtime::{self, lambda, logging};
+pub use schema_tools::{self, job_variables};
+pub use services::{
+    self, App, event_ingestion, flow_run_creation, jobs, scheduler, service_levels, stream, timers, transitions,
+    work_queue_placement, work_queue_update, workspace_variables,
+};
+pub use settings::{self, Settings};
+pub use socket;
+pub use store::{self, Store};

@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, fs, path::Path};
 
-use common::store::table::{ACCESS_PATTERNS, Carries, ENTITIES, Index};
+use common::store::table::{ACCESS_PATTERNS, ENTITIES, Index, Projection};
 
 const BEGIN: &str = "<!-- access patterns: kept equal to table.rs by a test -->\n";
 const END: &str = "<!-- end of access patterns -->";
@@ -18,13 +18,13 @@ fn listing() -> String {
     }
     text.push_str("\n| index | carries |\n|---|---|\n");
     for index in Index::ALL {
-        let carries = match index.carries() {
-            Carries::All => "`head` and `tail`",
-            Carries::Head => "`head` and `brief`",
-            Carries::Orders => "keys, and the sort keys of the other orders",
-            Carries::Keys => "keys",
+        let projection = match index.projection() {
+            Projection::All => "`head` and `tail`",
+            Projection::Head => "`head` and `brief`",
+            Projection::Orders => "keys, and the sort keys of the other orders",
+            Projection::Keys => "keys",
         };
-        let _ = writeln!(text, "| `{}` | {carries} |", index.name());
+        let _ = writeln!(text, "| `{}` | {projection} |", index.name());
     }
     text.push_str("\n| what is asked | how it is reached |\n|---|---|\n");
     for (question, way) in ACCESS_PATTERNS {

@@ -7,7 +7,7 @@ use common::{
     store::{
         Item, Key, Record, Shards, cost,
         query::Range,
-        table::{self, Index, Place},
+        table::{self, Index, IndexKey},
     },
 };
 use embedded::EmbeddedDatabase;
@@ -32,8 +32,8 @@ impl Record for Numbered {
         table::csrf_token(&self.number.to_string())
     }
 
-    fn places(&self, _shards: Shards) -> Vec<Place> {
-        vec![Place { index: Index::ByTime, pk: "numbers".to_owned(), sk: place(self.number) }]
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        vec![IndexKey { index: Index::ByTime, pk: "numbers".to_owned(), sk: place(self.number) }]
     }
 }
 

@@ -6,15 +6,15 @@ mod world;
 
 use common::{
     Error,
+    filter::RunFilters,
+    jobs::{self, queue::Message},
     model::{
-        BulkWork, ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId,
+        BulkAction, ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId,
         StateType, TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::{Client, ClientVersion},
-    queue::Message,
-    store::{flow_run_query::RunFilters, table},
+    store::table,
     transitions::{Orchestrated, Proposal, propose_flow_run_state, propose_task_run_state},
-    work,
 };
 use embedded::faults::{Fault, Faults};
 use serde_json::{Value, json};
@@ -31,18 +31,18 @@ struct Limited {
 
 impl World {
     async fn limited(&self, slots: i64) -> Limited {
-        let now = self.api.now();
-        let (flow, _) = self.api.store.add_flow(Flow::new(FlowId::new(), "flow", now)).await.unwrap();
+        let now = self.app.now();
+        let (flow, _) = self.app.store.add_flow(Flow::new(FlowId::new(), "flow", now)).await.unwrap();
         let mut deployment = Deployment::new(DeploymentId::new(), &flow, "limited", now);
-        let beside = self.api.store.limit_deployment(&mut deployment, Some(slots), now).await.unwrap();
-        self.api.store.add_deployment(&deployment, beside).await.map_err(Error::from).unwrap();
+        let beside = self.app.store.limit_deployment(&mut deployment, Some(slots), now).await.unwrap();
+        self.app.store.add_deployment(&deployment, beside).await.map_err(Error::from).unwrap();
         Limited { flow: flow.id, deployment: deployment.id, limit: deployment.concurrency_limit_id.unwrap() }
     }
 
     async fn add_run(&self, of: &Limited) -> FlowRunId {
         let mut run = FlowRun::new(FlowRunId::new(), of.flow, "run", Timestamp::now());
         run.deployment_id = Some(of.deployment);
-        self.api.store.commit(vec![self.api.store.insert(&run).unwrap()]).await.unwrap();
+        self.app.store.commit(vec![self.app.store.insert(&run).unwrap()]).await.unwrap();
         run.id
     }
 
@@ -60,16 +60,16 @@ impl World {
         let version = ClientVersion::from_user_agent("prefect/3.8.8 (API 0.8.4)");
         let client = Client { version, ..Client::default() };
         let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
-        propose_flow_run_state(&self.api, run, &Proposal::new(state, false, client)).await
+        propose_flow_run_state(&self.app, run, &Proposal::new(state, false, client)).await
     }
 
     async fn delete(&self, run: FlowRunId) -> Result<bool, Error> {
-        self.api.store.delete_flow_run(run, self.api.now(), LongestWaits::default()).await
+        self.app.store.delete_flow_run(run, self.app.now(), LongestWaits::default()).await
     }
 
     /// Returns how many slots are taken, and the leases that say so.
     async fn taken(&self, limit: ConcurrencyLimitId) -> i64 {
-        self.api.store.concurrency_limit(limit).await.unwrap().unwrap().record.active_slots
+        self.app.store.concurrency_limit(limit).await.unwrap().unwrap().record.active_slots
     }
 
     /// Works off everything that there is to do, each message twice.
@@ -81,7 +81,7 @@ impl World {
                 return;
             }
             let twice: Vec<Message> = received.iter().chain(&received).map(|(_, message)| message.clone()).collect();
-            assert!(work::consume(&self.api, &self.queue, &twice).await.is_empty());
+            assert!(jobs::consume(&self.app, &self.queue, &twice).await.is_empty());
             for (received, _) in &received {
                 self.inbox.acknowledge(received).await.unwrap();
             }
@@ -128,12 +128,12 @@ async fn runs_that_the_queue_deletes_give_their_slots_back() {
     let [in_bulk, with_flow, _] = world.add_holders(&limited).await;
     let filter: Value = json!({"id": {"any_": [in_bulk]}});
     let filters = RunFilters { flow_runs: serde_json::from_value(filter).unwrap(), ..RunFilters::default() };
-    work::bulk::begin(&world.api, filters, BulkWork::DeleteFlowRuns).await.unwrap();
+    jobs::bulk::begin(&world.app, filters, BulkAction::DeleteFlowRuns).await.unwrap();
     world.settle().await;
     assert_eq!(world.taken(limited.limit).await, 2);
-    assert!(world.api.store.delete_flow(limited.flow).await.unwrap());
+    assert!(world.app.store.delete_flow(limited.flow).await.unwrap());
     world.settle().await;
-    assert!(world.api.store.flow_run(with_flow).await.unwrap().is_none());
+    assert!(world.app.store.flow_run(with_flow).await.unwrap().is_none());
     assert_eq!(world.taken(limited.limit).await, 0);
 }
 
@@ -141,16 +141,16 @@ async fn runs_that_the_queue_deletes_give_their_slots_back() {
 async fn a_deleted_flow_run_takes_the_slots_of_its_task_runs_along() {
     let mut world = world(&Faults::default()).await;
     let tag = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "tag:limited", 1, Timestamp::now());
-    world.api.store.add_concurrency_limit(&tag).await.unwrap();
+    world.app.store.add_concurrency_limit(&tag).await.unwrap();
     let limited = world.limited(1).await;
     let run = world.add_run(&limited).await;
     world.enter(run, Running).await.unwrap();
     let mut task_run = TaskRun::new(TaskRunId::new(), "task", "0", "task-0", Timestamp::now());
     (task_run.flow_run_id, task_run.tags) = (Some(run), vec!["limited".to_owned()]);
-    world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
+    world.app.store.commit(vec![world.app.store.insert(&task_run).unwrap()]).await.unwrap();
     let state = serde_json::from_value(json!({"type": Running})).unwrap();
     let proposal = Proposal::new(state, false, Client::default());
-    assert!(propose_task_run_state(&world.api, task_run.id, &proposal).await.unwrap().entered);
+    assert!(propose_task_run_state(&world.app, task_run.id, &proposal).await.unwrap().entered);
     assert_eq!(world.taken(tag.id).await, 1);
     assert!(world.delete(run).await.unwrap());
     world.settle().await;
@@ -177,15 +177,15 @@ async fn the_slot_of_a_client_that_renews_no_leases_lasts_until_its_run_ends() {
     let limited = world.limited(2).await;
     for ends in [true, false] {
         let [run] = world.add_holders(&limited).await;
-        let lease = world.api.store.flow_run(run).await.unwrap().unwrap().record.state.unwrap();
+        let lease = world.app.store.flow_run(run).await.unwrap().unwrap().record.state.unwrap();
         let lease = lease.state_details.deployment_concurrency_lease_id.unwrap();
         let propose = async |r#type: StateType| {
             let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
             let proposal = Proposal::new(state, false, Client::default());
-            assert!(propose_flow_run_state(&world.api, run, &proposal).await.unwrap().entered);
+            assert!(propose_flow_run_state(&world.app, run, &proposal).await.unwrap().entered);
         };
         propose(Running).await;
-        let lease = world.api.store.get_item(&table::lease(lease)).await.unwrap().unwrap();
+        let lease = world.app.store.get_item(&table::lease(lease)).await.unwrap().unwrap();
         let lease: common::model::Lease = lease.record().unwrap();
         assert!(lease.expiration > Timestamp::now().plus_seconds(1e9));
         assert_eq!(world.taken(limited.limit).await, 1);

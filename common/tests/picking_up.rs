@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use common::{
-    Api, Settings, Store,
+    App, Settings, Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType, Timestamp, WorkPool,
         WorkPoolId, WorkQueueId, deployment::DeploymentStatus,
@@ -16,7 +16,7 @@ use common::{
         cost::{self, Cost},
         table,
         waiting_runs::{Due, OpenQueue},
-        work_pools::KeptWorkPool,
+        work_pools::StoredWorkPool,
         work_queues::PoolWithQueues,
     },
     transitions::{Proposal, propose_flow_run_state},
@@ -38,7 +38,7 @@ async fn add_pool(store: &Store, now: Timestamp) -> PoolWithQueues {
         "id": WorkPoolId::new(), "created": now, "updated": now, "name": "p", "type": "process", "status": "NOT_READY",
     });
     let pool: WorkPool = serde_json::from_value(document).unwrap();
-    let (pool, queue) = KeptWorkPool::with_default_queue(pool).unwrap();
+    let (pool, queue) = StoredWorkPool::with_default_queue(pool).unwrap();
     store.add_work_pool(&pool, &queue).await.unwrap();
     store.work_pool_with_queues("p").await.unwrap().unwrap()
 }
@@ -106,17 +106,17 @@ async fn of_many_workers_that_poll_at_once_one_starts_each_run() {
     let (store, now) = (store(2).await, Timestamp::now());
     let queue = add_pool(&store, now).await.queues[0].record.queue.id;
     let runs: BTreeSet<FlowRunId> = add_runs(&store, queue, 20, now).await.into_iter().collect();
-    let api = Api::new(store, Settings::default());
+    let app = App::new(store, Settings::default());
     let workers = (0..16).map(|_| {
-        let api = api.clone();
+        let app = app.clone();
         tokio::spawn(async move {
             let open = [OpenQueue { queue, slots: usize::MAX }];
             let mut started = Vec::new();
-            while let found @ [_, ..] = &api.store.waiting_in_queues(&open, Due::default(), 5).await.unwrap()[..] {
+            while let found @ [_, ..] = &app.store.waiting_in_queues(&open, Due::default(), 5).await.unwrap()[..] {
                 for (_, run) in found {
                     let pending = serde_json::from_value(json!({"type": "PENDING"})).unwrap();
                     let proposal = Proposal::new(pending, false, Client::default());
-                    if propose_flow_run_state(&api, run.id, &proposal).await.unwrap().entered {
+                    if propose_flow_run_state(&app, run.id, &proposal).await.unwrap().entered {
                         started.push(run.id);
                     }
                 }

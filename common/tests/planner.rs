@@ -4,17 +4,14 @@
 
 use common::{
     Store,
-    filter::{DeploymentFacts, FlowFacts, FlowRunFacts, FlowRunSort},
+    filter::{DeploymentFacts, FlowFacts, FlowRunFacts, FlowRunSort, RunFilters},
     history::History,
     lateness::AverageLateness,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp,
         WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
     },
-    store::{
-        Item, Shards, cost, flow_run_query::RunFilters, select::Window, work_pools::KeptWorkPool,
-        work_queues::KeptWorkQueue,
-    },
+    store::{Item, Shards, cost, select::Window, work_pools::StoredWorkPool, work_queues::StoredWorkQueue},
 };
 use embedded::EmbeddedDatabase;
 use proptest::{prelude::*, sample::select};
@@ -69,16 +66,16 @@ impl Data {
                     json!({"id": id, "created": now, "updated": now, "name": name, "work_pool_id": pool, "priority": priority}),
                 )
             };
-            let kept = KeptWorkPool {
+            let kept = StoredWorkPool {
                 pool: from(document),
                 queues: vec![default],
                 last_status: None,
                 events: Vec::new(),
                 check: None,
             };
-            let first = KeptWorkQueue::new(queue(default, "default", 1), Vec::new());
+            let first = StoredWorkQueue::new(queue(default, "default", 1), Vec::new());
             store.add_work_pool(&kept, &first).await.unwrap();
-            let other = KeptWorkQueue::new(
+            let other = StoredWorkQueue::new(
                 queue(WorkQueueId(uuid(3, 2 * number + 1)), &format!("queue {number}"), 2),
                 Vec::new(),
             );

@@ -4,11 +4,11 @@
 
 use common::{
     Store,
-    filter::{FlowRunFacts, FlowRunFilter, FlowRunSort},
+    filter::{FlowRunFacts, FlowRunFilter, FlowRunSort, RunFilters},
     history::History,
     lateness::AverageLateness,
     model::{Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp},
-    store::{CommitError, Shards, commit::until_uncontended, cost, flow_run_query::RunFilters, select::Window},
+    store::{CommitError, Shards, commit::retry_on_conflict, cost, select::Window},
 };
 use embedded::{
     EmbeddedDatabase,
@@ -252,7 +252,7 @@ fn updates_at_once_are_all_kept() {
         let updates = (0..8).map(|number| {
             let (store, id) = (store.clone(), run.id);
             async move {
-                until_uncontended(|| async {
+                retry_on_conflict(|| async {
                     let mut found = store.flow_run(id).await?.unwrap();
                     found.record.labels.insert(number.to_string(), number.into());
                     store.commit(vec![store.replace(&found.record, found.version)?]).await

@@ -7,6 +7,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use common::{
+    jobs,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, Seconds, StateType, Timestamp,
         concurrency_limit::LongestWaits,
@@ -20,7 +21,6 @@ use common::{
         query::Range,
         table::{self, Index},
     },
-    work,
 };
 use embedded::faults::{Fault, Faults};
 use serde_json::json;
@@ -64,7 +64,7 @@ impl World {
         deployment.tags = vec!["t".to_owned()];
         deployment.version = Some("v1".to_owned());
         deployment.parameters = serde_json::from_value(json!({"x": 1, "y": 2})).unwrap();
-        self.api.store.add_deployment(&deployment, Vec::new()).await.unwrap();
+        self.app.store.add_deployment(&deployment, Vec::new()).await.unwrap();
         deployment
     }
 
@@ -78,18 +78,18 @@ impl World {
             }
             for (received, message) in received {
                 let deliveries = vec![message; times];
-                assert!(work::consume(&self.api, &self.queue, &deliveries).await.is_empty());
+                assert!(jobs::consume(&self.app, &self.queue, &deliveries).await.is_empty());
                 self.inbox.acknowledge(&received).await.unwrap();
             }
         }
     }
 
     async fn runs(&self, deployment: DeploymentId) -> Vec<FlowRun> {
-        let range = Range::group(&self.api.store, Index::WaitingOfDeployment, &table::runs_of_deployment(deployment));
-        let keys: Vec<_> = self.api.store.read_all(range).await.unwrap().into_iter().map(|item| item.key).collect();
+        let range = Range::group(&self.app.store, Index::WaitingOfDeployment, &table::runs_of_deployment(deployment));
+        let keys: Vec<_> = self.app.store.read_all(range).await.unwrap().into_iter().map(|item| item.key).collect();
         let mut runs = Vec::new();
         for chunk in keys.chunks(100) {
-            runs.extend(self.api.store.get_many::<FlowRun>(chunk).await.unwrap());
+            runs.extend(self.app.store.get_many::<FlowRun>(chunk).await.unwrap());
         }
         let mut runs: Vec<FlowRun> = runs.into_iter().map(|found| found.record).collect();
         runs.sort_by_key(|run| run.next_scheduled_start_time);
@@ -97,15 +97,15 @@ impl World {
     }
 
     async fn deployment(&self, id: DeploymentId) -> Deployment {
-        self.api.store.deployment(id).await.unwrap().unwrap().record
+        self.app.store.deployment(id).await.unwrap().unwrap().record
     }
 
     /// Turns back the clock of a deployment: its schedules are due, and what was made after `produced` is yet to come.
     async fn make_due(&self, id: DeploymentId) {
-        let found = self.api.store.deployment(id).await.unwrap().unwrap();
+        let found = self.app.store.deployment(id).await.unwrap().unwrap();
         let mut deployment = found.record;
         deployment.scheduling.as_mut().unwrap().due = Timestamp::now().plus_seconds(-1.0);
-        self.api.store.commit(vec![self.api.store.replace(&deployment, found.version).unwrap()]).await.unwrap();
+        self.app.store.commit(vec![self.app.store.replace(&deployment, found.version).unwrap()]).await.unwrap();
     }
 }
 
@@ -140,14 +140,14 @@ async fn a_new_deployment_gets_its_runs_from_its_own_write() {
     let creator = json!({"id": schedule.id, "type": "SCHEDULE", "display_value": "IntervalSchedule"});
     assert_eq!(json!(run.created_by), creator);
     assert_eq!(run.labels["prefect.deployment.id"], json!(deployment.id));
-    let states = world.api.store.flow_run_states(run.id).await.unwrap();
+    let states = world.app.store.flow_run_states(run.id).await.unwrap();
     assert_eq!(states.len(), 1);
     assert_eq!((states[0].r#type, states[0].message.as_deref()), (StateType::Scheduled, Some("Flow run scheduled")));
     assert_eq!(states[0].state_details.scheduled_time, Some(due));
-    let timers = world.api.store.timer_partitions();
+    let timers = world.app.store.timer_partitions();
     let mut found = 0;
     for partition in timers {
-        found += world.api.store.timers(&partition, due.plus_seconds(1e6), 10).await.unwrap().len();
+        found += world.app.store.timers(&partition, due.plus_seconds(1e6), 10).await.unwrap().len();
     }
     assert_eq!(found, 3, "each can become late");
 }
@@ -157,20 +157,20 @@ async fn looks_at_once_and_repeated_make_each_run_once() {
     let mut world = world(&Faults::default()).await;
     let schedules = [every(60), every(90), rrule("DTSTART:19700101T000000\nFREQ=SECONDLY;INTERVAL=30"), every(1)];
     let deployment = world.add(&schedules).await;
-    let looks = (0..8).map(|_| scheduler::look_at(&world.api, deployment.id));
+    let looks = (0..8).map(|_| scheduler::look_at(&world.app, deployment.id));
     futures::future::try_join_all(looks).await.unwrap();
     let runs = world.runs(deployment.id).await;
     assert!(runs.len() >= 61 + 41 + 100 + 100, "{}", runs.len());
     assert!(each_once(&runs));
     world.settle(3).await;
     for _ in 0..3 {
-        work::schedules::tick(&world.api, &world.queue).await.unwrap();
+        jobs::schedules::tick(&world.app, &world.queue).await.unwrap();
     }
     world.settle(3).await;
     assert_eq!(instants(&world.runs(deployment.id).await), instants(&runs), "nothing is due yet");
     world.make_due(deployment.id).await;
-    work::schedules::tick(&world.api, &world.queue).await.unwrap();
-    work::schedules::tick(&world.api, &world.queue).await.unwrap();
+    jobs::schedules::tick(&world.app, &world.queue).await.unwrap();
+    jobs::schedules::tick(&world.app, &world.queue).await.unwrap();
     world.settle(3).await;
     assert!(each_once(&world.runs(deployment.id).await));
 }
@@ -190,11 +190,11 @@ async fn an_interrupted_look_is_finished_by_the_next() {
             for _ in 0..4 {
                 faults.then(fault);
             }
-            let interrupted = scheduler::look_at(&world.api, deployment.id).await;
+            let interrupted = scheduler::look_at(&world.app, deployment.id).await;
             while interrupted.is_err() && faults.left() > 0 {
-                let _ = scheduler::look_at(&world.api, deployment.id).await;
+                let _ = scheduler::look_at(&world.app, deployment.id).await;
             }
-            scheduler::look_at(&world.api, deployment.id).await.unwrap();
+            scheduler::look_at(&world.app, deployment.id).await.unwrap();
             let runs = world.runs(deployment.id).await;
             assert!(runs.len() >= undisturbed, "{} runs after {fault:?} at {done}", runs.len());
             assert!(each_once(&runs), "{fault:?} at {done}");
@@ -209,14 +209,14 @@ async fn no_run_is_made_by_what_a_schedule_was() {
     let mut world = world(&Faults::default()).await;
     let deployment = world.add(&[every(3_600)]).await;
     let paused = Deployment { paused: true, ..deployment.clone() };
-    let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
-    world.api.store.update_deployment(&before, &paused, Vec::new()).await.unwrap();
+    let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
+    world.app.store.update_deployment(&before, &paused, Vec::new()).await.unwrap();
     world.settle(2).await;
-    scheduler::look_at(&world.api, deployment.id).await.unwrap();
+    scheduler::look_at(&world.app, deployment.id).await.unwrap();
     assert!(world.runs(deployment.id).await.is_empty());
     assert_eq!(world.deployment(deployment.id).await.scheduling, None);
-    let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
-    world.api.store.update_deployment(&before, &Deployment { paused: false, ..paused }, Vec::new()).await.unwrap();
+    let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
+    world.app.store.update_deployment(&before, &Deployment { paused: false, ..paused }, Vec::new()).await.unwrap();
     world.settle(2).await;
     assert_eq!(world.runs(deployment.id).await.len(), 3);
 }
@@ -232,13 +232,13 @@ async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_
         let mut changed = world.deployment(deployment.id).await;
         changed.parameters = serde_json::from_value(json!({"x": "new"})).unwrap();
         changed.schedules[1].active = false;
-        let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
-        world.api.store.update_deployment(&before, &changed, Vec::new()).await.unwrap();
+        let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
+        world.app.store.update_deployment(&before, &changed, Vec::new()).await.unwrap();
         if look_first {
             world.settle(1).await;
         }
         let which = AutoScheduled::After(Timestamp::now());
-        world.api.store.delete_scheduled_runs(deployment.id, which).await.unwrap();
+        world.app.store.delete_scheduled_runs(deployment.id, which).await.unwrap();
         let left = world.runs(deployment.id).await;
         assert!(left.iter().all(|run| run.parameters["x"] == "new"), "{look_first}");
         world.settle(1).await;
@@ -255,10 +255,10 @@ async fn a_schedule_that_is_added_leaves_the_others_their_runs() {
     world.settle(1).await;
     let ids = |runs: &[FlowRun]| runs.iter().map(|run| run.id).collect::<Vec<_>>();
     let old = ids(&world.runs(deployment.id).await);
-    let before = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
+    let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
     let mut more = before.record.clone();
     more.schedules.insert(0, with_schedules(&[every(7_200)]).schedules.remove(0));
-    world.api.store.update_deployment(&before, &more, Vec::new()).await.unwrap();
+    world.app.store.update_deployment(&before, &more, Vec::new()).await.unwrap();
     world.settle(1).await;
     let runs = world.runs(deployment.id).await;
     assert_eq!(runs.len(), 6);
@@ -271,16 +271,16 @@ async fn runs_that_are_asked_for_are_those_that_the_scheduler_makes() {
     let deployment = world.add(&[every(3_600)]).await;
     world.settle(1).await;
     let mut limits = Limits::new(&Scheduler::default(), Timestamp::now());
-    assert_eq!(scheduler::schedule_runs(&world.api, deployment.id, limits).await.unwrap(), []);
+    assert_eq!(scheduler::schedule_runs(&world.app, deployment.id, limits).await.unwrap(), []);
     limits.min_runs = 20;
-    assert_eq!(scheduler::schedule_runs(&world.api, deployment.id, limits).await.unwrap().len(), 17);
+    assert_eq!(scheduler::schedule_runs(&world.app, deployment.id, limits).await.unwrap().len(), 17);
     let runs = world.runs(deployment.id).await;
     assert_eq!(runs.len(), 20);
     assert!(each_once(&runs));
     world.make_due(deployment.id).await;
-    scheduler::look_at(&world.api, deployment.id).await.unwrap();
+    scheduler::look_at(&world.app, deployment.id).await.unwrap();
     assert!(each_once(&world.runs(deployment.id).await));
-    assert_eq!(scheduler::schedule_runs(&world.api, DeploymentId::new(), limits).await.unwrap(), []);
+    assert_eq!(scheduler::schedule_runs(&world.app, DeploymentId::new(), limits).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn a_tick_with_nothing_to_do_costs_a_query_a_shard() {
         world.add(&[if place % 10 == 0 { old } else { every(86_400) }, never]).await;
     }
     world.settle(1).await;
-    let (outcome, cost): (_, Cost) = measured(work::schedules::tick(&world.api, &world.queue)).await;
+    let (outcome, cost): (_, Cost) = measured(jobs::schedules::tick(&world.app, &world.queue)).await;
     outcome.unwrap();
     assert!(world.messages().await.is_empty());
     assert_eq!(cost.round_trips, 3, "{cost:?}");
@@ -307,17 +307,17 @@ async fn a_look_reads_and_writes_only_what_is_new() {
     let runs = world.runs(deployment.id).await.len();
     assert!((60..=62).contains(&runs), "{runs}");
     // The last run made is yet to come.
-    let found = world.api.store.deployment(deployment.id).await.unwrap().unwrap();
+    let found = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
     let last = world.runs(deployment.id).await.pop().unwrap();
-    world.api.store.delete_flow_run(last.id, Timestamp::now(), LongestWaits::default()).await.unwrap();
+    world.app.store.delete_flow_run(last.id, Timestamp::now(), LongestWaits::default()).await.unwrap();
     let mut behind = found.record.clone();
     let scheduling = behind.scheduling.as_mut().unwrap();
     scheduling.due = Timestamp::now();
     for produced in scheduling.produced.values_mut() {
         *produced = produced.plus_seconds(-60.0);
     }
-    world.api.store.commit(vec![world.api.store.replace(&behind, found.version).unwrap()]).await.unwrap();
-    let (outcome, cost): (_, Cost) = measured(scheduler::look_at(&world.api, deployment.id)).await;
+    world.app.store.commit(vec![world.app.store.replace(&behind, found.version).unwrap()]).await.unwrap();
+    let (outcome, cost): (_, Cost) = measured(scheduler::look_at(&world.app, deployment.id)).await;
     outcome.unwrap();
     println!("a look that makes one run: {cost:?}");
     assert!(world.runs(deployment.id).await.len() >= runs);

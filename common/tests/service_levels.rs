@@ -7,20 +7,19 @@ mod world;
 use std::time::Duration;
 
 use common::{
+    event_ingestion,
     filter::EventFilter,
-    intake,
+    jobs::{self, queue::Message},
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, Seconds, State, StateId, StateType,
         Timestamp,
         deployment::{ExpectedEvent, ServiceLevelAgreement, Severity, SlaCondition},
     },
     orchestration::Client,
-    queue::Message,
     service_levels::{look_at_deployment, look_at_run},
     store::{cost::measured, event_query::Counting},
     timers,
     transitions::{Proposal, propose_flow_run_state},
-    work,
 };
 use embedded::faults::{Fault, Faults};
 use serde_json::{Value, json};
@@ -42,35 +41,35 @@ fn agreement(condition: SlaCondition, made: Timestamp) -> ServiceLevelAgreement 
 impl World {
     async fn add_deployment(&self, slas: Vec<ServiceLevelAgreement>) -> Deployment {
         let flow = Flow::new(FlowId::new(), "flow", Timestamp::now());
-        let (flow, _) = self.api.store.add_flow(flow).await.unwrap();
+        let (flow, _) = self.app.store.add_flow(flow).await.unwrap();
         let id = DeploymentId::new();
         let deployment = Deployment { slas, ..Deployment::new(id, &flow, id.to_string(), Timestamp::now()) };
-        self.api.store.add_deployment(&deployment, Vec::new()).await.unwrap();
+        self.app.store.add_deployment(&deployment, Vec::new()).await.unwrap();
         deployment
     }
 
     async fn change(&self, deployment: &Deployment, change: impl Fn(&mut Deployment)) {
-        let found = self.api.store.deployment(deployment.id).await.unwrap().unwrap();
+        let found = self.app.store.deployment(deployment.id).await.unwrap().unwrap();
         let mut changed = found.record.clone();
         change(&mut changed);
-        self.api.store.commit(vec![self.api.store.replace(&changed, found.version).unwrap()]).await.unwrap();
+        self.app.store.commit(vec![self.app.store.replace(&changed, found.version).unwrap()]).await.unwrap();
     }
 
     async fn add_run(&self, of: &Deployment) -> FlowRunId {
         let mut run = FlowRun::new(FlowRunId::new(), of.flow_id, "run", Timestamp::now());
         run.deployment_id = Some(of.id);
-        self.api.store.commit(vec![self.api.store.insert(&run).unwrap()]).await.unwrap();
+        self.app.store.commit(vec![self.app.store.insert(&run).unwrap()]).await.unwrap();
         run.id
     }
 
     async fn enter(&self, run: FlowRunId, r#type: StateType) {
         let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
-        propose_flow_run_state(&self.api, run, &Proposal::new(state, true, Client::default())).await.unwrap();
+        propose_flow_run_state(&self.app, run, &Proposal::new(state, true, Client::default())).await.unwrap();
     }
 
     /// Looks for what is due, twice at once, and works off everything that there is to do, each message twice at once.
     async fn settle(&mut self) {
-        tokio::try_join!(work::timers::tick(&self.api, &self.queue), work::timers::tick(&self.api, &self.queue))
+        tokio::try_join!(jobs::timers::tick(&self.app, &self.queue), jobs::timers::tick(&self.app, &self.queue))
             .unwrap();
         loop {
             self.follow_writes().await;
@@ -79,7 +78,7 @@ impl World {
                 return;
             }
             let messages: Vec<Message> = received.iter().map(|(_, message)| message.clone()).collect();
-            let deliver = || work::consume(&self.api, &self.queue, &messages);
+            let deliver = || jobs::consume(&self.app, &self.queue, &messages);
             let (first, second) = tokio::join!(deliver(), deliver());
             for (place, (received, _)) in received.iter().enumerate() {
                 if first.iter().chain(&second).all(|failure| failure.place != place) {
@@ -93,7 +92,7 @@ impl World {
     async fn told(&self) -> Vec<ReceivedEvent> {
         let wanted = json!({"event": {"prefix": ["prefect.sla."]}, "order": "ASC"});
         let filter: EventFilter = serde_json::from_value(wanted).unwrap();
-        self.api.store.read_events(&filter, None, 100, Counting::PageOnly).await.unwrap().events
+        self.app.store.read_events(&filter, None, 100, Counting::PageOnly).await.unwrap().events
     }
 
     async fn told_names(&self) -> Vec<String> {
@@ -102,8 +101,8 @@ impl World {
 
     async fn watches(&self) -> usize {
         let mut count = 0;
-        for partition in self.api.store.timer_partitions() {
-            let timers = self.api.store.timers(&partition, ago(-1e6), 100).await.unwrap();
+        for partition in self.app.store.timer_partitions() {
+            let timers = self.app.store.timers(&partition, ago(-1e6), 100).await.unwrap();
             count += timers.iter().filter(|timer| timer.of.sk == "agreements").count();
         }
         count
@@ -127,13 +126,13 @@ async fn a_run_that_takes_too_long_is_told_of_once_and_so_is_its_end() {
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     for _ in 0..3 {
         world.settle().await;
-        look_at_run(&world.api, slow).await.unwrap();
+        look_at_run(&world.app, slow).await.unwrap();
     }
     assert_eq!((world.told_names().await, world.watches().await), (vec![VIOLATION.to_owned()], 0));
     world.enter(slow, StateType::Completed).await;
     for _ in 0..3 {
         world.settle().await;
-        look_at_run(&world.api, slow).await.unwrap();
+        look_at_run(&world.app, slow).await.unwrap();
     }
     assert_eq!(world.told_names().await, [VIOLATION, RESOLUTION]);
     let told = world.told().await;
@@ -141,7 +140,7 @@ async fn a_run_that_takes_too_long_is_told_of_once_and_so_is_its_end() {
     let related: Vec<&str> = told[0].related.iter().map(|related| related.resource().id()).collect();
     let flow = format!("prefect.flow.{}", deployment.flow_id);
     assert_eq!(related, [flow, format!("prefect.deployment.{}", deployment.id)]);
-    let run = world.api.store.flow_run(slow).await.unwrap().unwrap().record;
+    let run = world.app.store.flow_run(slow).await.unwrap().unwrap().record;
     assert_eq!(told[0].occurred, run.start_time.unwrap().plus_seconds(1.0));
     assert_eq!((told[1].occurred, told[1].follows), (run.end_time.unwrap(), Some(told[0].id)));
 }
@@ -158,9 +157,9 @@ async fn a_run_made_by_a_schedule_before_the_agreement_is_late() {
     run.next_scheduled_start_time = run.expected_start_time;
     (run.state_id, run.state_type, run.state_name) = (Some(state.id), Some(state.r#type), Some(state.name.clone()));
     run.state = Some(state.clone());
-    let due = timers::due(&state, &world.api.settings);
-    let scheduled = world.api.store.scheduled_run(&run, &state, due).unwrap();
-    world.api.store.add_scheduled_runs(vec![scheduled], &deployment, 1).await.unwrap();
+    let due = timers::due(&state, &world.app.settings);
+    let scheduled = world.app.store.scheduled_run(&run, &state, due).unwrap();
+    world.app.store.add_scheduled_runs(vec![scheduled], &deployment, 1).await.unwrap();
     world.follow_writes().await;
     world
         .change(&deployment, |deployment| {
@@ -180,14 +179,14 @@ async fn a_deployment_whose_runs_complete_too_rarely_is_told_of_until_one_comple
     let mut world = world(&Faults::default()).await;
     let deployment = world.add_deployment(vec![agreement(SlaCondition::StaleAfter(seconds(30)), ago(100.0))]).await;
     world.settle().await;
-    look_at_deployment(&world.api, deployment.id).await.unwrap();
+    look_at_deployment(&world.app, deployment.id).await.unwrap();
     assert_eq!(world.told_names().await, [VIOLATION]);
     for r#type in [StateType::Failed, StateType::Completed, StateType::Completed] {
         let run = world.add_run(&deployment).await;
         world.enter(run, StateType::Running).await;
         world.enter(run, r#type).await;
         world.settle().await;
-        look_at_run(&world.api, run).await.unwrap();
+        look_at_run(&world.app, run).await.unwrap();
     }
     assert_eq!(world.told_names().await, [VIOLATION, RESOLUTION]);
     let told = world.told().await;
@@ -204,7 +203,7 @@ async fn an_event_that_is_not_seen_is_told_of_until_it_is() {
         let resource = json!({"prefect.resource.id": resource});
         let event: Value =
             json!({"occurred": occurred, "event": event, "resource": resource, "id": uuid::Uuid::new_v4()});
-        intake::receive(&world.api, vec![serde_json::from_value(event).unwrap()]).await.unwrap();
+        event_ingestion::receive(&world.app, vec![serde_json::from_value(event).unwrap()]).await.unwrap();
     };
     for occurred in [90.0, 65.0] {
         seen(&world, "table.loaded", "warehouse", ago(occurred)).await;
@@ -214,13 +213,13 @@ async fn an_event_that_is_not_seen_is_told_of_until_it_is() {
     let deployment = world.add_deployment(vec![agreement(SlaCondition::ExpectedEvent(expected), ago(100.0))]).await;
     for _ in 0..2 {
         world.settle().await;
-        look_at_deployment(&world.api, deployment.id).await.unwrap();
+        look_at_deployment(&world.app, deployment.id).await.unwrap();
     }
     assert_eq!(world.told_names().await, [VIOLATION]);
     let again = ago(1.0);
     seen(&world, "table.loaded", "warehouse", again).await;
     for _ in 0..2 {
-        look_at_deployment(&world.api, deployment.id).await.unwrap();
+        look_at_deployment(&world.app, deployment.id).await.unwrap();
     }
     assert_eq!(world.told_names().await, [VIOLATION, RESOLUTION]);
     assert_eq!(world.told().await[1].occurred, again);
@@ -245,13 +244,13 @@ async fn what_was_changed_or_is_gone_violates_nothing() {
     world.change(removed, |deployment| deployment.slas.clear()).await;
     world.change(disabled, |deployment| deployment.slas.iter_mut().for_each(|sla| sla.enabled = false)).await;
     world.change(longer, |deployment| deployment.slas[0].condition = SlaCondition::Duration(1_000)).await;
-    let found = world.api.store.deployment(deleted.id).await.unwrap().unwrap();
-    world.api.store.delete_deployment(found).await.unwrap();
+    let found = world.app.store.deployment(deleted.id).await.unwrap().unwrap();
+    world.app.store.delete_deployment(found).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     world.settle().await;
     assert_eq!(world.told_names().await, [""; 0]);
     for deployment in &deployments {
-        look_at_deployment(&world.api, deployment.id).await.unwrap();
+        look_at_deployment(&world.app, deployment.id).await.unwrap();
     }
     assert_eq!(world.watches().await, 2, "those of the deployment that has both agreements still");
 }
@@ -298,7 +297,7 @@ async fn a_look_at_a_run_is_a_few_reads_and_a_write_if_there_is_news() {
     world.enter(run, StateType::Running).await;
     let mut costs = Vec::new();
     for _ in 0..2 {
-        let (looked, cost) = measured(look_at_run(&world.api, run)).await;
+        let (looked, cost) = measured(look_at_run(&world.app, run)).await;
         looked.unwrap();
         costs.push((cost.round_trips, cost.read_units, cost.write_units));
     }

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use common::{
-    Api, Error, Settings, Store,
+    App, Error, Settings, Store, event_ingestion,
     filter::EventFilter,
-    intake,
+    jobs::queue::Queue,
     model::{
         Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp,
         concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
-    queue::Queue,
     store::{Item, Shards, event_query::Counting, table},
     stream::{Change, consume},
     transitions::{Proposal, propose_flow_run_state},
@@ -28,7 +27,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 struct World {
-    api: Api,
+    app: App,
     queue: Queue,
     database: EmbeddedDatabase,
 }
@@ -36,17 +35,17 @@ struct World {
 async fn world(faults: &Faults) -> World {
     let database = EmbeddedDatabase::in_memory().unwrap();
     let client = Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
-    let settings = Settings { shards: Shards(2), ..Settings::default() };
+    let settings = Settings { shards: 2, ..Settings::default() };
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await.unwrap();
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue().unwrap().sdk_config()), "any");
-    World { api: Api::new(store, settings), queue, database }
+    World { app: App::new(store, settings), queue, database }
 }
 
 impl World {
     /// Reads all of the stream, of which nothing is acknowledged, as a consumer does that starts anew.
     async fn changes(&self) -> Vec<Change> {
-        let mut stream = self.database.change_stream(&self.api.settings.table);
+        let mut stream = self.database.change_stream(&self.app.settings.table);
         let Ok(records) = tokio::time::timeout(Duration::from_millis(100), stream.next(10_000)).await else {
             return Vec::new();
         };
@@ -55,7 +54,7 @@ impl World {
     }
 
     async fn consume(&self, changes: &[Change]) {
-        let failures = consume(&self.api, &self.queue, changes).await;
+        let failures = consume(&self.app, &self.queue, changes).await;
         assert!(failures.is_empty(), "{failures:?}");
     }
 
@@ -75,19 +74,19 @@ impl World {
     async fn events(&self, filter: Value) -> Vec<ReceivedEvent> {
         let mut filter: EventFilter = serde_json::from_value(filter).unwrap();
         filter.resolve(Timestamp::now());
-        self.api.store.read_events(&filter, None, 50, Counting::Ahead).await.unwrap().events
+        self.app.store.read_events(&filter, None, 50, Counting::Ahead).await.unwrap().events
     }
 
     /// Adds a flow run for task runs to belong to.
     async fn flow_run(&self, id: FlowRunId) -> FlowRunId {
         let run = FlowRun::new(id, FlowId::new(), "around", time(0));
-        self.api.store.commit(vec![self.api.store.insert(&run).unwrap()]).await.unwrap();
+        self.app.store.commit(vec![self.app.store.insert(&run).unwrap()]).await.unwrap();
         id
     }
 
     async fn recorded(&self, id: TaskRunId) -> (Option<TaskRun>, Vec<State>) {
-        let run = self.api.store.task_run(id).await.unwrap();
-        (run.map(|run| run.record), self.api.store.task_run_states(id).await.unwrap())
+        let run = self.app.store.task_run(id).await.unwrap();
+        (run.map(|run| run.record), self.app.store.task_run_states(id).await.unwrap())
     }
 }
 
@@ -304,7 +303,7 @@ fn nothing_is_recorded_for_a_flow_run_that_is_gone() {
         let flow_run = world.flow_run(FlowRunId::new()).await;
         let events = life(known, Some(flow_run));
         world.consume(&[change(&events[0])]).await;
-        assert!(world.api.store.delete_flow_run(flow_run, Timestamp::now(), LongestWaits::default()).await.unwrap());
+        assert!(world.app.store.delete_flow_run(flow_run, Timestamp::now(), LongestWaits::default()).await.unwrap());
         world.settle().await;
         world.consume(&[change(&events[1]), change(&life(late, Some(flow_run))[0])]).await;
         assert_eq!(world.recorded(known).await, (None, Vec::new()));
@@ -316,13 +315,13 @@ async fn started_run(world: &World) -> (Flow, FlowRun) {
     let now = Timestamp::now();
     let mut flow = Flow::new(FlowId::new(), "a flow".to_owned(), now);
     flow.tags = vec!["flow-tag".into()];
-    let (flow, _) = world.api.store.add_flow(flow).await.unwrap();
+    let (flow, _) = world.app.store.add_flow(flow).await.unwrap();
     let run = FlowRun::new(FlowRunId::new(), flow.id, "emitting", now);
-    world.api.store.commit(vec![world.api.store.insert(&run).unwrap()]).await.unwrap();
+    world.app.store.commit(vec![world.app.store.insert(&run).unwrap()]).await.unwrap();
     for r#type in ["PENDING", "RUNNING", "COMPLETED"] {
         let state = serde_json::from_value(json!({"type": r#type, "message": "on"})).unwrap();
         let proposal = Proposal::new(state, false, ProposingClient::default());
-        assert!(propose_flow_run_state(&world.api, run.id, &proposal).await.unwrap().entered);
+        assert!(propose_flow_run_state(&world.app, run.id, &proposal).await.unwrap().entered);
     }
     (flow, run)
 }
@@ -333,7 +332,7 @@ fn every_change_of_a_flow_runs_state_is_an_event() {
         let world = world(&Faults::default()).await;
         let (flow, run) = started_run(&world).await;
         world.settle().await;
-        let states = world.api.store.flow_run_states(run.id).await.unwrap();
+        let states = world.app.store.flow_run_states(run.id).await.unwrap();
         let filter = json!({"resource": {"id": [format!("prefect.flow-run.{}", run.id)]}, "order": "ASC"});
         let events = world.events(filter).await;
         let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
@@ -351,10 +350,10 @@ fn every_change_of_a_flow_runs_state_is_an_event() {
 fn a_flow_says_that_it_is_made_changed_and_deleted() {
     block_on(async {
         let world = world(&Faults::default()).await;
-        let (flow, _) = world.api.store.add_flow(Flow::new(FlowId::new(), "a flow", Timestamp::now())).await.unwrap();
+        let (flow, _) = world.app.store.add_flow(Flow::new(FlowId::new(), "a flow", Timestamp::now())).await.unwrap();
         let changed = Flow { tags: vec!["new".into()], updated: Timestamp::now(), ..flow.clone() };
-        world.api.store.update_flow(&changed, 1).await.unwrap();
-        world.api.store.delete_flow(flow.id).await.unwrap();
+        world.app.store.update_flow(&changed, 1).await.unwrap();
+        world.app.store.delete_flow(flow.id).await.unwrap();
         world.settle().await;
         world.consume(&world.changes().await).await;
         let filter = json!({"resource": {"id": [format!("prefect.flow.{}", flow.id)]}, "order": "ASC"});
@@ -368,9 +367,9 @@ fn a_change_of_a_run_that_is_none_of_its_state_is_no_event() {
     block_on(async {
         let world = world(&Faults::default()).await;
         let (_, run) = started_run(&world).await;
-        let stored = world.api.store.flow_run(run.id).await.unwrap().unwrap();
+        let stored = world.app.store.flow_run(run.id).await.unwrap().unwrap();
         let renamed = FlowRun { name: "renamed".into(), ..stored.record };
-        world.api.store.commit(vec![world.api.store.replace(&renamed, stored.version).unwrap()]).await.unwrap();
+        world.app.store.commit(vec![world.app.store.replace(&renamed, stored.version).unwrap()]).await.unwrap();
         world.settle().await;
         assert_eq!(world.events(json!({"event": {"prefix": ["prefect.flow-run."]}})).await.len(), 3);
     });
@@ -382,12 +381,12 @@ fn a_batch_that_comes_again_changes_nothing() {
     block_on(async {
         let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
         let (_, run) = started_run(&world).await;
-        world.api.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
+        world.app.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
         world.settle().await;
         let snapshot = async || {
             let events =
                 world.events(json!({"occurred": {"since": time(-1_000_000_000), "until": time(1_000_000_000)}})).await;
-            (world.recorded(id).await, events, world.api.store.task_run(id).await.unwrap().unwrap().version)
+            (world.recorded(id).await, events, world.app.store.task_run(id).await.unwrap().unwrap().version)
         };
         let before = snapshot().await;
         let changes = world.changes().await;
@@ -409,11 +408,11 @@ fn a_store_that_fails_costs_only_a_repeat() {
         for _ in 0..20 {
             faults.then(Fault::Throttled);
         }
-        let failures = consume(&world.api, &world.queue, &batch).await;
+        let failures = consume(&world.app, &world.queue, &batch).await;
         assert_eq!(failures.iter().map(|failure| failure.place).collect::<Vec<_>>(), [1]);
         assert!(matches!(failures[0].error, Error::Unavailable(_)));
         while faults.left() > 0 {
-            let _ = consume(&world.api, &world.queue, &batch).await;
+            let _ = consume(&world.app, &world.queue, &batch).await;
         }
         faults.then(Fault::AnswerLost).then(Fault::TransactionConflict);
         world.consume(&batch).await;
@@ -428,16 +427,16 @@ fn a_deleted_flow_takes_everything_along() {
     block_on(async {
         let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
         let (flow, run) = started_run(&world).await;
-        world.api.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
+        world.app.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
         world.settle().await;
         assert_eq!(world.recorded(id).await.1.len(), 5);
-        assert!(world.api.store.delete_flow(flow.id).await.unwrap());
+        assert!(world.app.store.delete_flow(flow.id).await.unwrap());
         world.settle().await;
-        assert!(world.api.store.flow_run(run.id).await.unwrap().is_none());
-        assert_eq!(world.api.store.flow_run_states(run.id).await.unwrap(), []);
+        assert!(world.app.store.flow_run(run.id).await.unwrap().is_none());
+        assert_eq!(world.app.store.flow_run_states(run.id).await.unwrap(), []);
         assert_eq!(world.recorded(id).await, (None, Vec::new()));
         let claim = table::unique_task_run(Some(run.id), "add-1", &id.to_string());
-        assert_eq!(world.api.store.owner(&claim).await.unwrap(), None);
+        assert_eq!(world.app.store.owner(&claim).await.unwrap(), None);
     });
 }
 
@@ -447,7 +446,7 @@ fn a_run_that_came_back_keeps_what_is_its_own() {
         let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
         let events = life(id, None);
         world.consume(&[change(&events[0])]).await;
-        assert!(world.api.store.delete_task_run(id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+        assert!(world.app.store.delete_task_run(id, Timestamp::now(), LongestWaits::default()).await.unwrap());
         let removal = Change { key: table::task_run(id), image: None };
         world.consume(&[removal.clone(), change(&events[1])]).await;
         world.consume(&[removal]).await;
@@ -464,15 +463,15 @@ fn services_can_be_switched_off() {
         let settings = Settings {
             task_run_recorder_enabled: false,
             event_persister_enabled: false,
-            ..(*world.api.settings).clone()
+            ..(*world.app.settings).clone()
         };
-        world.api = Api::new(world.api.store.clone(), settings);
+        world.app = App::new(world.app.store.clone(), settings);
         started_run(&world).await;
         let sent: Vec<Event> = life(id, None)
             .iter()
             .map(|event| serde_json::from_value(serde_json::to_value(event).unwrap()).unwrap())
             .collect();
-        intake::receive(&world.api, sent).await.unwrap();
+        event_ingestion::receive(&world.app, sent).await.unwrap();
         world.settle().await;
         assert!(world.recorded(id).await.0.is_none());
         assert!(world.events(json!({"event": {"prefix": ["prefect.flow-run."]}})).await.is_empty());

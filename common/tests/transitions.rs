@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    Api, Error, Settings, Store,
+    App, Error, Settings, Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType, TaskRun, TaskRunId,
         Timestamp, concurrency_limit::LongestWaits,
@@ -28,62 +28,62 @@ const COMMIT: &str = "TransactWriteItems";
 
 /// An API on a database of its own, and one that meets faults on the same database.
 struct World {
-    api: Api,
-    bad_day: Api,
+    app: App,
+    bad_day: App,
     faults: Faults,
 }
 
 impl World {
     async fn new() -> Self {
         let (database, faults) = (EmbeddedDatabase::in_memory().unwrap(), Faults::on(COMMIT));
-        let api = |client| {
+        let app = |client| {
             let client = aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(client));
-            Api::new(Store::new(client, "proctor-records", Shards(2)), Settings::default())
+            App::new(Store::new(client, "proctor-records", Shards(2)), Settings::default())
         };
-        let bad_day = api(faults.before(database.http_client()));
-        let api = api(database.http_client());
-        api.store.create_table().await.unwrap();
-        Self { api, bad_day, faults }
+        let bad_day = app(faults.before(database.http_client()));
+        let app = app(database.http_client());
+        app.store.create_table().await.unwrap();
+        Self { app, bad_day, faults }
     }
 
     async fn flow_run(&self, parent: Option<&TaskRun>) -> FlowRun {
-        let now = self.api.now();
-        let (flow, _) = self.api.store.add_flow(Flow::new(FlowId::new(), "flow", now)).await.unwrap();
+        let now = self.app.now();
+        let (flow, _) = self.app.store.add_flow(Flow::new(FlowId::new(), "flow", now)).await.unwrap();
         let mut run = FlowRun::new(FlowRunId::new(), flow.id, "run", now);
         run.parent_task_run_id = parent.map(|run| run.id);
         run.parent_flow_run_id = parent.and_then(|run| run.flow_run_id);
         let state = Some(State::new(StateId::new(), StateType::Pending, now));
         let (run, writes) =
-            transitions::create(&self.api, run, state, flow_policy(true), Client::default()).await.unwrap();
-        self.api.store.commit(writes).await.map_err(Error::from).unwrap();
+            transitions::create(&self.app, run, state, flow_policy(true), Client::default()).await.unwrap();
+        self.app.store.commit(writes).await.map_err(Error::from).unwrap();
         run
     }
 
     async fn task_run(&self, flow_run: &FlowRun) -> TaskRun {
-        let now = self.api.now();
+        let now = self.app.now();
         let mut run = TaskRun::new(TaskRunId::new(), "task", "0", "task-0", now);
         run.flow_run_id = Some(flow_run.id);
         let state = State::new(StateId::new(), StateType::Pending, now);
         let policy = task_policy(&state, true);
-        let (run, writes) = transitions::create(&self.api, run, Some(state), policy, Client::default()).await.unwrap();
-        self.api.store.commit(writes).await.map_err(Error::from).unwrap();
+        let (run, writes) = transitions::create(&self.app, run, Some(state), policy, Client::default()).await.unwrap();
+        self.app.store.commit(writes).await.map_err(Error::from).unwrap();
         run
     }
 
     async fn read_flow_run(&self, run: &FlowRun) -> FlowRun {
-        self.api.store.flow_run(run.id).await.unwrap().unwrap().record
+        self.app.store.flow_run(run.id).await.unwrap().unwrap().record
     }
 
     async fn read_task_run(&self, run: &TaskRun) -> TaskRun {
-        self.api.store.task_run(run.id).await.unwrap().unwrap().record
+        self.app.store.task_run(run.id).await.unwrap().unwrap().record
     }
 
     async fn types(&self, run: &FlowRun) -> Vec<StateType> {
-        types(&self.api.store.flow_run_states(run.id).await.unwrap())
+        types(&self.app.store.flow_run_states(run.id).await.unwrap())
     }
 
     async fn task_types(&self, run: &TaskRun) -> Vec<StateType> {
-        types(&self.api.store.task_run_states(run.id).await.unwrap())
+        types(&self.app.store.task_run_states(run.id).await.unwrap())
     }
 }
 
@@ -99,8 +99,8 @@ fn of(r#type: StateType) -> Proposal {
     proposal(json!({ "type": r#type }))
 }
 
-async fn set(api: &Api, run: &FlowRun, r#type: StateType) -> Result<Orchestrated, Error> {
-    propose_flow_run_state(api, run.id, &of(r#type)).await
+async fn set(app: &App, run: &FlowRun, r#type: StateType) -> Result<Orchestrated, Error> {
+    propose_flow_run_state(app, run.id, &of(r#type)).await
 }
 
 use StateType::{Completed, Failed, Pending, Running};
@@ -109,12 +109,12 @@ use StateType::{Completed, Failed, Pending, Running};
 async fn a_transition_is_one_read_and_one_write() {
     let world = World::new().await;
     let run = world.flow_run(None).await;
-    let (outcome, cost) = measured(set(&world.api, &run, Running)).await;
+    let (outcome, cost) = measured(set(&world.app, &run, Running)).await;
     assert!(outcome.unwrap().entered);
     assert_eq!(cost.round_trips, 2, "the run, and the transaction");
 
     let task_run = world.task_run(&run).await;
-    let (outcome, cost) = measured(propose_task_run_state(&world.api, task_run.id, &of(Running))).await;
+    let (outcome, cost) = measured(propose_task_run_state(&world.app, task_run.id, &of(Running))).await;
     assert!(outcome.unwrap().entered);
     assert_eq!(cost.round_trips, 3, "the task run, the flow run that the rules ask for, and the transaction");
 }
@@ -123,9 +123,9 @@ async fn a_transition_is_one_read_and_one_write() {
 async fn a_refusal_writes_nothing() {
     let world = World::new().await;
     let run = world.flow_run(None).await;
-    set(&world.api, &run, Running).await.unwrap();
+    set(&world.app, &run, Running).await.unwrap();
     let before = world.read_flow_run(&run).await;
-    let (outcome, cost) = measured(set(&world.api, &run, Pending)).await;
+    let (outcome, cost) = measured(set(&world.app, &run, Pending)).await;
     assert_eq!(outcome.unwrap().verdict.status(), Status::Abort);
     assert_eq!((cost.round_trips, world.read_flow_run(&run).await), (1, before));
 }
@@ -133,7 +133,7 @@ async fn a_refusal_writes_nothing() {
 #[tokio::test]
 async fn no_run_is_an_error() {
     let world = World::new().await;
-    let nobody = propose_flow_run_state(&world.api, FlowRunId::new(), &of(Running)).await;
+    let nobody = propose_flow_run_state(&world.app, FlowRunId::new(), &of(Running)).await;
     assert!(matches!(nobody, Err(Error::NoSuchRun(_))));
 }
 
@@ -157,14 +157,14 @@ async fn a_forgotten_transition_is_recognised_even_when_the_run_has_gone_on() {
         while world.read_flow_run(&run).await.state_type != Some(Running) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        set(&world.api, &run, Failed).await.unwrap();
-        set(&world.api, &run, Running).await.unwrap();
-        set(&world.api, &run, Completed).await.unwrap();
+        set(&world.app, &run, Failed).await.unwrap();
+        set(&world.app, &run, Running).await.unwrap();
+        set(&world.app, &run, Completed).await.unwrap();
         world.faults.go_on();
     });
     let forgotten = forgotten.unwrap();
     assert!(forgotten.entered);
-    let history = world.api.store.flow_run_states(run.id).await.unwrap();
+    let history = world.app.store.flow_run_states(run.id).await.unwrap();
     let entered = forgotten.state.unwrap();
     assert_eq!(history.iter().filter(|state| state.id == entered.id).count(), 1);
     assert_eq!(history.get(1), Some(&entered));
@@ -202,11 +202,11 @@ async fn a_state_that_no_item_holds_is_refused_whole() {
     let run = world.flow_run(None).await;
     let before = world.read_flow_run(&run).await;
     let large = |bytes: usize| proposal(json!({"type": "RUNNING", "message": "x".repeat(bytes)}));
-    let error = propose_flow_run_state(&world.api, run.id, &large(450_000)).await.unwrap_err();
+    let error = propose_flow_run_state(&world.app, run.id, &large(450_000)).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge(_)), "{error}");
     assert_eq!(error.status().as_u16(), 413);
     assert_eq!((world.read_flow_run(&run).await, world.types(&run).await), (before, vec![Pending]));
-    assert!(propose_flow_run_state(&world.api, run.id, &large(300_000)).await.unwrap().entered);
+    assert!(propose_flow_run_state(&world.app, run.id, &large(300_000)).await.unwrap().entered);
 }
 
 fn completed_with_result() -> Proposal {
@@ -225,7 +225,7 @@ async fn many_at_once_make_one_legal_history() {
             let mut entered = Vec::new();
             let last = if client == 7 { completed_with_result() } else { of(Running) };
             for proposal in [of(Running), of(Pending), of(Running), last] {
-                let outcome = propose_flow_run_state(&world.api, run.id, &proposal).await.unwrap();
+                let outcome = propose_flow_run_state(&world.app, run.id, &proposal).await.unwrap();
                 entered.extend(outcome.state.filter(|_| outcome.entered).map(|state| state.id));
             }
             entered
@@ -233,7 +233,7 @@ async fn many_at_once_make_one_legal_history() {
     }
     let mut answered: Vec<StateId> = clients.join_all().await.into_iter().flatten().collect();
     answered.extend(run.state_id);
-    let history = world.api.store.flow_run_states(run.id).await.unwrap();
+    let history = world.app.store.flow_run_states(run.id).await.unwrap();
     let run = world.read_flow_run(&run).await;
 
     let mut entered: Vec<StateId> = history.iter().map(|state| state.id).collect();
@@ -259,10 +259,10 @@ async fn many_at_once_make_one_legal_history() {
 async fn a_parent_s_task_run_follows_its_subflow_in_the_same_transaction() {
     let world = World::new().await;
     let parent = world.flow_run(None).await;
-    set(&world.api, &parent, Running).await.unwrap();
+    set(&world.app, &parent, Running).await.unwrap();
     let task_run = world.task_run(&parent).await;
     let subflow = world.flow_run(Some(&task_run)).await;
-    let (_, cost) = measured(set(&world.api, &subflow, Running)).await;
+    let (_, cost) = measured(set(&world.app, &subflow, Running)).await;
     assert_eq!(cost.round_trips, 3, "the subflow run, the parent's task run, and the transaction");
 
     world.faults.then(Fault::TransactionConflict).then(Fault::AnswerLost);
@@ -283,7 +283,7 @@ async fn a_subflow_and_its_parent_s_task_run_change_together_or_not_at_all() {
     let subflow = world.flow_run(Some(&task_run)).await;
     let before = (world.read_flow_run(&subflow).await, world.read_task_run(&task_run).await);
     let large = proposal(json!({"type": "RUNNING", "message": "x".repeat(450_000)}));
-    propose_flow_run_state(&world.api, subflow.id, &large).await.unwrap_err();
+    propose_flow_run_state(&world.app, subflow.id, &large).await.unwrap_err();
     assert_eq!((world.read_flow_run(&subflow).await, world.read_task_run(&task_run).await), before);
 }
 
@@ -293,7 +293,7 @@ async fn complete(world: &World, flow_run: &FlowRun, key: &str, expiration: Opti
     let details = json!({"cache_key": key, "cache_expiration": expiration, "refresh_cache": true});
     for r#type in [Running, Completed] {
         let proposed = proposal(json!({"type": r#type, "state_details": details}));
-        assert!(propose_task_run_state(&world.api, run.id, &proposed).await.unwrap().entered);
+        assert!(propose_task_run_state(&world.app, run.id, &proposed).await.unwrap().entered);
     }
     let run = world.read_task_run(&run).await;
     let state = run.state.clone().unwrap();
@@ -304,31 +304,31 @@ async fn complete(world: &World, flow_run: &FlowRun, key: &str, expiration: Opti
 async fn start(world: &World, flow_run: &FlowRun, key: &str) -> String {
     let run = world.task_run(flow_run).await;
     let proposed = proposal(json!({"type": "RUNNING", "state_details": {"cache_key": key}}));
-    propose_task_run_state(&world.api, run.id, &proposed).await.unwrap().state.unwrap().name
+    propose_task_run_state(&world.app, run.id, &proposed).await.unwrap().state.unwrap().name
 }
 
 #[tokio::test]
 async fn a_cached_state_is_found_until_it_expires_or_its_run_is_deleted() {
     let world = World::new().await;
     let flow_run = world.flow_run(None).await;
-    set(&world.api, &flow_run, Running).await.unwrap();
+    set(&world.app, &flow_run, Running).await.unwrap();
     assert_eq!(start(&world, &flow_run, "key").await, "Running", "nothing is cached");
 
     let (first, state) = complete(&world, &flow_run, "key", None).await;
-    assert_eq!(world.api.store.cached_state("key").await.unwrap(), Some(state.clone()));
+    assert_eq!(world.app.store.cached_state("key").await.unwrap(), Some(state.clone()));
     assert_eq!(start(&world, &flow_run, "key").await, "Cached");
     assert_eq!(start(&world, &flow_run, "another key").await, "Running");
 
     let past = Timestamp::now().plus_seconds(-1.0);
     complete(&world, &flow_run, "key", Some(past)).await;
-    assert_eq!(world.api.store.cached_state("key").await.unwrap(), Some(state), "the newest one has expired");
+    assert_eq!(world.app.store.cached_state("key").await.unwrap(), Some(state), "the newest one has expired");
     complete(&world, &flow_run, "expired key", Some(past)).await;
     assert_eq!(start(&world, &flow_run, "expired key").await, "Running");
 
     let (newest, state) = complete(&world, &flow_run, "key", Some(past.plus_seconds(3_600.0))).await;
-    assert_eq!(world.api.store.cached_state("key").await.unwrap(), Some(state));
+    assert_eq!(world.app.store.cached_state("key").await.unwrap(), Some(state));
     for run in [first, newest] {
-        assert!(world.api.store.delete_task_run(run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+        assert!(world.app.store.delete_task_run(run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
     }
     assert_eq!(start(&world, &flow_run, "key").await, "Running", "the state went with its run");
 }
@@ -342,40 +342,40 @@ async fn a_deleted_task_run_takes_its_states_along_and_leaves_its_subflow() {
     for _ in 0..60 {
         for r#type in [Running, Pending] {
             let forced = Proposal { force: true, ..of(r#type) };
-            propose_task_run_state(&world.api, task_run.id, &forced).await.unwrap();
+            propose_task_run_state(&world.app, task_run.id, &forced).await.unwrap();
         }
     }
     assert!(world.task_types(&task_run).await.len() > 100, "more than one transaction takes");
-    assert!(world.api.store.delete_task_run(task_run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
-    assert!(!world.api.store.delete_task_run(task_run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    assert!(world.app.store.delete_task_run(task_run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    assert!(!world.app.store.delete_task_run(task_run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
     assert!(world.task_types(&task_run).await.is_empty());
     assert_eq!(world.read_flow_run(&subflow).await.parent_task_run_id, None);
-    assert!(set(&world.api, &subflow, Running).await.unwrap().entered);
+    assert!(set(&world.app, &subflow, Running).await.unwrap().entered);
 }
 
 /// A deployment whose limit lets `slots` of its runs run, and runs of it that are scheduled.
 async fn limited(world: &World, slots: i64, runs: usize, strategy: Value) -> (Deployment, Vec<FlowRun>) {
-    let now = world.api.now();
-    let (flow, _) = world.api.store.add_flow(Flow::new(FlowId::new(), "limited", now)).await.unwrap();
+    let now = world.app.now();
+    let (flow, _) = world.app.store.add_flow(Flow::new(FlowId::new(), "limited", now)).await.unwrap();
     let mut deployment = Deployment::new(DeploymentId::new(), &flow, "limited", now);
     deployment.concurrency_options = serde_json::from_value(json!({ "collision_strategy": strategy })).unwrap();
-    let limit = world.api.store.limit_deployment(&mut deployment, Some(slots), now).await.unwrap();
-    world.api.store.add_deployment(&deployment, limit).await.map_err(Error::from).unwrap();
+    let limit = world.app.store.limit_deployment(&mut deployment, Some(slots), now).await.unwrap();
+    world.app.store.add_deployment(&deployment, limit).await.map_err(Error::from).unwrap();
     let mut made = Vec::new();
     for place in 0..runs {
         let mut run = FlowRun::new(FlowRunId::new(), flow.id, format!("run-{place}"), now);
         run.deployment_id = Some(deployment.id);
         let state = Some(State::new(StateId::new(), StateType::Scheduled, now));
         let (run, writes) =
-            transitions::create(&world.api, run, state, flow_policy(true), Client::default()).await.unwrap();
-        world.api.store.commit(writes).await.map_err(Error::from).unwrap();
+            transitions::create(&world.app, run, state, flow_policy(true), Client::default()).await.unwrap();
+        world.app.store.commit(writes).await.map_err(Error::from).unwrap();
         made.push(run);
     }
     (deployment, made)
 }
 
 async fn taken(world: &World, deployment: &Deployment) -> i64 {
-    let limit = world.api.store.concurrency_limit(deployment.concurrency_limit_id.unwrap()).await.unwrap();
+    let limit = world.app.store.concurrency_limit(deployment.concurrency_limit_id.unwrap()).await.unwrap();
     limit.unwrap().record.active_slots
 }
 
@@ -396,8 +396,8 @@ async fn never_more_runs_of_a_deployment_than_its_limit() {
     let (deployment, runs) = limited(&world, 5, 32, "ENQUEUE".into()).await;
     let mut clients = JoinSet::new();
     for run in runs.clone() {
-        let api = world.api.clone();
-        clients.spawn(async move { set(&api, &run, Pending).await.unwrap() });
+        let app = world.app.clone();
+        clients.spawn(async move { set(&app, &run, Pending).await.unwrap() });
     }
     let outcomes = clients.join_all().await;
     let accepted = outcomes.iter().filter(|outcome| outcome.verdict.status() == Status::Accept).count();
@@ -409,19 +409,19 @@ async fn never_more_runs_of_a_deployment_than_its_limit() {
     // Half of them end while their slots are asked for by others.
     let mut clients = JoinSet::new();
     for run in &submitted {
-        let (api, run) = (world.api.clone(), run.clone());
-        clients.spawn(async move { set(&api, &run, Failed).await.unwrap().entered });
+        let (app, run) = (world.app.clone(), run.clone());
+        clients.spawn(async move { set(&app, &run, Failed).await.unwrap().entered });
     }
     for run in waiting {
-        let api = world.api.clone();
-        clients.spawn(async move { set(&api, &run, Pending).await.unwrap().entered });
+        let app = world.app.clone();
+        clients.spawn(async move { set(&app, &run, Pending).await.unwrap().entered });
     }
     clients.join_all().await;
     let submitted = in_state(&world, &runs, Pending).await;
     assert_eq!(i64::try_from(submitted.len()).unwrap(), taken(&world, &deployment).await);
     assert!(submitted.len() <= 5);
     for run in submitted {
-        set(&world.api, &run, Failed).await.unwrap();
+        set(&world.app, &run, Failed).await.unwrap();
     }
     assert_eq!(taken(&world, &deployment).await, 0);
 }
@@ -430,8 +430,8 @@ async fn never_more_runs_of_a_deployment_than_its_limit() {
 async fn a_run_without_a_slot_is_cancelled_where_the_deployment_has_it() {
     let world = World::new().await;
     let (deployment, runs) = limited(&world, 1, 2, "CANCEL_NEW".into()).await;
-    assert!(set(&world.api, &runs[0], Pending).await.unwrap().entered);
-    set(&world.api, &runs[1], Pending).await.unwrap();
+    assert!(set(&world.app, &runs[0], Pending).await.unwrap().entered);
+    set(&world.app, &runs[1], Pending).await.unwrap();
     assert_eq!(world.types(&runs[1]).await, [StateType::Scheduled, StateType::Cancelled]);
     assert_eq!(taken(&world, &deployment).await, 1);
 }

@@ -7,17 +7,16 @@ mod world;
 use std::time::Duration;
 
 use common::{
-    Api, Settings,
+    App, Settings,
+    filter::RunFilters,
+    jobs::{self, queue::Message},
     model::{
-        Artifact, ArtifactId, BulkOperation, BulkPart, BulkProgress, BulkWork, ConcurrencyLimit, ConcurrencyLimitId,
-        FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp,
-        concurrency_limit::LongestWaits,
+        Artifact, ArtifactId, BulkAction, BulkOperation, BulkProgress, ConcurrencyLimit, ConcurrencyLimitId, FlowId,
+        FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client,
-    queue::Message,
-    store::{concurrency_limits::Taking, flow_run_query::RunFilters, table},
+    store::{bulk_operations::FlowRunPart, concurrency_limits::Taking, table},
     transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
-    work,
 };
 use embedded::faults::{Fault, Faults};
 use serde_json::{Value, json};
@@ -35,14 +34,15 @@ impl World {
             })
             .collect();
         for run in &runs {
-            self.api.store.commit(vec![self.api.store.insert(run).unwrap()]).await.unwrap();
+            self.app.store.commit(vec![self.app.store.insert(run).unwrap()]).await.unwrap();
         }
         runs.iter().map(|run| run.id).collect()
     }
 
-    async fn begin(&self, filter: Value, work: BulkWork) -> BulkOperation {
+    async fn begin(&self, filter: Value, work: BulkAction) -> BulkOperation {
         let filters = RunFilters { flow_runs: serde_json::from_value(filter).unwrap(), ..RunFilters::default() };
-        work::bulk::begin(&self.api, filters, work).await.unwrap().0
+        let id = jobs::bulk::begin(&self.app, filters, work).await.unwrap().id();
+        self.app.store.bulk_operation(id).await.unwrap().unwrap().record
     }
 
     /// Works off everything that there is to do; `times` tells how often each message is delivered.
@@ -55,7 +55,7 @@ impl World {
             }
             let messages: Vec<Message> = received.iter().map(|(_, message)| message.clone()).collect();
             let deliveries: Vec<Message> = (0..times).flat_map(|_| messages.clone()).collect();
-            let failures = work::consume(&self.api, &self.queue, &deliveries).await;
+            let failures = jobs::consume(&self.app, &self.queue, &deliveries).await;
             for (place, (received, _)) in received.iter().enumerate() {
                 let failed =
                     |time: usize| failures.iter().any(|failure| failure.place == time * messages.len() + place);
@@ -66,8 +66,8 @@ impl World {
         }
     }
 
-    async fn progress(&self, operation: &BulkOperation) -> (BulkProgress, Vec<BulkPart>) {
-        let parts = self.api.store.bulk_parts(operation).await.unwrap();
+    async fn progress(&self, operation: &BulkOperation) -> (BulkProgress, Vec<FlowRunPart>) {
+        let parts = self.app.store.bulk_parts(operation).await.unwrap();
         let mut progress = BulkProgress::default();
         for part in &parts {
             progress.add(part.progress.clone());
@@ -76,7 +76,7 @@ impl World {
     }
 
     async fn history(&self, run: FlowRunId) -> Vec<StateType> {
-        let states = self.api.store.flow_run_states(run).await.unwrap();
+        let states = self.app.store.flow_run_states(run).await.unwrap();
         states.iter().map(|state| state.r#type).collect()
     }
 }
@@ -86,9 +86,9 @@ fn task_run_in(flow_run: FlowRunId, dynamic_key: &str) -> TaskRun {
     TaskRun { flow_run_id: Some(flow_run), ..task_run }
 }
 
-fn set(r#type: StateType) -> BulkWork {
+fn set(r#type: StateType) -> BulkAction {
     let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
-    BulkWork::SetFlowRunStates { state, force: false, client: Client::default() }
+    BulkAction::SetFlowRunStates { state, force: false, client: Client::default() }
 }
 
 fn counted(matched: u64, done: u64, refused: u64) -> BulkProgress {
@@ -117,24 +117,24 @@ async fn flow_runs_are_deleted_with_what_belongs_to_them() {
     let mut world = world(&Faults::default()).await;
     let runs = world.add_runs(120).await;
     let task_run = task_run_in(runs[7], "0");
-    world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
+    world.app.store.commit(vec![world.app.store.insert(&task_run).unwrap()]).await.unwrap();
     let artifact = |run| {
         let now = Timestamp::now();
         let id = ArtifactId::at(now, ArtifactId::new().0);
         Artifact { key: Some("report".into()), flow_run_id: run, ..Artifact::new(id, now) }
     };
     let (kept, gone) = (artifact(None), artifact(Some(runs[7])));
-    world.api.store.add_artifact(&kept).await.unwrap();
-    world.api.store.add_artifact(&gone).await.unwrap();
-    let operation = world.begin(Value::Null, BulkWork::DeleteFlowRuns).await;
+    world.app.store.add_artifact(&kept).await.unwrap();
+    world.app.store.add_artifact(&gone).await.unwrap();
+    let operation = world.begin(Value::Null, BulkAction::DeleteFlowRuns).await;
     world.settle(2).await;
     assert_eq!(world.progress(&operation).await.0, counted(120, 120, 0));
-    assert!(world.api.store.artifact(gone.id).await.unwrap().is_none());
-    assert_eq!(world.api.store.latest_artifact("report").await.unwrap().unwrap().latest_id, kept.id);
+    assert!(world.app.store.artifact(gone.id).await.unwrap().is_none());
+    assert_eq!(world.app.store.latest_artifact("report").await.unwrap().unwrap().latest_id, kept.id);
     for run in runs {
-        assert!(world.api.store.flow_run(run).await.unwrap().is_none());
+        assert!(world.app.store.flow_run(run).await.unwrap().is_none());
     }
-    assert!(world.api.store.task_run(task_run.id).await.unwrap().is_none());
+    assert!(world.app.store.task_run(task_run.id).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -172,14 +172,14 @@ async fn a_worker_that_dies_after_its_work_repeats_none_of_it() {
     for _ in 0..12 {
         faults.then(Fault::InternalError);
     }
-    let failures = work::consume(&world.api, &world.queue, &messages).await;
+    let failures = jobs::consume(&world.app, &world.queue, &messages).await;
     assert_eq!(failures.len(), messages.len());
     while faults.left() > 0 {
         let _ = world
-            .api
+            .app
             .store
             .commit(vec![
-                world.api.store.insert(&FlowRun::new(FlowRunId::new(), FlowId::new(), "x", Timestamp::now())).unwrap(),
+                world.app.store.insert(&FlowRun::new(FlowRunId::new(), FlowId::new(), "x", Timestamp::now())).unwrap(),
             ])
             .await;
     }
@@ -213,14 +213,14 @@ async fn a_store_that_throttles_only_delays() {
 async fn an_operation_that_is_stopped_does_no_more() {
     let mut world = world(&Faults::default()).await;
     let runs = world.add_runs(50).await;
-    let operation = world.begin(Value::Null, BulkWork::DeleteFlowRuns).await;
-    world.api.store.stop_bulk_operation(operation.id, Timestamp::now()).await.unwrap();
-    world.api.store.stop_bulk_operation(operation.id, Timestamp::now()).await.unwrap();
+    let operation = world.begin(Value::Null, BulkAction::DeleteFlowRuns).await;
+    world.app.store.stop_bulk_operation(operation.id, Timestamp::now()).await.unwrap();
+    world.app.store.stop_bulk_operation(operation.id, Timestamp::now()).await.unwrap();
     world.settle(1).await;
     let (progress, parts) = world.progress(&operation).await;
     assert_eq!(progress, counted(0, 0, 0));
     assert!(parts.iter().all(|part| part.finished.is_some()));
-    assert!(world.api.store.flow_run(runs[0]).await.unwrap().is_some());
+    assert!(world.app.store.flow_run(runs[0]).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -229,44 +229,44 @@ async fn a_removal_that_takes_long_goes_on_in_further_messages() {
     let run = world.add_runs(1).await[0];
     for place in 0..300 {
         let task_run = task_run_in(run, &place.to_string());
-        world.api.store.commit(vec![world.api.store.insert(&task_run).unwrap()]).await.unwrap();
+        world.app.store.commit(vec![world.app.store.insert(&task_run).unwrap()]).await.unwrap();
     }
     world.follow_writes().await;
-    world.api.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
+    world.app.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
     let of = table::flow_run(run);
     // As much as one page, and then the time is up.
-    work::removals::step(&world.api, &world.queue, &of, work::removals::Look::First, Duration::ZERO).await.unwrap();
+    jobs::removals::step(&world.app, &world.queue, &of, jobs::removals::Look::First, Duration::ZERO).await.unwrap();
     assert_eq!(
         world.messages().await.into_iter().map(|(_, message)| message).collect::<Vec<_>>(),
         [Message::Removal { of, is_second_look: false }]
     );
     world.settle(1).await;
-    assert!(world.api.store.task_runs_of(run).await.unwrap().is_empty());
+    assert!(world.app.store.task_runs_of(run).await.unwrap().is_empty());
 }
 
 impl World {
     /// Sets a state, and returns the run's state some time later, when everything that is due has been done.
     async fn enter(&self, run: FlowRunId, state: Value) {
         let proposal = Proposal::new(serde_json::from_value(state).unwrap(), true, Client::default());
-        propose_flow_run_state(&self.api, run, &proposal).await.unwrap();
+        propose_flow_run_state(&self.app, run, &proposal).await.unwrap();
     }
 
     async fn tick(&mut self) {
         for _ in 0..2 {
-            work::timers::tick(&self.api, &self.queue).await.unwrap();
+            jobs::timers::tick(&self.app, &self.queue).await.unwrap();
         }
         self.settle(2).await;
     }
 
     async fn names(&self, run: FlowRunId) -> Vec<String> {
-        let states = self.api.store.flow_run_states(run).await.unwrap();
+        let states = self.app.store.flow_run_states(run).await.unwrap();
         states.into_iter().map(|state| state.name).collect()
     }
 
     async fn timers(&self) -> usize {
         let mut count = 0;
-        for partition in self.api.store.timer_partitions() {
-            count += self.api.store.timers(&partition, seconds_from_now(1e6), 1_000).await.unwrap().len();
+        for partition in self.app.store.timer_partitions() {
+            count += self.app.store.timers(&partition, seconds_from_now(1e6), 1_000).await.unwrap().len();
         }
         count
     }
@@ -299,15 +299,15 @@ async fn runs_that_are_not_started_in_time_are_late_once() {
     assert_eq!(world.names(early).await, ["Scheduled"]);
     assert_eq!(world.names(retrying).await, ["AwaitingRetry"]);
     assert_eq!(world.timers().await, 1, "only what is not due yet is left");
-    let run = world.api.store.flow_run(late).await.unwrap().unwrap().record;
+    let run = world.app.store.flow_run(late).await.unwrap().unwrap().record;
     assert!(run.next_scheduled_start_time.is_some_and(|time| time < Timestamp::now()));
 }
 
 #[tokio::test]
 async fn pauses_expire_and_cancellations_end() {
     let mut world = world(&Faults::default()).await;
-    let settings = Settings { cancelling_timeout: 0.0, ..(*world.api.settings).clone() };
-    world.api = Api::new(world.api.store.clone(), settings);
+    let settings = Settings { cancelling_timeout: 0.0, ..(*world.app.settings).clone() };
+    world.app = App::new(world.app.store.clone(), settings);
     let runs = world.add_runs(3).await;
     let pause = |seconds| json!({"type": "PAUSED", "state_details": {"pause_timeout": seconds_from_now(seconds)}});
     world.enter(runs[0], pause(-1.0)).await;
@@ -317,7 +317,7 @@ async fn pauses_expire_and_cancellations_end() {
     assert_eq!(world.history(runs[0]).await, [StateType::Paused, StateType::Failed]);
     assert_eq!(world.history(runs[1]).await, [StateType::Paused]);
     assert_eq!(world.history(runs[2]).await, [StateType::Cancelling, StateType::Cancelled]);
-    let failed = world.api.store.flow_run_states(runs[0]).await.unwrap().pop().unwrap();
+    let failed = world.app.store.flow_run_states(runs[0]).await.unwrap().pop().unwrap();
     assert_eq!(failed.message.as_deref(), Some("The flow was paused and never resumed."));
 }
 
@@ -354,25 +354,25 @@ async fn a_cancelled_run_cancels_what_runs_within_it() {
     let runs = world.add_runs(1).await;
     let (going_on, done) = (task_run_in(runs[0], "0"), task_run_in(runs[0], "1"));
     for task_run in [&going_on, &done] {
-        world.api.store.commit(vec![world.api.store.insert(task_run).unwrap()]).await.unwrap();
+        world.app.store.commit(vec![world.app.store.insert(task_run).unwrap()]).await.unwrap();
     }
     let subflow = FlowRun {
         parent_task_run_id: Some(going_on.id),
         parent_flow_run_id: Some(runs[0]),
         ..FlowRun::new(FlowRunId::new(), FlowId::new(), "within", Timestamp::now())
     };
-    world.api.store.commit(vec![world.api.store.insert(&subflow).unwrap()]).await.unwrap();
+    world.app.store.commit(vec![world.app.store.insert(&subflow).unwrap()]).await.unwrap();
     for (task_run, r#type) in [(&going_on, "RUNNING"), (&done, "COMPLETED")] {
         let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
         let proposal = Proposal::new(state, true, Client::default());
-        propose_task_run_state(&world.api, task_run.id, &proposal).await.unwrap();
+        propose_task_run_state(&world.app, task_run.id, &proposal).await.unwrap();
     }
     world.enter(subflow.id, json!({"type": "RUNNING"})).await;
     world.enter(runs[0], json!({"type": "RUNNING"})).await;
     world.enter(runs[0], json!({"type": "CANCELLED"})).await;
     world.settle(2).await;
     assert_eq!(world.history(subflow.id).await, [StateType::Running, StateType::Cancelled]);
-    let types = async |run: TaskRunId| world.api.store.task_run(run).await.unwrap().unwrap().record.state_type;
+    let types = async |run: TaskRunId| world.app.store.task_run(run).await.unwrap().unwrap().record.state_type;
     assert_eq!(types(going_on.id).await, Some(StateType::Cancelled));
     assert_eq!(types(done.id).await, Some(StateType::Completed));
 }
@@ -380,7 +380,7 @@ async fn a_cancelled_run_cancels_what_runs_within_it() {
 #[tokio::test]
 async fn a_lease_that_nobody_renews_gives_its_slots_back() {
     let mut world = world(&Faults::default()).await;
-    let (store, longest) = (world.api.store.clone(), world.api.settings.longest_waits);
+    let (store, longest) = (world.app.store.clone(), world.app.settings.longest_waits);
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 5, Timestamp::now());
     store.add_concurrency_limit(&limit).await.unwrap();
     let lease = |seconds| Lease {
@@ -410,7 +410,7 @@ async fn a_lease_that_nobody_renews_gives_its_slots_back() {
 async fn slots_are_neither_lost_nor_taken_twice_when_answers_are_lost() {
     let faults = Faults::on("TransactWriteItems");
     let world = world(&faults).await;
-    let (store, longest) = (world.api.store.clone(), world.api.settings.longest_waits);
+    let (store, longest) = (world.app.store.clone(), world.app.settings.longest_waits);
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 9, Timestamp::now());
     store.add_concurrency_limit(&limit).await.unwrap();
     let names = ["limit".to_owned()];

@@ -2,7 +2,7 @@
 
 use common::{
     http::{PREFIX, Route},
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 use serde_json::{Map, Value, json};
 
@@ -86,7 +86,7 @@ pub(crate) fn fallback_template() -> Value {
         name: FALLBACK,
         description: "Everything that has no route: redirects, preflights, documents, what is not found".into(),
         timeout: TIMEOUT,
-        needs: Needs::WRITES_MANY.through(&Index::ALL),
+        needs: TableAccess::WRITES_MANY.via(&Index::ALL),
         statements: Vec::new(),
     };
     let mut resources = function.resources();

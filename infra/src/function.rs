@@ -1,6 +1,6 @@
 //! A function with what belongs to it alone: its role and its log group.
 
-use common::store::Needs;
+use common::store::TableAccess;
 use serde_json::{Map, Value, json};
 
 use crate::{attribute, logical_id, only_if, reference, substitute};
@@ -17,7 +17,7 @@ pub(crate) struct Function<'f> {
     /// How long one invocation may take, in seconds.
     pub(crate) timeout: u32,
     /// What it does with the table.
-    pub(crate) needs: Needs,
+    pub(crate) needs: TableAccess,
     /// What its role allows besides.
     pub(crate) statements: Vec<Value>,
 }
@@ -101,7 +101,7 @@ impl Function<'_> {
 
 const TABLE: &str = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}";
 
-fn table_statements(needs: Needs) -> Vec<Value> {
+fn table_statements(needs: TableAccess) -> Vec<Value> {
     let mut statements = Vec::new();
     if !needs.table.actions().is_empty() {
         statements.push(json!({
@@ -124,7 +124,7 @@ fn table_statements(needs: Needs) -> Vec<Value> {
 }
 
 /// Returns what a function of the API needs to know its callers, where its own work does not include it.
-pub(crate) fn reading_of_keys(needs: Needs) -> Vec<Value> {
+pub(crate) fn reading_of_keys(needs: TableAccess) -> Vec<Value> {
     const GET: &str = "dynamodb:GetItem";
     if needs.table.actions().contains(&GET) {
         return Vec::new();

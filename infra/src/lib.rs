@@ -7,6 +7,7 @@
 mod api;
 mod edge;
 mod function;
+mod jobs;
 mod operations;
 mod parameters;
 mod resource;
@@ -14,7 +15,6 @@ mod root;
 mod stream;
 mod table;
 mod websocket;
-mod work;
 
 use std::collections::BTreeMap;
 
@@ -29,17 +29,17 @@ pub const ROOT: &str = "proctor.json";
 /// If the table's definition in `common` is not one that the SDK takes.
 pub fn templates() -> BTreeMap<String, Value> {
     let mut templates: BTreeMap<String, Value> =
-        local::RESOURCES.iter().map(|(name, routes)| (file(name), resource::template(name, routes))).collect();
+        registry::RESOURCES.iter().map(|(name, routes)| (file(name), resource::template(name, routes))).collect();
     templates.insert(file(FALLBACK), api::fallback_template());
     templates.insert(file(STREAM), stream::template());
     templates.insert(file(WEBSOCKETS), websocket::stack());
-    templates.insert(file(WORK), work::template());
+    templates.insert(file(WORK), jobs::template());
     templates.insert(ROOT.into(), root::template());
     templates
 }
 
 /// The nested stack, and the function, of what API Gateway has no route for.
-const FALLBACK: &str = local::functions::FALLBACK;
+const FALLBACK: &str = registry::functions::FALLBACK;
 /// The nested stack of the consumer of the table's stream.
 const STREAM: &str = "stream";
 /// The nested stack of the functions behind the WebSocket API.
@@ -50,7 +50,7 @@ const WORK: &str = "work";
 
 /// Returns the names of all nested stacks.
 fn stacks() -> impl Iterator<Item = &'static str> {
-    local::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK])
+    registry::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK])
 }
 
 fn file(stack: &str) -> String {

@@ -15,12 +15,12 @@ use serde_json::{Map, Value, json};
 use crate::{
     attribute,
     function::Function,
+    jobs::{QUEUE_URL, dead_letters},
     parameters, reference,
-    work::{QUEUE_URL, dead_letters},
 };
 
 /// The consumer's binary.
-pub(crate) const CONSUMER: &str = local::functions::STREAM_CONSUMER;
+pub(crate) const CONSUMER: &str = registry::functions::STREAM_CONSUMER;
 
 /// How long one batch may take, in seconds.
 const TIMEOUT: u32 = 60;

@@ -1,6 +1,6 @@
 //! The WebSocket API: the functions of `/api/events/in`, in a nested stack of their own.
 
-use common::store::Needs;
+use common::store::TableAccess;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -59,7 +59,7 @@ pub(crate) fn stack() -> Value {
             name,
             description: format!("{description} (websocket /api/events/in)"),
             timeout: TIMEOUT,
-            needs: Needs::WRITES,
+            needs: TableAccess::WRITES,
             statements: if route == MESSAGES { vec![cuts] } else { Vec::new() },
         };
         let mut declared = function.resources();

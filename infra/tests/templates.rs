@@ -65,14 +65,14 @@ fn the_committed_templates_are_current() {
 fn every_operation_has_a_function_and_a_route_of_its_own() {
     let routes: BTreeSet<String> =
         all_of("AWS::ApiGatewayV2::Route").iter().map(|route| route["RouteKey"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(routes.len(), local::routes().len() + 3, "one a route, $default, and the websocket's");
+    assert_eq!(routes.len(), registry::routes().len() + 3, "one a route, $default, and the websocket's");
     assert!(routes.contains("POST /api/flows/{proxy+}") && routes.contains("GET /api/flows/{id}"));
     let built: BTreeSet<String> = all_of("AWS::Lambda::Function")
         .iter()
         .map(|function| function["Code"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
         .collect();
     let functions: BTreeSet<String> =
-        local::functions::functions().iter().map(|function| function.name.to_owned()).collect();
+        registry::functions::functions().iter().map(|function| function.name.to_owned()).collect();
     assert_eq!(built, functions);
 }
 

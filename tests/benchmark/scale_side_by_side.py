@@ -175,7 +175,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--scale", type=Path, default=Path("target/release/scale"))
-    parser.add_argument("--server", type=Path, default=Path("target/release/local"))
+    parser.add_argument("--server", type=Path, default=Path("target/release/proctor"))
     options = parser.parse_args()
     ending = datetime.now(timezone.utc).isoformat()
     with tempfile.TemporaryDirectory(prefix="scale-") as directory, servers.oracle(services=False) as oracle:

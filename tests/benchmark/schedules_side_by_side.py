@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--deployments", type=int, default=1_000)
     parser.add_argument("--rules-from", type=int, default=1970, help="the year in which the recurrence rules begin")
-    parser.add_argument("--server", type=Path, default=Path("target/release/local"))
+    parser.add_argument("--server", type=Path, default=Path("target/release/proctor"))
     parser.add_argument("--schedules", type=Path, default=Path("target/release/schedules"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="schedules-") as directory:

@@ -76,7 +76,7 @@ def our_executable() -> Path:
     candidates = (
         [Path(configured)]
         if configured
-        else [REPOSITORY / "target" / profile / "local" for profile in ("release", "debug")]
+        else [REPOSITORY / "target" / profile / "proctor" for profile in ("release", "debug")]
     )
     for candidate in candidates:
         if candidate.exists():

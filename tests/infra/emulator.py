@@ -204,7 +204,7 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
 
 def make_key(emulator: Emulator, outputs: dict[str, str]) -> str:
     """Makes an administrator's API key in the deployed table, by the admin command."""
-    command = [binaries() / "local", "keys", "create", "--table", outputs["TableName"], "--role", "admin", "--name", "me"]
+    command = [binaries() / "proctor", "keys", "create", "--table", outputs["TableName"], "--role", "admin", "--name", "me"]
     return re.search(r"proctor_\S{40,}", run(emulator, *command))[0]
 
 

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use common::{
-    Api, Settings, Store,
-    queue::{Message, Queue},
-    store::Shards,
+    App, Settings, Store,
+    jobs::queue::{Message, Queue},
     stream::{self, Change},
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedQueue, ReceivedMessage, faults::Faults};
@@ -14,7 +13,7 @@ use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedQueue, ReceivedMessage, f
 const HIDDEN: Duration = Duration::ZERO;
 
 pub(crate) struct World {
-    pub(crate) api: Api,
+    pub(crate) app: App,
     pub(crate) queue: Queue,
     pub(crate) inbox: EmbeddedQueue,
     pub(crate) changes: ChangeStream,
@@ -25,13 +24,13 @@ pub(crate) async fn world(faults: &Faults) -> World {
     let database = EmbeddedDatabase::in_memory().unwrap();
     let client =
         aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
-    let settings = Settings { shards: Shards(3), ..Settings::default() };
+    let settings = Settings { shards: 3, ..Settings::default() };
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await.unwrap();
     let inbox = database.queue().unwrap();
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
     let changes = database.change_stream(&settings.table);
-    World { api: Api::new(store, settings), queue, inbox, changes }
+    World { app: App::new(store, settings), queue, inbox, changes }
 }
 
 impl World {
@@ -43,7 +42,7 @@ impl World {
                 .iter()
                 .map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap())
                 .collect();
-            assert!(stream::consume(&self.api, &self.queue, &changes).await.is_empty());
+            assert!(stream::consume(&self.app, &self.queue, &changes).await.is_empty());
             self.changes.acknowledge(&records).unwrap();
         }
     }

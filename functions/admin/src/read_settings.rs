@@ -1,12 +1,13 @@
 //! `GET /admin/settings`: the settings in effect, with secrets masked.
 
 use axum::{Json, extract::State, routing::get};
-use common::{Api, Result, http::Route, store::Needs};
+use common::{App, Result, http::Route, store::TableAccess};
 use serde_json::Value;
 
 /// The contract's `read_settings`.
-pub static ROUTE: Route = Route::get("read_settings", "/admin/settings", || get(read_settings)).needing(Needs::NOTHING);
+pub static ROUTE: Route =
+    Route::get("read_settings", "/admin/settings", || get(read_settings)).accessing(TableAccess::NOTHING);
 
-async fn read_settings(State(api): State<Api>) -> Result<Json<Value>> {
-    api.settings.tree().map(Json)
+async fn read_settings(State(app): State<App>) -> Result<Json<Value>> {
+    app.settings.tree().map(Json)
 }

@@ -2,14 +2,15 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
-    store::{Needs, artifact_query::ArtifactFilters},
+    store::{TableAccess, artifact_query::ArtifactFilters},
 };
 
 /// The contract's `count_artifacts`.
-pub static ROUTE: Route = Route::post("count_artifacts", "/artifacts/count", || post(count)).needing(Needs::FILTERS);
+pub static ROUTE: Route =
+    Route::post("count_artifacts", "/artifacts/count", || post(count)).accessing(TableAccess::FILTERS);
 
-async fn count(State(api): State<Api>, Body(filters): Body<ArtifactFilters>) -> Result<Json<u64>> {
-    Ok(Json(api.store.count_artifacts(&filters).await?))
+async fn count(State(app): State<App>, Body(filters): Body<ArtifactFilters>) -> Result<Json<u64>> {
+    Ok(Json(app.store.count_artifacts(&filters).await?))
 }

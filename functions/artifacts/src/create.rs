@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::{Artifact, ArtifactId, FlowRunId, TaskRunId, artifact::Metadata},
 };
@@ -24,8 +24,8 @@ struct ArtifactCreate {
     task_run_id: Option<TaskRunId>,
 }
 
-async fn create(State(api): State<Api>, Body(body): Body<ArtifactCreate>) -> Result<(StatusCode, Json<Artifact>)> {
-    let now = api.now();
+async fn create(State(app): State<App>, Body(body): Body<ArtifactCreate>) -> Result<(StatusCode, Json<Artifact>)> {
+    let now = app.now();
     let artifact = Artifact {
         key: body.key,
         r#type: body.r#type,
@@ -36,6 +36,6 @@ async fn create(State(api): State<Api>, Body(body): Body<ArtifactCreate>) -> Res
         task_run_id: body.task_run_id,
         ..Artifact::new(ArtifactId::at(now, Uuid::new_v4()), now)
     };
-    api.store.add_artifact(&artifact).await?;
+    app.store.add_artifact(&artifact).await?;
     Ok((StatusCode::CREATED, Json(artifact)))
 }

@@ -3,7 +3,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::ArtifactId,
 };
@@ -13,6 +13,6 @@ use crate::not_found;
 /// The contract's `delete_artifact`.
 pub static ROUTE: Route = Route::delete("delete_artifact", "/artifacts/{id}", || on_delete(delete));
 
-async fn delete(State(api): State<Api>, Path(path): Path<Id<ArtifactId>>) -> Result<StatusCode> {
-    if api.store.delete_artifact(path.id, api.now()).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_found()) }
+async fn delete(State(app): State<App>, Path(path): Path<Id<ArtifactId>>) -> Result<StatusCode> {
+    if app.store.delete_artifact(path.id, app.now()).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_found()) }
 }

@@ -2,16 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::ArtifactSort,
     http::{Body, Route},
     model::Artifact,
-    store::{Needs, artifact_query::ArtifactFilters, select::Window},
+    store::{TableAccess, artifact_query::ArtifactFilters, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_artifacts`.
-pub static ROUTE: Route = Route::post("read_artifacts", "/artifacts/filter", || post(filter)).needing(Needs::FILTERS);
+pub static ROUTE: Route =
+    Route::post("read_artifacts", "/artifacts/filter", || post(filter)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct ArtifactQuery {
@@ -22,7 +23,7 @@ struct ArtifactQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<ArtifactQuery>) -> Result<Json<Vec<Artifact>>> {
-    let found = api.store.artifacts(&query.filters, query.sort, query.window).await?;
+async fn filter(State(app): State<App>, Body(query): Body<ArtifactQuery>) -> Result<Json<Vec<Artifact>>> {
+    let found = app.store.artifacts(&query.filters, query.sort, query.window).await?;
     Ok(Json(found.into_iter().map(Artifact::answer).collect()))
 }

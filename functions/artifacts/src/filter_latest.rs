@@ -2,17 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::ArtifactSort,
     http::{Body, Route},
     model::LatestArtifact,
-    store::{Needs, artifact_query::ArtifactFilters, select::Window},
+    store::{TableAccess, artifact_query::ArtifactFilters, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_latest_artifacts`.
 pub static ROUTE: Route =
-    Route::post("read_latest_artifacts", "/artifacts/latest/filter", || post(filter)).needing(Needs::FILTERS);
+    Route::post("read_latest_artifacts", "/artifacts/latest/filter", || post(filter)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct ArtifactQuery {
@@ -23,6 +23,6 @@ struct ArtifactQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<ArtifactQuery>) -> Result<Json<Vec<LatestArtifact>>> {
-    Ok(Json(api.store.latest_artifacts(&query.filters, query.sort, query.window).await?))
+async fn filter(State(app): State<App>, Body(query): Body<ArtifactQuery>) -> Result<Json<Vec<LatestArtifact>>> {
+    Ok(Json(app.store.latest_artifacts(&query.filters, query.sort, query.window).await?))
 }

@@ -25,7 +25,7 @@ pub static ROUTES: &[&Route] = &[
     &delete::ROUTE,
 ];
 
-/// Says that there is no such artifact, as upstream words it for artifacts alone.
+/// Says that there is no such artifact, as Prefect words it for artifacts alone.
 fn not_found() -> Error {
     Error::NotFound("Artifact not found.".into())
 }

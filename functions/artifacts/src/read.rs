@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::{Artifact, ArtifactId},
 };
@@ -12,7 +12,7 @@ use crate::not_found;
 /// The contract's `read_artifact`.
 pub static ROUTE: Route = Route::get("read_artifact", "/artifacts/{id}", || get(read));
 
-async fn read(State(api): State<Api>, Path(path): Path<Id<ArtifactId>>) -> Result<Json<Artifact>> {
-    let found = api.store.artifact(path.id).await?.ok_or_else(not_found)?;
+async fn read(State(app): State<App>, Path(path): Path<Id<ArtifactId>>) -> Result<Json<Artifact>> {
+    let found = app.store.artifact(path.id).await?.ok_or_else(not_found)?;
     Ok(Json(found.record.answer()))
 }

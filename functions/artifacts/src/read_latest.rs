@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route},
     model::Artifact,
 };
@@ -18,7 +18,7 @@ struct OfKey {
     key: String,
 }
 
-async fn read_latest(State(api): State<Api>, Path(path): Path<OfKey>) -> Result<Json<Artifact>> {
-    let found = api.store.latest_artifact(&path.key).await?.ok_or_else(not_found)?;
+async fn read_latest(State(app): State<App>, Path(path): Path<OfKey>) -> Result<Json<Artifact>> {
+    let found = app.store.latest_artifact(&path.key).await?.ok_or_else(not_found)?;
     Ok(Json(found.into_artifact()))
 }

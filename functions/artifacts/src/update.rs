@@ -2,13 +2,11 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Result,
-    http::{
-        Path, Route, Sent,
-        extract::{Id, sent},
-    },
+    App, Result,
+    http::{Path, Route, Sent, extract::Id},
     model::{ArtifactId, artifact::Metadata},
-    store::commit::until_uncontended,
+    patch::sent,
+    store::commit::retry_on_conflict,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,19 +28,19 @@ struct ArtifactUpdate {
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<ArtifactId>>,
     Sent(body): Sent<ArtifactUpdate>,
 ) -> Result<StatusCode> {
     let metadata = body.metadata_.map(|sent| sent.map(Metadata::shortened));
-    until_uncontended(|| async {
-        let found = api.store.artifact(path.id).await?.ok_or_else(not_found)?;
+    retry_on_conflict(|| async {
+        let found = app.store.artifact(path.id).await?.ok_or_else(not_found)?;
         let mut artifact = found.record.clone();
         set(&mut artifact.data, body.data.as_ref());
         set(&mut artifact.description, body.description.as_ref());
         set(&mut artifact.metadata, metadata.as_ref());
-        artifact.updated = api.now();
-        api.store.update_artifact(&found, &artifact).await
+        artifact.updated = app.now();
+        app.store.update_artifact(&found, &artifact).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

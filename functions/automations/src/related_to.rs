@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route},
     model::Automation,
 };
@@ -17,6 +17,6 @@ struct OfResource {
     resource_id: String,
 }
 
-async fn read(State(api): State<Api>, Path(path): Path<OfResource>) -> Result<Json<Vec<Automation>>> {
-    Ok(Json(api.store.automations_related_to(&path.resource_id).await?))
+async fn read(State(app): State<App>, Path(path): Path<OfResource>) -> Result<Json<Vec<Automation>>> {
+    Ok(Json(app.store.automations_related_to(&path.resource_id).await?))
 }

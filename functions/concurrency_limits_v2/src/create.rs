@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::{ConcurrencyLimit, ConcurrencyLimitId},
 };
@@ -21,14 +21,14 @@ struct LimitCreate {
     slot_decay_per_second: f64,
 }
 
-async fn create(State(api): State<Api>, Body(body): Body<LimitCreate>) -> Result<(StatusCode, Json<ConcurrencyLimit>)> {
+async fn create(State(app): State<App>, Body(body): Body<LimitCreate>) -> Result<(StatusCode, Json<ConcurrencyLimit>)> {
     let limit = ConcurrencyLimit {
         active: body.active,
         active_slots: body.active_slots,
         denied_slots: body.denied_slots,
         slot_decay_per_second: body.slot_decay_per_second,
-        ..ConcurrencyLimit::new(ConcurrencyLimitId::new(), body.name, body.limit, api.now())
+        ..ConcurrencyLimit::new(ConcurrencyLimitId::new(), body.name, body.limit, app.now())
     };
-    api.store.add_concurrency_limit(&limit).await?;
+    app.store.add_concurrency_limit(&limit).await?;
     Ok((StatusCode::CREATED, Json(limit)))
 }

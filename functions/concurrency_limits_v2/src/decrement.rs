@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
 };
 use serde::Deserialize;
@@ -20,8 +20,8 @@ struct HeldSlots {
     occupancy_seconds: Option<f64>,
 }
 
-async fn decrement(State(api): State<Api>, Body(held): Body<HeldSlots>) -> Result<Json<Vec<TakenLimit>>> {
-    let longest = api.settings.longest_waits;
-    let limits = api.store.give_slots_back(&held.names, held.slots, held.occupancy_seconds, api.now(), longest).await?;
+async fn decrement(State(app): State<App>, Body(held): Body<HeldSlots>) -> Result<Json<Vec<TakenLimit>>> {
+    let longest = app.settings.longest_waits;
+    let limits = app.store.give_slots_back(&held.names, held.slots, held.occupancy_seconds, app.now(), longest).await?;
     Ok(Json(limits.into_iter().map(Into::into).collect()))
 }

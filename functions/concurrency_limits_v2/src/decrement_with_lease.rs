@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::LeaseId,
 };
@@ -19,7 +19,7 @@ struct Held {
     lease_id: LeaseId,
 }
 
-async fn decrement(State(api): State<Api>, Body(held): Body<Held>) -> Result<StatusCode> {
-    api.store.release_lease(held.lease_id, api.now(), api.settings.longest_waits, |_| false).await?;
+async fn decrement(State(app): State<App>, Body(held): Body<Held>) -> Result<StatusCode> {
+    app.store.release_lease(held.lease_id, app.now(), app.settings.longest_waits, |_| false).await?;
     Ok(StatusCode::NO_CONTENT)
 }

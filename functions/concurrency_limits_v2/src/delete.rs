@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
 use crate::path::IdOrName;
@@ -13,10 +13,10 @@ use crate::path::IdOrName;
 pub static ROUTE: Route =
     Route::delete("delete_concurrency_limit_v2", "/v2/concurrency_limits/{id_or_name}", || on_delete(delete));
 
-async fn delete(State(api): State<Api>, Path(path): Path<IdOrName>) -> Result<StatusCode> {
-    until_uncontended(|| async {
-        let found = path.limit(&api).await?;
-        api.store.delete_concurrency_limit(found.record, found.version).await
+async fn delete(State(app): State<App>, Path(path): Path<IdOrName>) -> Result<StatusCode> {
+    retry_on_conflict(|| async {
+        let found = path.limit(&app).await?;
+        app.store.delete_concurrency_limit(found.record, found.version).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
 };
 
@@ -12,6 +12,6 @@ use crate::taking::{WantedSlots, take};
 pub static ROUTE: Route =
     Route::post("bulk_increment_active_slots", "/v2/concurrency_limits/increment", || post(increment));
 
-async fn increment(State(api): State<Api>, Body(wanted): Body<WantedSlots>) -> Result<Response> {
-    take(&api, &wanted, None, |limits| limits).await
+async fn increment(State(app): State<App>, Body(wanted): Body<WantedSlots>) -> Result<Response> {
+    take(&app, &wanted, None, |limits| limits).await
 }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::{Lease, LeaseId},
 };
@@ -31,8 +31,8 @@ struct Leased {
     limits: Vec<TakenLimit>,
 }
 
-async fn increment(State(api): State<Api>, Body(body): Body<WantedLease>) -> Result<Response> {
-    let now = api.now();
+async fn increment(State(app): State<App>, Body(body): Body<WantedLease>) -> Result<Response> {
+    let now = app.now();
     let lease = Lease {
         id: LeaseId::new(),
         expiration: now.plus_seconds(body.lease_duration),
@@ -41,5 +41,5 @@ async fn increment(State(api): State<Api>, Body(body): Body<WantedLease>) -> Res
         created: Some(now),
         limits: Vec::new(),
     };
-    take(&api, &body.wanted, Some(&lease), |limits| Leased { lease_id: lease.id, limits }).await
+    take(&app, &body.wanted, Some(&lease), |limits| Leased { lease_id: lease.id, limits }).await
 }

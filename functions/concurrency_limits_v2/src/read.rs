@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route},
 };
 
@@ -16,7 +16,7 @@ use crate::path::IdOrName;
 /// The contract's `read_concurrency_limit_v2`.
 pub static ROUTE: Route = Route::get("read_concurrency_limit_v2", "/v2/concurrency_limits/{id_or_name}", || get(read));
 
-async fn read(State(api): State<Api>, Path(path): Path<IdOrName>) -> Result<Response> {
-    let limit = path.limit(&api).await?.record;
-    Ok(Json(limit.as_of(api.now())).into_response())
+async fn read(State(app): State<App>, Path(path): Path<IdOrName>) -> Result<Response> {
+    let limit = path.limit(&app).await?.record;
+    Ok(Json(limit.as_of(app.now())).into_response())
 }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Path, Route},
     model::LeaseId,
 };
@@ -22,8 +22,8 @@ struct Renewal {
     lease_duration: f64,
 }
 
-async fn renew(State(api): State<Api>, Path(lease): Path<Lease>, Body(renewal): Body<Renewal>) -> Result<StatusCode> {
-    if api.store.renew_lease(lease.lease_id, api.now(), renewal.lease_duration).await? {
+async fn renew(State(app): State<App>, Path(lease): Path<Lease>, Body(renewal): Body<Renewal>) -> Result<StatusCode> {
+    if app.store.renew_lease(lease.lease_id, app.now(), renewal.lease_duration).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Error::Gone("Lease not found - it may have expired or been revoked".into()))

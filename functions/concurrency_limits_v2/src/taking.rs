@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     model::{ConcurrencyLimit, ConcurrencyLimitId, Lease},
     orchestration::jitter::{DEFAULT_CLAMPING_FACTOR, clamped_poisson_interval},
     store::concurrency_limits::Taking,
@@ -49,19 +49,19 @@ impl From<ConcurrencyLimit> for TakenLimit {
 
 /// Takes the slots, with a lease if there is one; answers what `answer` makes of the limits, or that they are full.
 pub(crate) async fn take<A: Serialize>(
-    api: &Api,
+    app: &App,
     wanted: &WantedSlots,
     lease: Option<&Lease>,
     answer: impl FnOnce(Vec<TakenLimit>) -> A,
 ) -> Result<Response> {
-    let (slots, longest) = (wanted.slots, api.settings.longest_waits);
+    let (slots, longest) = (wanted.slots, app.settings.longest_waits);
     let judge = |limits: &[ConcurrencyLimit]| wanted.judge(limits);
-    match api.store.take_slots(&wanted.names, slots, lease, api.now(), longest, judge).await? {
+    match app.store.take_slots(&wanted.names, slots, lease, app.now(), longest, judge).await? {
         Taking::Taken(limits) => Ok(Json(answer(limits.into_iter().map(Into::into).collect())).into_response()),
         Taking::Full(limits) => {
             let active: Vec<_> = limits.into_iter().filter(|limit| limit.active).collect();
             let ids: Vec<_> = active.iter().map(|limit| limit.id).collect();
-            api.store.deny_slots(&ids, slots, api.now(), longest).await?;
+            app.store.deny_slots(&ids, slots, app.now(), longest).await?;
             let blocking = active.iter().max_by(|a, b| a.blocking_slots(slots).total_cmp(&b.blocking_slots(slots)));
             let average = blocking.map_or(0.0, |limit| limit.average_wait(slots, longest));
             let wait = clamped_poisson_interval(average, DEFAULT_CLAMPING_FACTOR, Uuid::new_v4());

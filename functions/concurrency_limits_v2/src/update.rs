@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, Sent},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 use serde::Deserialize;
 
@@ -36,12 +36,12 @@ fn sent<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Resu
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<IdOrName>,
     Sent(sent): Sent<LimitUpdate>,
 ) -> Result<StatusCode> {
-    until_uncontended(|| async {
-        let found = path.limit(&api).await?;
+    retry_on_conflict(|| async {
+        let found = path.limit(&app).await?;
         let mut limit = found.record.clone();
         set(&mut limit.active, sent.active.as_ref())?;
         set(&mut limit.name, sent.name.as_ref())?;
@@ -49,8 +49,8 @@ async fn update(
         set(&mut limit.active_slots, sent.active_slots.as_ref())?;
         set(&mut limit.denied_slots, sent.denied_slots.as_ref())?;
         set(&mut limit.slot_decay_per_second, sent.slot_decay_per_second.as_ref())?;
-        limit.updated = api.now();
-        api.store.update_concurrency_limit(&found.record, &limit, found.version).await
+        limit.updated = app.now();
+        app.store.update_concurrency_limit(&found.record, &limit, found.version).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
@@ -59,7 +59,7 @@ async fn update(
 /// Takes over what was sent.
 ///
 /// # Errors
-/// [`Error::Conflict`] for a null, which upstream's database refuses.
+/// [`Error::Conflict`] for a null, which Prefect's database refuses.
 fn set<T: Clone>(field: &mut T, sent: Option<&Option<T>>) -> Result<()> {
     match sent {
         None => {}

@@ -5,19 +5,19 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Path, Route, Sent, extract::Id},
     model::{
         Deployment, DeploymentId,
-        deployment::{Branch, DeploymentAnswer},
+        deployment::{Branch, DeploymentResponse},
     },
-    store::{CommitError, commit::until_uncontended},
+    store::{CommitError, commit::retry_on_conflict},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    answers,
+    responses,
     schedules::ScheduleUpdate,
     update::{DeploymentUpdate, changed},
 };
@@ -57,26 +57,26 @@ struct Overriding {
 }
 
 async fn branch(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Sent(sent): Sent<Overriding>,
     Body(body): Body<Branching>,
-) -> Result<(StatusCode, Json<DeploymentAnswer>)> {
+) -> Result<(StatusCode, Json<DeploymentResponse>)> {
     let id = DeploymentId::new();
-    let made = until_uncontended(|| make(&api, path.id, id, &body, sent.overrides.as_ref())).await?;
-    Ok((StatusCode::CREATED, Json(answers::one(&api, &made).await?)))
+    let made = retry_on_conflict(|| make(&app, path.id, id, &body, sent.overrides.as_ref())).await?;
+    Ok((StatusCode::CREATED, Json(responses::one(&app, &made).await?)))
 }
 
 async fn make(
-    api: &Api,
+    app: &App,
     base: DeploymentId,
     id: DeploymentId,
     body: &Branching,
     overrides: Option<&DeploymentUpdate>,
 ) -> Result<Deployment, CommitError> {
-    let base = api.store.deployment(base).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
-    let mut new = branched(&base, id, body, api);
-    if let Some(there) = api.store.deployment_by_name(new.flow_id, &new.name).await? {
+    let base = app.store.deployment(base).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
+    let mut new = branched(&base, id, body, app);
+    if let Some(there) = app.store.deployment_by_name(new.flow_id, &new.name).await? {
         // With our id, the write before was carried out, only its answer was lost.
         if there.record.id == id {
             return Ok(there.record);
@@ -84,7 +84,7 @@ async fn make(
         return Err(Error::Conflict(format!("The deployment {} is there already.", new.name)).into());
     }
     let own_limit = match new.concurrency_limit_id {
-        Some(limit) => api.store.concurrency_limit(limit).await?.map(|found| found.record),
+        Some(limit) => app.store.concurrency_limit(limit).await?.map(|found| found.record),
         None => None,
     };
     let own_limit = own_limit.filter(|limit| limit.name == format!("deployment:{}", base.id));
@@ -94,19 +94,19 @@ async fn make(
     let mut beside = Vec::new();
     if let Some(overrides) = overrides {
         let schedules = body.overrides.as_ref().filter(|_| overrides.has_schedules()).map(|body| &*body.schedules);
-        (new, beside) = changed(api, &new, overrides, schedules).await?;
+        (new, beside) = changed(app, &new, overrides, schedules).await?;
     }
     let limits_itself = overrides.is_some_and(DeploymentUpdate::has_limit);
     if let Some(limit) = own_limit.filter(|_| !limits_itself) {
-        beside = api.store.limit_deployment(&mut new, Some(limit.limit), api.now()).await?;
+        beside = app.store.limit_deployment(&mut new, Some(limit.limit), app.now()).await?;
     }
-    api.store.add_deployment(&new, beside).await?;
+    app.store.add_deployment(&new, beside).await?;
     Ok(new)
 }
 
 /// Returns the deployment as it is before anything is overridden.
-fn branched(base: &Deployment, id: DeploymentId, body: &Branching, api: &Api) -> Deployment {
-    let now = api.now();
+fn branched(base: &Deployment, id: DeploymentId, body: &Branching, app: &App) -> Deployment {
+    let now = app.now();
     let branch = body.branch.trim().replace(['/', '%', '&', '>', '<'], "-");
     let handling = body.options.as_ref().map_or(ScheduleHandling::Remove, |options| options.schedule_handling);
     let root = base.branch.as_ref().map_or(base.id, |branch| branch.root);

@@ -2,18 +2,19 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::{DeploymentFilter, DeploymentSort},
-    http::{Body, Route, bulk},
+    App, Result,
+    filter::{DeploymentFilter, DeploymentSort, RunFilters},
+    http::{Body, Route},
+    jobs::bulk,
     model::DeploymentId,
-    store::{Needs, commit::until_uncontended, flow_run_query::RunFilters, select::Window, table::Index},
+    store::{TableAccess, commit::retry_on_conflict, select::Window, table::Index},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_deployments`.
 pub static ROUTE: Route = Route::post("bulk_delete_deployments", "/deployments/bulk_delete", || post(bulk_delete))
-    .needing(Needs::WRITES.through(&Index::ALL));
+    .accessing(TableAccess::WRITES.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct WhichDeployments {
@@ -27,14 +28,14 @@ struct Deleted {
     deleted: Vec<DeploymentId>,
 }
 
-async fn bulk_delete(State(api): State<Api>, Body(which): Body<WhichDeployments>) -> Result<Json<Deleted>> {
+async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichDeployments>) -> Result<Json<Deleted>> {
     let filters = RunFilters { deployments: which.deployments, ..RunFilters::default() };
     let window = Window { offset: 0, limit: which.limit };
-    let found = api.store.deployments(&filters, DeploymentSort::default(), window).await?;
+    let found = app.store.deployments(&filters, DeploymentSort::default(), window).await?;
     let deleted = stream::iter(found)
         .map(|deployment| {
-            let (api, id) = (&api, deployment.id);
-            async move { Ok::<_, common::Error>(delete(api, id).await?.then_some(id)) }
+            let (app, id) = (&app, deployment.id);
+            async move { Ok::<_, common::Error>(delete(app, id).await?.then_some(id)) }
         })
         .buffered(bulk::AT_ONCE)
         .try_collect::<Vec<_>>()
@@ -43,10 +44,10 @@ async fn bulk_delete(State(api): State<Api>, Body(which): Body<WhichDeployments>
 }
 
 /// Deletes a deployment; returns whether it was still there.
-async fn delete(api: &Api, id: DeploymentId) -> Result<bool> {
-    until_uncontended(|| async {
-        let Some(found) = api.store.deployment(id).await? else { return Ok(false) };
-        api.store.delete_deployment(found).await?;
+async fn delete(app: &App, id: DeploymentId) -> Result<bool> {
+    retry_on_conflict(|| async {
+        let Some(found) = app.store.deployment(id).await? else { return Ok(false) };
+        app.store.delete_deployment(found).await?;
         Ok(true)
     })
     .await

@@ -2,31 +2,33 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     flow_run_creation::labels_of_flow,
-    http::{Body, Route, Sent, extract::sent},
+    http::{Body, Route, Sent},
     job_variables,
     model::{
         BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object,
-        deployment::{ConcurrencyOptions, DeploymentAnswer},
+        deployment::{ConcurrencyOptions, DeploymentResponse},
     },
+    patch::sent,
     store::{
-        CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index,
+        CommitError, TableAccess, Write, commit::retry_on_conflict, deployments::AutoScheduled, table::Index,
         work_pools::DEFAULT_AGENT_POOL,
     },
 };
 use serde::Deserialize;
 
 use crate::{
-    answers, limits,
+    limits,
     places::{self, Asked},
+    responses,
     schedules::{self, NewSchedule},
     sent::{parameter_schema, set},
 };
 
 /// The contract's `create_deployment`.
 pub static ROUTE: Route = Route::post("create_deployment", "/deployments/", || post(create))
-    .needing(Needs::WRITES.through(&[Index::WaitingOfDeployment]));
+    .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
 
 /// What the client sent; of a deployment that is there already, the rest stays as it is.
 #[derive(Debug, Deserialize)]
@@ -43,7 +45,7 @@ struct DeploymentCreate {
     enforce_parameter_schema: Option<bool>,
     #[serde(default, deserialize_with = "parameter_schema")]
     parameter_openapi_schema: Option<Option<Object>>,
-    /// Upstream puts empty ones in the place of what was not sent.
+    /// Prefect puts empty ones in the place of what was not sent.
     #[serde(default)]
     parameters: Object,
     tags: Option<Vec<String>>,
@@ -73,12 +75,12 @@ struct Schedules {
 }
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     Sent(body): Sent<DeploymentCreate>,
     Body(Schedules { schedules }): Body<Schedules>,
-) -> Result<(StatusCode, Json<DeploymentAnswer>)> {
+) -> Result<(StatusCode, Json<DeploymentResponse>)> {
     require_name(&body.name)?;
-    let pool = places::pool(&api, body.work_pool_name.as_deref()).await?;
+    let pool = places::pool(&app, body.work_pool_name.as_deref()).await?;
     if let (Some(of), Some(variables)) = (&pool, &body.job_variables)
         && let pool = &of.pool.record.pool
         && pool.name != DEFAULT_AGENT_POOL
@@ -86,30 +88,30 @@ async fn create(
     {
         job_variables::check_of_deployment(&pool.base_job_template, variables)?;
     }
-    limits::require(&api, body.global_concurrency_limit_id).await?;
+    limits::require(&app, body.global_concurrency_limit_id).await?;
     require_blocks(&body)?;
-    let flow = api.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
+    let flow = app.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
     let id = DeploymentId::new();
     let queue_name = body.work_queue_name.as_ref().and_then(Option::as_deref);
-    let asked = places::find_or_make(&api, pool.as_ref(), queue_name).await?;
-    let (deployment, status) = until_uncontended(|| add(&api, &body, &schedules, &flow, &asked, id)).await?;
+    let asked = places::find_or_make(&app, pool.as_ref(), queue_name).await?;
+    let (deployment, status) = retry_on_conflict(|| add(&app, &body, &schedules, &flow, &asked, id)).await?;
     if status == StatusCode::OK {
-        api.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(api.now())).await?;
+        app.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(app.now())).await?;
     }
-    Ok((status, Json(answers::one(&api, &deployment).await?)))
+    Ok((status, Json(responses::one(&app, &deployment).await?)))
 }
 
 /// Adds the deployment, or changes the one that has its name.
 async fn add(
-    api: &Api,
+    app: &App,
     body: &DeploymentCreate,
     schedules: &[NewSchedule],
     flow: &Flow,
     asked: &Asked,
     id: DeploymentId,
 ) -> Result<(Deployment, StatusCode), CommitError> {
-    let now = api.now();
-    let found = api.store.deployment_by_name(flow.id, &body.name).await?;
+    let now = app.now();
+    let found = app.store.deployment_by_name(flow.id, &body.name).await?;
     match found {
         // With our id, the write before was carried out, only its answer was lost.
         Some(found) if found.record.id == id => Ok((found.record, StatusCode::CREATED)),
@@ -118,16 +120,16 @@ async fn add(
             changed.updated = now;
             schedules::replace(&mut changed, schedules.to_vec(), now);
             schedules::require_unique_slugs(&changed)?;
-            let beside = body.limit(api, &mut changed).await?;
-            api.store.update_deployment(&found, &changed, beside).await?;
+            let beside = body.limit(app, &mut changed).await?;
+            app.store.update_deployment(&found, &changed, beside).await?;
             Ok((changed, StatusCode::OK))
         }
         None => {
             let mut new = body.over(Deployment::new(id, flow, body.name.clone(), now), flow, asked);
             schedules::replace(&mut new, schedules.to_vec(), now);
             schedules::require_unique_slugs(&new)?;
-            let beside = body.limit(api, &mut new).await?;
-            api.store.add_deployment(&new, beside).await?;
+            let beside = body.limit(app, &mut new).await?;
+            app.store.add_deployment(&new, beside).await?;
             Ok((new, StatusCode::CREATED))
         }
     }
@@ -156,9 +158,9 @@ impl DeploymentCreate {
     }
 
     /// Gives the deployment the limit that was asked for, if one was; returns what writes the limit.
-    async fn limit(&self, api: &Api, deployment: &mut Deployment) -> Result<Vec<Write>> {
+    async fn limit(&self, app: &App, deployment: &mut Deployment) -> Result<Vec<Write>> {
         match self.concurrency_limit {
-            Some(wanted) => api.store.limit_deployment(deployment, wanted, api.now()).await,
+            Some(wanted) => app.store.limit_deployment(deployment, wanted, app.now()).await,
             None => Ok(Vec::new()),
         }
     }
@@ -179,7 +181,7 @@ fn require_blocks(body: &DeploymentCreate) -> Result<()> {
     }
 }
 
-/// Refuses the names that a path can't hold; upstream breaks down on them.
+/// Refuses the names that a path can't hold; Prefect breaks down on them.
 fn require_name(name: &str) -> Result<()> {
     if name.contains(['/', '%', '&', '>', '<']) {
         return Err(Error::Unprocessable("A deployment's name must not contain any of / % & > <".into()));

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     flow_run_creation::{self, CreatingAutomation},
     http::{Body, Headers, Path, Route, extract::Id},
     model::{DeploymentId, FlowRun},
@@ -21,18 +21,18 @@ pub static ROUTE: Route =
     Route::post("create_flow_run_from_deployment", "/deployments/{id}/create_flow_run", || post(create_flow_run));
 
 async fn create_flow_run(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Headers(automation): Headers<CreatingAutomation>,
     Body(body): Body<FlowRunOfDeployment>,
 ) -> Result<(StatusCode, Json<FlowRun>)> {
-    let source = Source::read(&api, path.id).await?;
-    let variables = WorkspaceVariables::new(&api.store);
-    let new = source.new_run(&api, &body, &automation, &variables).await;
+    let source = Source::read(&app, path.id).await?;
+    let variables = WorkspaceVariables::new(&app.store);
+    let new = source.new_run(&app, &body, &automation, &variables).await;
     let new = new.map_err(|refusal| refused(path.id, refusal))?;
-    let made = flow_run_creation::create(&api, &new, &Client::default()).await?;
+    let made = flow_run_creation::create(&app, &new, &Client::default()).await?;
     let status = if made.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(made.run.with_estimates(api.now()))))
+    Ok((status, Json(made.run.with_estimates(app.now()))))
 }
 
 fn refused(id: DeploymentId, refusal: Refusal) -> Error {

@@ -4,7 +4,7 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     flow_run_creation::{self, CreatingAutomation},
     http::{Body, Headers, Path, Route, extract::Id},
     model::{DeploymentId, FlowRunId},
@@ -43,7 +43,7 @@ struct Outcome {
 }
 
 async fn create_flow_runs(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Headers(automation): Headers<CreatingAutomation>,
     Body(body): Body<Vec<FlowRunOfDeployment>>,
@@ -51,12 +51,12 @@ async fn create_flow_runs(
     if body.len() > MOST {
         return Err(Error::BadRequest(format!("Cannot create more than {MOST} flow runs at once.")));
     }
-    let source = Source::read(&api, path.id).await?;
-    let variables = WorkspaceVariables::new(&api.store);
+    let source = Source::read(&app, path.id).await?;
+    let variables = WorkspaceVariables::new(&app.store);
     let results = stream::iter(body)
         .map(|asked| {
-            let (api, source, automation, variables) = (&api, &source, &automation, &variables);
-            async move { create(api, source, &asked, automation, variables).await }
+            let (app, source, automation, variables) = (&app, &source, &automation, &variables);
+            async move { create(app, source, &asked, automation, variables).await }
         })
         .buffered(AT_ONCE)
         .try_collect()
@@ -69,15 +69,15 @@ async fn create_flow_runs(
 /// # Errors
 /// Only where the fault is the server's, so that the client tries again.
 async fn create(
-    api: &Api,
+    app: &App,
     source: &Source,
     asked: &FlowRunOfDeployment,
     automation: &CreatingAutomation,
     variables: &WorkspaceVariables<'_>,
 ) -> Result<Outcome> {
     let made = async {
-        let new = source.new_run(api, asked, automation, variables).await?;
-        Ok(flow_run_creation::create(api, &new, &Client::default()).await?)
+        let new = source.new_run(app, asked, automation, variables).await?;
+        Ok(flow_run_creation::create(app, &new, &Client::default()).await?)
     };
     match made.await {
         Ok(made) => Ok(Outcome { flow_run_id: Some(made.run.id), status: "CREATED", error: None }),

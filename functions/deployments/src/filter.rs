@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::DeploymentSort,
+    App, Result,
+    filter::{DeploymentSort, RunFilters},
     http::{Body, Route},
-    model::deployment::DeploymentAnswer,
-    store::{Needs, flow_run_query::RunFilters, select::Window},
+    model::deployment::DeploymentResponse,
+    store::{TableAccess, select::Window},
 };
 use serde::Deserialize;
 
-use crate::answers;
+use crate::responses;
 
 /// The contract's `read_deployments`.
 pub static ROUTE: Route =
-    Route::post("read_deployments", "/deployments/filter", || post(filter)).needing(Needs::FILTERS);
+    Route::post("read_deployments", "/deployments/filter", || post(filter)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct DeploymentQuery {
@@ -25,7 +25,7 @@ struct DeploymentQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<DeploymentQuery>) -> Result<Json<Vec<DeploymentAnswer>>> {
-    let found = api.store.deployments(&query.filters, query.sort, query.window).await?;
-    Ok(Json(answers::all(&api, &found).await?))
+async fn filter(State(app): State<App>, Body(query): Body<DeploymentQuery>) -> Result<Json<Vec<DeploymentResponse>>> {
+    let found = app.store.deployments(&query.filters, query.sort, query.window).await?;
+    Ok(Json(responses::all(&app, &found).await?))
 }

@@ -1,7 +1,7 @@
 //! Flow runs of a deployment, as they are made by one operation and by its bulk form.
 
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     flow_run_creation::{CreatingAutomation, NewFlowRun, labels_of_deployment},
     job_variables,
     model::{
@@ -9,7 +9,7 @@ use common::{
         StateId, StateType, TaskRunId, WorkPool, name::random_name,
     },
     schema_tools::validation::{Invalid, validate},
-    work_places::{MissingQueue, QueueInPool, place_of, queue_of_pool},
+    work_queue_placement::{MissingQueue, QueueInPool, assignment_of, queue_of_pool},
     workspace_variables::WorkspaceVariables,
 };
 use serde::Deserialize;
@@ -69,16 +69,16 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a deployment.
-    pub(crate) async fn read(api: &Api, id: DeploymentId) -> Result<Self> {
-        let deployment = api.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
-        let (queue, pool) = place_of(api, &deployment).await?;
+    pub(crate) async fn read(app: &App, id: DeploymentId) -> Result<Self> {
+        let deployment = app.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
+        let (queue, pool) = assignment_of(app, &deployment).await?;
         Ok(Self { deployment, queue, pool })
     }
 
     /// Returns the flow run that `asked` describes; its queue is made if it isn't there.
     pub(crate) async fn new_run(
         &self,
-        api: &Api,
+        app: &App,
         asked: &FlowRunOfDeployment,
         automation: &CreatingAutomation,
         variables: &WorkspaceVariables<'_>,
@@ -90,12 +90,12 @@ impl Source {
             let template = &pool.base_job_template;
             job_variables::check_of_flow_run(template, &deployment.job_variables, own.unwrap_or(&none))?;
         }
-        let queue = self.queue(api, asked.work_queue_name.as_deref().filter(|name| !name.is_empty())).await?;
+        let queue = self.queue(app, asked.work_queue_name.as_deref().filter(|name| !name.is_empty())).await?;
         if asked.infrastructure_document_id.or(deployment.infrastructure_document_id).is_some() {
             // No block document is stored yet, so none can be referred to.
             return Err(Error::integrity_conflict().into());
         }
-        let now = api.now();
+        let now = app.now();
         let state_id = StateId::new();
         let due_now = || {
             let mut state = model::State::new(state_id, StateType::Scheduled, now);
@@ -117,12 +117,12 @@ impl Source {
         run.labels = labels_of_deployment(deployment, asked.labels.as_ref());
         run.idempotency_key.clone_from(&asked.idempotency_key);
         run.parent_task_run_id = asked.parent_task_run_id;
-        // Upstream inserts a run with an idempotency key without the default of this column.
+        // Prefect inserts a run with an idempotency key without the default of this column.
         if asked.job_variables.is_some() || asked.idempotency_key.as_ref().is_some_and(|key| !key.is_empty()) {
             run.job_variables.clone_from(&asked.job_variables);
         }
         run.work_queue_name.clone_from(&deployment.work_queue_name);
-        run.put_into(queue);
+        run.assign_queue(queue);
         run.created_by = automation.created_by();
         Ok(NewFlowRun { run, state })
     }
@@ -148,10 +148,10 @@ impl Source {
         }
     }
 
-    async fn queue(&self, api: &Api, name: Option<&str>) -> Result<Option<QueueInPool>, Refusal> {
+    async fn queue(&self, app: &App, name: Option<&str>) -> Result<Option<QueueInPool>, Refusal> {
         let Some(name) = name else { return Ok(self.queue.clone()) };
         match &self.queue {
-            Some((_, place)) => Ok(queue_of_pool(api, &place.pool_name, Some(name), MissingQueue::Made).await?),
+            Some((_, place)) => Ok(queue_of_pool(app, &place.pool_name, Some(name), MissingQueue::Made).await?),
             None => Err(Refusal::NoPool { queue: name.to_owned() }),
         }
     }

@@ -2,17 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::{DeploymentId, FlowRun, Timestamp},
-    store::{Needs, table::Index, waiting_runs::Due},
+    store::{TableAccess, table::Index, waiting_runs::Due},
 };
 use serde::Deserialize;
 
 /// The contract's `get_scheduled_flow_runs_for_deployments`.
 pub static ROUTE: Route =
     Route::post("get_scheduled_flow_runs_for_deployments", "/deployments/get_scheduled_flow_runs", || post(poll))
-        .needing(Needs::WRITES.through(&[Index::WaitingOfDeployment]));
+        .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
 
 #[derive(Debug, Deserialize)]
 struct Poll {
@@ -21,13 +21,13 @@ struct Poll {
     limit: usize,
 }
 
-async fn poll(State(api): State<Api>, Body(mut poll): Body<Poll>) -> Result<Json<Vec<FlowRun>>> {
+async fn poll(State(app): State<App>, Body(mut poll): Body<Poll>) -> Result<Json<Vec<FlowRun>>> {
     poll.deployment_ids.sort();
     poll.deployment_ids.dedup();
-    let (due, now) = (Due { after: None, before: poll.scheduled_before }, api.now());
+    let (due, now) = (Due { after: None, before: poll.scheduled_before }, app.now());
     let (runs, ()) = tokio::try_join!(
-        api.store.waiting_of_deployments(&poll.deployment_ids, due, poll.limit),
-        api.store.note_poll_of_deployments(&poll.deployment_ids, now),
+        app.store.waiting_of_deployments(&poll.deployment_ids, due, poll.limit),
+        app.store.note_poll_of_deployments(&poll.deployment_ids, now),
     )?;
     Ok(Json(runs.into_iter().map(|run| run.with_estimates(now)).collect()))
 }

@@ -1,6 +1,5 @@
 //! The deployments resource: one verb, one file.
 
-mod answers;
 pub mod branch;
 pub mod bulk_delete;
 pub mod count;
@@ -17,6 +16,7 @@ pub mod pause;
 mod places;
 pub mod read;
 pub mod read_by_name;
+mod responses;
 pub mod resume;
 pub mod schedule;
 pub mod schedules;

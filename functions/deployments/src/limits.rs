@@ -1,14 +1,14 @@
 //! Concurrency limits that deployments share.
 
-use common::{Api, Error, Result, model::ConcurrencyLimitId};
+use common::{App, Error, Result, model::ConcurrencyLimitId};
 
 /// Refuses a limit that is named and isn't there.
 ///
 /// # Errors
 /// [`Error::NotFound`] without such a limit.
-pub(crate) async fn require(api: &Api, named: Option<Option<ConcurrencyLimitId>>) -> Result<()> {
+pub(crate) async fn require(app: &App, named: Option<Option<ConcurrencyLimitId>>) -> Result<()> {
     match named.flatten() {
-        Some(limit) if api.store.concurrency_limit(limit).await?.is_none() => {
+        Some(limit) if app.store.concurrency_limit(limit).await?.is_none() => {
             Err(Error::not_found("Concurrency limit"))
         }
         _ => Ok(()),

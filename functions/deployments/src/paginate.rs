@@ -2,22 +2,22 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::DeploymentSort,
+    App, Result,
+    filter::{DeploymentSort, RunFilters},
     http::{
         Body, Route,
         page::{Page, PageNumber},
     },
-    model::deployment::DeploymentAnswer,
-    store::{Needs, flow_run_query::RunFilters},
+    model::deployment::DeploymentResponse,
+    store::TableAccess,
 };
 use serde::Deserialize;
 
-use crate::answers;
+use crate::responses;
 
 /// The contract's `paginate_deployments`.
 pub static ROUTE: Route =
-    Route::post("paginate_deployments", "/deployments/paginate", || post(paginate)).needing(Needs::FILTERS);
+    Route::post("paginate_deployments", "/deployments/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct DeploymentQuery {
@@ -28,10 +28,13 @@ struct DeploymentQuery {
     page: PageNumber,
 }
 
-async fn paginate(State(api): State<Api>, Body(query): Body<DeploymentQuery>) -> Result<Json<Page<DeploymentAnswer>>> {
+async fn paginate(
+    State(app): State<App>,
+    Body(query): Body<DeploymentQuery>,
+) -> Result<Json<Page<DeploymentResponse>>> {
     let (found, count) = tokio::try_join!(
-        api.store.deployments(&query.filters, query.sort, query.page.window()),
-        api.store.count_deployments(&query.filters),
+        app.store.deployments(&query.filters, query.sort, query.page.window()),
+        app.store.count_deployments(&query.filters),
     )?;
-    Ok(Json(query.page.of(answers::all(&api, &found).await?, count)))
+    Ok(Json(query.page.of(responses::all(&app, &found).await?, count)))
 }

@@ -1,10 +1,10 @@
 //! Where a deployment's runs wait: the work pool and queue that a request names.
 
 use common::{
-    Api, Result,
+    App, Result,
     model::Deployment,
     store::work_queues::PoolWithQueues,
-    work_places::{QueueInPool, no_such_pool, queue_in_pool, queue_without_pool},
+    work_queue_placement::{QueueInPool, no_such_pool, queue_in_pool, queue_without_pool},
 };
 
 /// What a request says of the queue of a deployment's runs.
@@ -22,8 +22,8 @@ impl Asked {
     pub(crate) fn put(&self, deployment: &mut Deployment) {
         match self {
             Self::Nothing => {}
-            Self::None => deployment.put_into(None),
-            Self::In(queue) => deployment.put_into(Some(queue.clone())),
+            Self::None => deployment.assign_queue(None),
+            Self::In(queue) => deployment.assign_queue(Some(queue.clone())),
         }
     }
 }
@@ -32,17 +32,17 @@ impl Asked {
 ///
 /// # Errors
 /// [`common::Error::NotFound`] without such a pool.
-pub(crate) async fn pool(api: &Api, name: Option<&str>) -> Result<Option<PoolWithQueues>> {
+pub(crate) async fn pool(app: &App, name: Option<&str>) -> Result<Option<PoolWithQueues>> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-    api.store.work_pool_with_queues(name).await?.ok_or_else(|| no_such_pool(name)).map(Some)
+    app.store.work_pool_with_queues(name).await?.ok_or_else(|| no_such_pool(name)).map(Some)
 }
 
 /// Returns the queue that is named, made if it is not there; a pool without a queue stands for its default queue.
-pub(crate) async fn find_or_make(api: &Api, pool: Option<&PoolWithQueues>, queue: Option<&str>) -> Result<Asked> {
+pub(crate) async fn find_or_make(app: &App, pool: Option<&PoolWithQueues>, queue: Option<&str>) -> Result<Asked> {
     let queue = queue.filter(|name| !name.is_empty());
     Ok(match (pool, queue) {
-        (Some(pool), _) => queue_in_pool(api, pool, queue).await?.map_or(Asked::None, Asked::In),
-        (None, Some(queue)) => Asked::In(queue_without_pool(api, queue).await?),
+        (Some(pool), _) => queue_in_pool(app, pool, queue).await?.map_or(Asked::None, Asked::In),
+        (None, Some(queue)) => Asked::In(queue_without_pool(app, queue).await?),
         (None, None) => Asked::Nothing,
     })
 }

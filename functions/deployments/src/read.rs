@@ -2,17 +2,17 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
-    model::{DeploymentId, deployment::DeploymentAnswer},
+    model::{DeploymentId, deployment::DeploymentResponse},
 };
 
-use crate::answers;
+use crate::responses;
 
 /// The contract's `read_deployment`.
 pub static ROUTE: Route = Route::get("read_deployment", "/deployments/{id}", || get(read));
 
-async fn read(State(api): State<Api>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<DeploymentAnswer>> {
-    let found = api.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
-    Ok(Json(answers::one(&api, &found.record).await?))
+async fn read(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<DeploymentResponse>> {
+    let found = app.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
+    Ok(Json(responses::one(&app, &found.record).await?))
 }

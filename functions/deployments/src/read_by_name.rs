@@ -2,13 +2,13 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
-    model::deployment::DeploymentAnswer,
+    model::deployment::DeploymentResponse,
 };
 use serde::Deserialize;
 
-use crate::answers;
+use crate::responses;
 
 /// The contract's `read_deployment_by_name`.
 pub static ROUTE: Route =
@@ -20,9 +20,9 @@ struct Names {
     deployment_name: String,
 }
 
-async fn read_by_name(State(api): State<Api>, Path(names): Path<Names>) -> Result<Json<DeploymentAnswer>> {
+async fn read_by_name(State(app): State<App>, Path(names): Path<Names>) -> Result<Json<DeploymentResponse>> {
     let nothing = || Error::not_found("Deployment");
-    let flow = api.store.flow_by_name(&names.flow_name).await?.ok_or_else(nothing)?;
-    let found = api.store.deployment_by_name(flow.record.id, &names.deployment_name).await?.ok_or_else(nothing)?;
-    Ok(Json(answers::one(&api, &found.record).await?))
+    let flow = app.store.flow_by_name(&names.flow_name).await?.ok_or_else(nothing)?;
+    let found = app.store.deployment_by_name(flow.record.id, &names.deployment_name).await?.ok_or_else(nothing)?;
+    Ok(Json(responses::one(&app, &found.record).await?))
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::DeploymentId,
 };
@@ -12,7 +12,7 @@ use crate::pause::set_paused;
 /// The contract's `resume_deployment`.
 pub static ROUTE: Route = Route::post("resume_deployment", "/deployments/{id}/resume_deployment", || post(resume));
 
-async fn resume(State(api): State<Api>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<()>> {
-    set_paused(&api, path.id, false).await?;
+async fn resume(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<()>> {
+    set_paused(&app, path.id, false).await?;
     Ok(Json(()))
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Path, Route, extract::Id},
     model::{DeploymentId, Timestamp},
     scheduler::{self, Limits},
@@ -23,8 +23,8 @@ struct Scheduled {
 
 impl Scheduled {
     /// Puts what the client sent over what the settings say.
-    fn limits(&self, api: &Api) -> Limits {
-        let settings = Limits::new(&api.settings.scheduler, self.start_time.unwrap_or_else(|| api.now()));
+    fn limits(&self, app: &App) -> Limits {
+        let settings = Limits::new(&app.settings.scheduler, self.start_time.unwrap_or_else(|| app.now()));
         let count = |count: i64| usize::try_from(count).unwrap_or(0);
         Limits {
             start: settings.start,
@@ -37,10 +37,10 @@ impl Scheduled {
 }
 
 async fn schedule(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Body(body): Body<Scheduled>,
 ) -> Result<Json<()>> {
-    scheduler::schedule_runs(&api, path.id, body.limits(&api)).await?;
+    scheduler::schedule_runs(&app, path.id, body.limits(&app)).await?;
     Ok(Json(()))
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     filter::event::ResourceSpecification,
     http::{Body, Path, Route, extract::Id},
     model::{
@@ -16,7 +16,7 @@ use common::{
         deployment::{ExpectedEvent, ServiceLevelAgreement, Severity, SlaCondition},
         event::RESOURCE_ID,
     },
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,31 +57,31 @@ struct Name {
 }
 
 async fn apply(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Body(asked): Body<Vec<Asked>>,
 ) -> Result<Json<Merged>> {
-    replace(&api, path.id, asked).await
+    replace(&app, path.id, asked).await
 }
 
 async fn apply_by_resource(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<ResourcePath>,
     Body(asked): Body<Vec<Asked>>,
 ) -> Result<Json<Merged>> {
     let id = path.resource_id.strip_prefix("prefect.deployment.").and_then(|id| id.parse::<uuid::Uuid>().ok());
     let id = id.ok_or_else(|| Error::not_found("Resource"))?;
-    replace(&api, id.into(), asked).await
+    replace(&app, id.into(), asked).await
 }
 
-async fn replace(api: &Api, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<Merged>> {
+async fn replace(app: &App, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<Merged>> {
     let slas = asked.into_iter().map(Asked::agreed).collect::<Result<Vec<_>>>()?;
     let names: HashSet<&str> = slas.iter().map(|sla| sla.name.as_str()).collect();
     if names.len() < slas.len() {
         return Err(Error::Unprocessable("The names of a deployment's SLAs have to be unique.".into()));
     }
-    until_uncontended(|| async {
-        let found = api.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
+    retry_on_conflict(|| async {
+        let found = app.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
         let before: HashSet<&str> = found.record.slas.iter().map(|sla| sla.name.as_str()).collect();
         let name = |name: &str| Name { name: name.to_owned() };
         let (updated, created): (Vec<_>, Vec<_>) = slas.iter().partition(|sla| before.contains(sla.name.as_str()));
@@ -92,10 +92,10 @@ async fn replace(api: &Api, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<
             deleted: deleted.map(|sla| name(&sla.name)).collect(),
         };
         let mut changed = found.record.clone();
-        changed.slas = slas.iter().map(|sla| made(sla, &found.record.slas, api.now())).collect();
+        changed.slas = slas.iter().map(|sla| made(sla, &found.record.slas, app.now())).collect();
         if changed.slas != found.record.slas {
             // What runs are made does not depend on them.
-            api.store.commit(vec![api.store.replace(&changed, found.version)?]).await?;
+            app.store.commit(vec![app.store.replace(&changed, found.version)?]).await?;
         }
         Ok(Json(merged))
     })

@@ -2,16 +2,14 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
-    http::{
-        Body, Path, Route, Sent,
-        extract::{Id, sent},
-    },
+    App, Error, Result,
+    http::{Body, Path, Route, Sent, extract::Id},
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
+    patch::sent,
     schema_tools::validation::{Invalid, validate_incomplete},
     store::{
-        CommitError, Needs, Write, commit::until_uncontended, deployments::AutoScheduled, table::Index,
+        CommitError, TableAccess, Write, commit::retry_on_conflict, deployments::AutoScheduled, table::Index,
         work_queues::PoolWithQueues,
     },
     workspace_variables::WorkspaceVariables,
@@ -20,15 +18,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    answers, limits,
+    limits,
     places::{self, Asked},
+    responses,
     schedules::{self, ScheduleUpdate, changes::Changes},
     sent::{parameter_schema, set},
 };
 
 /// The contract's `update_deployment`.
 pub static ROUTE: Route = Route::patch("update_deployment", "/deployments/{id}", || patch(update))
-    .needing(Needs::WRITES.through(&[Index::WaitingOfDeployment]));
+    .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeploymentUpdate {
@@ -73,60 +72,60 @@ struct Schedules {
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Sent(body): Sent<DeploymentUpdate>,
     Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<StatusCode> {
     let schedules = body.schedules.is_some().then_some(schedules);
-    until_uncontended(|| change(&api, path.id, &body, schedules.as_deref())).await?;
-    api.store.delete_scheduled_runs(path.id, AutoScheduled::After(api.now())).await?;
+    retry_on_conflict(|| change(&app, path.id, &body, schedules.as_deref())).await?;
+    app.store.delete_scheduled_runs(path.id, AutoScheduled::After(app.now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn change(
-    api: &Api,
+    app: &App,
     id: DeploymentId,
     body: &DeploymentUpdate,
     schedules: Option<&[ScheduleUpdate]>,
 ) -> Result<(), CommitError> {
-    let found = api.store.deployment(id).await?.ok_or_else(answers::no_deployment)?;
-    let (changed, beside) = changed(api, &found.record, body, schedules).await?;
-    api.store.update_deployment(&found, &changed, beside).await
+    let found = app.store.deployment(id).await?.ok_or_else(responses::no_deployment)?;
+    let (changed, beside) = changed(app, &found.record, body, schedules).await?;
+    app.store.update_deployment(&found, &changed, beside).await
 }
 
 /// Returns the deployment `before` as the update changes it, and what writes its limit.
 pub(crate) async fn changed(
-    api: &Api,
+    app: &App,
     before: &Deployment,
     body: &DeploymentUpdate,
     schedules: Option<&[ScheduleUpdate]>,
 ) -> Result<(Deployment, Vec<Write>)> {
     let schedules = Changes::new(&before.schedules, schedules)?;
     let pool_name = body.work_pool_name.as_ref().and_then(Option::as_deref);
-    let pool = places::pool(api, pool_name).await?;
+    let pool = places::pool(app, pool_name).await?;
     if let (Some(of), Some(variables)) = (&pool, &body.job_variables) {
         job_variables::check_of_change(&of.pool.record.pool.base_job_template, variables)?;
     }
     let parameters = match body.parameters.as_ref().and_then(Option::as_ref) {
         Some(sent) => {
-            let hydrated = WorkspaceVariables::new(&api.store).hydrate(sent).await?;
+            let hydrated = WorkspaceVariables::new(&app.store).hydrate(sent).await?;
             let refused = |error| Error::BadRequest(format!("Error hydrating deployment parameters: {error}"));
             Some(hydrated.map_err(refused)?)
         }
         None => None,
     };
     body.enforce_schema(before, parameters.as_ref())?;
-    limits::require(api, body.global_concurrency_limit_id).await?;
-    let now = api.now();
+    limits::require(app, body.global_concurrency_limit_id).await?;
+    let now = app.now();
     let mut changed = before.clone();
     changed.updated = now;
     body.apply_to(&mut changed, parameters)?;
     schedules.apply_to(&mut changed, now);
     schedules::require_unique_slugs(&changed)?;
-    body.place(api, pool.as_ref()).await?.put(&mut changed);
+    body.place(app, pool.as_ref()).await?.put(&mut changed);
     let beside = match body.concurrency_limit {
-        Some(wanted) => api.store.limit_deployment(&mut changed, wanted, now).await?,
+        Some(wanted) => app.store.limit_deployment(&mut changed, wanted, now).await?,
         None => Vec::new(),
     };
     Ok((changed, beside))
@@ -179,7 +178,7 @@ impl DeploymentUpdate {
                 return Err(Error::Unprocessable("The parameters have to make up an object.".into()));
             }
         }
-        common::sent::set(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
+        common::patch::set(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
         set(&mut deployment.version, self.version.as_ref());
         set(&mut deployment.description, self.description.as_ref());
         set(&mut deployment.paused, self.paused.as_ref());
@@ -196,11 +195,11 @@ impl DeploymentUpdate {
     }
 
     /// Returns the queue that is asked for, made if it is not there; a null for the pool takes the queue away.
-    async fn place(&self, api: &Api, pool: Option<&PoolWithQueues>) -> Result<Asked> {
+    async fn place(&self, app: &App, pool: Option<&PoolWithQueues>) -> Result<Asked> {
         if self.work_pool_name == Some(None) {
             return Ok(Asked::None);
         }
-        places::find_or_make(api, pool, self.work_queue_name.as_ref().and_then(Option::as_deref)).await
+        places::find_or_make(app, pool, self.work_queue_name.as_ref().and_then(Option::as_deref)).await
     }
 }
 

@@ -2,21 +2,21 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
     model::{Deployment, DeploymentId, WorkQueue, work_queue::QueueFilter},
-    store::{Needs, select::Window, table::Index},
+    store::{TableAccess, select::Window, table::Index},
 };
 use serde_json::Value;
 
 /// The contract's `work_queue_check_for_deployment`.
 pub static ROUTE: Route =
     Route::get("work_queue_check_for_deployment", "/deployments/{id}/work_queue_check", || get(check))
-        .needing(Needs::READS.through(&[Index::ByName]));
+        .accessing(TableAccess::READS.via(&[Index::ByName]));
 
-async fn check(State(api): State<Api>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<Vec<Value>>> {
-    let found = api.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
-    let mut queues = api.store.work_queues(None, Window { offset: 0, limit: usize::MAX }).await?;
+async fn check(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<Vec<Value>>> {
+    let found = app.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
+    let mut queues = app.store.work_queues(None, Window { offset: 0, limit: usize::MAX }).await?;
     queues.retain(|queue| queue.filter.as_ref().is_none_or(|filter| takes_in(filter, &found.record)));
     queues.sort_by_key(|queue| (queue.created, queue.id));
     Ok(Json(queues.iter().map(answer).collect::<Result<_>>()?))

@@ -2,17 +2,16 @@
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result, event_ingestion,
     http::{Body, Route},
-    intake,
     model::Event,
-    store::Needs,
+    store::TableAccess,
 };
 
 /// The contract's `create_events`.
-pub static ROUTE: Route = Route::post("create_events", "/events", || post(create)).needing(Needs::WRITES_MANY);
+pub static ROUTE: Route = Route::post("create_events", "/events", || post(create)).accessing(TableAccess::WRITES_MANY);
 
-async fn create(State(api): State<Api>, Body(events): Body<Vec<Event>>) -> Result<StatusCode> {
-    intake::receive(&api, events).await?;
+async fn create(State(app): State<App>, Body(events): Body<Vec<Event>>) -> Result<StatusCode> {
+    event_ingestion::receive(&app, events).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,21 +2,18 @@
 
 use axum::{Json, extract::State, http::HeaderMap, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::EventFilter,
     http::{Body, Route},
-    store::{Needs, event_query::Counting, table::Index},
+    store::{TableAccess, event_query::Counting, table::Index},
 };
 use serde::Deserialize;
 
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_events`.
-pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read)).needing(Needs::READS.through(&[
-    Index::ByTime,
-    Index::Lookup,
-    Index::Related,
-]));
+pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read))
+    .accessing(TableAccess::READS.via(&[Index::ByTime, Index::Lookup, Index::Related]));
 
 #[derive(Debug, Deserialize)]
 struct EventQuery {
@@ -24,10 +21,10 @@ struct EventQuery {
     limit: usize,
 }
 
-async fn read(State(api): State<Api>, headers: HeaderMap, Body(query): Body<EventQuery>) -> Result<Json<EventPage>> {
+async fn read(State(app): State<App>, headers: HeaderMap, Body(query): Body<EventQuery>) -> Result<Json<EventPage>> {
     let mut filter = query.filter.unwrap_or_default();
-    filter.resolve(api.now());
-    let read = api.store.read_events(&filter, None, query.limit, Counting::Ahead).await?;
+    filter.resolve(app.now());
+    let read = app.store.read_events(&filter, None, query.limit, Counting::Ahead).await?;
     let request = PageToken { filter, total: read.counted, limit: query.limit, after: None };
-    Ok(Json(request.answer(read, &api.settings.base_path, &headers)?))
+    Ok(Json(request.answer(read, &app.settings.base_path, &headers)?))
 }

@@ -2,9 +2,9 @@
 
 use axum::{Json, extract::State, http::HeaderMap, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Query, Route},
-    store::{Needs, event_query::Counting, table::Index},
+    store::{TableAccess, event_query::Counting, table::Index},
 };
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_account_events_page`.
 pub static ROUTE: Route = Route::get("read_account_events_page", "/events/filter/next", || get(read))
-    .needing(Needs::READS.through(&[Index::ByTime, Index::Lookup, Index::Related]));
+    .accessing(TableAccess::READS.via(&[Index::ByTime, Index::Lookup, Index::Related]));
 
 #[derive(Debug, Deserialize)]
 struct NextPage {
@@ -20,9 +20,9 @@ struct NextPage {
     page_token: String,
 }
 
-async fn read(State(api): State<Api>, headers: HeaderMap, Query(query): Query<NextPage>) -> Result<Json<EventPage>> {
+async fn read(State(app): State<App>, headers: HeaderMap, Query(query): Query<NextPage>) -> Result<Json<EventPage>> {
     let request = PageToken::read(&query.page_token).ok_or_else(|| Error::Forbidden("Forbidden".to_owned()))?;
     let read =
-        api.store.read_events(&request.filter, request.after.as_deref(), request.limit, Counting::PageOnly).await?;
-    Ok(Json(request.answer(read, &api.settings.base_path, &headers)?))
+        app.store.read_events(&request.filter, request.after.as_deref(), request.limit, Counting::PageOnly).await?;
+    Ok(Json(request.answer(read, &app.settings.base_path, &headers)?))
 }

@@ -10,7 +10,7 @@ use common::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The most events that a page holds (upstream's `INTERACTIVE_PAGE_SIZE`).
+/// The most events that a page holds (Prefect's `INTERACTIVE_PAGE_SIZE`).
 const LARGEST_PAGE: usize = 50;
 
 /// A page of events (contract schema `EventPage`).

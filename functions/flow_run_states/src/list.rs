@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Query, Route},
     model::{self, FlowRunId},
 };
@@ -16,6 +16,6 @@ struct OfFlowRun {
     flow_run_id: FlowRunId,
 }
 
-async fn list(State(api): State<Api>, Query(query): Query<OfFlowRun>) -> Result<Json<Vec<model::State>>> {
-    Ok(Json(api.store.flow_run_states(query.flow_run_id).await?))
+async fn list(State(app): State<App>, Query(query): Query<OfFlowRun>) -> Result<Json<Vec<model::State>>> {
+    Ok(Json(app.store.flow_run_states(query.flow_run_id).await?))
 }

@@ -10,11 +10,12 @@ use axum::{
     routing::post,
 };
 use common::{
-    Api, Result,
-    filter::{FlowRunFilter, FlowRunSort},
-    http::{Body, Route, Sent, bulk, extract::PrefersAsync},
-    model::{BulkWork, FlowRunId},
-    store::{Needs, flow_run_query::RunFilters, select::Window, table::Index},
+    App, Result,
+    filter::{FlowRunFilter, FlowRunSort, RunFilters},
+    http::{Body, Route, Sent, bulk::accepted, extract::PrefersAsync},
+    jobs::bulk,
+    model::{BulkAction, FlowRunId},
+    store::{TableAccess, select::Window, table::Index},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use serde_json::Value;
 
 /// The contract's `bulk_delete_flow_runs`.
 pub static ROUTE: Route = Route::post("bulk_delete_flow_runs", "/flow_runs/bulk_delete", || post(bulk_delete))
-    .needing(Needs::WRITES.through(&Index::ALL));
+    .accessing(TableAccess::WRITES.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct WhichRuns {
@@ -37,20 +38,21 @@ struct Deleted {
 }
 
 async fn bulk_delete(
-    State(api): State<Api>,
+    State(app): State<App>,
     PrefersAsync(is_async): PrefersAsync,
     Sent(sent): Sent<Value>,
     Body(which): Body<WhichRuns>,
 ) -> Result<Response> {
     let filters = RunFilters { flow_runs: which.flow_runs, ..RunFilters::default() };
     if is_async && sent.get("limit").is_none() {
-        return bulk::begin(&api, filters, BulkWork::DeleteFlowRuns).await;
+        let begun = bulk::begin(&app, filters, BulkAction::DeleteFlowRuns).await?;
+        return Ok(accepted(&app, begun));
     }
     let window = Window { offset: 0, limit: which.limit };
-    let runs = api.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
+    let runs = app.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
     let deletions = stream::iter(runs)
         .map(|run| {
-            let deletion = api.store.delete_flow_run(run.id, api.now(), api.settings.longest_waits);
+            let deletion = app.store.delete_flow_run(run.id, app.now(), app.settings.longest_waits);
             async move { Ok::<_, common::Error>(deletion.await?.then_some(run.id)) }
         })
         .buffered(bulk::AT_ONCE);

@@ -11,16 +11,18 @@ use axum::{
     routing::post,
 };
 use common::{
-    Api,
+    App,
     error::Result,
-    filter::{FlowRunFilter, FlowRunSort},
+    filter::{FlowRunFilter, FlowRunSort, RunFilters},
     http::{
-        Body, Route, Sent, bulk,
+        Body, Route, Sent,
+        bulk::accepted,
         extract::{FromClient, PrefersAsync},
     },
-    model::{self, BulkWork, FlowRunId, StateCreate},
+    jobs::bulk,
+    model::{self, BulkAction, FlowRunId, StateCreate},
     orchestration::{Status, Verdict},
-    store::{Needs, flow_run_query::RunFilters, select::Window, table::Index},
+    store::{TableAccess, select::Window, table::Index},
     transitions::{Proposal, propose_flow_run_state},
 };
 use futures::{StreamExt, stream};
@@ -29,7 +31,7 @@ use serde_json::Value;
 
 /// The contract's `bulk_set_flow_run_state`.
 pub static ROUTE: Route = Route::post("bulk_set_flow_run_state", "/flow_runs/bulk_set_state", || post(bulk_set_state))
-    .needing(Needs::WRITES.through(&Index::ALL));
+    .accessing(TableAccess::WRITES.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct ProposedStates {
@@ -54,7 +56,7 @@ struct Outcome {
 }
 
 async fn bulk_set_state(
-    State(api): State<Api>,
+    State(app): State<App>,
     FromClient(client): FromClient,
     PrefersAsync(is_async): PrefersAsync,
     Sent(sent): Sent<Value>,
@@ -62,24 +64,25 @@ async fn bulk_set_state(
 ) -> Result<Response> {
     let filters = RunFilters { flow_runs: body.flow_runs, ..RunFilters::default() };
     if is_async && sent.get("limit").is_none() {
-        let work = BulkWork::SetFlowRunStates { state: body.state.into(), force: body.force, client };
-        return bulk::begin(&api, filters, work).await;
+        let work = BulkAction::SetFlowRunStates { state: body.state.into(), force: body.force, client };
+        let begun = bulk::begin(&app, filters, work).await?;
+        return Ok(accepted(&app, begun));
     }
     let window = Window { offset: 0, limit: body.limit };
-    let runs = api.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
+    let runs = app.store.flow_runs(&filters, FlowRunSort::IdDesc, window).await?;
     let proposal = Proposal::new(body.state, body.force, client);
     let outcomes = stream::iter(runs)
         .map(|run| {
-            let (api, proposal) = (&api, &proposal);
-            async move { propose(api, run.id, proposal).await }
+            let (app, proposal) = (&app, &proposal);
+            async move { propose(app, run.id, proposal).await }
         })
         .buffered(bulk::AT_ONCE);
     Ok(Json(Results { results: outcomes.collect().await }).into_response())
 }
 
-/// Proposes the state; a failure is told of that flow run, as upstream does, and the others go on.
-async fn propose(api: &Api, flow_run_id: FlowRunId, proposal: &Proposal) -> Outcome {
-    let outcome = propose_flow_run_state(api, flow_run_id, proposal).await;
+/// Proposes the state; a failure is told of that flow run, as Prefect does, and the others go on.
+async fn propose(app: &App, flow_run_id: FlowRunId, proposal: &Proposal) -> Outcome {
+    let outcome = propose_flow_run_state(app, flow_run_id, proposal).await;
     let (state, details) = match outcome {
         Ok(outcome) => (outcome.state, outcome.verdict),
         Err(error) => {

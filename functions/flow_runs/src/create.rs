@@ -2,14 +2,14 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     flow_run_creation::{self, CreatingAutomation, NewFlowRun, labels_of_deployment, labels_of_flow},
     http::{Body, Headers, Route, extract::FromClient},
     model::{
         self, BlockDocumentId, DeploymentId, FlowId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate, StateId,
         StateType, TaskRunId, name::random_name,
     },
-    work_places::{MissingQueue, queue_of_pool},
+    work_queue_placement::{MissingQueue, queue_of_pool},
 };
 use serde::Deserialize;
 
@@ -37,39 +37,39 @@ struct FlowRunCreate {
 }
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     Headers(automation): Headers<CreatingAutomation>,
     FromClient(client): FromClient,
     Body(body): Body<FlowRunCreate>,
 ) -> Result<(StatusCode, Json<FlowRun>)> {
-    let new = new_run(&api, body, &automation).await?;
-    let made = flow_run_creation::create(&api, &new, &client).await?;
+    let new = new_run(&app, body, &automation).await?;
+    let made = flow_run_creation::create(&app, &new, &client).await?;
     let status = if made.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(made.run.with_estimates(api.now()))))
+    Ok((status, Json(made.run.with_estimates(app.now()))))
 }
 
-async fn new_run(api: &Api, body: FlowRunCreate, automation: &CreatingAutomation) -> Result<NewFlowRun> {
+async fn new_run(app: &App, body: FlowRunCreate, automation: &CreatingAutomation) -> Result<NewFlowRun> {
     let queue_name = body.work_queue_name.as_deref().filter(|name| !name.is_empty());
     let queue = match body.work_pool_name.as_deref().filter(|name| !name.is_empty()) {
-        Some(pool) => queue_of_pool(api, pool, queue_name, MissingQueue::Refused).await?,
+        Some(pool) => queue_of_pool(app, pool, queue_name, MissingQueue::Refused).await?,
         None => None,
     };
     if body.infrastructure_document_id.is_some() {
         // No block document is stored yet, so none can be referred to.
         return Err(Error::integrity_conflict());
     }
-    let flow = api.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
+    let flow = app.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
     let deployment = match body.deployment_id {
-        Some(id) => api.store.deployment(id).await?,
+        Some(id) => app.store.deployment(id).await?,
         None => None,
     };
-    let now = api.now();
+    let now = app.now();
     let state_id = StateId::new();
     let state = match body.state {
         Some(state) => state.into_state(state_id, now),
         None => model::State::new(state_id, StateType::Pending, now),
     };
-    // Upstream inserts a run with an idempotency key without the default of this column.
+    // Prefect inserts a run with an idempotency key without the default of this column.
     let keeps_job_variables =
         body.job_variables.is_some() || body.idempotency_key.as_ref().is_some_and(|key| !key.is_empty());
     let mut run = FlowRun::new(FlowRunId::new(), flow.id, body.name.unwrap_or_else(random_name), now);
@@ -86,7 +86,7 @@ async fn new_run(api: &Api, body: FlowRunCreate, automation: &CreatingAutomation
     run.idempotency_key = body.idempotency_key;
     run.deployment_id = body.deployment_id;
     run.work_queue_name = body.work_queue_name;
-    run.put_into(queue);
+    run.assign_queue(queue);
     run.created_by = automation.created_by();
     if keeps_job_variables {
         run.job_variables = body.job_variables;

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Path, Route, extract::Id},
     model::{FlowRunId, FlowRunInput, FlowRunInputId, InputKey},
 };
@@ -19,12 +19,12 @@ struct NewInput {
 }
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<FlowRunId>>,
     Body(body): Body<NewInput>,
 ) -> Result<(StatusCode, Json<()>)> {
     let key = InputKey::try_from(body.key).map_err(|invalid| Error::Unprocessable(invalid.to_string()))?;
-    let now = api.now();
+    let now = app.now();
     let input = FlowRunInput {
         id: FlowRunInputId::new(),
         created: now,
@@ -34,6 +34,6 @@ async fn create(
         value: body.value,
         sender: body.sender,
     };
-    api.store.add_flow_run_input(&input).await?;
+    app.store.add_flow_run_input(&input).await?;
     Ok((StatusCode::CREATED, Json(())))
 }

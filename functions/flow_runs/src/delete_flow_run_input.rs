@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
     model::{FlowRunId, InputKey},
 };
@@ -17,10 +17,10 @@ struct OfFlowRun {
     key: String,
 }
 
-async fn delete(State(api): State<Api>, Path(path): Path<OfFlowRun>) -> Result<StatusCode> {
+async fn delete(State(app): State<App>, Path(path): Path<OfFlowRun>) -> Result<StatusCode> {
     // No input has a key that no input may have.
     let is_deleted = match InputKey::try_from(path.key) {
-        Ok(key) => api.store.delete_flow_run_input(path.id, &key).await?,
+        Ok(key) => app.store.delete_flow_run_input(path.id, &key).await?,
         Err(_) => false,
     };
     if is_deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Error::not_found("Flow run input")) }

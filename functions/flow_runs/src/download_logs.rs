@@ -8,7 +8,7 @@ use axum::{
     routing::get,
 };
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
     logs_csv,
     model::FlowRunId,
@@ -18,13 +18,13 @@ use futures::{StreamExt, future, stream};
 /// The contract's `download_logs`.
 pub static ROUTE: Route = Route::get("download_logs", "/flow_runs/{id}/logs/download", || get(download_logs));
 
-async fn download_logs(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<Response> {
-    let run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
+async fn download_logs(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<Response> {
+    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
     // Read before the answer starts, so that a failure is still answered as one.
-    let first = api.store.flow_run_logs(path.id, None).await?;
+    let first = app.store.flow_run_logs(path.id, None).await?;
     let start = [logs_csv::header()?, logs_csv::rows(&first.logs)?].concat();
     let rest = stream::try_unfold(first.next, move |from| {
-        let store = api.store.clone();
+        let store = app.store.clone();
         async move {
             let Some(from) = from else { return Ok::<_, Error>(None) };
             let stretch = store.flow_run_logs(path.id, Some(from)).await?;

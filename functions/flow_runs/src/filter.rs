@@ -2,16 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::FlowRunSort,
+    App, Result,
+    filter::{FlowRunSort, RunFilters},
     http::{Body, Route},
     model::FlowRun,
-    store::{Needs, flow_run_query::RunFilters, select::Window},
+    store::{TableAccess, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flow_runs`.
-pub static ROUTE: Route = Route::post("read_flow_runs", "/flow_runs/filter", || post(filter)).needing(Needs::FILTERS);
+pub static ROUTE: Route =
+    Route::post("read_flow_runs", "/flow_runs/filter", || post(filter)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {
@@ -22,8 +23,8 @@ struct FlowRunQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<FlowRunQuery>) -> Result<Json<Vec<FlowRun>>> {
-    let runs = api.store.flow_runs(&query.filters, query.sort, query.window).await?;
-    let now = api.now();
+async fn filter(State(app): State<App>, Body(query): Body<FlowRunQuery>) -> Result<Json<Vec<FlowRun>>> {
+    let runs = app.store.flow_runs(&query.filters, query.sort, query.window).await?;
+    let now = app.now();
     Ok(Json(runs.into_iter().map(|run| run.with_estimates(now)).collect()))
 }

@@ -2,32 +2,32 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::FlowRunInputFilter,
     http::{Body, Path, Route, extract::Id},
     model::{FlowRunId, FlowRunInput},
-    store::Needs,
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `filter_flow_run_input`.
 pub static ROUTE: Route =
-    Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter)).needing(Needs::READS);
+    Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter)).accessing(TableAccess::READS);
 
 #[derive(Debug, Deserialize)]
 struct InputQuery {
     #[serde(flatten)]
     filter: FlowRunInputFilter,
-    /// How many inputs are wanted; a negative limit is none, as in upstream's SQL.
+    /// How many inputs are wanted; a negative limit is none, as in Prefect's SQL.
     limit: i64,
 }
 
 async fn filter(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<FlowRunId>>,
     Body(query): Body<InputQuery>,
 ) -> Result<Json<Vec<FlowRunInput>>> {
-    let mut inputs = api.store.flow_run_inputs(path.id, &query.filter).await?;
+    let mut inputs = app.store.flow_run_inputs(path.id, &query.filter).await?;
     inputs.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
     Ok(Json(inputs))
 }

@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     dependencies::Dependency,
     http::{Path, Route, extract::Id},
     model::FlowRunId,
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 
 /// The contract's `read_flow_run_graph_v1`.
 pub static ROUTE: Route = Route::get("read_flow_run_graph_v1", "/flow_runs/{id}/graph", || get(graph))
-    .needing(Needs::READS.through(&[Index::ByParent]));
+    .accessing(TableAccess::READS.via(&[Index::ByParent]));
 
-async fn graph(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<Vec<Dependency>>> {
-    let task_runs = api.store.task_runs_for_dependencies(path.id).await?;
-    let now = api.now();
+async fn graph(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<Vec<Dependency>>> {
+    let task_runs = app.store.task_runs_for_dependencies(path.id).await?;
+    let now = app.now();
     Ok(Json(task_runs.into_iter().map(|run| Dependency::of(run, now)).collect()))
 }

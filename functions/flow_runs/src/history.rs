@@ -2,18 +2,18 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::WorkQueueFilter,
+    App, Result,
+    filter::{RunFilters, WorkQueueFilter},
     history::{History, Interval},
     http::{Body, Route},
     model::Timestamp,
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `flow_run_history`.
 pub static ROUTE: Route =
-    Route::post("flow_run_history", "/flow_runs/history", || post(history)).needing(Needs::FILTERS);
+    Route::post("flow_run_history", "/flow_runs/history", || post(history)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {
@@ -26,9 +26,9 @@ struct HistoryQuery {
     history_interval_seconds: f64,
 }
 
-async fn history(State(api): State<Api>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<Interval>>> {
+async fn history(State(app): State<App>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<Interval>>> {
     let filters = RunFilters { work_pool_queues: query.work_queues, ..query.filters };
     let mut history = History::new(query.history_start, query.history_end, query.history_interval_seconds)?;
-    api.store.flow_run_history(&filters, &mut history, api.now()).await?;
+    app.store.flow_run_history(&filters, &mut history, app.now()).await?;
     Ok(Json(history.into_intervals()))
 }

@@ -2,16 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
+    filter::RunFilters,
     http::{Body, Route},
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 
 /// The contract's `average_flow_run_lateness`.
 pub static ROUTE: Route =
-    Route::post("average_flow_run_lateness", "/flow_runs/lateness", || post(average)).needing(Needs::FILTERS);
+    Route::post("average_flow_run_lateness", "/flow_runs/lateness", || post(average)).accessing(TableAccess::FILTERS);
 
-async fn average(State(api): State<Api>, Body(filters): Body<RunFilters>) -> Result<Json<Option<f64>>> {
-    let average = api.store.flow_run_lateness(&filters, api.now()).await?;
+async fn average(State(app): State<App>, Body(filters): Body<RunFilters>) -> Result<Json<Option<f64>>> {
+    let average = app.store.flow_run_lateness(&filters, app.now()).await?;
     Ok(Json(average.seconds()))
 }

@@ -2,20 +2,20 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::FlowRunSort,
+    App, Result,
+    filter::{FlowRunSort, RunFilters},
     http::{
         Body, Route,
         page::{Page, PageNumber},
     },
     model::FlowRun,
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `paginate_flow_runs`.
 pub static ROUTE: Route =
-    Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate)).needing(Needs::FILTERS);
+    Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {
@@ -26,12 +26,12 @@ struct FlowRunQuery {
     page: PageNumber,
 }
 
-async fn paginate(State(api): State<Api>, Body(query): Body<FlowRunQuery>) -> Result<Json<Page<FlowRun>>> {
+async fn paginate(State(app): State<App>, Body(query): Body<FlowRunQuery>) -> Result<Json<Page<FlowRun>>> {
     let (runs, count) = tokio::try_join!(
-        api.store.flow_runs(&query.filters, query.sort, query.page.window()),
-        api.store.count_flow_runs(&query.filters),
+        app.store.flow_runs(&query.filters, query.sort, query.page.window()),
+        app.store.count_flow_runs(&query.filters),
     )?;
-    let now = api.now();
+    let now = app.now();
     let runs = runs.into_iter().map(|run| run.with_estimates(now)).collect();
     Ok(Json(query.page.of(runs, count)))
 }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
     model::{FlowRun, FlowRunId},
 };
@@ -10,7 +10,7 @@ use common::{
 /// The contract's `read_flow_run`.
 pub static ROUTE: Route = Route::get("read_flow_run", "/flow_runs/{id}", || get(read));
 
-async fn read(State(api): State<Api>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<FlowRun>> {
-    let run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
-    Ok(Json(run.record.with_estimates(api.now())))
+async fn read(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<FlowRun>> {
+    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
+    Ok(Json(run.record.with_estimates(app.now())))
 }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
     model::{FlowRunId, InputKey},
 };
@@ -18,10 +18,10 @@ struct OfFlowRun {
 }
 
 /// Answers the value as plain text.
-async fn read(State(api): State<Api>, Path(path): Path<OfFlowRun>) -> Result<String> {
+async fn read(State(app): State<App>, Path(path): Path<OfFlowRun>) -> Result<String> {
     // No input has a key that no input may have.
     let found = match InputKey::try_from(path.key) {
-        Ok(key) => api.store.flow_run_input(path.id, &key).await?,
+        Ok(key) => app.store.flow_run_input(path.id, &key).await?,
         Err(_) => None,
     };
     Ok(found.ok_or_else(|| Error::not_found("Flow run input"))?.value)

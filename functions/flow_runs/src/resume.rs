@@ -8,7 +8,7 @@ use axum::{
     routing::post,
 };
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{
         Body, Path, Route,
         extract::{FromClient, Id},
@@ -19,8 +19,8 @@ use common::{
     },
     orchestration::{OrchestrationResult, Status, Verdict},
     schema_tools::validation::{Invalid, validate},
-    store::{Needs, Write, table::Index},
-    transitions::{Proposal, no_such_run, propose_flow_run_state_with},
+    store::{TableAccess, Write, table::Index},
+    transitions::{Proposal, propose_flow_run_state_with},
     workspace_variables::WorkspaceVariables,
 };
 use serde::Deserialize;
@@ -28,7 +28,7 @@ use serde_json::Value;
 
 /// The contract's `resume_flow_run`.
 pub static ROUTE: Route = Route::post("resume_flow_run", "/flow_runs/{id}/resume", || post(resume))
-    .needing(Needs::WRITES.through(&[Index::ByParent]));
+    .accessing(TableAccess::WRITES.via(&[Index::ByParent]));
 
 /// The entry of a pause's keys under which the schema of its input is found.
 const SCHEMA: &str = "schema";
@@ -42,26 +42,26 @@ struct Resumption {
 }
 
 async fn resume(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<FlowRunId>>,
     FromClient(client): FromClient,
     Body(body): Body<Resumption>,
 ) -> Result<Response> {
-    let run = api.store.flow_run(path.id).await?.ok_or_else(|| no_such_run("Flow run", path.id))?;
+    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::no_such_run("Flow run", path.id))?;
     let Some(state) = run.record.state.filter(|state| state.r#type == StateType::Paused) else {
         return Ok(refuse(None, Status::Abort, "Cannot resume a flow run that is not paused.".into()));
     };
-    let beside = match input(&api, path.id, &state, body.run_input.unwrap_or_default()).await? {
+    let beside = match input(&app, path.id, &state, body.run_input.unwrap_or_default()).await? {
         Ok(beside) => beside,
         Err(reason) => return Ok(refuse(Some(&state), Status::Reject, reason)),
     };
-    let proposal = Proposal::new(next(&state, api.now()), false, client);
-    let outcome = propose_flow_run_state_with(&api, path.id, &proposal, &beside).await?;
+    let proposal = Proposal::new(next(&state, app.now()), false, client);
+    let outcome = propose_flow_run_state_with(&app, path.id, &proposal, &beside).await?;
     let status = if outcome.entered { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(outcome.result())).into_response())
 }
 
-/// Answers that the run stays in its state, with the details of an abortion whatever the status, as upstream does.
+/// Answers that the run stays in its state, with the details of an abortion whatever the status, as Prefect does.
 fn refuse(state: Option<&model::State>, status: Status, reason: String) -> Response {
     Json(OrchestrationResult { state, status, details: &Verdict::Abort { reason } }).into_response()
 }
@@ -80,7 +80,7 @@ fn next(paused: &model::State, now: Timestamp) -> StateCreate {
 
 /// Returns what writes the input of a run that waits for one, or why the run is not to be resumed with it.
 async fn input(
-    api: &Api,
+    app: &App,
     id: FlowRunId,
     paused: &model::State,
     sent: Object,
@@ -88,12 +88,12 @@ async fn input(
     let Some(keys) = paused.state_details.run_input_keyset.as_ref().filter(|keys| !keys.is_empty()) else {
         return Ok(Ok(Vec::new()));
     };
-    let input = match WorkspaceVariables::new(&api.store).hydrate(&sent).await? {
+    let input = match WorkspaceVariables::new(&app.store).hydrate(&sent).await? {
         Ok(input) => or_nothing(input),
         Err(error) => return Ok(Err(format!("Error hydrating run input: {error}"))),
     };
     let schema = match keys.get(SCHEMA).cloned().map(InputKey::try_from) {
-        Some(Ok(key)) => api.store.flow_run_input(id, &key).await?,
+        Some(Ok(key)) => app.store.flow_run_input(id, &key).await?,
         Some(Err(_)) | None => None,
     };
     let Some(schema) = schema else { return Ok(Err("Run input schema not found.".into())) };
@@ -118,7 +118,7 @@ async fn input(
         .cloned()
         .ok_or_else(|| Error::Unprocessable("The pause names no key for its input.".into()))?;
     let key = InputKey::try_from(key).map_err(|invalid| Error::Unprocessable(invalid.to_string()))?;
-    let now = api.now();
+    let now = app.now();
     let value = serde_json::to_string(&input)?;
     let input = FlowRunInput {
         id: FlowRunInputId::new(),
@@ -129,7 +129,7 @@ async fn input(
         value,
         sender: None,
     };
-    Ok(Ok(vec![api.store.insert(&input)?]))
+    Ok(Ok(vec![app.store.insert(&input)?]))
 }
 
 /// Replaces what is nothing to Python by an empty object.

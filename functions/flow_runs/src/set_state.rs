@@ -8,20 +8,20 @@ use axum::{
     routing::post,
 };
 use common::{
-    Api, Result,
+    App, Result,
     http::{
         Body, Path, Route,
         extract::{FromClient, Id},
     },
     model::{FlowRunId, StateCreate},
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
     transitions::{Proposal, propose_flow_run_state},
 };
 use serde::Deserialize;
 
 /// The contract's `set_flow_run_state`.
 pub static ROUTE: Route = Route::post("set_flow_run_state", "/flow_runs/{id}/set_state", || post(set_state))
-    .needing(Needs::WRITES.through(&[Index::ByParent]));
+    .accessing(TableAccess::WRITES.via(&[Index::ByParent]));
 
 #[derive(Debug, Deserialize)]
 struct ProposedState {
@@ -30,13 +30,13 @@ struct ProposedState {
 }
 
 async fn set_state(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<FlowRunId>>,
     FromClient(client): FromClient,
     Body(body): Body<ProposedState>,
 ) -> Result<Response> {
     let proposal = Proposal::new(body.state, body.force, client);
-    let outcome = propose_flow_run_state(&api, path.id, &proposal).await?;
+    let outcome = propose_flow_run_state(&app, path.id, &proposal).await?;
     let status = if outcome.entered { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(outcome.result())).into_response())
 }

@@ -2,12 +2,12 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, Sent, extract::Id},
     job_variables,
     model::{FlowRun, FlowRunId, FlowRunPolicy, Object, StateType, name::random_name},
-    store::commit::until_uncontended,
-    work_places::place_of,
+    store::commit::retry_on_conflict,
+    work_queue_placement::assignment_of,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -37,18 +37,18 @@ fn sent<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<FlowRunId>>,
     Sent(body): Sent<FlowRunUpdate>,
 ) -> Result<StatusCode> {
-    until_uncontended(|| async {
-        let mut run = api.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
+    retry_on_conflict(|| async {
+        let mut run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
         if let Some(Some(variables)) = &body.job_variables {
-            check_job_variables(&api, &run.record, variables).await?;
+            check_job_variables(&app, &run.record, variables).await?;
         }
         body.apply(&mut run.record);
-        run.record.updated = api.now();
-        api.store.commit(vec![api.store.replace(&run.record, run.version)?]).await
+        run.record.updated = app.now();
+        app.store.commit(vec![app.store.replace(&run.record, run.version)?]).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
@@ -59,7 +59,7 @@ async fn update(
 /// # Errors
 /// [`Error::BadRequest`] for a run in another state or without a deployment, and those of
 /// [`job_variables::check_of_changed_flow_run`].
-async fn check_job_variables(api: &Api, run: &FlowRun, variables: &Object) -> Result<()> {
+async fn check_job_variables(app: &App, run: &FlowRun, variables: &Object) -> Result<()> {
     match run.state_type {
         Some(StateType::Scheduled) => {}
         None => {
@@ -72,12 +72,12 @@ async fn check_job_variables(api: &Api, run: &FlowRun, variables: &Object) -> Re
         }
     }
     let deployment = match run.deployment_id {
-        Some(id) => api.store.deployment(id).await?,
+        Some(id) => app.store.deployment(id).await?,
         None => None,
     };
     let no_deployment = || Error::BadRequest("A deployment for the flow run could not be found".into());
     let deployment = deployment.ok_or_else(no_deployment)?.record;
-    match place_of(api, &deployment).await? {
+    match assignment_of(app, &deployment).await? {
         (_, Some(pool)) => {
             job_variables::check_of_changed_flow_run(&pool.base_job_template, &deployment.job_variables, variables)
         }

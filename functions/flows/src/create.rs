@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::{Flow, FlowId, Object},
     store::flows::Added,
@@ -19,11 +19,11 @@ struct FlowCreate {
     labels: Option<Object>,
 }
 
-async fn create(State(api): State<Api>, Body(body): Body<FlowCreate>) -> Result<(StatusCode, Json<Flow>)> {
-    let mut flow = Flow::new(FlowId::new(), body.name, api.now());
+async fn create(State(app): State<App>, Body(body): Body<FlowCreate>) -> Result<(StatusCode, Json<Flow>)> {
+    let mut flow = Flow::new(FlowId::new(), body.name, app.now());
     flow.tags = body.tags;
     flow.labels = body.labels;
-    let (flow, added) = api.store.add_flow(flow).await?;
+    let (flow, added) = app.store.add_flow(flow).await?;
     let status = match added {
         Added::Created => StatusCode::CREATED,
         Added::Existed => StatusCode::OK,

@@ -2,16 +2,16 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::FlowSort,
+    App, Result,
+    filter::{FlowSort, RunFilters},
     http::{Body, Route},
     model::Flow,
-    store::{Needs, flow_run_query::RunFilters, select::Window},
+    store::{TableAccess, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flows`.
-pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter)).needing(Needs::FILTERS);
+pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {
@@ -22,6 +22,6 @@ struct FlowQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<FlowQuery>) -> Result<Json<Vec<Flow>>> {
-    Ok(Json(api.store.flows(&query.filters, query.sort, query.window).await?))
+async fn filter(State(app): State<App>, Body(query): Body<FlowQuery>) -> Result<Json<Vec<Flow>>> {
+    Ok(Json(app.store.flows(&query.filters, query.sort, query.window).await?))
 }

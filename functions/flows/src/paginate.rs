@@ -2,19 +2,20 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::FlowSort,
+    App, Result,
+    filter::{FlowSort, RunFilters},
     http::{
         Body, Route,
         page::{Page, PageNumber},
     },
     model::Flow,
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `paginate_flows`.
-pub static ROUTE: Route = Route::post("paginate_flows", "/flows/paginate", || post(paginate)).needing(Needs::FILTERS);
+pub static ROUTE: Route =
+    Route::post("paginate_flows", "/flows/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {
@@ -25,10 +26,10 @@ struct FlowQuery {
     page: PageNumber,
 }
 
-async fn paginate(State(api): State<Api>, Body(query): Body<FlowQuery>) -> Result<Json<Page<Flow>>> {
+async fn paginate(State(app): State<App>, Body(query): Body<FlowQuery>) -> Result<Json<Page<Flow>>> {
     let (flows, count) = tokio::try_join!(
-        api.store.flows(&query.filters, query.sort, query.page.window()),
-        api.store.count_flows(&query.filters),
+        app.store.flows(&query.filters, query.sort, query.page.window()),
+        app.store.count_flows(&query.filters),
     )?;
     Ok(Json(query.page.of(flows, count)))
 }

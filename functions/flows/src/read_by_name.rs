@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
     model::Flow,
 };
@@ -16,7 +16,7 @@ struct Name {
     name: String,
 }
 
-async fn read_by_name(State(api): State<Api>, Path(path): Path<Name>) -> Result<Json<Flow>> {
-    let flow = api.store.flow_by_name(&path.name).await?.ok_or_else(|| Error::not_found("Flow"))?;
+async fn read_by_name(State(app): State<App>, Path(path): Path<Name>) -> Result<Json<Flow>> {
+    let flow = app.store.flow_by_name(&path.name).await?.ok_or_else(|| Error::not_found("Flow"))?;
     Ok(Json(flow.record))
 }

@@ -2,10 +2,10 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, Sent, extract::Id},
     model::FlowId,
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 use serde::Deserialize;
 
@@ -18,17 +18,17 @@ struct FlowUpdate {
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<FlowId>>,
     Sent(body): Sent<FlowUpdate>,
 ) -> Result<StatusCode> {
-    until_uncontended(|| async {
-        let mut flow = api.store.flow(path.id).await?.ok_or_else(|| Error::not_found("Flow"))?;
+    retry_on_conflict(|| async {
+        let mut flow = app.store.flow(path.id).await?.ok_or_else(|| Error::not_found("Flow"))?;
         if let Some(tags) = &body.tags {
             flow.record.tags.clone_from(tags);
         }
-        flow.record.updated = api.now();
-        api.store.update_flow(&flow.record, flow.version).await
+        flow.record.updated = app.now();
+        app.store.update_flow(&flow.record, flow.version).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,16 +2,16 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Route},
     model::LogCreate,
-    store::Needs,
+    store::TableAccess,
 };
 
 /// The contract's `create_logs`.
-pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create)).needing(Needs::WRITES_MANY);
+pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create)).accessing(TableAccess::WRITES_MANY);
 
-async fn create(State(api): State<Api>, Body(logs): Body<Vec<LogCreate>>) -> Result<(StatusCode, Json<()>)> {
-    api.store.add_logs(logs, api.now()).await?;
+async fn create(State(app): State<App>, Body(logs): Body<Vec<LogCreate>>) -> Result<(StatusCode, Json<()>)> {
+    app.store.add_logs(logs, app.now()).await?;
     Ok((StatusCode::CREATED, Json(())))
 }

@@ -2,25 +2,25 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Query, Route},
     model::CsrfToken,
-    store::Needs,
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `create_csrf_token`.
 pub static ROUTE: Route =
-    Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token)).needing(Needs::WRITES);
+    Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token)).accessing(TableAccess::WRITES);
 
 #[derive(Debug, Deserialize)]
 struct Asked {
     client: String,
 }
 
-async fn create_csrf_token(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<CsrfToken>> {
-    if !api.settings.csrf_protection_enabled {
+async fn create_csrf_token(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Json<CsrfToken>> {
+    if !app.settings.csrf_protection_enabled {
         return Err(Error::Unprocessable("CSRF protection is disabled.".into()));
     }
-    Ok(Json(api.store.renew_csrf_token(&asked.client, api.now(), api.settings.csrf_token_expiration).await?))
+    Ok(Json(app.store.renew_csrf_token(&asked.client, app.now(), app.settings.csrf_token_expiration).await?))
 }

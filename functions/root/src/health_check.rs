@@ -1,10 +1,10 @@
 //! `GET /health`: says that the server answers.
 
 use axum::{Json, routing::get};
-use common::{http::Route, store::Needs};
+use common::{http::Route, store::TableAccess};
 
 /// The contract's `health_check`.
-pub static ROUTE: Route = Route::get("health_check", "/health", || get(health_check)).needing(Needs::NOTHING);
+pub static ROUTE: Route = Route::get("health_check", "/health", || get(health_check)).accessing(TableAccess::NOTHING);
 
 async fn health_check() -> Json<bool> {
     Json(true)

@@ -1,10 +1,10 @@
 //! `GET /version`: says which API version is served.
 
 use axum::{Json, routing::get};
-use common::{contract::API_VERSION, http::Route, store::Needs};
+use common::{contract::API_VERSION, http::Route, store::TableAccess};
 
 /// The contract's `server_version`.
-pub static ROUTE: Route = Route::get("server_version", "/version", || get(version)).needing(Needs::NOTHING);
+pub static ROUTE: Route = Route::get("server_version", "/version", || get(version)).accessing(TableAccess::NOTHING);
 
 async fn version() -> Json<&'static str> {
     Json(API_VERSION)

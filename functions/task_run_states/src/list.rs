@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Query, Route},
     model::{self, TaskRunId},
 };
@@ -16,6 +16,6 @@ struct OfTaskRun {
     task_run_id: TaskRunId,
 }
 
-async fn list(State(api): State<Api>, Query(query): Query<OfTaskRun>) -> Result<Json<Vec<model::State>>> {
-    Ok(Json(api.store.task_run_states(query.task_run_id).await?))
+async fn list(State(app): State<App>, Query(query): Query<OfTaskRun>) -> Result<Json<Vec<model::State>>> {
+    Ok(Json(app.store.task_run_states(query.task_run_id).await?))
 }

@@ -2,14 +2,16 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
+    filter::RunFilters,
     http::{Body, Route},
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 
 /// The contract's `count_task_runs`.
-pub static ROUTE: Route = Route::post("count_task_runs", "/task_runs/count", || post(count)).needing(Needs::FILTERS);
+pub static ROUTE: Route =
+    Route::post("count_task_runs", "/task_runs/count", || post(count)).accessing(TableAccess::FILTERS);
 
-async fn count(State(api): State<Api>, Body(filters): Body<RunFilters>) -> Result<Json<u64>> {
-    Ok(Json(api.store.count_task_runs(&filters).await?))
+async fn count(State(app): State<App>, Body(filters): Body<RunFilters>) -> Result<Json<u64>> {
+    Ok(Json(app.store.count_task_runs(&filters).await?))
 }

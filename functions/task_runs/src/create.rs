@@ -2,14 +2,14 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Route, extract::FromClient},
     model::{
         FlowRunId, Object, StateCreate, StateId, StateType, TaskRun, TaskRunId, TaskRunPolicy, Timestamp,
         name::random_name, task_run::RunInput,
     },
     orchestration::{Client, policy::task_policy},
-    store::{CommitError, Write, commit::until_uncontended, table},
+    store::{CommitError, Write, commit::retry_on_conflict, table},
     transitions,
 };
 use indexmap::IndexMap;
@@ -37,19 +37,19 @@ struct TaskRunCreate {
 }
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     FromClient(client): FromClient,
     Body(body): Body<TaskRunCreate>,
 ) -> Result<(StatusCode, Json<TaskRun>)> {
-    let new = body.into_task_run(&api).await?;
+    let new = body.into_task_run(&app).await?;
     let state = StateId::new();
-    let (run, status) = until_uncontended(|| Box::pin(add(&api, &new, state, client.clone()))).await?;
-    Ok((status, Json(run.with_estimates(api.now()))))
+    let (run, status) = retry_on_conflict(|| Box::pin(add(&app, &new, state, client.clone()))).await?;
+    Ok((status, Json(run.with_estimates(app.now()))))
 }
 
 /// Adds the run together with its first state, or finds the one that has its place.
 async fn add(
-    api: &Api,
+    app: &App,
     new: &NewTaskRun,
     state: StateId,
     client: Client,
@@ -60,22 +60,22 @@ async fn add(
         None => common::model::State::new(state, StateType::Pending, *created),
     };
     let policy = task_policy(&state, true);
-    let (run, entering) = Box::pin(transitions::create(api, new.run.clone(), Some(state), policy, client)).await?;
+    let (run, entering) = Box::pin(transitions::create(app, new.run.clone(), Some(state), policy, client)).await?;
     let mut writes: Vec<Write> =
-        vec![api.store.claim(table::unique_task_run(*flow_run_id, task_key, dynamic_key), *id)?];
+        vec![app.store.claim(table::unique_task_run(*flow_run_id, task_key, dynamic_key), *id)?];
     writes.extend(entering);
-    let refused = match api.store.commit(writes).await {
+    let refused = match app.store.commit(writes).await {
         Ok(()) => return Ok((run, StatusCode::CREATED)),
-        Err(refused @ CommitError::Refused(_)) => refused,
+        Err(refused @ CommitError::ConditionFailed(_)) => refused,
         Err(error) => return Err(error),
     };
-    match api.store.task_run_by_key(*flow_run_id, task_key, dynamic_key).await? {
+    match app.store.task_run_by_key(*flow_run_id, task_key, dynamic_key).await? {
         // The write before was carried out, only its answer was lost.
         Some(found) if (found.record.id, found.record.created) == (*id, *created) => {
             Ok((found.record, StatusCode::CREATED))
         }
         Some(found) => Ok((found.record, StatusCode::OK)),
-        None if api.store.task_run(*id).await?.is_some() => Err(Error::integrity_conflict().into()),
+        None if app.store.task_run(*id).await?.is_some() => Err(Error::integrity_conflict().into()),
         None => Err(refused),
     }
 }
@@ -88,10 +88,10 @@ struct NewTaskRun {
 
 impl TaskRunCreate {
     /// Makes the run, which takes over the labels of its flow run.
-    async fn into_task_run(self, api: &Api) -> Result<NewTaskRun> {
+    async fn into_task_run(self, app: &App) -> Result<NewTaskRun> {
         let mut labels = Object::new();
         if let Some(id) = self.flow_run_id {
-            let flow_run = api.store.flow_run(id).await?.ok_or_else(Error::integrity_conflict)?;
+            let flow_run = app.store.flow_run(id).await?.ok_or_else(Error::integrity_conflict)?;
             labels = flow_run.record.labels;
             labels.insert("prefect.flow-run.id".into(), Value::String(id.to_string()));
         }
@@ -106,7 +106,7 @@ impl TaskRunCreate {
             tags: self.tags,
             labels,
             task_inputs: self.task_inputs,
-            ..TaskRun::new(id, self.task_key, self.dynamic_key, name, api.now())
+            ..TaskRun::new(id, self.task_key, self.dynamic_key, name, app.now())
         };
         Ok(NewTaskRun { run, state: self.state })
     }

@@ -2,16 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::TaskRunSort,
+    App, Result,
+    filter::{RunFilters, TaskRunSort},
     http::{Body, Route},
     model::TaskRun,
-    store::{Needs, flow_run_query::RunFilters, select::Window},
+    store::{TableAccess, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_task_runs`.
-pub static ROUTE: Route = Route::post("read_task_runs", "/task_runs/filter", || post(filter)).needing(Needs::FILTERS);
+pub static ROUTE: Route =
+    Route::post("read_task_runs", "/task_runs/filter", || post(filter)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {
@@ -22,8 +23,8 @@ struct TaskRunQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<TaskRunQuery>) -> Result<Json<Vec<TaskRun>>> {
-    let runs = api.store.task_runs(&query.filters, query.sort, query.window).await?;
-    let now = api.now();
+async fn filter(State(app): State<App>, Body(query): Body<TaskRunQuery>) -> Result<Json<Vec<TaskRun>>> {
+    let runs = app.store.task_runs(&query.filters, query.sort, query.window).await?;
+    let now = app.now();
     Ok(Json(runs.into_iter().map(|run| run.with_estimates(now)).collect()))
 }

@@ -2,17 +2,18 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
+    filter::RunFilters,
     history::{History, Interval},
     http::{Body, Route},
     model::Timestamp,
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `task_run_history`.
 pub static ROUTE: Route =
-    Route::post("task_run_history", "/task_runs/history", || post(history)).needing(Needs::FILTERS);
+    Route::post("task_run_history", "/task_runs/history", || post(history)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {
@@ -23,8 +24,8 @@ struct HistoryQuery {
     history_interval_seconds: f64,
 }
 
-async fn history(State(api): State<Api>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<Interval>>> {
+async fn history(State(app): State<App>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<Interval>>> {
     let mut history = History::new(query.history_start, query.history_end, query.history_interval_seconds)?;
-    api.store.task_run_history(&query.filters, &mut history, api.now()).await?;
+    app.store.task_run_history(&query.filters, &mut history, app.now()).await?;
     Ok(Json(history.into_intervals()))
 }

@@ -2,21 +2,21 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::TaskRunSort,
+    App, Result,
+    filter::{RunFilters, TaskRunSort},
     http::{
         Body, Route,
         page::{Page, PageNumber},
     },
     model::{self, FlowRunId, RunInput, Seconds, StateId, TaskRun, TaskRunId, TaskRunPolicy, Timestamp},
-    store::{Needs, flow_run_query::RunFilters},
+    store::TableAccess,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// The contract's `paginate_task_runs`.
 pub static ROUTE: Route =
-    Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate)).needing(Needs::FILTERS);
+    Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {
@@ -49,12 +49,12 @@ struct TaskRunResponse {
     estimated_start_time_delta: Seconds,
 }
 
-async fn paginate(State(api): State<Api>, Body(query): Body<TaskRunQuery>) -> Result<Json<Page<TaskRunResponse>>> {
+async fn paginate(State(app): State<App>, Body(query): Body<TaskRunQuery>) -> Result<Json<Page<TaskRunResponse>>> {
     let (runs, count) = tokio::try_join!(
-        api.store.task_runs(&query.filters, query.sort, query.page.window()),
-        api.store.count_task_runs(&query.filters),
+        app.store.task_runs(&query.filters, query.sort, query.page.window()),
+        app.store.count_task_runs(&query.filters),
     )?;
-    let now = api.now();
+    let now = app.now();
     let runs = runs.into_iter().map(|run| TaskRunResponse::at(run, now)).collect();
     Ok(Json(query.page.of(runs, count)))
 }

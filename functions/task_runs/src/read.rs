@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
     model::{TaskRun, TaskRunId},
 };
@@ -10,7 +10,7 @@ use common::{
 /// The contract's `read_task_run`.
 pub static ROUTE: Route = Route::get("read_task_run", "/task_runs/{id}", || get(read));
 
-async fn read(State(api): State<Api>, Path(path): Path<Id<TaskRunId>>) -> Result<Json<TaskRun>> {
-    let run = api.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task"))?;
-    Ok(Json(run.record.with_estimates(api.now())))
+async fn read(State(app): State<App>, Path(path): Path<Id<TaskRunId>>) -> Result<Json<TaskRun>> {
+    let run = app.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task"))?;
+    Ok(Json(run.record.with_estimates(app.now())))
 }

@@ -8,7 +8,7 @@ use axum::{
     routing::post,
 };
 use common::{
-    Api, Result,
+    App, Result,
     http::{
         Body, Path, Route,
         extract::{FromClient, Id},
@@ -28,13 +28,13 @@ struct ProposedState {
 }
 
 async fn set_state(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<TaskRunId>>,
     FromClient(client): FromClient,
     Body(body): Body<ProposedState>,
 ) -> Result<Response> {
     let proposal = Proposal::new(body.state, body.force, client);
-    let outcome = propose_task_run_state(&api, path.id, &proposal).await?;
+    let outcome = propose_task_run_state(&app, path.id, &proposal).await?;
     let status = if outcome.entered { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(outcome.result())).into_response())
 }

@@ -2,10 +2,10 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, Sent, extract::Id},
     model::{TaskRunId, name::random_name},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -24,18 +24,18 @@ fn sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Stri
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<TaskRunId>>,
     Sent(body): Sent<TaskRunUpdate>,
 ) -> Result<StatusCode> {
     let name = body.name.map(|name| name.unwrap_or_else(random_name));
-    until_uncontended(|| async {
-        let mut run = api.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task run"))?;
+    retry_on_conflict(|| async {
+        let mut run = app.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task run"))?;
         if let Some(name) = &name {
             run.record.name.clone_from(name);
         }
-        run.record.updated = api.now();
-        api.store.commit(vec![api.store.replace(&run.record, run.version)?]).await
+        run.record.updated = app.now();
+        app.store.commit(vec![app.store.replace(&run.record, run.version)?]).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -8,7 +8,7 @@ use axum::{
     http::Request,
 };
 use common::{
-    Api, Settings, Store,
+    App, Settings, Store,
     filter::TaskRunSort,
     http::service,
     store::{Shards, select::Window},
@@ -21,16 +21,16 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-async fn api(faults: &Faults) -> Api {
+async fn app(faults: &Faults) -> App {
     let database = EmbeddedDatabase::in_memory().unwrap();
     let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
     let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(2));
     store.create_table().await.unwrap();
-    Api::new(store, Settings::default())
+    App::new(store, Settings::default())
 }
 
-fn app(api: &Api) -> Router {
-    service(api.clone(), task_runs::ROUTES.iter().copied())
+fn router(app: &App) -> Router {
+    service(app.clone(), task_runs::ROUTES.iter().copied())
 }
 
 async fn create(app: Router, body: Value) -> (u16, Value) {
@@ -41,58 +41,58 @@ async fn create(app: Router, body: Value) -> (u16, Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
-async fn stored(api: &Api) -> usize {
+async fn stored(app: &App) -> usize {
     let everything = Window { offset: 0, limit: 200 };
     let filters = serde_json::from_value(json!({})).unwrap();
-    api.store.task_runs(&filters, TaskRunSort::IdDesc, everything).await.unwrap().len()
+    app.store.task_runs(&filters, TaskRunSort::IdDesc, everything).await.unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_at_once_make_one_run() {
-    let api = api(&Faults::default()).await;
+    let app = app(&Faults::default()).await;
     let mut clients = JoinSet::new();
     for client in 0..16 {
         let body = json!({"task_key": "task", "dynamic_key": "0", "name": format!("by client {client}")});
-        clients.spawn(create(app(&api), body));
+        clients.spawn(create(router(&app), body));
     }
-    let answers = clients.join_all().await;
-    let created = answers.iter().filter(|(status, _)| *status == 201).count();
-    let found = answers.iter().filter(|(status, _)| *status == 200).count();
-    assert_eq!((created, found, stored(&api).await), (1, 15, 1));
-    let first = answers.first().map(|(_, run)| &run["id"]);
-    assert!(answers.iter().all(|(_, run)| Some(&run["id"]) == first));
+    let responses = clients.join_all().await;
+    let created = responses.iter().filter(|(status, _)| *status == 201).count();
+    let found = responses.iter().filter(|(status, _)| *status == 200).count();
+    assert_eq!((created, found, stored(&app).await), (1, 15, 1));
+    let first = responses.first().map(|(_, run)| &run["id"]);
+    assert!(responses.iter().all(|(_, run)| Some(&run["id"]) == first));
 }
 
 #[tokio::test]
 async fn a_lost_answer_makes_no_second_run() {
     for fault in [Fault::AnswerLost, Fault::Forgotten] {
         let faults = Faults::on("TransactWriteItems");
-        let api = api(&faults).await;
+        let app = app(&faults).await;
         faults.then(fault).go_on();
-        let (status, run) = create(app(&api), json!({"task_key": "task", "dynamic_key": "0"})).await;
-        assert_eq!((status, stored(&api).await), (201, 1), "{fault:?}");
+        let (status, run) = create(router(&app), json!({"task_key": "task", "dynamic_key": "0"})).await;
+        assert_eq!((status, stored(&app).await), (201, 1), "{fault:?}");
         assert_eq!(run["state_type"], "PENDING");
     }
 }
 
 #[tokio::test]
 async fn an_id_that_is_taken_is_a_conflict() {
-    let api = api(&Faults::default()).await;
+    let app = app(&Faults::default()).await;
     let id = uuid::Uuid::new_v4();
     let body = |dynamic_key| json!({"task_key": "task", "dynamic_key": dynamic_key, "id": id});
-    assert_eq!(create(app(&api), body("0")).await.0, 201);
-    assert_eq!(create(app(&api), body("0")).await.0, 200);
-    assert_eq!(create(app(&api), body("1")).await.0, 409);
-    assert_eq!(stored(&api).await, 1);
+    assert_eq!(create(router(&app), body("0")).await.0, 201);
+    assert_eq!(create(router(&app), body("0")).await.0, 200);
+    assert_eq!(create(router(&app), body("1")).await.0, 409);
+    assert_eq!(stored(&app).await, 1);
 }
 
 #[tokio::test]
 async fn a_run_of_no_flow_run_and_a_run_that_is_too_large_are_refused_whole() {
-    let api = api(&Faults::default()).await;
+    let app = app(&Faults::default()).await;
     let orphan = json!({"task_key": "task", "dynamic_key": "0", "flow_run_id": uuid::Uuid::new_v4()});
-    assert_eq!(create(app(&api), orphan).await.0, 409);
+    assert_eq!(create(router(&app), orphan).await.0, 409);
     let large = json!({"task_key": "task", "dynamic_key": "0", "task_version": "x".repeat(450_000)});
-    assert_eq!(create(app(&api), large).await.0, 413);
-    assert_eq!(stored(&api).await, 0);
-    assert_eq!(create(app(&api), json!({"task_key": "task", "dynamic_key": "0"})).await.0, 201, "the key is free");
+    assert_eq!(create(router(&app), large).await.0, 413);
+    assert_eq!(stored(&app).await, 0);
+    assert_eq!(create(router(&app), json!({"task_key": "task", "dynamic_key": "0"})).await.0, 201, "the key is free");
 }

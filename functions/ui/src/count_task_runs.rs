@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Route},
     model::FlowRunId,
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use indexmap::{IndexMap, IndexSet};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 /// The contract's `count_task_runs_by_flow_run`.
 pub static ROUTE: Route =
     Route::post("count_task_runs_by_flow_run", "/ui/flow_runs/count-task-runs", || post(count_task_runs))
-        .needing(Needs::READS.through(&[Index::ByParent, Index::Related]));
+        .accessing(TableAccess::READS.via(&[Index::ByParent, Index::Related]));
 
 /// How many flow runs are counted at once.
 const AT_ONCE: usize = 16;
@@ -24,8 +24,8 @@ struct FlowRuns {
     flow_run_ids: IndexSet<FlowRunId>,
 }
 
-async fn count_task_runs(State(api): State<Api>, Body(body): Body<FlowRuns>) -> Result<Json<IndexMap<FlowRunId, u64>>> {
-    let store = &api.store;
+async fn count_task_runs(State(app): State<App>, Body(body): Body<FlowRuns>) -> Result<Json<IndexMap<FlowRunId, u64>>> {
+    let store = &app.store;
     let counts = stream::iter(body.flow_run_ids)
         .map(|id| async move { Ok::<_, Error>((id, store.count_own_task_runs(id).await?)) })
         .buffered(AT_ONCE);

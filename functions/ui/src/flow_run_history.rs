@@ -2,17 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
-    filter::FlowRunSort,
+    App, Result,
+    filter::{FlowRunSort, RunFilters},
     http::{Body, Route},
     model::{FlowRun, FlowRunId, Seconds, StateType, Timestamp},
-    store::{Needs, flow_run_query::RunFilters, select::Window},
+    store::{TableAccess, select::Window},
 };
 use serde::{Deserialize, Serialize};
 
 /// The contract's `read_flow_run_history`.
 pub static ROUTE: Route =
-    Route::post("read_flow_run_history", "/ui/flow_runs/history", || post(history)).needing(Needs::FILTERS);
+    Route::post("read_flow_run_history", "/ui/flow_runs/history", || post(history)).accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {
@@ -20,7 +20,7 @@ struct HistoryQuery {
     filters: RunFilters,
     sort: FlowRunSort,
     offset: usize,
-    /// How many runs are wanted; a negative limit is none, as in upstream's SQL.
+    /// How many runs are wanted; a negative limit is none, as in Prefect's SQL.
     limit: i64,
 }
 
@@ -34,10 +34,10 @@ struct SimpleFlowRun {
     lateness: Seconds,
 }
 
-async fn history(State(api): State<Api>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<SimpleFlowRun>>> {
+async fn history(State(app): State<App>, Body(query): Body<HistoryQuery>) -> Result<Json<Vec<SimpleFlowRun>>> {
     let window = Window { offset: query.offset, limit: usize::try_from(query.limit).unwrap_or(usize::MAX) };
-    let runs = api.store.flow_runs(&query.filters, query.sort, window).await?;
-    let now = api.now();
+    let runs = app.store.flow_runs(&query.filters, query.sort, window).await?;
+    let now = app.now();
     Ok(Json(runs.iter().filter_map(|run| SimpleFlowRun::at(run, now)).collect()))
 }
 

@@ -2,22 +2,22 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::VariableFilter,
     http::{Body, Route},
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 use serde::Deserialize;
 
 /// The contract's `count_variables`.
-pub static ROUTE: Route =
-    Route::post("count_variables", "/variables/count", || post(count)).needing(Needs::READS.through(&[Index::ByName]));
+pub static ROUTE: Route = Route::post("count_variables", "/variables/count", || post(count))
+    .accessing(TableAccess::READS.via(&[Index::ByName]));
 
 #[derive(Debug, Deserialize)]
 struct WhichVariables {
     variables: Option<VariableFilter>,
 }
 
-async fn count(State(api): State<Api>, Body(which): Body<WhichVariables>) -> Result<Json<u64>> {
-    Ok(Json(api.store.count_variables(which.variables.as_ref()).await?))
+async fn count(State(app): State<App>, Body(which): Body<WhichVariables>) -> Result<Json<u64>> {
+    Ok(Json(app.store.count_variables(which.variables.as_ref()).await?))
 }

@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Route},
     model::{Variable, VariableId},
-    schema_tools::python,
+    python,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,11 +20,11 @@ struct VariableCreate {
     tags: Vec<String>,
 }
 
-async fn create(State(api): State<Api>, Body(body): Body<VariableCreate>) -> Result<(StatusCode, Json<Variable>)> {
-    let now = api.now();
+async fn create(State(app): State<App>, Body(body): Body<VariableCreate>) -> Result<(StatusCode, Json<Variable>)> {
+    let now = app.now();
     let VariableCreate { name, value, tags } = body;
     let variable = Variable { id: VariableId::new(), created: now, updated: now, name, value, tags };
-    api.store.add_variable(&variable).await.map_err(|error| match error {
+    app.store.add_variable(&variable).await.map_err(|error| match error {
         Error::Conflict(_) => {
             let name = python::repr_str(&variable.name);
             Error::Conflict(format!("A variable with the name {name} already exists."))

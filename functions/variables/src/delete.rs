@@ -2,10 +2,10 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::VariableId,
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
 use crate::found;
@@ -13,7 +13,7 @@ use crate::found;
 /// The contract's `delete_variable`.
 pub static ROUTE: Route = Route::delete("delete_variable", "/variables/{id}", || on_delete(delete));
 
-async fn delete(State(api): State<Api>, Path(path): Path<Id<VariableId>>) -> Result<StatusCode> {
-    until_uncontended(|| async { api.store.delete_variable(found::by_id(&api, path.id).await?).await }).await?;
+async fn delete(State(app): State<App>, Path(path): Path<Id<VariableId>>) -> Result<StatusCode> {
+    retry_on_conflict(|| async { app.store.delete_variable(found::by_id(&app, path.id).await?).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

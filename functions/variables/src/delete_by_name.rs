@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
 use crate::found::{self, Name};
@@ -12,7 +12,7 @@ use crate::found::{self, Name};
 /// The contract's `delete_variable_by_name`.
 pub static ROUTE: Route = Route::delete("delete_variable_by_name", "/variables/name/{name}", || delete(delete_by_name));
 
-async fn delete_by_name(State(api): State<Api>, Path(path): Path<Name>) -> Result<StatusCode> {
-    until_uncontended(|| async { api.store.delete_variable(found::by_name(&api, &path.name).await?).await }).await?;
+async fn delete_by_name(State(app): State<App>, Path(path): Path<Name>) -> Result<StatusCode> {
+    retry_on_conflict(|| async { app.store.delete_variable(found::by_name(&app, &path.name).await?).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,17 +2,17 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::{VariableFilter, VariableSort},
     http::{Body, Route},
     model::Variable,
-    store::{Needs, select::Window, table::Index},
+    store::{TableAccess, select::Window, table::Index},
 };
 use serde::Deserialize;
 
 /// The contract's `read_variables`.
 pub static ROUTE: Route = Route::post("read_variables", "/variables/filter", || post(filter))
-    .needing(Needs::READS.through(&[Index::ByName, Index::Lookup]));
+    .accessing(TableAccess::READS.via(&[Index::ByName, Index::Lookup]));
 
 #[derive(Debug, Deserialize)]
 struct VariableQuery {
@@ -22,6 +22,6 @@ struct VariableQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<VariableQuery>) -> Result<Json<Vec<Variable>>> {
-    Ok(Json(api.store.variables(query.variables.as_ref(), query.sort, query.window).await?))
+async fn filter(State(app): State<App>, Body(query): Body<VariableQuery>) -> Result<Json<Vec<Variable>>> {
+    Ok(Json(app.store.variables(query.variables.as_ref(), query.sort, query.window).await?))
 }

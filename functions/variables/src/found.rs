@@ -1,7 +1,7 @@
 //! The variable that a path names, by id or by name.
 
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     model::{Variable, VariableId},
     store::Versioned,
 };
@@ -17,14 +17,14 @@ pub(crate) struct Name {
 ///
 /// # Errors
 /// [`Error::NotFound`] without such a variable.
-pub(crate) async fn by_id(api: &Api, id: VariableId) -> Result<Versioned<Variable>> {
-    api.store.variable(id).await?.ok_or_else(|| Error::NotFound("Variable not found.".into()))
+pub(crate) async fn by_id(app: &App, id: VariableId) -> Result<Versioned<Variable>> {
+    app.store.variable(id).await?.ok_or_else(|| Error::NotFound("Variable not found.".into()))
 }
 
 /// Reads the variable called `name`.
 ///
 /// # Errors
 /// [`Error::NotFound`] without such a variable.
-pub(crate) async fn by_name(api: &Api, name: &str) -> Result<Versioned<Variable>> {
-    api.store.variable_by_name(name).await?.ok_or_else(|| Error::NotFound("Variable not found.".into()))
+pub(crate) async fn by_name(app: &App, name: &str) -> Result<Versioned<Variable>> {
+    app.store.variable_by_name(name).await?.ok_or_else(|| Error::NotFound("Variable not found.".into()))
 }

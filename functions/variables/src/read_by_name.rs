@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route},
     model::Variable,
 };
@@ -12,6 +12,6 @@ use crate::found::{self, Name};
 /// The contract's `read_variable_by_name`.
 pub static ROUTE: Route = Route::get("read_variable_by_name", "/variables/name/{name}", || get(read_by_name));
 
-async fn read_by_name(State(api): State<Api>, Path(path): Path<Name>) -> Result<Json<Variable>> {
-    Ok(Json(found::by_name(&api, &path.name).await?.record))
+async fn read_by_name(State(app): State<App>, Path(path): Path<Name>) -> Result<Json<Variable>> {
+    Ok(Json(found::by_name(&app, &path.name).await?.record))
 }

@@ -2,14 +2,11 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Result,
-    http::{
-        Path, Route, Sent,
-        extract::{Id, sent},
-    },
+    App, Result,
+    http::{Path, Route, Sent, extract::Id},
     model::{Variable, VariableId},
-    sent::set,
-    store::{CommitError, Versioned, commit::until_uncontended},
+    patch::{sent, set},
+    store::{CommitError, Versioned, commit::retry_on_conflict},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,24 +28,24 @@ pub(crate) struct VariableUpdate {
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<VariableId>>,
     Sent(body): Sent<VariableUpdate>,
 ) -> Result<StatusCode> {
-    until_uncontended(|| async { body.apply(&api, found::by_id(&api, path.id).await?).await }).await?;
+    retry_on_conflict(|| async { body.apply(&app, found::by_id(&app, path.id).await?).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl VariableUpdate {
     /// Changes the variable that was found.
-    pub(crate) async fn apply(&self, api: &Api, found: Versioned<Variable>) -> Result<(), CommitError> {
+    pub(crate) async fn apply(&self, app: &App, found: Versioned<Variable>) -> Result<(), CommitError> {
         let mut variable = found.record.clone();
         set(&mut variable.name, self.name.as_ref())?;
         set(&mut variable.tags, self.tags.as_ref())?;
         if let Some(value) = &self.value {
             variable.value = value.clone().unwrap_or_default();
         }
-        variable.updated = api.now();
-        api.store.update_variable(&found, &variable).await
+        variable.updated = app.now();
+        app.store.update_variable(&found, &variable).await
     }
 }

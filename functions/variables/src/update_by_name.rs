@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route, Sent},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
 use crate::{
@@ -16,10 +16,10 @@ use crate::{
 pub static ROUTE: Route = Route::patch("update_variable_by_name", "/variables/name/{name}", || patch(update_by_name));
 
 async fn update_by_name(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Name>,
     Sent(body): Sent<VariableUpdate>,
 ) -> Result<StatusCode> {
-    until_uncontended(|| async { body.apply(&api, found::by_name(&api, &path.name).await?).await }).await?;
+    retry_on_conflict(|| async { body.apply(&app, found::by_name(&app, &path.name).await?).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,11 +2,11 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Path, Route, page::PageNumber},
     model::{WorkQueue, WorkQueueId},
     store::{
-        Needs,
+        TableAccess,
         occupancy::{Holders, SlotSummary},
         table::Index,
     },
@@ -18,7 +18,7 @@ use crate::path::PoolPath;
 /// The contract's `read_work_pool_concurrency_status`.
 pub static ROUTE: Route =
     Route::post("read_work_pool_concurrency_status", "/work_pools/{name}/concurrency_status", || post(read))
-        .needing(Needs::READS.through(&[Index::Occupying]));
+        .accessing(TableAccess::READS.via(&[Index::Occupying]));
 
 #[derive(Debug, Deserialize)]
 struct Query {
@@ -51,20 +51,20 @@ struct QueueStatus {
 }
 
 async fn read(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Body(query): Body<Query>,
 ) -> Result<Json<PoolStatus>> {
-    let found = path.pool_with_queues(&api).await.map_err(|error| path.worded_as_python_writes_it(error))?;
+    let found = path.pool_with_queues(&app).await.map_err(|error| path.worded_as_python_writes_it(error))?;
     let window = query.page.window();
     let mut queues: Vec<WorkQueue> = found.queues.into_iter().map(|found| found.record.queue).collect();
     let count = u64::try_from(queues.len()).unwrap_or(u64::MAX);
     let mut shown = queues.split_off(window.offset.min(queues.len()));
     queues.extend(shown.drain(window.limit.min(shown.len())..));
     let unshown: Vec<WorkQueueId> = queues.iter().map(|queue| queue.id).collect();
-    let shown = shown.into_iter().map(|queue| queue_status(&api, queue, query.flow_run_limit));
+    let shown = shown.into_iter().map(|queue| queue_status(&app, queue, query.flow_run_limit));
     let (elsewhere, shown) =
-        tokio::try_join!(api.store.occupied_slots(&unshown, Holders::Active), futures::future::try_join_all(shown),)?;
+        tokio::try_join!(app.store.occupied_slots(&unshown, Holders::Active), futures::future::try_join_all(shown),)?;
     let page = query.page.of(shown, count);
     let here: u64 = page.results.iter().map(|queue| u64::try_from(queue.active_slots).unwrap_or(u64::MAX)).sum();
     Ok(Json(PoolStatus {
@@ -78,15 +78,15 @@ async fn read(
     }))
 }
 
-async fn queue_status(api: &Api, queue: WorkQueue, most_runs: usize) -> Result<QueueStatus> {
-    let holders = api.store.slot_holders(queue.id, Holders::Active).await?;
+async fn queue_status(app: &App, queue: WorkQueue, most_runs: usize) -> Result<QueueStatus> {
+    let holders = app.store.slot_holders(queue.id, Holders::Active).await?;
     let shown: Vec<_> = holders.iter().copied().take(most_runs).collect();
     Ok(QueueStatus {
         queue_id: queue.id,
         queue_name: queue.name,
         active_slots: holders.len(),
         concurrency_limit: queue.concurrency_limit,
-        flow_runs: api.store.slot_summaries(&shown, api.now()).await?,
+        flow_runs: app.store.slot_summaries(&shown, app.now()).await?,
         flow_run_count: holders.len(),
     })
 }

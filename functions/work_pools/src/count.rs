@@ -2,22 +2,22 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::WorkPoolFilter,
     http::{Body, Route},
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 use serde::Deserialize;
 
 /// The contract's `count_work_pools`.
 pub static ROUTE: Route = Route::post("count_work_pools", "/work_pools/count", || post(count))
-    .needing(Needs::READS.through(&[Index::ByName]));
+    .accessing(TableAccess::READS.via(&[Index::ByName]));
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolCount {
     work_pools: Option<WorkPoolFilter>,
 }
 
-async fn count(State(api): State<Api>, Body(query): Body<WorkPoolCount>) -> Result<Json<u64>> {
-    Ok(Json(api.store.count_work_pools(query.work_pools.as_ref()).await?))
+async fn count(State(app): State<App>, Body(query): Body<WorkPoolCount>) -> Result<Json<u64>> {
+    Ok(Json(app.store.count_work_pools(query.work_pools.as_ref()).await?))
 }

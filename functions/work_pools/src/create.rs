@@ -2,15 +2,15 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
+    domain::events::work_pools,
     http::{Body, Route},
     job_variables,
     model::{
         Object, WorkPool, WorkPoolId,
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
-    store::work_pools::KeptWorkPool,
-    work_pool_events,
+    store::work_pools::StoredWorkPool,
 };
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ struct WorkPoolCreate {
 }
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     Body(body): Body<WorkPoolCreate>,
 ) -> Result<(StatusCode, Json<WorkPoolResponse>)> {
     if is_reserved(&body.name) {
@@ -40,7 +40,7 @@ async fn create(
         return Err(Error::Forbidden(message.into()));
     }
     job_variables::check_defaults(&body.base_job_template)?;
-    let now = api.now();
+    let now = app.now();
     let pool = WorkPool {
         id: WorkPoolId::new(),
         created: now,
@@ -55,9 +55,9 @@ async fn create(
         default_queue_id: None,
         storage_configuration: body.storage_configuration,
     };
-    let (mut kept, queue) = KeptWorkPool::with_default_queue(pool)?;
-    kept.events.push(work_pool_events::pool_status(&kept.pool, None)?);
-    api.store.add_work_pool(&kept, &queue).await?;
+    let (mut kept, queue) = StoredWorkPool::with_default_queue(pool)?;
+    kept.events.push(work_pools::pool_status(&kept.pool, None)?);
+    app.store.add_work_pool(&kept, &queue).await?;
     Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0))))
 }
 

@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
 use crate::path::PoolPath;
@@ -12,11 +12,11 @@ use crate::path::PoolPath;
 /// The contract's `delete_work_pool`.
 pub static ROUTE: Route = Route::delete("delete_work_pool", "/work_pools/{name}", || on_delete(delete));
 
-async fn delete(State(api): State<Api>, Path(path): Path<PoolPath>) -> Result<StatusCode> {
+async fn delete(State(app): State<App>, Path(path): Path<PoolPath>) -> Result<StatusCode> {
     if path.is_reserved() {
         let message = "Work pools starting with 'Prefect' are reserved for internal use and can not be deleted.";
         return Err(Error::Forbidden(message.into()));
     }
-    until_uncontended(|| async { api.store.delete_work_pool(&path.pool(&api).await?).await }).await?;
+    retry_on_conflict(|| async { app.store.delete_work_pool(&path.pool(&app).await?).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

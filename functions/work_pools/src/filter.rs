@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::WorkPoolFilter,
     http::{Body, Route},
-    store::{Needs, select::Window, table::Index},
+    store::{TableAccess, select::Window, table::Index},
 };
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use crate::response::{self, WorkPoolResponse};
 
 /// The contract's `read_work_pools`.
 pub static ROUTE: Route = Route::post("read_work_pools", "/work_pools/filter", || post(filter))
-    .needing(Needs::READS.through(&[Index::ByName, Index::Occupying]));
+    .accessing(TableAccess::READS.via(&[Index::ByName, Index::Occupying]));
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolQuery {
@@ -22,7 +22,7 @@ struct WorkPoolQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<WorkPoolQuery>) -> Result<Json<Vec<WorkPoolResponse>>> {
-    let pools = api.store.work_pools(query.work_pools.as_ref(), query.window).await?;
-    Ok(Json(response::pools(&api, pools).await?))
+async fn filter(State(app): State<App>, Body(query): Body<WorkPoolQuery>) -> Result<Json<Vec<WorkPoolResponse>>> {
+    let pools = app.store.work_pools(query.work_pools.as_ref(), query.window).await?;
+    Ok(Json(response::pools(&app, pools).await?))
 }

@@ -2,15 +2,15 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Path, Route},
     model::{FlowRun, Object, Timestamp, WorkPoolId, WorkQueueId},
     store::{
-        Needs, Versioned,
+        TableAccess, Versioned,
         occupancy::Holders,
         table::Index,
         waiting_runs::{Due, OpenQueue},
-        work_queues::{KeptWorkQueue, PoolWithQueues},
+        work_queues::{PoolWithQueues, StoredWorkQueue},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::path::{PoolPath, no_queue};
 /// The contract's `get_scheduled_flow_runs`.
 pub static ROUTE: Route =
     Route::post("get_scheduled_flow_runs", "/work_pools/{name}/get_scheduled_flow_runs", || post(poll))
-        .needing(Needs::WRITES.through(&[Index::WaitingInQueue, Index::Occupying, Index::Related]));
+        .accessing(TableAccess::WRITES.via(&[Index::WaitingInQueue, Index::Occupying, Index::Related]));
 
 /// How many runs a pool or a queue hands out at most, whatever its limit.
 const MOST_SLOTS: usize = 1_000;
@@ -43,17 +43,17 @@ struct WorkerFlowRun {
 }
 
 async fn poll(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Body(request): Body<Poll>,
 ) -> Result<Json<Vec<WorkerFlowRun>>> {
-    let found = path.pool_with_queues(&api).await?;
+    let found = path.pool_with_queues(&app).await?;
     let queues = polled_queues(&found, &path, &request)?;
-    let now = api.now();
+    let now = app.now();
     let pool = &found.pool.record.pool;
     let (runs, ()) = tokio::try_join!(
-        due_runs(&api, &found, &queues, &request),
-        api.store.note_poll(pool, queues.iter().copied(), now)
+        due_runs(&app, &found, &queues, &request),
+        app.store.note_poll(pool, queues.iter().copied(), now)
     )?;
     let answer = |(queue, run): (WorkQueueId, FlowRun)| {
         Ok(WorkerFlowRun {
@@ -70,7 +70,7 @@ fn polled_queues<'p>(
     found: &'p PoolWithQueues,
     path: &PoolPath,
     request: &Poll,
-) -> Result<Vec<&'p Versioned<KeptWorkQueue>>> {
+) -> Result<Vec<&'p Versioned<StoredWorkQueue>>> {
     let names = request.work_queue_names.as_deref().unwrap_or_default();
     if let Some(name) = names.iter().find(|name| found.queue(name).is_none()) {
         return Err(no_queue(path.name(), name));
@@ -80,9 +80,9 @@ fn polled_queues<'p>(
 
 /// Returns the runs that are due in `queues`, as many as there are slots.
 async fn due_runs(
-    api: &Api,
+    app: &App,
     found: &PoolWithQueues,
-    queues: &[&Versioned<KeptWorkQueue>],
+    queues: &[&Versioned<StoredWorkQueue>],
     request: &Poll,
 ) -> Result<Vec<(WorkQueueId, FlowRun)>> {
     let pool = &found.pool.record;
@@ -95,7 +95,7 @@ async fn due_runs(
     } else {
         open.clone().filter(|queue| queue.concurrency_limit.is_some()).map(|queue| queue.id).collect()
     };
-    let occupied = api.store.occupied_slots(&limited, Holders::Active).await?;
+    let occupied = app.store.occupied_slots(&limited, Holders::Active).await?;
     let slots = |limit, taken: u64| free_slots(limit, taken).min(MOST_SLOTS);
     let open: Vec<OpenQueue> = open
         .map(|queue| OpenQueue {
@@ -105,7 +105,7 @@ async fn due_runs(
         .collect();
     let limit = request.limit.min(slots(pool.pool.concurrency_limit, occupied.values().sum()));
     let due = Due { after: request.scheduled_after, before: request.scheduled_before };
-    let runs = api.store.waiting_in_queues(&open, due, limit).await?;
+    let runs = app.store.waiting_in_queues(&open, due, limit).await?;
     Ok(runs.into_iter().filter_map(|(place, run)| Some((open.get(place)?.queue, run))).collect())
 }
 

@@ -1,12 +1,12 @@
 //! The paths of operations on a pool or a queue, both named.
 
 use common::{
-    Api, Error, Result,
-    schema_tools::python::repr_str,
+    App, Error, Result,
+    python::repr_str,
     store::{
         Versioned,
-        work_pools::KeptWorkPool,
-        work_queues::{KeptWorkQueue, PoolWithQueues},
+        work_pools::StoredWorkPool,
+        work_queues::{PoolWithQueues, StoredWorkQueue},
     },
 };
 use serde::Deserialize;
@@ -24,16 +24,16 @@ impl PoolPath {
     }
 
     /// Reads the pool.
-    pub(crate) async fn pool(&self, api: &Api) -> Result<Versioned<KeptWorkPool>> {
-        api.store.work_pool(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+    pub(crate) async fn pool(&self, app: &App) -> Result<Versioned<StoredWorkPool>> {
+        app.store.work_pool(&self.name).await?.ok_or_else(|| no_pool(&self.name))
     }
 
     /// Reads the pool with its queues.
-    pub(crate) async fn pool_with_queues(&self, api: &Api) -> Result<PoolWithQueues> {
-        api.store.work_pool_with_queues(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+    pub(crate) async fn pool_with_queues(&self, app: &App) -> Result<PoolWithQueues> {
+        app.store.work_pool_with_queues(&self.name).await?.ok_or_else(|| no_pool(&self.name))
     }
 
-    /// Words that there is no such pool as upstream does where it formats the name as Python writes a text.
+    /// Words that there is no such pool as Prefect does where it formats the name as Python writes a text.
     pub(crate) fn worded_as_python_writes_it(&self, error: Error) -> Error {
         match error {
             Error::NotFound(_) => Error::NotFound(format!("Work pool {} not found.", repr_str(&self.name))),
@@ -41,7 +41,7 @@ impl PoolPath {
         }
     }
 
-    /// Says whether the pool's name is one of those that upstream keeps for itself.
+    /// Says whether the pool's name is one of those that Prefect keeps for itself.
     pub(crate) fn is_reserved(&self) -> bool {
         is_reserved(&self.name)
     }
@@ -55,12 +55,12 @@ pub(crate) struct QueuePath {
 
 impl QueuePath {
     /// Reads the pool with its queues, if there is one.
-    pub(crate) async fn pool_with_queues(&self, api: &Api) -> Result<Option<PoolWithQueues>> {
-        api.store.work_pool_with_queues(&self.work_pool_name).await
+    pub(crate) async fn pool_with_queues(&self, app: &App) -> Result<Option<PoolWithQueues>> {
+        app.store.work_pool_with_queues(&self.work_pool_name).await
     }
 
     /// Returns the queue of the pool.
-    pub(crate) fn queue<'p>(&self, pool: &'p PoolWithQueues) -> Result<&'p Versioned<KeptWorkQueue>> {
+    pub(crate) fn queue<'p>(&self, pool: &'p PoolWithQueues) -> Result<&'p Versioned<StoredWorkQueue>> {
         pool.queue(&self.name).ok_or_else(|| self.no_queue())
     }
 
@@ -75,7 +75,7 @@ impl QueuePath {
     }
 }
 
-/// Says whether a pool's name is one of those that upstream keeps for itself.
+/// Says whether a pool's name is one of those that Prefect keeps for itself.
 pub(crate) fn is_reserved(name: &str) -> bool {
     name.to_lowercase().starts_with("prefect")
 }

@@ -2,9 +2,9 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 
 use crate::{
@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// The contract's `read_work_pool`.
-pub static ROUTE: Route =
-    Route::get("read_work_pool", "/work_pools/{name}", || get(read)).needing(Needs::READS.through(&[Index::Occupying]));
+pub static ROUTE: Route = Route::get("read_work_pool", "/work_pools/{name}", || get(read))
+    .accessing(TableAccess::READS.via(&[Index::Occupying]));
 
-async fn read(State(api): State<Api>, Path(path): Path<PoolPath>) -> Result<Json<WorkPoolResponse>> {
-    let found = path.pool(&api).await?.record;
-    let answer = response::pools(&api, vec![found]).await?.pop();
+async fn read(State(app): State<App>, Path(path): Path<PoolPath>) -> Result<Json<WorkPoolResponse>> {
+    let found = path.pool(&app).await?.record;
+    let answer = response::pools(&app, vec![found]).await?.pop();
     answer.map(Json).ok_or_else(|| Error::Internal("a pool has one answer".into()))
 }

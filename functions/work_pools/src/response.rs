@@ -1,9 +1,9 @@
 //! Pools and their queues as the API answers them.
 
 use common::{
-    Api, Result,
+    App, Result,
     model::{WorkPool, WorkQueue, WorkQueueId, work_pool::FOR_AGENTS, work_queue::WorkQueueAnswer},
-    store::{occupancy::Holders, work_pools::KeptWorkPool},
+    store::{occupancy::Holders, work_pools::StoredWorkPool},
 };
 use serde::Serialize;
 
@@ -25,11 +25,11 @@ impl WorkPoolResponse {
 }
 
 /// Returns the answers for `pools`, in their order.
-pub(crate) async fn pools(api: &Api, pools: Vec<KeptWorkPool>) -> Result<Vec<WorkPoolResponse>> {
+pub(crate) async fn pools(app: &App, pools: Vec<StoredWorkPool>) -> Result<Vec<WorkPoolResponse>> {
     let limited = pools.iter().filter(|kept| kept.pool.concurrency_limit.is_some());
     let queues: Vec<WorkQueueId> = limited.flat_map(|kept| kept.queues.iter().copied()).collect();
-    let occupied = api.store.occupied_slots(&queues, Holders::Active).await?;
-    let answer = |kept: KeptWorkPool| {
+    let occupied = app.store.occupied_slots(&queues, Holders::Active).await?;
+    let answer = |kept: StoredWorkPool| {
         let occupied = kept.queues.iter().filter_map(|queue| occupied.get(queue)).sum();
         WorkPoolResponse::new(kept.pool, occupied)
     };
@@ -37,10 +37,10 @@ pub(crate) async fn pools(api: &Api, pools: Vec<KeptWorkPool>) -> Result<Vec<Wor
 }
 
 /// Returns the answers for `queues` of `pool`, in their order.
-pub(crate) async fn queues(api: &Api, pool: &WorkPool, queues: Vec<WorkQueue>) -> Result<Vec<WorkQueueAnswer>> {
+pub(crate) async fn queues(app: &App, pool: &WorkPool, queues: Vec<WorkQueue>) -> Result<Vec<WorkQueueAnswer>> {
     let limited = queues.iter().filter(|queue| queue.concurrency_limit.is_some());
     let limited: Vec<WorkQueueId> = limited.map(|queue| queue.id).collect();
-    let occupied = api.store.occupied_slots(&limited, Holders::Active).await?;
+    let occupied = app.store.occupied_slots(&limited, Holders::Active).await?;
     let answer = |queue: WorkQueue| {
         let occupied = occupied.get(&queue.id).copied().unwrap_or_default();
         WorkQueueAnswer::new(queue, Some(pool.name.clone()), occupied)

@@ -2,15 +2,15 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    Api, Error, Result,
-    http::{Path, Route, Sent, extract::sent},
+    App, Error, Result,
+    domain::events::work_pools::{self, Updates},
+    http::{Path, Route, Sent},
     model::{
         Object, Timestamp,
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
-    sent::{set, set_or_clear},
-    store::{commit::until_uncontended, work_pools::KeptWorkPool},
-    work_pool_events::{self, Updates},
+    patch::{sent, set, set_or_clear},
+    store::{commit::retry_on_conflict, work_pools::StoredWorkPool},
 };
 use serde::Deserialize;
 
@@ -40,7 +40,7 @@ impl WorkPoolUpdate {
 }
 
 async fn update(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Sent(sent): Sent<WorkPoolUpdate>,
 ) -> Result<StatusCode> {
@@ -51,18 +51,18 @@ async fn update(
                 .into(),
         ));
     }
-    until_uncontended(|| async {
-        let found = path.pool(&api).await?;
+    retry_on_conflict(|| async {
+        let found = path.pool(&app).await?;
         let pool = &found.record.pool;
         let resumes = sent.is_paused.flatten() == Some(false) && pool.r#type != FOR_AGENTS;
-        let is_served = resumes && api.store.is_served(pool.id, None).await?;
-        api.store.update_work_pool(&changed(&found.record, &sent, is_served, api.now())?, found.version).await
+        let is_served = resumes && app.store.is_served(pool.id, None).await?;
+        app.store.update_work_pool(&changed(&found.record, &sent, is_served, app.now())?, found.version).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, is_served: bool, now: Timestamp) -> Result<KeptWorkPool> {
+fn changed(before: &StoredWorkPool, sent: &WorkPoolUpdate, is_served: bool, now: Timestamp) -> Result<StoredWorkPool> {
     let mut after = before.clone().without_events();
     if let Some(is_paused) = sent.is_paused.flatten().filter(|_| before.pool.r#type != FOR_AGENTS) {
         let status = match (is_paused, is_served) {
@@ -86,7 +86,7 @@ fn changed(before: &KeptWorkPool, sent: &WorkPoolUpdate, is_served: bool, now: T
     updates.note("concurrency_limit", &old.concurrency_limit, &pool.concurrency_limit)?;
     updates.note("storage_configuration", &old.storage_configuration, &pool.storage_configuration)?;
     if !updates.is_empty() {
-        after.events.push(work_pool_events::pool_updated(pool, &updates)?);
+        after.events.push(work_pools::pool_updated(pool, &updates)?);
     }
     Ok(after)
 }

@@ -2,11 +2,11 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Path, Route, extract::Id, page::PageNumber},
     model::WorkQueueId,
     store::{
-        Needs,
+        TableAccess,
         occupancy::{Holders, SlotSummary},
         table::Index,
     },
@@ -16,7 +16,7 @@ use serde::Serialize;
 /// The contract's `read_work_queue_concurrency_status`.
 pub static ROUTE: Route =
     Route::post("read_work_queue_concurrency_status", "/work_queues/{id}/concurrency_status", || post(read))
-        .needing(Needs::READS.through(&[Index::Occupying]));
+        .accessing(TableAccess::READS.via(&[Index::Occupying]));
 
 /// The answer (contract schema `WorkQueueConcurrencyStatus`).
 #[derive(Debug, Serialize)]
@@ -31,16 +31,16 @@ struct QueueStatus {
 }
 
 async fn read(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<WorkQueueId>>,
     Body(page): Body<PageNumber>,
 ) -> Result<Json<QueueStatus>> {
-    let found = api.store.work_queue(path.id).await?;
+    let found = app.store.work_queue(path.id).await?;
     let queue = found.ok_or_else(|| Error::NotFound("Work queue not found.".into()))?.record.queue;
-    let holders = api.store.slot_holders(path.id, Holders::ActiveOrCancelling).await?;
+    let holders = app.store.slot_holders(path.id, Holders::ActiveOrCancelling).await?;
     let window = page.window();
     let shown: Vec<_> = holders.iter().copied().skip(window.offset).take(window.limit).collect();
-    let runs = api.store.slot_summaries(&shown, api.now()).await?;
+    let runs = app.store.slot_summaries(&shown, app.now()).await?;
     let page = page.of(runs, u64::try_from(holders.len()).unwrap_or(u64::MAX));
     Ok(Json(QueueStatus {
         active_slots: page.count,

@@ -2,26 +2,26 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Route},
     model::{
         WorkQueueId,
         work_queue::{WorkQueueAnswer, WorkQueueCreate},
     },
-    store::{commit::until_uncontended, work_queues::KeptWorkQueue},
-    work_queue_priorities::first_free,
+    priorities::first_free,
+    store::{commit::retry_on_conflict, work_queues::StoredWorkQueue},
 };
 
 /// The contract's `create_work_queue` without a pool.
 pub static ROUTE: Route = Route::post("create_work_queue_without_pool", "/work_queues/", || post(create));
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     Body(body): Body<WorkQueueCreate>,
 ) -> Result<(StatusCode, Json<WorkQueueAnswer>)> {
-    let (id, now) = (WorkQueueId::new(), api.now());
-    let answer = until_uncontended(|| async {
-        let (to, is_new) = api.store.default_agent_pool(now).await?;
+    let (id, now) = (WorkQueueId::new(), app.now());
+    let answer = retry_on_conflict(|| async {
+        let (to, is_new) = app.store.default_agent_pool(now).await?;
         let pool = &to.pool.record.pool;
         let answer = |queue| Ok(WorkQueueAnswer::new(queue, Some(pool.name.clone()), 0));
         if let Some(found) = to.queue(&body.name) {
@@ -30,8 +30,8 @@ async fn create(
             return if is_new || queue.id == id { answer(queue) } else { Err(exists().into()) };
         }
         let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
-        let kept = KeptWorkQueue::added(queue, pool)?;
-        api.store.add_work_queue(&to, &kept).await?;
+        let kept = StoredWorkQueue::added(queue, pool)?;
+        app.store.add_work_queue(&to, &kept).await?;
         answer(kept.queue)
     })
     .await?;

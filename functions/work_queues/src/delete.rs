@@ -2,25 +2,25 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
     model::WorkQueueId,
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
-use crate::answers::no_queue;
+use crate::responses::no_queue;
 
 /// The contract's `delete_work_queue` by id.
 pub static ROUTE: Route = Route::delete("delete_work_queue_by_id", "/work_queues/{id}", || on_delete(delete));
 
-async fn delete(State(api): State<Api>, Path(path): Path<Id<WorkQueueId>>) -> Result<StatusCode> {
-    until_uncontended(|| async {
-        let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
-        let of = api.store.pool_of_queue(&found.record.queue).await?.ok_or_else(no_queue)?;
+async fn delete(State(app): State<App>, Path(path): Path<Id<WorkQueueId>>) -> Result<StatusCode> {
+    retry_on_conflict(|| async {
+        let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
+        let of = app.store.pool_of_queue(&found.record.queue).await?.ok_or_else(no_queue)?;
         if of.pool.record.pool.default_queue_id == Some(path.id) {
             return Err(Error::integrity_conflict().into());
         }
-        api.store.delete_work_queue(&of, &found).await
+        app.store.delete_work_queue(&of, &found).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::WorkQueueFilter,
     http::{Body, Route},
     model::work_queue::WorkQueueAnswer,
-    store::{Needs, select::Window},
+    store::{TableAccess, select::Window},
 };
 use serde::Deserialize;
 
-use crate::answers;
+use crate::responses;
 
 /// The contract's `read_work_queues` of all pools.
-pub static ROUTE: Route =
-    Route::post("read_work_queues_of_all_pools", "/work_queues/filter", || post(filter)).needing(Needs::FILTERS);
+pub static ROUTE: Route = Route::post("read_work_queues_of_all_pools", "/work_queues/filter", || post(filter))
+    .accessing(TableAccess::FILTERS);
 
 #[derive(Debug, Deserialize)]
 struct WorkQueueQuery {
@@ -23,7 +23,7 @@ struct WorkQueueQuery {
     window: Window,
 }
 
-async fn filter(State(api): State<Api>, Body(query): Body<WorkQueueQuery>) -> Result<Json<Vec<WorkQueueAnswer>>> {
-    let queues = api.store.work_queues(query.work_queues.as_ref(), query.window).await?;
-    Ok(Json(answers::all(&api, queues).await?))
+async fn filter(State(app): State<App>, Body(query): Body<WorkQueueQuery>) -> Result<Json<Vec<WorkQueueAnswer>>> {
+    let queues = app.store.work_queues(query.work_queues.as_ref(), query.window).await?;
+    Ok(Json(responses::all(&app, queues).await?))
 }

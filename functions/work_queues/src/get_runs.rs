@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     filter::FlowRunSort,
     http::{Body, Headers, Path, Route, extract::Id},
     model::{FlowRun, StateType, Timestamp, WorkQueue, WorkQueueId},
-    store::{Needs, select::Window, table::Index, waiting_runs::Due},
+    store::{TableAccess, select::Window, table::Index, waiting_runs::Due},
 };
 use serde::Deserialize;
 
-use crate::answers::{occupied, selected_runs};
+use crate::responses::{occupied, selected_runs};
 
 /// The contract's `read_work_queue_runs`.
 pub static ROUTE: Route = Route::post("read_work_queue_runs", "/work_queues/{id}/get_runs", || post(get_runs))
-    .needing(Needs::WRITES.through(&Index::ALL));
+    .accessing(TableAccess::WRITES.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct Poll {
@@ -30,33 +30,33 @@ struct Asker {
 }
 
 async fn get_runs(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<Id<WorkQueueId>>,
     Headers(asker): Headers<Asker>,
     Body(request): Body<Poll>,
 ) -> Result<Json<Vec<FlowRun>>> {
     let no_queue = || Error::NoSuchRun(format!("Work queue with id {} not found.", path.id));
-    let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
-    let now = api.now();
+    let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
+    let now = app.now();
     let note = async {
-        match api.store.work_pool_of(&found.record.queue).await? {
-            Some(pool) if asker.is_ui != Some(true) => api.store.note_poll(&pool, [&found], now).await,
+        match app.store.work_pool_of(&found.record.queue).await? {
+            Some(pool) if asker.is_ui != Some(true) => app.store.note_poll(&pool, [&found], now).await,
             _ => Ok(()),
         }
     };
-    let (runs, ()) = tokio::try_join!(due_runs(&api, &found.record.queue, &request), note)?;
+    let (runs, ()) = tokio::try_join!(due_runs(&app, &found.record.queue, &request), note)?;
     let answer = |run: FlowRun| FlowRun { work_pool_id: None, work_pool_name: None, ..run.with_estimates(now) };
     Ok(Json(runs.into_iter().map(answer).collect()))
 }
 
-async fn due_runs(api: &Api, queue: &WorkQueue, request: &Poll) -> Result<Vec<FlowRun>> {
+async fn due_runs(app: &App, queue: &WorkQueue, request: &Poll) -> Result<Vec<FlowRun>> {
     if queue.is_paused {
         return Ok(Vec::new());
     }
     let limit = match queue.concurrency_limit {
         None => request.limit,
         Some(limit) => {
-            let taken = occupied(api, std::slice::from_ref(queue)).await?.get(&queue.id).copied().unwrap_or_default();
+            let taken = occupied(app, std::slice::from_ref(queue)).await?.get(&queue.id).copied().unwrap_or_default();
             let left = i128::from(limit).saturating_sub(i128::from(taken)).max(0);
             request.limit.min(usize::try_from(left).unwrap_or(usize::MAX))
         }
@@ -64,12 +64,12 @@ async fn due_runs(api: &Api, queue: &WorkQueue, request: &Poll) -> Result<Vec<Fl
     match &queue.filter {
         None => {
             let due = Due { after: None, before: request.scheduled_before };
-            api.store.waiting_in_queue(queue.id, due, limit).await
+            app.store.waiting_in_queue(queue.id, due, limit).await
         }
         Some(filter) => {
             let selected = selected_runs(filter, &[StateType::Scheduled], request.scheduled_before)?;
             let window = Window { offset: 0, limit };
-            api.store.flow_runs(&selected, FlowRunSort::NextScheduledStartTimeAsc, window).await
+            app.store.flow_runs(&selected, FlowRunSort::NextScheduledStartTimeAsc, window).await
         }
     }
 }

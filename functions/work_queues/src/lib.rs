@@ -1,6 +1,5 @@
 //! Work queues by their ids, whatever pool they belong to: the resource of agents, which polled queues without pools.
 
-mod answers;
 pub mod concurrency_status;
 pub mod create;
 pub mod delete;
@@ -8,6 +7,7 @@ pub mod filter;
 pub mod get_runs;
 pub mod read;
 pub mod read_by_name;
+mod responses;
 pub mod status;
 pub mod update;
 

@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::{WorkQueueId, work_queue::WorkQueueAnswer},
-    store::Needs,
+    store::TableAccess,
 };
 
-use crate::answers::{self, no_queue};
+use crate::responses::{self, no_queue};
 
 /// The contract's `read_work_queue` by id.
 pub static ROUTE: Route =
-    Route::get("read_work_queue_by_id", "/work_queues/{id}", || get(read)).needing(Needs::FILTERS);
+    Route::get("read_work_queue_by_id", "/work_queues/{id}", || get(read)).accessing(TableAccess::FILTERS);
 
-async fn read(State(api): State<Api>, Path(path): Path<Id<WorkQueueId>>) -> Result<Json<WorkQueueAnswer>> {
-    let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
-    Ok(Json(answers::one(&api, found.record.queue).await?))
+async fn read(State(app): State<App>, Path(path): Path<Id<WorkQueueId>>) -> Result<Json<WorkQueueAnswer>> {
+    let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
+    Ok(Json(responses::one(&app, found.record.queue).await?))
 }

@@ -2,18 +2,18 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route, extract::Id},
     model::{Timestamp, WorkQueueId},
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 use serde::Serialize;
 
 /// The contract's `read_work_queue_status`.
 pub static ROUTE: Route = Route::get("read_work_queue_status", "/work_queues/{id}/status", || get(read))
-    .needing(Needs::READS.through(&[Index::WaitingInQueue]));
+    .accessing(TableAccess::READS.via(&[Index::WaitingInQueue]));
 
-/// When a queue counts as healthy: the one policy there is, as upstream.
+/// When a queue counts as healthy: the one policy there is, as Prefect.
 const POLICY: HealthPolicy = HealthPolicy { maximum_late_runs: 0, maximum_seconds_since_last_polled: 60 };
 
 /// The answer (contract schema `WorkQueueStatusDetail`).
@@ -38,11 +38,11 @@ impl HealthPolicy {
     }
 }
 
-async fn read(State(api): State<Api>, Path(path): Path<Id<WorkQueueId>>) -> Result<Json<StatusDetail>> {
+async fn read(State(app): State<App>, Path(path): Path<Id<WorkQueueId>>) -> Result<Json<StatusDetail>> {
     let no_queue = || Error::NoSuchRun(format!("Work queue with id {} not found", path.id));
-    let found = api.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
-    let (now, last_polled) = (api.now(), found.record.queue.last_polled);
-    let late_runs_count = api.store.count_late_runs(path.id, now).await?;
+    let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
+    let (now, last_polled) = (app.now(), found.record.queue.last_polled);
+    let late_runs_count = app.store.count_late_runs(path.id, now).await?;
     Ok(Json(StatusDetail {
         healthy: POLICY.is_met(late_runs_count, last_polled, now),
         late_runs_count,

@@ -166,7 +166,7 @@ async fn fill_both(
         let database = if is_oracle { server.database() } else { None };
         let filling = match &database {
             Some(database) => Filling::Seed { env: &options.oracle_env, database },
-            None => Filling::Api,
+            None => Filling::App,
         };
         let (flow, errors) = fill(&server.endpoint, options.runs, base, filling).await?;
         footprint.loading = started.elapsed();

@@ -237,7 +237,7 @@ async fn seed(
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Filling<'a> {
     /// Through the API alone.
-    Api,
+    App,
     /// Into the oracle's own database, because its API takes minutes.
     Seed { env: &'a Path, database: &'a Path },
 }
@@ -255,7 +255,7 @@ pub(crate) async fn fill(
     let held = count(&mut connection, &json!({})).await?;
     let more = match (held, filling) {
         (held, _) if held == u64::from(runs) => Errors::new(),
-        (0, Filling::Api) => load(endpoint, &flow, runs, base).await?,
+        (0, Filling::App) => load(endpoint, &flow, runs, base).await?,
         (0, Filling::Seed { env, database }) => seed(endpoint, &flow, runs, base, env, database).await?,
         (held, _) => {
             return Err(format!("{} holds {held} flow runs: give an empty server", endpoint.authority()));

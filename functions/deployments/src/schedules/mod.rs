@@ -36,7 +36,7 @@ pub(crate) struct ScheduleUpdate {
     pub(crate) schedule: Option<Schedule>,
     pub(crate) active: Option<bool>,
     pub(crate) max_scheduled_runs: Option<i64>,
-    /// Upstream takes parameters that are not sent for none.
+    /// Prefect takes parameters that are not sent for none.
     #[serde(default)]
     pub(crate) parameters: Object,
     pub(crate) slug: Option<String>,
@@ -67,7 +67,7 @@ impl ScheduleUpdate {
 
     /// Returns the schedule that the change would make; nothing if it doesn't say when runs are due.
     ///
-    /// As upstream, what limits its runs is left out.
+    /// As Prefect, what limits its runs is left out.
     pub(crate) fn as_new(&self) -> Option<NewSchedule> {
         Some(NewSchedule {
             schedule: self.schedule.clone()?,
@@ -113,7 +113,7 @@ pub(crate) fn add(
     added
 }
 
-/// Puts `new` in the place of the deployment's schedules; as upstream, without what limits their runs.
+/// Puts `new` in the place of the deployment's schedules; as Prefect, without what limits their runs.
 pub(crate) fn replace(deployment: &mut Deployment, new: impl IntoIterator<Item = NewSchedule>, now: Timestamp) {
     deployment.schedules.clear();
     let unlimited = new.into_iter().map(|new| NewSchedule { max_scheduled_runs: None, ..new });

@@ -2,14 +2,14 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Body, Path, Route},
     model::{
         WorkQueueId,
         work_queue::{WorkQueueAnswer, WorkQueueCreate},
     },
-    store::{commit::until_uncontended, work_queues::KeptWorkQueue},
-    work_queue_priorities::first_free,
+    priorities::first_free,
+    store::{commit::retry_on_conflict, work_queues::StoredWorkQueue},
 };
 
 use crate::path::PoolPath;
@@ -18,26 +18,26 @@ use crate::path::PoolPath;
 pub static ROUTE: Route = Route::post("create_work_queue", "/work_pools/{work_pool_name}/queues", || post(create));
 
 async fn create(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Body(body): Body<WorkQueueCreate>,
 ) -> Result<(StatusCode, Json<WorkQueueAnswer>)> {
-    let (id, now) = (WorkQueueId::new(), api.now());
-    let answer = until_uncontended(|| async {
-        let to = path.pool_with_queues(&api).await?;
+    let (id, now) = (WorkQueueId::new(), app.now());
+    let answer = retry_on_conflict(|| async {
+        let to = path.pool_with_queues(&app).await?;
         let pool = &to.pool.record.pool;
         if let Some(found) = to.queue(&body.name) {
             if found.record.queue.id == id {
                 // An attempt before this one was carried out, and its answer was lost.
                 return Ok(WorkQueueAnswer::new(found.record.queue.clone(), Some(pool.name.clone()), 0));
             }
-            // Upstream forgot to fill the name in.
+            // Prefect forgot to fill the name in.
             let message = "A work queue with this name already exists in work pool {work_pool_name!r}.";
             return Err(Error::Conflict(message.into()).into());
         }
         let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
-        let kept = KeptWorkQueue::added(queue, pool)?;
-        api.store.add_work_queue(&to, &kept).await?;
+        let kept = StoredWorkQueue::added(queue, pool)?;
+        app.store.add_work_queue(&to, &kept).await?;
         Ok(WorkQueueAnswer::new(kept.queue, Some(pool.name.clone()), 0))
     })
     .await?;

@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
-    store::commit::until_uncontended,
+    store::commit::retry_on_conflict,
 };
 
 use crate::path::QueuePath;
@@ -13,14 +13,14 @@ use crate::path::QueuePath;
 pub static ROUTE: Route =
     Route::delete("delete_work_queue", "/work_pools/{work_pool_name}/queues/{name}", || on_delete(delete));
 
-async fn delete(State(api): State<Api>, Path(path): Path<QueuePath>) -> Result<StatusCode> {
-    until_uncontended(|| async {
-        let of = path.pool_with_queues(&api).await?.ok_or_else(|| path.no_pool())?;
+async fn delete(State(app): State<App>, Path(path): Path<QueuePath>) -> Result<StatusCode> {
+    retry_on_conflict(|| async {
+        let of = path.pool_with_queues(&app).await?.ok_or_else(|| path.no_pool())?;
         let found = path.queue(&of)?;
         if of.pool.record.pool.default_queue_id == Some(found.record.queue.id) {
             return Err(Error::Conflict("Can't delete a pool's default queue.".into()).into());
         }
-        api.store.delete_work_queue(&of, found).await
+        app.store.delete_work_queue(&of, found).await
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

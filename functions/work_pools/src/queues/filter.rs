@@ -2,11 +2,11 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::WorkQueueFilter,
     http::{Body, Path, Route},
     model::work_queue::WorkQueueAnswer,
-    store::{Needs, select::Window, table::Index},
+    store::{TableAccess, select::Window, table::Index},
 };
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::{path::PoolPath, response};
 /// The contract's `read_work_queues` of a pool.
 pub static ROUTE: Route =
     Route::post("read_work_queues", "/work_pools/{work_pool_name}/queues/filter", || post(filter))
-        .needing(Needs::READS.through(&[Index::Occupying]));
+        .accessing(TableAccess::READS.via(&[Index::Occupying]));
 
 #[derive(Debug, Deserialize)]
 struct WorkQueueQuery {
@@ -25,14 +25,14 @@ struct WorkQueueQuery {
 }
 
 async fn filter(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Body(query): Body<WorkQueueQuery>,
 ) -> Result<Json<Vec<WorkQueueAnswer>>> {
-    let found = path.pool_with_queues(&api).await?;
+    let found = path.pool_with_queues(&app).await?;
     let pool = &found.pool.record.pool;
     let queues = found.queues.into_iter().map(|found| found.record.queue);
     let matching = queues.filter(|queue| query.work_queues.as_ref().is_none_or(|filter| filter.matches(queue)));
     let page = matching.skip(query.window.offset).take(query.window.limit);
-    Ok(Json(response::queues(&api, pool, page.collect()).await?))
+    Ok(Json(response::queues(&app, pool, page.collect()).await?))
 }

@@ -2,21 +2,21 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
     model::work_queue::WorkQueueAnswer,
-    store::{Needs, table::Index},
+    store::{TableAccess, table::Index},
 };
 
 use crate::{path::QueuePath, response};
 
 /// The contract's `read_work_queue` of a pool.
 pub static ROUTE: Route = Route::get("read_work_queue", "/work_pools/{work_pool_name}/queues/{name}", || get(read))
-    .needing(Needs::READS.through(&[Index::Occupying]));
+    .accessing(TableAccess::READS.via(&[Index::Occupying]));
 
-async fn read(State(api): State<Api>, Path(path): Path<QueuePath>) -> Result<Json<WorkQueueAnswer>> {
-    let found = path.pool_with_queues(&api).await?.ok_or_else(|| path.no_queue())?;
+async fn read(State(app): State<App>, Path(path): Path<QueuePath>) -> Result<Json<WorkQueueAnswer>> {
+    let found = path.pool_with_queues(&app).await?.ok_or_else(|| path.no_queue())?;
     let queue = path.queue(&found)?.record.queue.clone();
-    let answer = response::queues(&api, &found.pool.record.pool, vec![queue]).await?.pop();
+    let answer = response::queues(&app, &found.pool.record.pool, vec![queue]).await?.pop();
     answer.map(Json).ok_or_else(|| Error::Internal("a queue has one answer".into()))
 }

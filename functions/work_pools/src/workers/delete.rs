@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    Api, Error, Result,
+    App, Error, Result,
     http::{Path, Route},
 };
 use serde::Deserialize;
@@ -17,8 +17,8 @@ struct WorkerPath {
     name: String,
 }
 
-async fn delete(State(api): State<Api>, Path(path): Path<WorkerPath>) -> Result<StatusCode> {
-    if api.store.delete_worker(&path.work_pool_name, &path.name, api.now()).await? {
+async fn delete(State(app): State<App>, Path(path): Path<WorkerPath>) -> Result<StatusCode> {
+    if app.store.delete_worker(&path.work_pool_name, &path.name, app.now()).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Error::NotFound("Worker not found.".into()))

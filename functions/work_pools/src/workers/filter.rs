@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     filter::WorkerFilter,
     http::{Body, Path, Route},
     model::Worker,
-    store::{Needs, select::Window},
+    store::{TableAccess, select::Window},
 };
 use serde::Deserialize;
 
 use crate::path::PoolPath;
 
 /// The contract's `read_workers`.
-pub static ROUTE: Route =
-    Route::post("read_workers", "/work_pools/{work_pool_name}/workers/filter", || post(filter)).needing(Needs::READS);
+pub static ROUTE: Route = Route::post("read_workers", "/work_pools/{work_pool_name}/workers/filter", || post(filter))
+    .accessing(TableAccess::READS);
 
 #[derive(Debug, Deserialize)]
 struct WorkerQuery {
@@ -24,10 +24,10 @@ struct WorkerQuery {
 }
 
 async fn filter(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Body(query): Body<WorkerQuery>,
 ) -> Result<Json<Vec<Worker>>> {
-    let pool = path.pool(&api).await?.record.pool;
-    Ok(Json(api.store.workers(pool.id, query.workers.as_ref(), query.window).await?))
+    let pool = path.pool(&app).await?.record.pool;
+    Ok(Json(app.store.workers(pool.id, query.workers.as_ref(), query.window).await?))
 }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
-    Api, Result,
+    App, Result,
     http::{Body, Path, Route},
 };
 use serde::Deserialize;
@@ -20,10 +20,10 @@ struct Heartbeat {
 }
 
 async fn heartbeat(
-    State(api): State<Api>,
+    State(app): State<App>,
     Path(path): Path<PoolPath>,
     Body(body): Body<Heartbeat>,
 ) -> Result<StatusCode> {
-    api.store.record_heartbeat(path.name(), &body.name, body.heartbeat_interval_seconds, api.now()).await?;
+    app.store.record_heartbeat(path.name(), &body.name, body.heartbeat_interval_seconds, app.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let all = Range::all(&store, Index::ByStart, Collection::FlowRuns).in_direction(Direction::Descending);
     let started = Instant::now();
     for _ in 0..PAGES {
-        let page = store.read(all.clone(), PAGE).next().await?.ok_or("there are runs")?;
+        let page = store.read(all.clone(), PAGE).more().await?.ok_or("there are runs")?;
         assert_eq!(page.len(), PAGE, "the page is full");
     }
     report("pages of 200 items by start time, not yet read as records", PAGES, started);

@@ -6,12 +6,12 @@ use std::{error::Error, future::Future, time::Instant};
 
 use common::{
     Result, Settings, Store,
+    filter::RunFilters,
     history::History,
     model::{Flow, FlowId, FlowRun, FlowRunId, Seconds, State, StateId, StateType, Timestamp},
     store::{
         Item,
         cost::measured,
-        flow_run_query::RunFilters,
         query::Range,
         table::{Collection, Index},
     },

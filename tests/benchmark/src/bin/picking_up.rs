@@ -14,7 +14,7 @@ use axum::{
 };
 use clap::Parser;
 use common::{
-    Api, Settings, Store,
+    App, Settings, Store,
     model::{
         DeploymentId, Flow, FlowRun, FlowRunId, State, StateId, StateType, Timestamp, WorkPool, WorkQueue, WorkQueueId,
     },
@@ -109,11 +109,11 @@ struct World {
 
 impl World {
     async fn new(database: EmbeddedDatabase, shards: Shards) -> Outcome<Self> {
-        let settings = Settings { shards, ..Settings::default() };
+        let settings = Settings { shards: shards.0, ..Settings::default() };
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, shards);
         store.create_table().await?;
         let changes = database.change_stream(&settings.table);
-        let app = local::app(Api::new(store.clone(), settings));
+        let app = proctor::app(App::new(store.clone(), settings));
         let flow: Flow = serde_json::from_value(ask(&app, "/flows/", &json!({"name": "flow"})).await?.0)?;
         ask(&app, "/work_pools/", &json!({"name": "pool", "type": "process"})).await?;
         for number in 0..QUEUES {

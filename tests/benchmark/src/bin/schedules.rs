@@ -12,16 +12,18 @@ use std::{
 
 use clap::Parser;
 use common::{
-    Api, Settings, Store,
+    App, Settings, Store,
+    jobs::{
+        self,
+        queue::{Message, Queue},
+    },
     model::{
         Deployment, DeploymentId, Flow, FlowId, Object, Seconds, Timestamp,
         deployment::{DeploymentSchedule, Schedule},
     },
-    queue::{Message, Queue},
     scheduler,
     settings::Variables,
     store::cost::{Cost, measured},
-    work,
 };
 use embedded::EmbeddedDatabase;
 use mimalloc::MiMalloc;
@@ -49,11 +51,11 @@ struct Options {
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     if let Some(file) = options.tick {
-        let (api, queue) = open(&file)?;
+        let (app, queue) = open(&file)?;
         let mut times = Vec::with_capacity(TICKS);
         for _ in 0..TICKS {
             let started = Instant::now();
-            work::schedules::tick(&api, &queue).await?;
+            jobs::schedules::tick(&app, &queue).await?;
             times.push(started.elapsed().as_secs_f64() * 1e3);
         }
         times.sort_by(f64::total_cmp);
@@ -61,62 +63,62 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let directory = tempfile::tempdir()?;
-    let (api, queue) = open(&directory.path().join("proctor.db"))?;
-    api.store.create_table().await?;
-    first_looks(&api, &queue, options.deployments).await
+    let (app, queue) = open(&directory.path().join("proctor.db"))?;
+    app.store.create_table().await?;
+    first_looks(&app, &queue, options.deployments).await
 }
 
-fn open(file: &Path) -> Result<(Api, Queue), Box<dyn Error>> {
+fn open(file: &Path) -> Result<(App, Queue), Box<dyn Error>> {
     let database = EmbeddedDatabase::open(file)?;
     let settings = Settings::local(Variables::default())?;
     let store =
         Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue()?.sdk_config()), "any");
-    Ok((Api::new(store, settings), queue))
+    Ok((App::new(store, settings), queue))
 }
 
-async fn first_looks(api: &Api, queue: &Queue, count: usize) -> Result<(), Box<dyn Error>> {
+async fn first_looks(app: &App, queue: &Queue, count: usize) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let mut ids = Vec::with_capacity(count);
     for number in 0..count {
         let deployment = deployment(number);
         ids.push(deployment.id);
-        let added = api.store.add_deployment(&deployment, Vec::new()).await;
+        let added = app.store.add_deployment(&deployment, Vec::new()).await;
         added.map_err(|error| format!("a deployment can't be added: {error:?}"))?;
     }
     println!("{count} deployments added in {:.2} s", started.elapsed().as_secs_f64());
 
-    let (outcome, cost) = timed("a tick that finds them all", work::schedules::tick(api, queue)).await;
+    let (outcome, cost) = timed("a tick that finds them all", jobs::schedules::tick(app, queue)).await;
     outcome?;
     explain(&cost, 1);
 
-    for partition in api.store.scheduling_partitions() {
+    for partition in app.store.scheduling_partitions() {
         let messages = [Message::Schedules { partition }];
         let (failures, cost) =
-            timed("a message that has each be looked at, 4,000 at most", work::consume(api, queue, &messages)).await;
+            timed("a message that has each be looked at, 4,000 at most", jobs::consume(app, queue, &messages)).await;
         if let Some(failure) = failures.into_iter().next() {
             return Err(failure.error.into());
         }
         explain(&cost, 1);
     }
 
-    let (outcome, cost) = timed("a first look at each", looks(api, &ids)).await;
+    let (outcome, cost) = timed("a first look at each", looks(app, &ids)).await;
     outcome?;
     explain(&cost, count);
 
-    let (outcome, cost) = timed("a tick with nothing to do", work::schedules::tick(api, queue)).await;
+    let (outcome, cost) = timed("a tick with nothing to do", jobs::schedules::tick(app, queue)).await;
     outcome?;
     explain(&cost, 1);
 
-    let (outcome, cost) = timed("a repeated look at each, with nothing to do", looks(api, &ids)).await;
+    let (outcome, cost) = timed("a repeated look at each, with nothing to do", looks(app, &ids)).await;
     outcome?;
     explain(&cost, count);
     Ok(())
 }
 
-async fn looks(api: &Api, ids: &[DeploymentId]) -> common::Result<()> {
+async fn looks(app: &App, ids: &[DeploymentId]) -> common::Result<()> {
     for id in ids {
-        scheduler::look_at(api, *id).await?;
+        scheduler::look_at(app, *id).await?;
     }
     Ok(())
 }

@@ -9,10 +9,10 @@ use axum::{
 };
 use bytes::Bytes;
 use common::{
-    queue::Queue,
+    jobs::queue::Queue,
     stream::{self, Change},
 };
-use local::functions::STREAM_CONSUMER;
+use registry::functions::STREAM_CONSUMER;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -89,7 +89,7 @@ pub(crate) async fn kill_at(function: &str, stage: &Stage, event: &Value, hold: 
 
 /// Returns a request to set the state of a new flow run, as the client sends it: with an id for the transition.
 async fn a_transition(stage: &Stage) -> Value {
-    let app = local::app(stage.api.clone());
+    let app = proctor::app(stage.app.clone());
     let flow = ask(&app, "POST", "/api/flows/", &json!({"name": "flow"})).await;
     let run = json!({"flow_id": flow["id"], "state": {"type": "PENDING"}});
     let run = ask(&app, "POST", "/api/flow_runs/", &run).await;
@@ -105,7 +105,7 @@ async fn a_transition(stage: &Stage) -> Value {
 
 /// Returns a batch of the stream that tells of a flow, a run's life, a task run's life, and a run that was deleted.
 async fn a_batch(stage: &Stage) -> Value {
-    let app = local::app(stage.api.clone());
+    let app = proctor::app(stage.app.clone());
     let flow = ask(&app, "POST", "/api/flows/", &json!({"name": "flow"})).await;
     let mut runs = Vec::new();
     for name in ["kept", "deleted"] {
@@ -165,7 +165,7 @@ async fn facts_in_the_end(stage: &Stage) -> Vec<String> {
         changes.into_iter().map(|record| Change::new(record.keys, record.new_image).unwrap()).collect();
     let inbox = stage.database.queue().unwrap();
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
-    assert!(stream::consume(&stage.api, &queue, &changes).await.is_empty());
+    assert!(stream::consume(&stage.app, &queue, &changes).await.is_empty());
     facts(stage).await
 }
 

@@ -2,7 +2,9 @@
 
 use common::store::Key;
 use futures::{StreamExt, stream};
-use local::functions::{EVENTS_IN, FALLBACK, FIRE_TIMERS, Function, QUEUE_WORKER, STREAM_CONSUMER, Trigger, functions};
+use registry::functions::{
+    EVENTS_IN, FALLBACK, FIRE_TIMERS, Function, JOB_RUNNER, STREAM_CONSUMER, Trigger, functions,
+};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, answer_of, sample};
@@ -24,10 +26,10 @@ const OTHERWISE: [(&str, u64, &str); 8] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_function_answers_its_sample() {
-    let mut answers =
+    let mut responses =
         stream::iter(functions()).map(|function| tokio::spawn(try_out(function))).buffer_unordered(AT_ONCE);
     let mut problems = Vec::new();
-    while let Some(outcome) = answers.next().await {
+    while let Some(outcome) = responses.next().await {
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => problems.push(problem),
@@ -59,7 +61,7 @@ async fn try_out(function: Function) -> Result<(), String> {
         }
         Trigger::Stream => consume(&stage, &event).await,
         Trigger::Socket => hold(&stage, name, &event).await,
-        Trigger::Queue => work_off(&stage, &event).await,
+        Trigger::Queue => run_jobs(&stage, &event).await,
         Trigger::Schedule => look_for_what_is_due(&stage, &event).await,
     };
     problem.map_or(Ok(()), |problem| Err(format!("{name}: {problem}")))
@@ -83,10 +85,10 @@ async fn consume(stage: &Stage, event: &Value) -> Option<String> {
 }
 
 /// Checks that the worker does what a message asks for: the sample's is about what is due.
-async fn work_off(stage: &Stage, event: &Value) -> Option<String> {
+async fn run_jobs(stage: &Stage, event: &Value) -> Option<String> {
     let run = stage.add_overdue_run().await;
-    let answer = stage.ask(QUEUE_WORKER, event).await;
-    let found = stage.api.store.flow_run(run).await.unwrap().unwrap().record.state_name;
+    let answer = stage.ask(JOB_RUNNER, event).await;
+    let found = stage.app.store.flow_run(run).await.unwrap().unwrap().record.state_name;
     let is_done = answer == json!({"batchItemFailures": []}) && found.as_deref() == Some("Late");
     if is_done { None } else { Some(format!("{answer}, and the run is {found:?}")) }
 }

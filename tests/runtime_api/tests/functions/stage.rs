@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::Client;
 use axum::{Json, Router, extract::State};
 use bytes::Bytes;
 use common::{
-    Api, Settings, Store,
+    App, Settings, Store,
     model::{FlowId, FlowRun, FlowRunId, Timestamp},
     orchestration::Client as ProposingClient,
     settings::Variables,
@@ -33,7 +33,7 @@ pub(crate) type Items = HashMap<Key, HashMap<String, Value>>;
 
 /// A database and the API over it; functions reach it at `url`, and a queue beside it.
 pub(crate) struct Stage {
-    pub(crate) api: Api,
+    pub(crate) app: App,
     pub(crate) url: String,
     pub(crate) database: EmbeddedDatabase,
     queue_url: String,
@@ -43,12 +43,12 @@ pub(crate) struct Stage {
 /// Takes the messages of a request in SQS's place.
 async fn take_messages(State(sent): State<Arc<Mutex<Vec<Value>>>>, body: Bytes) -> Json<Value> {
     let request: Value = serde_json::from_slice(&body).unwrap();
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for entry in request["Entries"].as_array().unwrap() {
         sent.lock().unwrap().push(serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap());
-        answers.push(json!({"Id": entry["Id"], "MessageId": "any"}));
+        responses.push(json!({"Id": entry["Id"], "MessageId": "any"}));
     }
-    Json(json!({"Successful": answers, "Failed": []}))
+    Json(json!({"Successful": responses, "Failed": []}))
 }
 
 impl Stage {
@@ -67,7 +67,7 @@ impl Stage {
         let queue_url = format!("http://{}", listener.local_addr().unwrap());
         let queue = Router::new().fallback(take_messages).with_state(Arc::clone(&sent));
         tokio::spawn(axum::serve(listener, queue).into_future());
-        Self { api: Api::new(store, settings), url, database, queue_url, sent }
+        Self { app: App::new(store, settings), url, database, queue_url, sent }
     }
 
     /// Returns the messages that were sent so far.
@@ -78,10 +78,10 @@ impl Stage {
     /// Adds a flow run that should have started long ago.
     pub(crate) async fn add_overdue_run(&self) -> FlowRunId {
         let run = FlowRun::new(FlowRunId::new(), FlowId::new(), "overdue", Timestamp::now());
-        self.api.store.commit(vec![self.api.store.insert(&run).unwrap()]).await.unwrap();
+        self.app.store.commit(vec![self.app.store.insert(&run).unwrap()]).await.unwrap();
         let state = json!({"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}});
         let proposal = Proposal::new(serde_json::from_value(state).unwrap(), true, ProposingClient::default());
-        propose_flow_run_state(&self.api, run.id, &proposal).await.unwrap();
+        propose_flow_run_state(&self.app, run.id, &proposal).await.unwrap();
         run.id
     }
 
@@ -105,7 +105,7 @@ impl Stage {
 
     /// Returns every change so far, in the order of the writes.
     pub(crate) async fn changes(&self) -> Vec<StreamRecord> {
-        let mut stream = self.database.change_stream(&self.api.settings.table);
+        let mut stream = self.database.change_stream(&self.app.settings.table);
         tokio::time::timeout(PATIENCE, stream.next(usize::MAX)).await.unwrap().unwrap()
     }
 

@@ -4,20 +4,23 @@
 use std::collections::HashSet;
 
 use common::{
-    Api, Settings,
+    App, Settings,
+    filter::RunFilters,
+    jobs::{
+        self,
+        queue::{Message, Queue},
+    },
     model::{
-        BulkWork, ConcurrencyLimit, ConcurrencyLimitId, FlowRun, FlowRunId, Lease, LeaseId, Timestamp,
+        BulkAction, ConcurrencyLimit, ConcurrencyLimitId, FlowRun, FlowRunId, Lease, LeaseId, Timestamp,
         concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
-    queue::{Message, Queue},
-    store::{Key, flow_run_query::RunFilters, table},
+    store::{Key, table},
     stream::{self, Change},
     transitions::{Proposal, propose_flow_run_state},
-    work,
 };
 use futures::{StreamExt, stream as futures_stream};
-use local::functions::{FIRE_TIMERS, QUEUE_WORKER};
+use registry::functions::{FIRE_TIMERS, JOB_RUNNER};
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,14 +37,14 @@ const LONG_AGO: f64 = -3_600.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_look_at_a_schedule_makes_each_run_once() {
-    let expected = killed_anywhere(QUEUE_WORKER, a_schedule).await;
+    let expected = killed_anywhere(JOB_RUNNER, a_schedule).await;
     let runs = expected.iter().filter(|fact| *fact == "flow_run run v1 SCHEDULED").count();
     assert_eq!(runs, 3, "{expected:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_looks_at_a_schedule_at_once_one_may_be_killed() {
-    let (calls, expected) = undisturbed(QUEUE_WORKER, a_schedule).await;
+    let (calls, expected) = undisturbed(JOB_RUNNER, a_schedule).await;
     // The last call is the write: before it nothing is there, and after it all.
     let ends = [Hold::Before(calls), Hold::After(calls)];
     let meetings = (1..=calls).flat_map(|held| ends.map(|hold| (held, hold)));
@@ -49,13 +52,13 @@ async fn of_two_looks_at_a_schedule_at_once_one_may_be_killed() {
         let stage = Stage::new().await;
         let event = a_schedule(&stage).await;
         let gate = Gate::before(&stage.url, Hold::Before(held)).await;
-        let mut first = stage.start(QUEUE_WORKER, &gate.url).await;
+        let mut first = stage.start(JOB_RUNNER, &gate.url).await;
         let killed = async {
             gate.held().await;
-            kill_at(QUEUE_WORKER, &stage, &event, hold).await;
+            kill_at(JOB_RUNNER, &stage, &event, hold).await;
             gate.release();
         };
-        let (answer, ()) = tokio::join!(answer_of(QUEUE_WORKER, &mut first, &event), killed);
+        let (answer, ()) = tokio::join!(answer_of(JOB_RUNNER, &mut first, &event), killed);
         assert_eq!(answer, json!({"batchItemFailures": []}), "held before {held}, the other killed {hold:?}");
         assert_eq!(in_the_end(&stage).await, expected, "held before {held}, the other killed {hold:?}");
     })
@@ -64,7 +67,7 @@ async fn of_two_looks_at_a_schedule_at_once_one_may_be_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_due_is_done_once_however_often_its_worker_is_killed() {
-    let expected = killed_anywhere(QUEUE_WORKER, timers).await;
+    let expected = killed_anywhere(JOB_RUNNER, timers).await;
     // A pool is not ready when it is made either.
     let told = [
         ("event v1 prefect.flow-run.Late", 1),
@@ -81,14 +84,14 @@ async fn what_was_due_is_done_once_however_often_its_worker_is_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_removal_leaves_nothing_behind() {
-    let expected = killed_anywhere(QUEUE_WORKER, a_removal).await;
+    let expected = killed_anywhere(JOB_RUNNER, a_removal).await;
     let rest = ["flow_run", "task_run", "log", "artifact ", "lease"];
     assert!(!expected.iter().any(|fact| rest.iter().any(|kind| fact.starts_with(kind))), "{expected:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_step_of_a_bulk_deletion_deletes_everything() {
-    let expected = killed_anywhere(QUEUE_WORKER, a_bulk_step).await;
+    let expected = killed_anywhere(JOB_RUNNER, a_bulk_step).await;
     assert!(!expected.iter().any(|fact| fact.starts_with("flow_run")), "{expected:?}");
 }
 
@@ -145,7 +148,7 @@ async fn in_the_end(stage: &Stage) -> Vec<String> {
         let changes = stage.changes().await;
         let changes: Vec<Change> =
             changes.into_iter().map(|record| Change::new(record.keys, record.new_image).unwrap()).collect();
-        assert!(stream::consume(&stage.api, &queue, &changes).await.is_empty());
+        assert!(stream::consume(&stage.app, &queue, &changes).await.is_empty());
         let received = inbox.hand_out(1_000, std::time::Duration::from_mins(1)).await.unwrap();
         let sent = stage.sent().into_iter().map(|message| message.to_string());
         let texts = received.into_iter().map(|message| message.body).chain(sent);
@@ -160,20 +163,20 @@ async fn in_the_end(stage: &Stage) -> Vec<String> {
             facts.retain(|fact| !fact.starts_with("bulk_operation part"));
             return facts;
         }
-        assert!(work::consume(&stage.api, &queue, &new).await.is_empty());
+        assert!(jobs::consume(&stage.app, &queue, &new).await.is_empty());
     }
 }
 
 /// Returns the event that hands `message` to the queue's worker.
 fn delivery(message: &Message) -> Value {
-    let mut event = sample(QUEUE_WORKER);
+    let mut event = sample(JOB_RUNNER);
     event["Records"][0]["body"] = serde_json::to_string(message).unwrap().into();
     event
 }
 
 /// Adds a deployment that is due to be looked at; returns the delivery of the message about it.
 async fn a_schedule(stage: &Stage) -> Value {
-    let app = local::app(stage.api.clone());
+    let app = proctor::app(stage.app.clone());
     let flow = ask(&app, "POST", "/api/flows/", &json!({"name": "scheduled"})).await;
     let anchor = Timestamp::now().plus_seconds(-43_200.0);
     let schedule = json!({"schedule": {"interval": 86_400, "anchor_date": anchor}, "active": true});
@@ -182,24 +185,24 @@ async fn a_schedule(stage: &Stage) -> Value {
     delivery(&Message::Schedule { deployment: serde_json::from_value(deployment["id"].clone()).unwrap() })
 }
 
-async fn enter(api: &Api, run: FlowRunId, state: Value) {
+async fn enter(app: &App, run: FlowRunId, state: Value) {
     let proposal = Proposal::new(serde_json::from_value(state).unwrap(), true, ProposingClient::default());
-    propose_flow_run_state(api, run, &proposal).await.unwrap();
+    propose_flow_run_state(app, run, &proposal).await.unwrap();
 }
 
 async fn add_run(stage: &Stage, name: &str) -> FlowRunId {
-    let app = local::app(stage.api.clone());
+    let app = proctor::app(stage.app.clone());
     let flow = ask(&app, "POST", "/api/flows/", &json!({"name": "flow"})).await;
     let flow = serde_json::from_value(flow["id"].clone()).unwrap();
     let run = FlowRun::new(FlowRunId::new(), flow, name, Timestamp::now());
-    stage.api.store.commit(vec![stage.api.store.insert(&run).unwrap()]).await.unwrap();
+    stage.app.store.commit(vec![stage.app.store.insert(&run).unwrap()]).await.unwrap();
     run.id
 }
 
 /// Adds a limit with a lease on it that is over.
 async fn add_lease(stage: &Stage) {
     let now = Timestamp::now();
-    let store = &stage.api.store;
+    let store = &stage.app.store;
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 1, now);
     store.add_concurrency_limit(&limit).await.unwrap();
     let (id, expiration) = (LeaseId::new(), now.plus_seconds(LONG_AGO));
@@ -211,16 +214,16 @@ async fn add_lease(stage: &Stage) {
 /// Adds one of each that the server acts on by itself, all of them overdue; returns the delivery of their timers.
 async fn timers(stage: &Stage) -> Value {
     stage.add_overdue_run().await;
-    let settings = Settings { cancelling_timeout: LONG_AGO, ..(*stage.api.settings).clone() };
-    let api = Api::new(stage.api.store.clone(), settings);
+    let settings = Settings { cancelling_timeout: LONG_AGO, ..(*stage.app.settings).clone() };
+    let app = App::new(stage.app.store.clone(), settings);
     let long_ago = Timestamp::now().plus_seconds(LONG_AGO);
     let paused = json!({"type": "PAUSED", "state_details": {"pause_timeout": long_ago}});
-    enter(&api, add_run(stage, "paused").await, paused).await;
-    enter(&api, add_run(stage, "cancelling").await, json!({"type": "CANCELLING"})).await;
+    enter(&app, add_run(stage, "paused").await, paused).await;
+    enter(&app, add_run(stage, "cancelling").await, json!({"type": "CANCELLING"})).await;
     add_lease(stage).await;
-    let app = local::app(stage.api.clone());
+    let app = proctor::app(stage.app.clone());
     ask(&app, "POST", "/api/work_pools/", &json!({"name": "pool", "type": "process"})).await;
-    let store = &stage.api.store;
+    let store = &stage.app.store;
     store.record_heartbeat("pool", "worker", Some(30), long_ago).await.unwrap();
     let found = store.work_pool_with_queues("pool").await.unwrap().unwrap();
     store.note_poll(&found.pool.record.pool, &found.queues, long_ago).await.unwrap();
@@ -229,12 +232,12 @@ async fn timers(stage: &Stage) -> Value {
 
 /// Adds a flow run with all that may belong to one; returns its id.
 async fn a_full_run(stage: &Stage) -> FlowRunId {
-    let app = local::app(stage.api.clone());
+    let app = proctor::app(stage.app.clone());
     let run = add_run(stage, "full").await;
-    enter(&stage.api, run, json!({"type": "RUNNING"})).await;
+    enter(&stage.app, run, json!({"type": "RUNNING"})).await;
     let now = Timestamp::now();
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "tag:limited", 1, now);
-    stage.api.store.add_concurrency_limit(&limit).await.unwrap();
+    stage.app.store.add_concurrency_limit(&limit).await.unwrap();
     let task_run = json!({
         "flow_run_id": run, "task_key": "task", "dynamic_key": "0", "name": "task", "tags": ["limited"],
     });
@@ -253,17 +256,17 @@ async fn a_full_run(stage: &Stage) -> FlowRunId {
 async fn a_removal(stage: &Stage) -> Value {
     let run = a_full_run(stage).await;
     let of: Key = table::flow_run(run);
-    assert!(stage.api.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    assert!(stage.app.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap());
     delivery(&Message::Removal { of, is_second_look: false })
 }
 
 /// Begins to delete all flow runs, and returns the delivery of the first step.
 async fn a_bulk_step(stage: &Stage) -> Value {
     for name in ["one", "two"] {
-        enter(&stage.api, add_run(stage, name).await, json!({"type": "COMPLETED"})).await;
+        enter(&stage.app, add_run(stage, name).await, json!({"type": "COMPLETED"})).await;
     }
-    let begun = work::bulk::begin(&stage.api, RunFilters::default(), BulkWork::DeleteFlowRuns).await;
-    let (operation, parts) = begun.unwrap();
-    assert_eq!(parts.len(), 1);
-    delivery(&Message::BulkStep { operation: operation.id, part: 0, step: 0 })
+    let begun = jobs::bulk::begin(&stage.app, RunFilters::default(), BulkAction::DeleteFlowRuns).await;
+    let id = begun.unwrap().id();
+    assert_eq!(stage.app.store.bulk_operation(id).await.unwrap().unwrap().record.parts, 1);
+    delivery(&Message::BulkStep { operation: id, part: 0, step: 0 })
 }

@@ -126,7 +126,7 @@ fn projected(index: Index, item: &Attributes) -> Option<Attributes> {
     if !keys.iter().all(|key| item.contains_key(key)) {
         return None;
     }
-    let kept = [PARTITION, SORT].map(str::to_owned).into_iter().chain(index.carries().attributes()).chain(keys);
+    let kept = [PARTITION, SORT].map(str::to_owned).into_iter().chain(index.projection().attributes()).chain(keys);
     Some(kept.filter_map(|name| item.get(&name).cloned().map(|value| (name, value))).collect())
 }
 

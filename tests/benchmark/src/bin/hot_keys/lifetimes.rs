@@ -12,18 +12,21 @@ use axum::{
     http::{Request, header::CONTENT_TYPE},
 };
 use common::{
-    Api, Settings, Store,
+    App, Settings, Store,
+    jobs::{
+        self,
+        queue::{Message, Queue},
+    },
     model::{Deployment, DeploymentId, Flow, FlowRun, FlowRunId, State, StateId, StateType, Timestamp},
     orchestration::{Client, policy::flow_policy},
-    queue::{Message, Queue},
     store::{
         Shards,
-        commit::until_uncontended,
+        commit::retry_on_conflict,
         table::{self, Subject},
-        work_pools::KeptWorkPool,
+        work_pools::StoredWorkPool,
     },
     stream::{self, Change},
-    transitions, work,
+    transitions,
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedQueue};
 use serde_json::{Value, json};
@@ -59,8 +62,8 @@ const TASK_STATES: [(StateType, &str); 3] =
 
 /// The product in this process, with everything that it asks of DynamoDB recorded.
 struct World {
-    api: Api,
-    app: Router,
+    app: App,
+    service: Router,
     queue: Queue,
     inbox: EmbeddedQueue,
     changes: ChangeStream,
@@ -149,20 +152,20 @@ impl World {
     async fn new(shards: Shards) -> Outcome<Self> {
         let (database, recorder) = (EmbeddedDatabase::in_memory()?, Recorder::default());
         let config = database.sdk_config().to_builder().interceptor(recorder.clone()).build();
-        let settings = Settings { shards, ..Settings::default() };
+        let settings = Settings { shards: shards.0, ..Settings::default() };
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), &settings.table, shards);
         store.create_table().await?;
         let (inbox, changes) = (database.queue()?, database.change_stream(&settings.table));
         let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
-        let api = Api::new(store, settings);
-        Ok(Self { app: local::app(api.clone()), api, queue, inbox, changes, recorder })
+        let app = App::new(store, settings);
+        Ok(Self { service: proctor::app(app.clone()), app, queue, inbox, changes, recorder })
     }
 
     /// Sends a request to the product, and returns its answer.
     async fn ask(&self, method: &str, path: &str, body: &Value) -> Outcome<Value> {
         let request = Request::builder().method(method).uri(format!("/api{path}"));
         let request = request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))?;
-        let answer = self.app.clone().oneshot(request).await?;
+        let answer = self.service.clone().oneshot(request).await?;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await?;
         if !status.is_success() {
@@ -173,32 +176,32 @@ impl World {
 
     /// Makes the flow, the work pool with its queue, and the deployment that all runs are of.
     async fn deployment(&self, limit: Option<i64>) -> Outcome<Deployment> {
-        let now = self.api.now();
+        let now = self.app.now();
         let flow = self.ask("POST", "/flows/", &json!({"name": "ingest-orders", "tags": ["orders"]})).await?;
         let flow: Flow = serde_json::from_value(flow)?;
         self.ask("POST", "/work_pools/", &json!({"name": "pool", "type": "process"})).await?;
-        let pool: KeptWorkPool = self.api.store.work_pool("pool").await?.ok_or("the pool is there")?.record;
+        let pool: StoredWorkPool = self.app.store.work_pool("pool").await?.ok_or("the pool is there")?.record;
         let mut deployment = Deployment::new(DeploymentId::new(), &flow, "production", now);
         deployment.work_queue_id = pool.pool.default_queue_id;
         deployment.work_queue_name = Some("default".into());
         deployment.entrypoint = Some("flows/ingest.py:ingest_orders".into());
         deployment.tags = vec!["orders".into(), "nightly".into()];
         deployment.parameter_openapi_schema = serde_json::from_value(schema())?;
-        let beside = self.api.store.limit_deployment(&mut deployment, limit, now).await?;
-        self.api.store.add_deployment(&deployment, beside).await.map_err(common::Error::from)?;
+        let beside = self.app.store.limit_deployment(&mut deployment, limit, now).await?;
+        self.app.store.add_deployment(&deployment, beside).await.map_err(common::Error::from)?;
         Ok(deployment)
     }
 
     /// Makes a run of the deployment that waits in its queue and is due, with the reads and the transaction of any that is made.
     async fn create(&self, deployment: &Deployment, number: usize) -> Outcome<FlowRunId> {
-        let store = &self.api.store;
+        let store = &self.app.store;
         let flow = store.flow(deployment.flow_id).await?.ok_or("the flow is there")?.record;
         let deployment = store.deployment(deployment.id).await?.ok_or("the deployment is there")?.record;
         let pool = store.work_pool("pool").await?.ok_or("the pool is there")?.record.pool;
         let key = format!("scheduled {} {number}", deployment.id);
         let id = FlowRunId::new();
-        let run = until_uncontended(|| async {
-            let now = self.api.now();
+        let run = retry_on_conflict(|| async {
+            let now = self.app.now();
             store.flow_run_by_key(flow.id, &key).await?;
             let mut run = FlowRun::new(id, flow.id, format!("brave-otter-{number}"), now);
             run.deployment_id = Some(deployment.id);
@@ -212,7 +215,7 @@ impl World {
             // So long ago that the server looks whether it is late, as it does with every run that was not yet due.
             let due = State::new(StateId::new(), StateType::Scheduled, now.plus_seconds(-60.0));
             let (run, mut writes) =
-                Box::pin(transitions::create(&self.api, run, Some(due), flow_policy(true), Client::default())).await?;
+                Box::pin(transitions::create(&self.app, run, Some(due), flow_policy(true), Client::default())).await?;
             writes.push(store.claim(table::unique_flow_run(flow.id, &key), run.id)?);
             store.commit(writes).await?;
             Ok(run)
@@ -236,7 +239,7 @@ impl World {
             // The event source hands no others out.
             changes.retain(|change| Subject::of(&change.key).is_some());
             for batch in changes.chunks(CHANGES_AT_ONCE) {
-                if let Some(failure) = stream::consume(&self.api, &self.queue, batch).await.into_iter().next() {
+                if let Some(failure) = stream::consume(&self.app, &self.queue, batch).await.into_iter().next() {
                     return Err(failure.error.into());
                 }
             }
@@ -247,7 +250,7 @@ impl World {
 
     /// Looks for what is due, as the schedule does, and works off the queue.
     async fn fire_timers(&mut self) -> Outcome<()> {
-        work::timers::tick(&self.api, &self.queue).await?;
+        jobs::timers::tick(&self.app, &self.queue).await?;
         loop {
             let received = self.inbox.hand_out(10, Duration::from_mins(1)).await?;
             if received.is_empty() {
@@ -255,7 +258,7 @@ impl World {
             }
             let messages = received.iter().map(|received| serde_json::from_str(&received.body));
             let messages: Vec<Message> = messages.collect::<serde_json::Result<_>>()?;
-            if let Some(failure) = work::consume(&self.api, &self.queue, &messages).await.into_iter().next() {
+            if let Some(failure) = jobs::consume(&self.app, &self.queue, &messages).await.into_iter().next() {
                 return Err(failure.error.into());
             }
             for received in &received {

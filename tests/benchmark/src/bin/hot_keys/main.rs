@@ -9,7 +9,7 @@ mod lifetimes;
 mod recording;
 mod report;
 
-use common::Settings;
+use common::{Settings, store::Shards};
 use lifetimes::Outcome;
 use mimalloc::MiMalloc;
 use report::Shared;
@@ -39,7 +39,7 @@ const WORTH_PRINTING: f64 = 0.1;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let runs = std::env::args().nth(1).map_or(Ok(RUNS), |runs| runs.parse())?;
-    let shards = Settings::default().shards;
+    let shards = Shards(Settings::default().shards);
     let flow_runs = report::shared(&lifetimes::of_flow_runs(runs, shards, None).await?, shards, FLOW_RUNS);
     let task_runs = report::shared(&lifetimes::of_task_runs(runs, shards).await?, shards, TASK_RUNS);
     let both: Vec<Shared> = report::together(&flow_runs, &task_runs)
@@ -76,7 +76,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_the_default_shards_no_key_gets_more_than_a_partition_bears() {
-        let shards = Settings::default().shards;
+        let shards = Shards(Settings::default().shards);
         let flow_runs = lifetimes::of_flow_runs(FEW, shards, None).await.unwrap();
         let task_runs = lifetimes::of_task_runs(FEW, shards).await.unwrap();
         let loads = [

@@ -8,7 +8,7 @@ use common::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, Seconds, State, StateType, Timestamp, WorkPool, WorkPoolId,
         WorkQueue, WorkQueueId,
     },
-    store::{Item, work_pools::KeptWorkPool, work_queues::KeptWorkQueue},
+    store::{Item, work_pools::StoredWorkPool, work_queues::StoredWorkQueue},
 };
 use embedded::ChangeStream;
 use serde_json::{Value, json};
@@ -114,8 +114,8 @@ pub(crate) async fn fill(
     }
     for (pool, queue) in pools.into_iter().zip(queues) {
         let (queues, events) = (vec![queue.id], Vec::new());
-        let kept = KeptWorkPool { pool, queues, last_status: None, events, check: None };
-        store.add_work_pool(&kept, &KeptWorkQueue::new(queue, Vec::new())).await?;
+        let kept = StoredWorkPool { pool, queues, last_status: None, events, check: None };
+        store.add_work_pool(&kept, &StoredWorkQueue::new(queue, Vec::new())).await?;
     }
     for deployment in deployments {
         store.add_deployment(&deployment, Vec::new()).await.map_err(common::Error::from)?;

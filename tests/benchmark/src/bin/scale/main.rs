@@ -16,13 +16,12 @@ use std::{
 use clap::Parser;
 use common::{
     Result, Settings, Store,
-    filter::FlowRunSort,
+    filter::{FlowRunSort, RunFilters},
     history::History,
     model::Timestamp,
     store::{
         Shards,
         cost::{Cost, measured},
-        flow_run_query::RunFilters,
         select::Window,
     },
 };

@@ -1,0 +1,150 @@
+//! Access: who asks, and what they may do.
+//!
+//! A server asks for nothing, for one password as Prefect's server does, or for API keys ([`Mode`]). A key may come
+//! as `Bearer` token (`PREFECT_API_KEY`), as the password of basic authentication, and in the websocket's `auth`
+//! message (`PREFECT_API_AUTH_STRING`): the unmodified client never sends `PREFECT_API_KEY` over a websocket to
+//! anything but Prefect Cloud.
+
+mod key_cache;
+pub mod operations;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use subtle::ConstantTimeEq;
+
+pub use key_cache::KeyCache;
+
+use domain::{
+    access::{Mode, Role, key},
+    model::{ApiKeyId, Timestamp, api_key::KeyStatus},
+};
+use error::Result;
+use settings::Settings;
+use store::Store;
+
+/// Someone who has shown what the server asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// What they may do.
+    pub role: Role,
+    /// The key that they have shown, where there are keys.
+    pub key: Option<ApiKeyId>,
+}
+
+impl Caller {
+    /// Who asks where nothing tells callers apart.
+    const ANYONE: Self = Self { role: Role::Admin, key: None };
+}
+
+/// What it takes to find out who calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// The table with the API keys.
+    pub store: &'a Store,
+    /// What the server asks of its callers.
+    pub settings: &'a Settings,
+    /// What this process remembers of API keys.
+    pub keys: &'a KeyCache,
+}
+
+impl Gate<'_> {
+    /// Finds out who sends the header `Authorization: <header>`; none if it doesn't do.
+    ///
+    /// Costs one read of the table at most, where the server asks for keys.
+    ///
+    /// # Errors
+    /// [`error::Error::Unavailable`] if the table can't be read.
+    pub async fn caller_of_header(self, header: Option<&str>) -> Result<Option<Caller>> {
+        match &self.settings.access {
+            Mode::Open => Ok(Some(Caller::ANYONE)),
+            Mode::Basic(secret) => {
+                let given = header.and_then(prefects_basic);
+                Ok(given.filter(|given| given.ct_eq(secret.0.as_bytes()).into()).map(|_| Caller::ANYONE))
+            }
+            Mode::Keys => match header.and_then(key_of_header) {
+                Some(key) => self.caller_of_key(&key).await,
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Finds out who knows `token`, the text that a client is to know; none if it doesn't do.
+    ///
+    /// # Errors
+    /// [`error::Error::Unavailable`] if the table can't be read.
+    pub async fn caller_of_token(self, token: &str) -> Result<Option<Caller>> {
+        match &self.settings.access {
+            Mode::Open => Ok(Some(Caller::ANYONE)),
+            Mode::Basic(secret) => {
+                let is_right: bool = token.as_bytes().ct_eq(secret.0.as_bytes()).into();
+                Ok(is_right.then_some(Caller::ANYONE))
+            }
+            Mode::Keys => self.caller_of_key(after_the_user(token)).await,
+        }
+    }
+
+    async fn caller_of_key(self, text: &str) -> Result<Option<Caller>> {
+        let Some(id) = key::id(text) else { return Ok(None) };
+        let (now, seconds) = (Timestamp::now(), self.settings.key_memory);
+        let record = if let Some(record) = self.keys.recall(id, now, seconds) {
+            record
+        } else {
+            let record = self.store.api_key(id).await?;
+            self.keys.note(id, record.clone(), now, seconds);
+            record
+        };
+        let holds = record.filter(|record| record.is(text) && record.status(now) == KeyStatus::Active);
+        Ok(holds.map(|record| Caller { role: record.role, key: Some(id) }))
+    }
+}
+
+/// Decodes a `Basic` header as Prefect does: like Python's decoder, passes over what is no digit of the encoding.
+fn prefects_basic(header: &str) -> Option<Vec<u8>> {
+    let mut words = header.split_whitespace();
+    let (Some("Basic"), Some(encoded), None) = (words.next(), words.next(), words.next()) else { return None };
+    decoded(encoded)
+}
+
+fn decoded(encoded: &str) -> Option<Vec<u8>> {
+    let is_digit = |character: &char| character.is_ascii_alphanumeric() || matches!(character, '+' | '/' | '=');
+    STANDARD.decode(encoded.chars().filter(is_digit).collect::<String>()).ok()
+}
+
+/// Returns the key in a `Bearer` or `Basic` header, whose scheme may be written in any case (RFC 9110, 11.1).
+fn key_of_header(header: &str) -> Option<String> {
+    let (scheme, credentials) = header.trim().split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(credentials.to_owned());
+    }
+    let decoded = decoded(credentials).filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    Some(after_the_user(&String::from_utf8(decoded).ok()?).to_owned())
+}
+
+/// Returns the password of `user:password`, or all of a text without a user: a key has no colon.
+fn after_the_user(text: &str) -> &str {
+    text.rsplit(':').next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_upstreams_basic_credentials_only() {
+        assert_eq!(prefects_basic("Basic YWRtaW46cGFzcw==").as_deref(), Some(b"admin:pass".as_slice()));
+        for wrong in ["basic YWRtaW46cGFzcw==", "Basic", "Bearer x", "Basic YWRtaW46cGFzcw== more", "Basic YWR"] {
+            assert_eq!(prefects_basic(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn takes_a_key_as_token_and_as_password() {
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        for header in ["Bearer key", "bearer  key ", &basic("key"), &basic("anyone:key")] {
+            assert_eq!(key_of_header(header).as_deref(), Some("key"), "{header}");
+        }
+        for header in ["", "key", "Digest key", "Basic !"] {
+            assert!(key_of_header(header).is_none_or(|key| key.is_empty()), "{header}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What Prefect's records are and what may be done with them: pure, without I/O.
+
+pub mod access;
+pub mod dependencies;
+pub mod events;
+pub mod filter;
+pub mod graph;
+pub mod history;
+pub mod json;
+pub mod lateness;
+pub mod liveness;
+pub mod logs_csv;
+pub mod model;
+pub mod orchestration;
+pub mod patch;
+pub mod priorities;
+pub mod python;
+pub mod schedule;

@@ -1,0 +1,148 @@
+//! The one error type, and the one place where it becomes an HTTP answer.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+/// The result of everything that can fail on a request's way.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request could not be answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the request names does not exist; the message names it.
+    #[error("{0}")]
+    NotFound(String),
+    /// The run whose state or labels are to be set, or the queue that is polled, does not exist; Prefect words this in
+    /// another field.
+    #[error("{0}")]
+    NoSuchRun(String),
+    /// What the request names existed, and is over.
+    #[error("{0}")]
+    Gone(String),
+    /// The request contradicts what is stored.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request is well-formed, and refused.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The caller has not said who it is, or not rightly.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The request is well-formed, and its content is refused with one sentence.
+    #[error("{0}")]
+    Unprocessable(String),
+    /// The request is malformed; the body is the one that FastAPI and pydantic would answer.
+    #[error("the request is malformed")]
+    Invalid(Value),
+    /// The request or a record in it is larger than the store takes.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The store is throttled or can't be reached; the request changed nothing and may be repeated.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A fault of ours; the message goes to the log and never to the caller.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// How long a client should wait before it repeats a request that met [`Error::Unavailable`], in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+impl Error {
+    /// Says that there is no `what`, as Prefect words it.
+    pub fn not_found(what: &str) -> Self {
+        Self::NotFound(format!("{what} not found"))
+    }
+
+    /// Says that there is no run `id` of the kind, as Prefect words it where it sets a state or labels.
+    pub fn no_such_run(kind: &str, id: impl std::fmt::Display) -> Self {
+        Self::NoSuchRun(format!("{kind} with id {id} not found"))
+    }
+
+    /// Says that a record names another one that does not exist, or takes a key that is taken.
+    pub fn integrity_conflict() -> Self {
+        Self::Conflict(
+            "Data integrity conflict. This usually means a unique or foreign key constraint was violated. See server \
+             logs for details."
+                .into(),
+        )
+    }
+
+    /// Returns the HTTP status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) | Self::NoSuchRun(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Unprocessable(_) | Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Returns what may be told to callers of the error.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Internal(_) => "Internal Server Error".into(),
+            other => other.to_string(),
+        }
+    }
+
+    fn body(&self) -> Value {
+        match self {
+            Self::Invalid(body) => body.clone(),
+            Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
+            Self::Internal(_) => json!({ "exception_message": self.public_message() }),
+            Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
+            other => json!({ "detail": other.to_string() }),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::error!(status = status.as_u16(), error = %self, "request failed");
+        }
+        let mut response = (status, Json(self.body())).into_response();
+        if matches!(self, Self::Unavailable(_)) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Internal(format!("a record could not be read or written: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_to_come_back_when_the_store_is_unavailable() {
+        let response = Error::Unavailable("throttled".into()).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+    }
+
+    #[test]
+    fn keeps_our_faults_to_the_log() {
+        assert_eq!(Error::Internal("secret".into()).body(), json!({"exception_message": "Internal Server Error"}));
+    }
+}

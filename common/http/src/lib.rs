@@ -1,0 +1,24 @@
+//! HTTP: routes, the extraction of validated requests, and the service made of them.
+//!
+//! A request meets, from the outside in: the boundary ([`boundary`]: cost, one log line, explanation headers), the
+//! router, the contract ([`contract_layer`]: validation of path, query, headers and body as Prefect does it), and
+//! the handler, which takes typed values out of the validated request ([`extract`]).
+
+mod authentication;
+mod boundary;
+pub mod bulk;
+mod contract_layer;
+mod cors;
+mod csrf;
+mod documents;
+pub mod extract;
+pub mod page;
+pub mod route;
+mod unrouted;
+
+pub use extract::{Body, Headers, Path, Query, Sent};
+pub use route::{Method, Route, server, service};
+pub use settings::PREFIX;
+
+/// The largest request body that is read, in bytes: what Lambda takes in a synchronous invocation.
+pub const LARGEST_BODY: usize = 6 * 1024 * 1024;

@@ -1,0 +1,188 @@
+//! Routes: declared once, beside their handlers, and the source of everything that knows about them.
+//!
+//! From a route come the Lambda binary, the local server, the OpenAPI document, the router of `cargo lambda watch`
+//! and the infrastructure's template. Its name is the name of the binary, of the function and of the sample in
+//! `events/`; its method and path are the contract's.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::MethodRouter,
+};
+
+use tower_http::{
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
+
+use super::{LARGEST_BODY, authentication, boundary, contract_layer, cors, csrf, documents, unrouted};
+use access::operations;
+use contract::{Mount, Operation};
+use domain::access::Mode;
+use services::App;
+use store::TableAccess;
+
+/// An HTTP method of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Method {
+    Delete,
+    Get,
+    Patch,
+    Post,
+    Put,
+}
+
+impl Method {
+    /// Returns the method's name in upper case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
+/// An operation of the API and the handler that carries it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The operation's name: that of its binary, its function and its sample event.
+    pub operation: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The path template under the API's base path ([`super::PREFIX`]), as the contract writes it.
+    pub path: &'static str,
+    /// Makes the service that carries the operation out.
+    pub service: fn() -> MethodRouter<App>,
+    /// What it does with the table.
+    pub needs: TableAccess,
+}
+
+impl Route {
+    /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
+    pub const fn get(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
+        Self { operation, method: Method::Get, path, service, needs: TableAccess::READS }
+    }
+
+    /// Declares a `POST` route, which reads and writes items by their keys unless it says otherwise.
+    pub const fn post(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
+        Self { operation, method: Method::Post, path, service, needs: TableAccess::WRITES }
+    }
+
+    /// Declares a `PATCH` route, which reads and writes items by their keys unless it says otherwise.
+    pub const fn patch(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
+        Self { operation, method: Method::Patch, path, service, needs: TableAccess::WRITES }
+    }
+
+    /// Declares a `PUT` route, which reads and writes items by their keys unless it says otherwise.
+    pub const fn put(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
+        Self { operation, method: Method::Put, path, service, needs: TableAccess::WRITES }
+    }
+
+    /// Declares a `DELETE` route, which reads and writes items by their keys unless it says otherwise.
+    pub const fn delete(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
+        Self { operation, method: Method::Delete, path, service, needs: TableAccess::WRITES }
+    }
+
+    /// Declares what else the route does with the table.
+    #[must_use]
+    pub const fn accessing(self, needs: TableAccess) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// Returns the contract's operation of this method and path.
+    pub fn contract(&self) -> Option<&'static Operation> {
+        Operation::find(self.method.as_str(), self.path)
+    }
+}
+
+/// Makes the service of a Lambda function's routes.
+pub fn service<'r>(app: App, routes: impl IntoIterator<Item = &'r Route>) -> Router {
+    let routes: Vec<Route> = routes.into_iter().copied().collect();
+    let service = guarded(&app, service_of(&app, &routes));
+    let sole = <[Route; 1]>::try_from(routes.as_slice()).ok().map(|[route]| route);
+    let unrouted = unrouted::Unrouted::new(&app.settings.base_path, routes, false);
+    around(app, service, sole, unrouted)
+}
+
+/// Makes the service of a whole server: its routes, the documents that describe them, and its websockets.
+pub fn server<'r>(app: App, routes: impl IntoIterator<Item = &'r Route>, websockets: Router<App>) -> Router {
+    let routes: Vec<Route> = routes.into_iter().copied().collect();
+    let documented = service_of(&app, &routes).merge(documents::service(Mount::App(&app.settings.base_path), &routes));
+    let service = guarded(&app, documented)
+        // A websocket authenticates in its own handshake, after it is open.
+        .merge(websockets)
+        .merge(documents::service(Mount::Root, &routes).method_not_allowed_fallback(unrouted::method_not_allowed));
+    let unrouted = unrouted::Unrouted::new(&app.settings.base_path, routes, true);
+    around(app, service, None, unrouted)
+}
+
+fn service_of(app: &App, routes: &[Route]) -> Router<App> {
+    let have_roles = app.settings.access == Mode::Keys;
+    let mut service = Router::new();
+    for route in routes {
+        let mut handler = (route.service)();
+        if let Some(operation) = route.contract() {
+            let state = (operation, app.settings.default_limit);
+            handler = handler.layer(middleware::from_fn_with_state(state, contract_layer::validate));
+        }
+        handler = handler.layer(middleware::from_fn_with_state(route.needs, enforce_access));
+        if have_roles {
+            let required = operations::required(route.method.as_str(), route.path);
+            handler = handler.layer(middleware::from_fn_with_state(required, authentication::authorize));
+        }
+        let handler = handler
+            .layer(middleware::map_response_with_state(*route, boundary::name_operation))
+            .layer(middleware::from_fn(unrouted::refuse_head));
+        service = service.route(&format!("{}{}", app.settings.base_path, route.path), handler);
+    }
+    service
+}
+
+/// Holds the handler to what its route declares to need.
+async fn enforce_access(State(needs): State<TableAccess>, request: Request, next: Next) -> Response {
+    store::access::within(needs, next.run(request)).await
+}
+
+/// Puts what every request of the API meets in front of `service`: authentication, the limit of a body, compression.
+fn guarded(app: &App, service: Router<App>) -> Router<App> {
+    let service = service
+        .fallback(unrouted::answer)
+        .method_not_allowed_fallback(unrouted::method_not_allowed)
+        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(compression())
+        .with_state(app.clone());
+    // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.
+    let service = Router::new().fallback_service(service);
+    match &app.settings.access {
+        Mode::Open => service,
+        Mode::Basic(_) | Mode::Keys => {
+            service.layer(middleware::from_fn_with_state(app.clone(), authentication::authenticate))
+        }
+    }
+}
+
+/// Puts what every request meets around `service`: CORS, CSRF protection, the boundary.
+fn around(app: App, service: Router<App>, sole: Option<Route>, unrouted: unrouted::Unrouted) -> Router {
+    let service = service.layer(axum::Extension(unrouted)).with_state(app.clone());
+    let mut service = Router::new()
+        .fallback_service(service)
+        .layer(middleware::from_fn_with_state(cors::Cors::new(&app.settings), cors::share));
+    if app.settings.csrf_protection_enabled {
+        service = service.layer(middleware::from_fn_with_state(app.clone(), csrf::protect));
+    }
+    service.layer(middleware::from_fn_with_state((app, sole), boundary::boundary))
+}
+
+/// The size from which answers are compressed for clients that take it, in bytes.
+const COMPRESSED_FROM: u16 = 500;
+
+/// Compresses the answers that Prefect compresses, at the level that costs the least time.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(COMPRESSED_FROM))
+}

@@ -1,0 +1,381 @@
+//! How a binary runs: one route behind API Gateway, or one consumer behind a queue or stream.
+//!
+//! Everything generic is instantiated here, once, so that a binary is one line and only links.
+
+use std::{process::ExitCode, time::Instant};
+
+use aws_config::BehaviorVersion;
+use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
+use http::HeaderMap;
+use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
+use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use http_api::{self, Route};
+use observation::{Outcome, Report, observed};
+use services::{
+    App,
+    jobs::{
+        self,
+        queue::{Message, Queue},
+    },
+    stream::{self, Change},
+};
+use socket::gateway::{Answer, EventsIn};
+use store::{access, cost};
+
+use crate::{connect, logging};
+
+/// Runs the Lambda function of `route` until the runtime ends the process.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run(route: &Route) -> ExitCode {
+    logging::start();
+    tracing::debug!("the function starts");
+    finish(start(serve(*route)))
+}
+
+async fn serve(route: Route) -> Result<(), Error> {
+    let app = connect::from_env().await?;
+    lambda_http::run(http_api::service(app, [&route])).await
+}
+
+/// Runs the Lambda function of everything that API Gateway has no route for, until the runtime ends the process.
+///
+/// It knows all `routes`: it redirects a path with or without its trailing slash, answers preflights, serves the
+/// documents, and says what is not found or not allowed, as a whole server does.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
+    logging::start();
+    finish(start(serve_fallback(routes)))
+}
+
+async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
+    let app = connect::from_env().await?;
+    lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new())).await
+}
+
+/// Runs the Lambda function that consumes the table's stream until the runtime ends the process.
+///
+/// Its event source mapping is to report batch item failures: the answer names the changes that failed, and Lambda
+/// hands out the first of them and all behind it again (AWS: "Configuring partial batch response with DynamoDB").
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_stream_consumer() -> ExitCode {
+    logging::start();
+    finish(start(serve_stream()))
+}
+
+async fn serve_stream() -> Result<(), Error> {
+    let (app, queue) = connect::from_env_with_queue().await?;
+    let (app, queue) = (&app, &queue);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<stream::change::LambdaEvent>| async move {
+        let id = event.context.request_id;
+        Ok::<_, Error>(reported(app, "stream_consumer", id, consume_stream(app, queue, event.payload)).await)
+    }))
+    .await
+}
+
+/// Runs the Lambda function that works off the queue until the runtime ends the process.
+///
+/// Its event source mapping is to report batch item failures: the answer names the messages that failed, and SQS
+/// delivers these again (AWS: "Handling errors for an SQS event source in Lambda").
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_job_runner() -> ExitCode {
+    logging::start();
+    finish(start(serve_queue()))
+}
+
+async fn serve_queue() -> Result<(), Error> {
+    let (app, queue) = connect::from_env_with_queue().await?;
+    let (app, queue) = (&app, &queue);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<QueueEvent>| async move {
+        let id = event.context.request_id;
+        Ok::<_, Error>(reported(app, "job_runner", id, consume_queue(app, queue, event.payload)).await)
+    }))
+    .await
+}
+
+/// Runs the Lambda function that a schedule calls to look for what is due until the runtime ends the process.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_timers() -> ExitCode {
+    logging::start();
+    finish(start(serve_timers()))
+}
+
+async fn serve_timers() -> Result<(), Error> {
+    let (app, queue) = connect::from_env_with_queue().await?;
+    let (app, queue) = (&app, &queue);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<IgnoredAny>| async move {
+        let id = event.context.request_id;
+        let look = async {
+            // What one of them can't do keeps the other from nothing.
+            let (timers, schedules) = futures::join!(jobs::timers::tick(app, queue), jobs::schedules::tick(app, queue));
+            timers.and(schedules)
+        };
+        let work = access::within(jobs::timers::NEEDS, look);
+        reported(app, "fire_timers", id, work).await.map_err(Error::from)
+    }))
+    .await
+}
+
+/// What Lambda hands to a function whose event source is a queue (AWS: "Using Lambda with Amazon SQS").
+#[derive(Debug, Deserialize)]
+struct QueueEvent {
+    #[serde(rename = "Records")]
+    records: Vec<QueueRecord>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QueueRecord {
+    message_id: String,
+    body: String,
+}
+
+/// Works off what Lambda handed over; returns the answer that names the failures.
+///
+/// What can't be read fails as well, and so reaches the dead-letter queue, where somebody looks at it.
+async fn consume_queue(app: &App, queue: &Queue, event: QueueEvent) -> Value {
+    let (mut failed, mut ids, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+    for QueueRecord { message_id, body } in event.records {
+        match serde_json::from_str::<Message>(&body) {
+            Ok(message) => {
+                ids.push(message_id);
+                messages.push(message);
+            }
+            Err(error) => {
+                tracing::error!(message_id, %error, "a message can't be read");
+                failed.push(message_id);
+            }
+        }
+    }
+    for failure in jobs::consume(app, queue, &messages).await {
+        if let Some(id) = ids.get(failure.place) {
+            tracing::error!(message_id = id, error = %failure.error, "a message could not be worked off");
+            failed.push(id.clone());
+        }
+    }
+    batch_failures(failed)
+}
+
+/// What is done for an invocation that no request made, as far as its report goes.
+trait Work {
+    fn is_done(&self) -> bool;
+}
+
+/// The answer to a batch, which names what failed of it.
+impl Work for Value {
+    fn is_done(&self) -> bool {
+        self["batchItemFailures"].as_array().is_none_or(Vec::is_empty)
+    }
+}
+
+impl Work for error::Result<()> {
+    fn is_done(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+/// Answers Lambda with the items of a batch that failed.
+fn batch_failures(items: impl IntoIterator<Item = String>) -> Value {
+    let items = items.into_iter().map(|item| json!({ "itemIdentifier": item }));
+    json!({ "batchItemFailures": items.collect::<Vec<_>>() })
+}
+
+/// Does `work`, and tells of it as the boundary does of a request.
+async fn reported<W: Work>(app: &App, operation: &'static str, request_id: String, work: impl Future<Output = W>) -> W {
+    let started = Instant::now();
+    let ((answer, cost), context) = observed(cost::measured(work)).await;
+    let outcome = if answer.is_done() { Outcome::Done } else { Outcome::Failed };
+    let latency = started.elapsed();
+    let report = Report { request_id, operation, request: None, outcome, latency, cost, context };
+    report.emit(app.settings.reports, &app.settings.table);
+    answer
+}
+
+/// Consumes what Lambda handed over; returns the answer that names the failures.
+async fn consume_stream(app: &App, queue: &Queue, event: stream::change::LambdaEvent) -> Value {
+    let mut sequence_numbers = Vec::with_capacity(event.records.len());
+    let mut changes = Vec::with_capacity(event.records.len());
+    for record in event.records {
+        let sequence_number = record.dynamodb.sequence_number.clone();
+        match Change::try_from(record.dynamodb) {
+            Ok(change) => {
+                sequence_numbers.push(sequence_number);
+                changes.push(change);
+            }
+            // It would be as unreadable the next time.
+            Err(error) => tracing::error!(sequence_number, %error, "a change can't be read and is passed over"),
+        }
+    }
+    let failures = stream::consume(app, queue, &changes).await;
+    let failed = failures.iter().filter_map(|failure| {
+        let sequence_number = sequence_numbers.get(failure.place)?;
+        tracing::error!(sequence_number, error = %failure.error, "a change could not be consumed");
+        Some(sequence_number.clone())
+    });
+    batch_failures(failed)
+}
+
+/// What an API Gateway websocket tells a function of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketRoute {
+    /// A client asks for a connection (`$connect`).
+    Connect,
+    /// A client sends a message (`$default`).
+    Message,
+    /// A connection is over (`$disconnect`).
+    Disconnect,
+}
+
+/// Runs the Lambda function of a `route` of the websocket `/events/in` until the runtime ends the process.
+///
+/// `PROCTOR_CONNECTIONS_URL` names the gateway's endpoint for connections, where connections are cut.
+///
+/// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
+pub fn run_events_in(route: SocketRoute) -> ExitCode {
+    logging::start();
+    finish(start(serve_events_in(route)))
+}
+
+async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
+    let socket = EventsIn::new(connect::from_env().await?);
+    // Connections are seldom cut: the client for it is made at the first one, not at the start.
+    let connections = OnceCell::new();
+    let (socket, connections) = (&socket, &connections);
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
+        let request = event.payload;
+        let Some(id) = &request.request_context.connection_id else { return Err(Error::from("no connection")) };
+        let answer = match route {
+            SocketRoute::Connect => socket.connect(id, &headers_of(&request)).await?,
+            SocketRoute::Message => socket.receive(id, request.body.as_deref().unwrap_or_default()).await,
+            SocketRoute::Disconnect => {
+                socket.disconnect(id).await?;
+                Answer::Nothing
+            }
+        };
+        if answer == Answer::HangUp {
+            let connections = Box::pin(connections.get_or_try_init(client_of_connections)).await?;
+            hang_up(connections, id).await?;
+        }
+        Ok(answer_of_socket(answer))
+    }))
+    .await
+}
+
+/// Returns the headers of a request for a connection; a gateway may send them in one of two ways.
+fn headers_of(request: &ApiGatewayWebsocketProxyRequest) -> HeaderMap {
+    let headers = &request.multi_value_headers;
+    if headers.is_empty() { request.headers.clone() } else { headers.clone() }
+}
+
+async fn client_of_connections() -> Result<Client, Error> {
+    let url =
+        std::env::var("PROCTOR_CONNECTIONS_URL").map_err(|_| Error::from("PROCTOR_CONNECTIONS_URL is not set"))?;
+    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    Ok(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
+}
+
+/// Cuts the connection `id`, unless it is gone already.
+async fn hang_up(connections: &Client, id: &str) -> Result<(), Error> {
+    match connections.delete_connection().connection_id(id).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(DeleteConnectionError::is_gone_exception) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn answer_of_socket(answer: Answer) -> Value {
+    match answer {
+        Answer::Opened(Some(subprotocol)) => {
+            json!({ "statusCode": 200, "headers": { "Sec-WebSocket-Protocol": subprotocol } })
+        }
+        Answer::Opened(None) | Answer::Nothing | Answer::HangUp => json!({ "statusCode": 200 }),
+        Answer::Refused => json!({ "statusCode": 403 }),
+        Answer::Reply(message) => json!({ "statusCode": 200, "body": message }),
+    }
+}
+
+/// Runs `work` on a runtime of one thread: a function serves one request at a time.
+fn start(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn finish(outcome: Result<(), Error>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the function stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded::{
+        EmbeddedDatabase,
+        faults::{Fault, Faults},
+    };
+
+    use super::*;
+    use domain::model::ReceivedEvent;
+    use settings::Settings;
+    use store::{Shards, Store};
+
+    fn record(sequence_number: &str, event: &ReceivedEvent) -> Value {
+        let item = store::Item::of(event, 1, Shards(1)).unwrap();
+        let text = |text: &str| json!({ "S": text });
+        let (pk, sk) = (text(&item.key.pk), text(&item.key.sk));
+        json!({"eventName": "INSERT", "dynamodb": {
+            "SequenceNumber": sequence_number,
+            "Keys": {"pk": pk, "sk": sk},
+            "NewImage": {
+                "pk": pk, "sk": sk, "version": {"N": "1"},
+                "head": text(&item.head.unwrap()), "tail": text(&item.tail.unwrap()),
+            },
+        }})
+    }
+
+    fn report() -> ReceivedEvent {
+        serde_json::from_value(json!({
+            "occurred": "2026-01-31T09:30:00Z",
+            "event": "prefect.task-run.Running",
+            "resource": {
+                "prefect.resource.id": format!("prefect.task-run.{}", uuid::Uuid::new_v4()),
+                "prefect.orchestration": "client",
+            },
+            "payload": {"validated_state": {"type": "RUNNING"}, "task_run": {"task_key": "a", "dynamic_key": "b"}},
+            "id": uuid::Uuid::new_v4(),
+            "received": "2026-01-31T09:30:01Z",
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn answers_with_the_changes_that_failed() {
+        let faults = Faults::on("TransactWriteItems");
+        let database = EmbeddedDatabase::in_memory().unwrap();
+        let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
+        let settings = Settings::default();
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), &settings.table, settings.shards);
+        store.create_table().await.unwrap();
+        let app = App::new(store, settings);
+        let unreadable = json!({"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "Keys": {}}});
+        let event = json!({"Records": [unreadable, record("2", &report())]});
+        let event: stream::change::LambdaEvent = serde_json::from_value(event).unwrap();
+        for _ in 0..3 {
+            faults.then(Fault::InternalError);
+        }
+        let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue().unwrap().sdk_config()), "any");
+        let answer = consume_stream(&app, &queue, event.clone()).await;
+        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+        assert_eq!(consume_stream(&app, &queue, event).await, json!({"batchItemFailures": []}));
+    }
+}

@@ -1,0 +1,203 @@
+//! Placeholders: objects with a `__prefect_kind` that stand for a value to be worked out.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::templates;
+use domain::json::loads;
+use domain::model::Object;
+use domain::python;
+
+/// The key that makes an object a placeholder.
+const KIND: &str = "__prefect_kind";
+
+/// Why a placeholder could not be filled in; written in Prefect's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HydrationError {
+    /// It lacks what it is to be made of.
+    #[error("Missing '{0}' key in __prefect object")]
+    MissingKey(&'static str),
+    /// Its value is not the JSON that it is said to be.
+    #[error("Invalid JSON: {0}")]
+    InvalidJson(String),
+    /// Its template can't be rendered.
+    #[error("Invalid jinja: {0}")]
+    InvalidJinja(String),
+    /// There is no such variable.
+    #[error("Variable '{0}' not found in workspace.")]
+    VariableNotFound(String),
+}
+
+/// The variables that were looked for, by name; nothing for one that is not there.
+pub type KnownVariables = HashMap<String, Option<Value>>;
+
+/// The names of variables that have to be looked for before placeholders can be filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariables(pub BTreeSet<String>);
+
+/// Fills in the placeholders of `input`, as far as the variables that they name are `known`.
+///
+/// What comes out is a value, or the first placeholder's error that can't be filled in.
+///
+/// # Errors
+/// [`UnknownVariables`] if some are named. With them known there may be more, as the name of one can be in another.
+pub fn hydrate(input: &Object, known: &KnownVariables) -> Result<Result<Value, HydrationError>, UnknownVariables> {
+    let mut hydration = Hydration { known, unknown: BTreeSet::new() };
+    let hydrated = hydration.object(input);
+    if !hydration.unknown.is_empty() {
+        return Err(UnknownVariables(hydration.unknown));
+    }
+    Ok(hydrated.map(|value| value.unwrap_or_else(|| Value::Object(Map::new()))))
+}
+
+struct Hydration<'k> {
+    known: &'k KnownVariables,
+    unknown: BTreeSet<String>,
+}
+
+/// A value, or nothing where it is to be taken out of what is around it.
+type Hydrated = Result<Option<Value>, HydrationError>;
+
+impl Hydration<'_> {
+    fn value(&mut self, value: &Value) -> Hydrated {
+        match value {
+            Value::Object(fields) => self.object(fields),
+            Value::Array(items) => {
+                let items = items.iter().filter_map(|item| self.value(item).transpose());
+                Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
+            }
+            other => Ok(Some(other.clone())),
+        }
+    }
+
+    fn object(&mut self, fields: &Object) -> Hydrated {
+        let Some(kind) = fields.get(KIND) else {
+            let mut hydrated = Map::new();
+            for (key, value) in fields {
+                if let Some(value) = self.value(value)? {
+                    hydrated.insert(key.clone(), value);
+                }
+            }
+            return Ok(Some(Value::Object(hydrated)));
+        };
+        match kind.as_str() {
+            Some("none") => match fields.get("value") {
+                Some(value) => self.value(value),
+                None => Err(HydrationError::MissingKey("value")),
+            },
+            Some("json") => match self.source(fields, "value")? {
+                Some(Value::String(text)) => loads(&text).map(Some).map_err(HydrationError::InvalidJson),
+                other => Ok(other),
+            },
+            Some("jinja") if !fields.contains_key("template") => Err(HydrationError::MissingKey("template")),
+            Some("jinja") => match self.source(fields, "template")? {
+                Some(Value::String(template)) => {
+                    let rendered = templates::render(&template).map_err(HydrationError::InvalidJinja)?;
+                    Ok(Some(Value::String(rendered)))
+                }
+                Some(_) => Err(HydrationError::InvalidJinja("a template is a text".into())),
+                None => Ok(None),
+            },
+            Some("workspace_variable") => match self.source(fields, "variable_name")? {
+                Some(Value::String(name)) => self.variable(name),
+                Some(other) => Err(HydrationError::VariableNotFound(python::repr(&other))),
+                None => Ok(None),
+            },
+            _ => Ok(Some(fields.get("value").cloned().unwrap_or_default())),
+        }
+    }
+
+    /// Returns what a placeholder is made of, which may be a placeholder itself.
+    fn source(&mut self, fields: &Object, key: &str) -> Hydrated {
+        match fields.get(key) {
+            Some(Value::Object(inner)) => self.object(inner),
+            other => Ok(other.cloned()),
+        }
+    }
+
+    fn variable(&mut self, name: String) -> Hydrated {
+        match self.known.get(&name) {
+            Some(Some(value)) => Ok(Some(value.clone())),
+            Some(None) => Err(HydrationError::VariableNotFound(name)),
+            None => {
+                self.unknown.insert(name);
+                Ok(None)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn hydrated(input: &Value) -> Result<Value, String> {
+        let known = [("v", Some(json!([1]))), ("name of v", Some(json!("v"))), ("template", Some(json!("{{ 1+1 }}")))];
+        let known = known.into_iter().chain([("w", None)]).map(|(name, value)| (name.to_owned(), value)).collect();
+        hydrate(input.as_object().unwrap(), &known).unwrap().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn fills_in_each_kind_as_the_real_server_does() {
+        let json = |value: Value| json!({"__prefect_kind": "json", "value": value});
+        let variable = |name: Value| json!({"__prefect_kind": "workspace_variable", "variable_name": name});
+        let table = [
+            (json!({"a": {"b": [1, null]}}), json!({"a": {"b": [1, null]}})),
+            (json!({"a": json(json!("{\"b\": 1}"))}), json!({"a": {"b": 1}})),
+            (json!({"a": json(json!(5))}), json!({"a": 5})),
+            (json!({"a": json(json(json!("\"[1]\"")))}), json!({"a": [1]})),
+            (json!({"a": {"__prefect_kind": "json"}, "b": 1}), json!({"b": 1})),
+            (json!({"a": [{"__prefect_kind": "json"}]}), json!({"a": []})),
+            (json!({"__prefect_kind": "json", "value": "[1]"}), json!([1])),
+            (json!({"__prefect_kind": "json"}), json!({})),
+            (json!({"a": {"__prefect_kind": "none", "value": [{"__prefect_kind": "json"}]}}), json!({"a": []})),
+            (json!({"a": {"__prefect_kind": "other", "value": 3}}), json!({"a": 3})),
+            (json!({"a": {"__prefect_kind": null}}), json!({"a": null})),
+            (json!({"a": {"__prefect_kind": "jinja", "template": "{{ 1+1 }} {{ x }}"}}), json!({"a": "2 "})),
+            (json!({"a": {"__prefect_kind": "workspace_variable", "variable_name": "v"}}), json!({"a": [1]})),
+            (json!({"a": {"__prefect_kind": "workspace_variable"}}), json!({})),
+            (json!({"a": variable(variable(json!("name of v")))}), json!({"a": [1]})),
+            (json!({"a": {"__prefect_kind": "jinja", "template": variable(json!("template"))}}), json!({"a": "2"})),
+        ];
+        for (input, expected) in table {
+            assert_eq!(hydrated(&input), Ok(expected), "{input}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_in_the_real_server_s_words() {
+        let table = [
+            (
+                json!({"a": {"__prefect_kind": "json", "value": "{"}}),
+                "Invalid JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            ),
+            (json!({"a": {"__prefect_kind": "jinja"}}), "Missing 'template' key in __prefect object"),
+            (json!({"a": {"__prefect_kind": "none"}}), "Missing 'value' key in __prefect object"),
+            (
+                json!({"a": {"__prefect_kind": "workspace_variable", "variable_name": "w"}}),
+                "Variable 'w' not found in workspace.",
+            ),
+            (
+                json!({"a": {"__prefect_kind": "workspace_variable", "variable_name": true}}),
+                "Variable 'True' not found in workspace.",
+            ),
+        ];
+        for (input, expected) in table {
+            assert_eq!(hydrated(&input), Err(expected.to_owned()), "{input}");
+        }
+    }
+
+    #[test]
+    fn asks_for_all_variables_that_it_comes_upon_before_anything_else() {
+        let variable = |name: &str| json!({"__prefect_kind": "workspace_variable", "variable_name": name});
+        let input = json!({"a": variable("x"), "b": [variable("y"), variable("x")], "c": {"__prefect_kind": "jinja"}});
+        let names = |names: &[&str]| UnknownVariables(names.iter().map(ToString::to_string).collect());
+        let input = input.as_object().unwrap();
+        assert_eq!(hydrate(input, &KnownVariables::new()), Err(names(&["x", "y"])));
+        let x_missing = KnownVariables::from([("x".to_owned(), None)]);
+        assert_eq!(hydrate(input, &x_missing), Ok(Err(HydrationError::VariableNotFound("x".into()))));
+    }
+}

@@ -1,0 +1,186 @@
+//! Job variables, held against the schema that a work pool's base job template gives for them.
+//!
+//! As Prefect's `prefect.server.api.validation`: those of a flow run lie over those of its deployment, and these over
+//! the template's defaults.
+
+use serde_json::Value;
+
+use domain::model::Object;
+use error::{Error, Result};
+
+use crate::validation::{Invalid, Required, first_fault, validate_part, validate_variables};
+
+/// Checks that the variables of a base job template have a schema, and that their defaults fit it.
+///
+/// # Errors
+/// [`Error::Unprocessable`] if they don't, [`Error::NotFound`] for a default that is in a block document: none is stored
+/// yet.
+pub fn check_defaults(template: &Object) -> Result<()> {
+    let Some(schema) = schema_of(template) else { return Ok(()) };
+    let defaults = Value::Object(defaults(schema)?);
+    validate_variables(&defaults, schema, Required::No)
+        .map_err(|invalid| refusal("Validation failed for work pool's job variable defaults", invalid))
+}
+
+/// Checks a deployment's job variables, of which a flow run may still give some that are required.
+///
+/// # Errors
+/// Those of [`check_defaults`].
+pub fn check_of_deployment(template: &Object, variables: &Object) -> Result<()> {
+    check("Error creating deployment", template, &[variables], Required::No)
+}
+
+/// Checks all the job variables of a new flow run: its own and, below them, its deployment's.
+///
+/// # Errors
+/// Those of [`check_defaults`].
+pub fn check_of_flow_run(template: &Object, deployment: &Object, own: &Object) -> Result<()> {
+    check("Error creating flow run", template, &[deployment, own], Required::Yes)
+}
+
+/// Checks all the job variables of a flow run whose own ones are changed.
+///
+/// # Errors
+/// Those of [`check_defaults`].
+pub fn check_of_changed_flow_run(template: &Object, deployment: &Object, own: &Object) -> Result<()> {
+    check("Error updating flow run", template, &[deployment, own], Required::Yes)
+}
+
+/// Checks the job variables of a change of a deployment by themselves.
+///
+/// # Errors
+/// [`Error::Conflict`] if they don't fit; Prefect shows what Python raised.
+pub fn check_of_change(template: &Object, variables: &Object) -> Result<()> {
+    let Some(schema) = schema_of(template) else { return Ok(()) };
+    match first_fault(&Value::Object(variables.clone()), schema) {
+        // Prefect looks at no more of the schema than the variables need, and not whether it is one.
+        Ok(()) | Err(Invalid::NotASchema(_)) => Ok(()),
+        Err(invalid) => Err(Error::Conflict(format!("Error creating deployment: {}", invalid.as_raised()))),
+    }
+}
+
+fn check(doing: &str, template: &Object, layers: &[&Object], required: Required) -> Result<()> {
+    let Some(schema) = schema_of(template) else { return Ok(()) };
+    let mut variables = defaults(schema)?;
+    let declared = variables.len();
+    variables.retain(|name, default| fits_alone(name, default, schema));
+    // A default that doesn't fit may be the one that is required.
+    let required = if variables.len() < declared { Required::No } else { required };
+    for layer in layers {
+        variables.extend(layer.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    validate_variables(&Value::Object(variables), schema, required).map_err(|invalid| refusal(doing, invalid))
+}
+
+fn fits_alone(name: &str, default: &Value, schema: &Object) -> bool {
+    let alone = Object::from_iter([(name.to_owned(), default.clone())]);
+    validate_part(&Value::Object(alone), &Value::Object(schema.clone())).is_ok()
+}
+
+fn schema_of(template: &Object) -> Option<&Object> {
+    template.get("variables").and_then(Value::as_object).filter(|schema| !schema.is_empty())
+}
+
+fn defaults(schema: &Object) -> Result<Object> {
+    let mut defaults = Object::new();
+    for (name, variable) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        match variable.get("default") {
+            None => {}
+            Some(default) => match default.get("$ref") {
+                None => {
+                    defaults.insert(name.clone(), default.clone());
+                }
+                Some(Value::Object(reference)) if reference.get("block_document_id").is_none_or(Value::is_null) => {}
+                Some(_) => return Err(no_such_block(schema)),
+            },
+        }
+    }
+    Ok(defaults)
+}
+
+/// What is answered for a default that is in a block document; a schema that is none is told of first.
+fn no_such_block(schema: &Object) -> Error {
+    match validate_part(&Value::Null, &Value::Object(schema.clone())) {
+        Err(Invalid::NotASchema(why)) => not_a_schema(&why),
+        _ => Error::NotFound("Block not found.".into()),
+    }
+}
+
+fn not_a_schema(why: &str) -> Error {
+    Error::Unprocessable(format!("Invalid schema: {why}"))
+}
+
+fn refusal(doing: &str, invalid: Invalid) -> Error {
+    match invalid {
+        Invalid::NotASchema(why) => not_a_schema(&why),
+        other => Error::Unprocessable(format!("{doing}: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Object {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn template() -> Object {
+        object(json!({"variables": {
+            "type": "object",
+            "properties": {
+                "image": {"type": "string"},
+                "cpus": {"type": "integer", "default": 1},
+                "region": {"type": "string"},
+            },
+            "required": ["image"],
+        }}))
+    }
+
+    #[test]
+    fn a_flow_run_gives_what_is_required_and_a_deployment_may_leave_it_out() {
+        let (template, none) = (template(), Object::new());
+        let image = object(json!({"image": "i"}));
+        assert!(check_of_deployment(&template, &object(json!({"cpus": 2}))).is_ok());
+        assert!(check_of_flow_run(&template, &none, &image).is_ok());
+        assert!(check_of_flow_run(&template, &image, &none).is_ok());
+        let refused = check_of_flow_run(&template, &none, &none).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "Error creating flow run: Validation failed. Failure reason: 'image' is a required property"
+        );
+    }
+
+    #[test]
+    fn own_variables_lie_over_the_deployments() {
+        let (broken, mended) = (object(json!({"image": 1})), object(json!({"image": "i"})));
+        assert!(check_of_flow_run(&template(), &broken, &mended).is_ok());
+        assert!(check_of_flow_run(&template(), &mended, &broken).is_err());
+    }
+
+    #[test]
+    fn a_default_that_is_in_a_block_is_not_found() {
+        let with_reference = |reference: Value, r#type: &str| {
+            let variable = json!({"type": r#type, "default": {"$ref": reference}});
+            check_defaults(&object(json!({"variables": {"properties": {"v": variable}}})))
+                .map_err(|error| error.to_string())
+        };
+        let a_block = json!({"block_document_id": "00000000-0000-4000-8000-00000000dead"});
+        assert_eq!(with_reference(a_block.clone(), "string"), Err("Block not found.".into()));
+        let invalid = with_reference(a_block, "nothing").unwrap_err();
+        assert!(invalid.starts_with("Invalid schema: 'nothing'"), "{invalid}");
+        assert_eq!(with_reference(json!({"block_document_id": null}), "string"), Ok(()));
+        assert_eq!(with_reference(json!({"other": 1}), "string"), Ok(()));
+        assert_eq!(with_reference(json!("text"), "string"), Err("Block not found.".into()));
+    }
+
+    #[test]
+    fn nothing_is_required_beside_a_default_that_does_not_fit() {
+        let mut template = template();
+        template["variables"]["properties"]["cpus"]["default"] = json!("many");
+        assert!(check_of_flow_run(&template, &Object::new(), &Object::new()).is_ok());
+        assert!(check_defaults(&template).is_err());
+    }
+}

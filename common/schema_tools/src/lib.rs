@@ -1,0 +1,9 @@
+//! What users send in place of plain values: placeholders that are filled in, and JSON Schemas that values must fit.
+//!
+//! The web interface sends the inputs and parameters of runs so (Prefect's `prefect.utilities.schema_tools`).
+
+pub mod hydration;
+pub mod job_variables;
+mod preprocessing;
+mod templates;
+pub mod validation;

@@ -1,0 +1,458 @@
+//! Values held against JSON Schemas, with the messages of Python's `jsonschema`.
+
+use std::{cmp::Ordering, collections::HashMap, ptr};
+
+use jsonschema::{
+    Draft, ReferencingError, ValidationError,
+    error::{TypeKind, ValidationErrorKind as Kind},
+    paths::{Location, LocationSegment},
+};
+use serde_json::{Map, Value, json};
+
+use domain::python::{repr, repr_str};
+
+use super::preprocessing::{Nullable, preprocess, without_required};
+
+/// Why a value does not do; written in Prefect's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// The value does not fit, or the schema names a part that is not there.
+    #[error("{0}")]
+    Failed(String),
+    /// The value has this fault, and perhaps more.
+    #[error("{0}")]
+    First(String),
+    /// The schema refers to itself before it looks at any part of the value.
+    #[error("the schema refers to itself")]
+    Circular,
+    /// The schema is not a JSON Schema.
+    #[error("{0}")]
+    NotASchema(String),
+}
+
+impl Invalid {
+    /// Returns it as Python writes the exception that Prefect raises.
+    pub fn as_raised(&self) -> String {
+        match self {
+            Self::First(message) => format!("<ValidationError: {}>", repr_str(message)),
+            Self::Failed(message) => format!("ValidationError({})", repr_str(message)),
+            Self::Circular | Self::NotASchema(_) => self.to_string(),
+        }
+    }
+}
+
+/// Holds `value` against `schema` (draft 2020-12); formats are not checked, and no other document is fetched.
+///
+/// # Errors
+/// Names what Prefect names first: of all faults the least deep, and under alternatives the one that fits best.
+pub fn validate(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
+    hold_against(value, &Value::Object(preprocess(schema, Nullable::WithoutDefault)))
+}
+
+/// Holds `value` against `schema`, in which nothing counts as required: more may be given later.
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn validate_incomplete(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
+    hold_against(value, &Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault))))
+}
+
+/// Holds `value` against `schema` as it stands, be it one or not, but for what it requires.
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn validate_part(value: &Value, schema: &Value) -> Result<(), Invalid> {
+    match schema {
+        Value::Object(fields) => hold_against(value, &Value::Object(without_required(fields.clone()))),
+        other => hold_against(value, other),
+    }
+}
+
+/// Whether what a schema requires has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// It has to be there.
+    Yes,
+    /// It may be missing.
+    No,
+}
+
+/// Holds job `variables` against `schema`.
+///
+/// A variable may be null although its schema doesn't say so: Prefect can't tell.
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn validate_variables(variables: &Value, schema: &Map<String, Value>, required: Required) -> Result<(), Invalid> {
+    let schema = preprocess(schema, Nullable::All);
+    let schema = match required {
+        Required::Yes => schema,
+        Required::No => without_required(schema),
+    };
+    hold_against(variables, &Value::Object(schema))
+}
+
+/// Holds `value` against `schema`, in which nothing counts as required, and stops at the first fault.
+///
+/// # Errors
+/// [`Invalid::First`] names the fault without its place, and those of [`validate`] where the schema is to blame.
+pub fn first_fault(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
+    let schema = Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault)));
+    match faults(value, &schema)?.into_iter().next() {
+        None => Ok(()),
+        Some(fault) => Err(Invalid::First(fault.message)),
+    }
+}
+
+fn hold_against(value: &Value, schema: &Value) -> Result<(), Invalid> {
+    match best_of(faults(value, schema)?) {
+        None => Ok(()),
+        Some(fault) if fault.path.is_empty() => {
+            Err(Invalid::Failed(format!("Validation failed. Failure reason: {}", fault.message)))
+        }
+        Some(fault) => {
+            let (field, message) = (repr_str(&fault.json_path().replace("$.", "")), fault.message);
+            Err(Invalid::Failed(format!("Validation failed for field {field}. Failure reason: {message}")))
+        }
+    }
+}
+
+/// Returns all that is wrong with `value`.
+fn faults(value: &Value, schema: &Value) -> Result<Vec<Fault>, Invalid> {
+    if is_circular(schema) {
+        return Err(Invalid::Circular);
+    }
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(false)
+        .build(schema)
+        .map_err(|error| not_built(&error, schema))?;
+    Ok(validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), schema)).collect())
+}
+
+fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid {
+    let failed = |reason: String| Invalid::Failed(format!("Validation failed. Failure reason: {reason}"));
+    match error.kind() {
+        Kind::Referencing(ReferencingError::PointerToNowhere { pointer }) => {
+            failed(format!("PointerToNowhere: {} does not exist within {}", repr_str(pointer), repr(schema)))
+        }
+        Kind::Referencing(ReferencingError::Unretrievable { uri, .. }) => failed(format!("Unresolvable: {uri}")),
+        Kind::Referencing(other) => failed(other.to_string()),
+        _ => {
+            let instance = error.instance();
+            Invalid::NotASchema(message(error, instance, &asked(error.kind())))
+        }
+    }
+}
+
+/// Returns what the schema of schemas asks of the value that is wrong in a certain way.
+fn asked(kind: &Kind) -> Value {
+    match kind {
+        Kind::Type { kind: TypeKind::Single(r#type) } => r#type.to_string().into(),
+        // The only choice of types there is what a schema itself may be.
+        Kind::Type { kind: TypeKind::Multiple(_) } => json!(["object", "boolean"]),
+        Kind::Minimum { limit } | Kind::ExclusiveMinimum { limit } => limit.clone(),
+        Kind::Enum { options } => (**options).clone(),
+        Kind::Pattern { pattern } => pattern.as_str().into(),
+        _ => Value::Null,
+    }
+}
+
+/// Keywords whose schemas look at the same value as the schema that they stand in.
+const IN_PLACE: [&str; 8] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
+
+/// Says whether a schema leads back to itself without going on to a part of the value.
+fn is_circular(root: &Value) -> bool {
+    let mut schemas = vec![root];
+    let mut at = 0;
+    while let Some(schema) = schemas.get(at).copied() {
+        match schema {
+            Value::Object(fields) => schemas.extend(fields.values()),
+            Value::Array(items) => schemas.extend(items),
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut arrows: HashMap<*const Value, usize> = HashMap::new();
+    for next in schemas.iter().flat_map(|schema| in_place(root, schema)) {
+        *arrows.entry(ptr::from_ref(next)).or_default() += 1;
+    }
+    // What no arrow leads to is on no circle, and neither are its own arrows; what is left in the end is.
+    let mut free: Vec<&Value> =
+        schemas.iter().copied().filter(|schema| !arrows.contains_key(&ptr::from_ref(*schema))).collect();
+    let mut freed = 0;
+    while let Some(schema) = free.pop() {
+        freed += 1;
+        for next in in_place(root, schema) {
+            let left = arrows.entry(ptr::from_ref(next)).or_default();
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                free.push(next);
+            }
+        }
+    }
+    freed < schemas.len()
+}
+
+fn in_place<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
+    let Value::Object(fields) = schema else { return Vec::new() };
+    let mut next = Vec::new();
+    for keyword in IN_PLACE {
+        match fields.get(keyword) {
+            Some(Value::String(reference)) if keyword == "$ref" => {
+                next.extend(reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer)));
+            }
+            Some(Value::Array(items)) => next.extend(items),
+            Some(schema @ Value::Object(_)) => next.push(schema),
+            _ => {}
+        }
+    }
+    next
+}
+
+/// One step of the way to a part of a value; an index sorts before a name, which Python could not tell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Index(usize),
+    Name(String),
+}
+
+/// Something that is wrong with a value.
+#[derive(Clone, Debug)]
+struct Fault {
+    path: Vec<Step>,
+    message: String,
+    /// Whether it comes of alternatives, none of which fits.
+    is_weak: bool,
+    /// Whether the value is of the type that the schema asks for.
+    has_the_type: bool,
+    /// What is wrong under each of the alternatives.
+    context: Vec<Fault>,
+}
+
+impl Fault {
+    fn of(error: &ValidationError<'_>, schema: &Value) -> Self {
+        let (instance, place) = (error.instance().as_ref(), error.schema_path().as_str());
+        let context = match error.kind() {
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                context.iter().flatten().map(|error| Self::of(error, schema)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let around = place.rsplit_once('/').and_then(|(around, _)| schema.pointer(around));
+        let asked = around.and_then(|schema| schema.get("type"));
+        Self {
+            path: steps(error.instance_path()),
+            message: message(error, instance, schema.pointer(place).unwrap_or(&Value::Null)),
+            is_weak: matches!(place.rsplit_once('/'), Some((_, "anyOf" | "oneOf"))),
+            has_the_type: match asked {
+                Some(Value::String(r#type)) => is_of_type(instance, r#type),
+                Some(Value::Array(types)) => {
+                    types.iter().filter_map(Value::as_str).any(|r#type| is_of_type(instance, r#type))
+                }
+                _ => false,
+            },
+            context,
+        }
+    }
+
+    /// Compares what Python compares to find the fault that says most.
+    fn relevance(&self, other: &Self) -> Ordering {
+        let rank = |fault: &Self| {
+            (std::cmp::Reverse(fault.path.len()), fault.path.clone(), !fault.is_weak, !fault.has_the_type)
+        };
+        rank(self).cmp(&rank(other))
+    }
+
+    fn json_path(&self) -> String {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Index(index) => format!("[{index}]"),
+            Step::Name(name) if is_plain(name) => format!(".{name}"),
+            Step::Name(name) => format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'")),
+        });
+        std::iter::once("$".to_owned()).chain(steps).collect()
+    }
+}
+
+fn steps(path: &Location) -> Vec<Step> {
+    path.segments()
+        .map(|segment| match segment {
+            LocationSegment::Index(index) => Step::Index(index),
+            LocationSegment::Property(name) => Step::Name(name.into_owned()),
+        })
+        .collect()
+}
+
+fn is_plain(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Picks the fault that says most: the most relevant one, and among what speaks against alternatives the least.
+fn best_of(faults: Vec<Fault>) -> Option<Fault> {
+    // Of equals the first one, where `max_by` would return the last.
+    let mut best = faults.into_iter().rev().max_by(Fault::relevance)?;
+    loop {
+        let mut context = std::mem::take(&mut best.context);
+        context.sort_by(Fault::relevance);
+        match context.get(..2) {
+            Some([first, second]) if first.relevance(second) == Ordering::Equal => return Some(best),
+            _ => match context.into_iter().next() {
+                Some(next) => best = next,
+                None => return Some(best),
+            },
+        }
+    }
+}
+
+fn is_of_type(value: &Value, r#type: &str) -> bool {
+    match r#type {
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "null" => value.is_null(),
+        _ => false,
+    }
+}
+
+/// Says what is wrong with `instance`, of which the schema asks `asked`, in the words of Python's `jsonschema`.
+fn message(error: &ValidationError<'_>, instance: &Value, asked: &Value) -> String {
+    let value = || repr(instance);
+    let one = |asked: &Value, limit: u64, one: &str, more: &str| {
+        if asked.as_u64() == Some(limit) { one.to_owned() } else { more.to_owned() }
+    };
+    match error.kind() {
+        Kind::Required { property } => format!("{} is a required property", repr(property)),
+        Kind::Type { .. } => {
+            let types = match asked {
+                Value::Array(types) => types.iter().map(repr).collect::<Vec<_>>().join(", "),
+                r#type => repr(r#type),
+            };
+            format!("{} is not of type {types}", value())
+        }
+        Kind::AdditionalProperties { unexpected } => {
+            let mut names = unexpected.clone();
+            names.sort();
+            format!("Additional properties are not allowed ({} unexpected)", extras(&names))
+        }
+        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
+            format!("{} is not valid under any of the given schemas", value())
+        }
+        Kind::OneOfMultipleValid { context } => {
+            let mut fitting =
+                context.iter().zip(asked.as_array().into_iter().flatten()).filter(|(faults, _)| faults.is_empty());
+            let first = fitting.next().map(|(_, schema)| schema);
+            let schemas: Vec<String> = fitting.map(|(_, schema)| schema).chain(first).map(repr).collect();
+            format!("{} is valid under each of {}", value(), schemas.join(", "))
+        }
+        Kind::Constant { .. } => format!("{} was expected", repr(asked)),
+        Kind::Enum { .. } => format!("{} is not one of {}", value(), repr(asked)),
+        Kind::ExclusiveMinimum { .. } => format!("{} is less than or equal to the minimum of {}", value(), repr(asked)),
+        Kind::ExclusiveMaximum { .. } => {
+            format!("{} is greater than or equal to the maximum of {}", value(), repr(asked))
+        }
+        Kind::Minimum { .. } => format!("{} is less than the minimum of {}", value(), repr(asked)),
+        Kind::Maximum { .. } => format!("{} is greater than the maximum of {}", value(), repr(asked)),
+        Kind::MultipleOf { .. } => format!("{} is not a multiple of {}", value(), repr(asked)),
+        Kind::MinItems { .. } | Kind::MinLength { .. } => {
+            format!("{} {}", value(), one(asked, 1, "should be non-empty", "is too short"))
+        }
+        Kind::MaxItems { .. } | Kind::MaxLength { .. } => {
+            format!("{} {}", value(), one(asked, 0, "is expected to be empty", "is too long"))
+        }
+        Kind::MinProperties { .. } => {
+            format!("{} {}", value(), one(asked, 1, "should be non-empty", "does not have enough properties"))
+        }
+        Kind::MaxProperties { .. } => {
+            format!("{} {}", value(), one(asked, 0, "is expected to be empty", "has too many properties"))
+        }
+        Kind::UniqueItems => format!("{} has non-unique elements", value()),
+        Kind::Pattern { .. } => format!("{} does not match {}", value(), repr(asked)),
+        Kind::Contains => format!("{} does not contain items matching the given schema", value()),
+        Kind::Not { .. } => format!("{} should not be valid under {}", value(), repr(asked)),
+        Kind::FalseSchema => format!("False schema does not allow {}", value()),
+        _ => error.to_string(),
+    }
+}
+
+fn extras(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "was" } else { "were" };
+    let names: Vec<String> = names.iter().map(|name| repr_str(name)).collect();
+    format!("{} {verb}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(value: &Value, schema: &Value) -> String {
+        validate(value, schema.as_object().unwrap()).map_or_else(|invalid| invalid.to_string(), |()| "fits".into())
+    }
+
+    #[test]
+    fn says_what_the_real_server_says() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "age": {"type": "integer", "minimum": 3},
+                "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+                "e": {"enum": ["a", "b"]},
+                "nested": {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]},
+                "u": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+                "p": {"type": "string", "pattern": "^a+$"},
+                "d": {"type": "string", "format": "date"},
+                "opt": {"type": "string", "default": null},
+            },
+            "required": ["name", "age"],
+            "additionalProperties": false,
+        });
+        let table = [
+            (json!({}), "", "'name' is a required property"),
+            (json!({"name": 1, "age": "x"}), " for field 'name'", "1 is not of type 'string'"),
+            (json!({"age": 2}), " for field 'age'", "2 is less than the minimum of 3"),
+            (json!({"age": 5.5}), " for field 'age'", "5.5 is not of type 'integer'"),
+            (json!({"zz": 1, "yy": 2}), "", "Additional properties are not allowed ('yy', 'zz' were unexpected)"),
+            (json!({"tags": ["a", 2]}), " for field 'tags[1]'", "2 is not of type 'string'"),
+            (json!({"tags": ["a", "b", "c"]}), " for field 'tags'", "['a', 'b', 'c'] is too long"),
+            (json!({"e": "c"}), " for field 'e'", "'c' is not one of ['a', 'b']"),
+            (json!({"nested": {}}), " for field 'nested'", "'x' is a required property"),
+            (json!({"nested": {"x": "y"}}), " for field 'nested.x'", "'y' is not of type 'number'"),
+            (json!({"u": "q"}), " for field 'u'", "'q' is not valid under any of the given schemas"),
+            (json!({"p": "b"}), " for field 'p'", "'b' does not match '^a+$'"),
+            (json!({"opt": null}), " for field 'opt'", "None is not of type 'string'"),
+        ];
+        for (value, field, reason) in table {
+            let mut whole = if value == json!({}) { json!({}) } else { json!({"name": "n", "age": 5}) };
+            whole.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+            assert_eq!(
+                verdict(&whole, &schema),
+                format!("Validation failed{field}. Failure reason: {reason}"),
+                "{value}"
+            );
+        }
+        assert_eq!(verdict(&json!({"name": "n", "age": 5.0, "d": "no date", "e": "a"}), &schema), "fits");
+    }
+
+    #[test]
+    fn tells_a_schema_that_is_none() {
+        let check = |schema: Value| validate(&json!({"a": 1}), schema.as_object().unwrap());
+        assert_eq!(check(json!({"$ref": "#"})), Err(Invalid::Circular));
+        let mutual = json!({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}});
+        assert_eq!(check(mutual), Err(Invalid::Circular));
+        assert_eq!(check(json!({"properties": {"a": {"anyOf": [{"type": "integer"}, {"$ref": "#"}]}}})), Ok(()));
+        assert!(matches!(check(json!({"type": "strin"})), Err(Invalid::NotASchema(_))));
+        let reason = |schema| check(schema).unwrap_err().to_string();
+        assert_eq!(
+            reason(json!({"$ref": "#/definitions/x"})),
+            "Validation failed. Failure reason: PointerToNowhere: '/definitions/x' does not exist within {'$ref': '#/definitions/x'}"
+        );
+        assert_eq!(
+            reason(json!({"$ref": "http://example.com/x"})),
+            "Validation failed. Failure reason: Unresolvable: http://example.com/x"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! Everything that a handler may use: the store, the settings and the clock.
+
+use std::sync::Arc;
+
+use access::{Gate, KeyCache};
+use domain::model::Timestamp;
+use settings::Settings;
+use store::Store;
+
+/// What a handler gets; clones share it.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The table.
+    pub store: Store,
+    /// The settings, fixed for the process.
+    pub settings: Arc<Settings>,
+    /// What this process remembers of API keys.
+    pub keys: Arc<KeyCache>,
+}
+
+impl App {
+    /// Puts together an API over `store`.
+    pub fn new(store: Store, settings: Settings) -> Self {
+        let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
+        Self { store, settings: Arc::new(settings), keys: Arc::default() }
+    }
+
+    /// Returns what it takes to find out who calls.
+    pub fn gate(&self) -> Gate<'_> {
+        Gate { store: &self.store, settings: &self.settings, keys: &self.keys }
+    }
+
+    /// Reads the clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,119 @@
+//! The queue of jobs that is done after its request was answered: the only place that knows SQS.
+//!
+//! Messages derive from the table's stream, whose consumer alone sends them: what is written is followed up, and what
+//! is not written is not, whichever process dies in between. A message says where the work stands in the table, so that
+//! one that comes twice or late finds nothing left to do.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use serde::{Deserialize, Serialize};
+
+use domain::model::{BulkOperationId, DeploymentId, FlowRunId};
+use error::{Error, Result};
+use store::Key;
+
+/// How many messages one call sends (AWS: "`SendMessageBatch`").
+const BATCH: usize = 10;
+
+/// How long a message can be delayed, in seconds (AWS: "Amazon SQS message quotas").
+const LONGEST_DELAY: u64 = 900;
+
+/// A piece of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Message {
+    /// A step of a part of an operation on many flow runs.
+    BulkStep {
+        /// The operation.
+        operation: BulkOperationId,
+        /// The part's number.
+        part: usize,
+        /// How many steps of it were done when the message was sent.
+        step: u64,
+    },
+    /// The timers of a partition that are due, or nearly.
+    Timers {
+        /// The partition.
+        partition: String,
+    },
+    /// A timer that is due.
+    Timer {
+        /// The key of the state or lease that it belongs to.
+        of: Key,
+    },
+    /// The deployments of a partition whose schedules are to be looked at.
+    Schedules {
+        /// The partition.
+        partition: String,
+    },
+    /// A deployment whose schedules are to be looked at.
+    Schedule {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// The cancellation of what runs within a flow run that was cancelled.
+    CancelChildren {
+        /// The flow run.
+        flow_run: FlowRunId,
+    },
+    /// The removal of what belonged to a record that was deleted.
+    Removal {
+        /// The record's key.
+        of: Key,
+        /// Whether everything that was found before is gone already.
+        #[serde(default)]
+        is_second_look: bool,
+    },
+}
+
+/// The queue; clones share it.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: Arc<str>,
+}
+
+impl Queue {
+    /// Reaches the queue at `url` through `client`.
+    pub fn new(client: Client, url: &str) -> Self {
+        Self { client, url: url.into() }
+    }
+
+    /// Sends `messages`, in no order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if one could not be sent; others may have been.
+    pub async fn send(&self, messages: &[Message]) -> Result<()> {
+        let deliveries: Vec<_> = messages.iter().map(|message| (message.clone(), Duration::ZERO)).collect();
+        self.send_later(&deliveries).await
+    }
+
+    /// Sends messages, each of which is delivered after a delay of whole seconds, 15 minutes at most.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if one could not be sent; others may have been.
+    pub async fn send_later(&self, deliveries: &[(Message, Duration)]) -> Result<()> {
+        let batches = deliveries.chunks(BATCH).map(|batch| self.send_batch(batch));
+        futures::future::try_join_all(batches).await.map(drop)
+    }
+
+    async fn send_batch(&self, batch: &[(Message, Duration)]) -> Result<()> {
+        let mut request = self.client.send_message_batch().queue_url(&*self.url);
+        for (place, (message, delay)) in batch.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(serde_json::to_string(message)?)
+                .delay_seconds(i32::try_from(delay.as_secs().min(LONGEST_DELAY)).unwrap_or_default())
+                .build()
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            request = request.entries(entry);
+        }
+        let unavailable = |reason: String| Error::Unavailable(format!("the queue did not take a message: {reason}"));
+        let answer = request.send().await.map_err(|error| unavailable(error.into_service_error().to_string()))?;
+        match answer.failed().first() {
+            None => Ok(()),
+            Some(failure) => Err(unavailable(failure.code().to_owned())),
+        }
+    }
+}

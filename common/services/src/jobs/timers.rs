@@ -1,0 +1,129 @@
+//! What the server does by itself, when it is due (Prefect's services for late runs, expired pauses, cancellations that
+//! take too long, leases that nobody renewed, and its foreman, who marks what was silent for too long; besides these,
+//! service level agreements).
+//!
+//! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the job runner.
+//! A timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
+//! run that has left the state.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+
+use domain::{
+    model::{FlowRunId, State, StateType, Timestamp},
+    orchestration::Client,
+};
+use error::{Error, Result};
+use store::{
+    Key, TableAccess,
+    table::{Index, Subject},
+    timers::Timer,
+};
+
+use crate::{
+    App,
+    jobs::queue::{Message, Queue},
+    service_levels,
+    transitions::{self, Proposal, propose_flow_run_state},
+};
+
+/// What the schedule's function does with the table, here and for the schedules of deployments; the worker does the rest.
+pub const NEEDS: TableAccess = TableAccess::NOTHING.via(&[Index::Related]);
+
+/// How many timers of a partition one message is about.
+const PAGE: usize = 100;
+
+/// How many timers are fired at the same time.
+const AT_ONCE: usize = 8;
+
+/// Leaves a message for each partition that has a timer due soon.
+pub async fn tick(app: &App, queue: &Queue) -> Result<()> {
+    let until = app.now().plus_seconds(app.settings.timers_ahead);
+    let partitions = app.store.timer_partitions();
+    let firsts = partitions.iter().map(|partition| app.store.timers(partition, until, 1));
+    let firsts = futures::future::try_join_all(firsts).await?;
+    let messages: Vec<Message> = partitions
+        .into_iter()
+        .zip(firsts)
+        .filter(|(_, first)| !first.is_empty())
+        .map(|(partition, _)| Message::Timers { partition })
+        .collect();
+    if messages.is_empty() { Ok(()) } else { queue.send(&messages).await }
+}
+
+/// Fires the timers of `partition` that are due, and has the queue deliver those on time that soon will be.
+pub(super) async fn fire_due(app: &App, queue: &Queue, partition: &str) -> Result<()> {
+    let now = app.now();
+    let timers = app.store.timers(partition, now.plus_seconds(app.settings.timers_ahead), PAGE).await?;
+    let is_full = timers.len() == PAGE;
+    let (due, soon): (Vec<Timer>, Vec<Timer>) = timers.into_iter().partition(|timer| timer.due <= now);
+    let is_all_due = soon.is_empty();
+    let deliveries: Vec<_> =
+        soon.into_iter().map(|timer| (Message::Timer { of: timer.of }, wait(now, timer.due))).collect();
+    queue.send_later(&deliveries).await?;
+    stream::iter(due)
+        .map(|timer| async move { fire(app, &timer.of).await })
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    // Behind a page of what was due, there is more of it; what is not due stays in its place.
+    if is_full && is_all_due {
+        queue.send(&[Message::Timers { partition: partition.to_owned() }]).await
+    } else {
+        Ok(())
+    }
+}
+
+fn wait(now: Timestamp, due: Timestamp) -> Duration {
+    Duration::from_secs_f64(due.seconds_since(now).max(0.0).ceil())
+}
+
+/// Fires the timer of what is under the key `of`.
+pub(super) async fn fire(app: &App, of: &Key) -> Result<()> {
+    match Subject::of(of) {
+        Some(Subject::Lease(id)) => {
+            let now = app.now();
+            app.store.release_lease(id, now, app.settings.longest_waits, |lease| lease.expiration > now).await
+        }
+        Some(Subject::Worker(_)) => app.store.check_worker(of, app.now()).await,
+        Some(Subject::WorkPool(_)) => app.store.check_pool(of, None, app.now()).await,
+        Some(Subject::Readiness(_)) => app.store.check_deployment(of, app.now()).await,
+        Some(Subject::FlowRunWatch(id)) => service_levels::look_at_run(app, id).await,
+        Some(Subject::DeploymentWatch(id)) => service_levels::look_at_deployment(app, id).await,
+        // A step at a time; what is left when this worker ends is found again by the timer, which is still there.
+        Some(Subject::WorkQueue(_)) => {
+            while app.store.check_queue(of, app.now()).await? {}
+            Ok(())
+        }
+        _ => leave_state(app, of).await,
+    }
+}
+
+/// Acts on the flow run that is still in the state under the key `state`, and takes the timer off.
+async fn leave_state(app: &App, state: &Key) -> Result<()> {
+    let Some((run, entered)) = app.store.timed_state(state).await? else { return Ok(()) };
+    match act(app, run, &entered).await {
+        // The run is gone, or has left the state.
+        Ok(()) | Err(Error::NoSuchRun(_) | Error::Conflict(_)) => app.store.clear_timer(state, entered).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn act(app: &App, run: FlowRunId, state: &State) -> Result<()> {
+    let (r#type, message, force) = match state.r#type {
+        StateType::Scheduled => {
+            transitions::mark_late(app, run, state.id, state.state_details.scheduled_time).await?;
+            return Ok(());
+        }
+        StateType::Paused => (StateType::Failed, "The flow was paused and never resumed.", true),
+        StateType::Cancelling => {
+            (StateType::Cancelled, "Flow run cancellation timed out; marked this flow run as Cancelled.", false)
+        }
+        _ => return Ok(()),
+    };
+    let proposed = serde_json::from_value(json!({ "type": r#type, "message": message }))?;
+    let proposal = Proposal { expected: Some(state.id), ..Proposal::new(proposed, force, Client::default()) };
+    propose_flow_run_state(app, run, &proposal).await.map(drop)
+}

@@ -1,0 +1,16 @@
+//! What the server does with records: transitions, schedules, jobs, and what follows from a write.
+
+mod app;
+pub mod event_ingestion;
+pub mod flow_run_creation;
+pub mod jobs;
+pub mod scheduler;
+pub mod service_levels;
+pub mod stream;
+pub mod timers;
+pub mod transitions;
+pub mod work_queue_placement;
+pub mod work_queue_update;
+pub mod workspace_variables;
+
+pub use app::App;

@@ -1,0 +1,111 @@
+//! What follows from a write, derived from the table's stream by an idempotent consumer.
+//!
+//! What takes longer is left to the job runner ([`crate::jobs`]): its messages are made here.
+//!
+//! The stream tells of a change at least once, and in the order of the writes only for one item. So every step here
+//! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
+
+mod artifact_events;
+pub mod change;
+pub mod concurrency_limit_events;
+pub mod deployment_events;
+mod deployment_polling;
+pub mod flow_events;
+pub mod flow_run_events;
+mod follow_up_jobs;
+mod lifecycle_events;
+pub mod task_run_recorder;
+pub mod variable_events;
+pub mod work_pool_events;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub use change::Change;
+use futures::future::BoxFuture;
+
+use error::Error;
+use store::{Item, Key, TableAccess, access, table::Index};
+
+use crate::{
+    App,
+    jobs::{
+        queue::Queue,
+        removals::{self, Look},
+    },
+};
+
+/// What the consumer does with the table.
+pub const NEEDS: TableAccess = TableAccess::WRITES_MANY.via(&[
+    Index::ByParent,
+    Index::Lookup,
+    Index::Related,
+    Index::WaitingInQueue,
+    Index::WaitingOfDeployment,
+    Index::Occupying,
+]);
+
+/// How long what belonged to one deleted record is removed here, before the rest is left to the job runner.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A change that could not be consumed, and may be consumed later.
+#[derive(Debug)]
+pub struct Failure {
+    /// The change's place in the batch.
+    pub place: usize,
+    /// Why it failed.
+    pub error: Error,
+}
+
+/// Does what follows from `changes`; returns those that failed, in the order of the batch.
+///
+/// A change that makes no sense, such as an event of a task run with a malformed payload, is logged and counts as
+/// consumed: it would make as little sense the next time.
+///
+/// The future is boxed here, so that the binaries only link it.
+pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
+    Box::pin(access::within(NEEDS, async move {
+        let mut failures = Failures::default();
+        // What a deleted run left behind goes first: an event in the same batch may bring the run back.
+        for (place, key) in removed(changes) {
+            if let Err(error) = removals::step(app, queue, key, Look::First, PATIENCE).await {
+                failures.add(place, error);
+            }
+        }
+        let written = written(changes);
+        follow_up_jobs::send(app, queue, &written, &mut failures).await;
+        deployment_polling::follow(app, &written, &mut failures).await;
+        if app.settings.event_persister_enabled {
+            lifecycle_events::emit(app, &written, &mut failures).await;
+            flow_run_events::emit(app, queue, &written, &mut failures).await;
+        }
+        if app.settings.task_run_recorder_enabled {
+            task_run_recorder::record(app, &written, &mut failures).await;
+        }
+        failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
+    }))
+}
+
+fn written(changes: &[Change]) -> Vec<(usize, &Item)> {
+    changes.iter().enumerate().filter_map(|(place, change)| Some((place, change.image.as_ref()?))).collect()
+}
+
+fn removed(changes: &[Change]) -> impl Iterator<Item = (usize, &Key)> {
+    changes.iter().enumerate().filter(|(_, change)| change.image.is_none()).map(|(place, change)| (place, &change.key))
+}
+
+/// The failures so far, one a change.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(BTreeMap<usize, Error>);
+
+impl Failures {
+    pub(crate) fn add(&mut self, place: usize, error: Error) {
+        self.0.entry(place).or_insert(error);
+    }
+
+    /// Notes the failure of several changes that were written together.
+    pub(crate) fn add_all(&mut self, places: impl IntoIterator<Item = usize>, error: &Error) {
+        for place in places {
+            self.add(place, Error::Unavailable(error.to_string()));
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Task runs, recorded from the events `prefect.task-run.*` of the clients that run them.
+//!
+//! As Prefect's task run recorder does: the history gets every state that is reported, the run takes what the report
+//! says where the report is newer than the run's state, and a late report changes nothing but the history. Reports are
+//! ordered by when their states were entered; of one instant, a report is newer than the one that it says it follows.
+//!
+//! As Prefect's foreign key has it, nothing is recorded for a flow run that is not there, so that reports which come
+//! after its deletion leave nothing behind.
+//!
+//! A report may come any number of times and in any order: a state's key and content derive from its event, and the
+//! run is written under a condition on its version, together with the states that were reported for it.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap, HashSet},
+};
+
+use futures::{StreamExt, stream};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Failures;
+use domain::model::{
+    EventId, FlowRunId, Object, ReceivedEvent, State, StateDetails, StateType, TaskRun, TaskRunId, Timestamp,
+    name::random_name,
+};
+use error::{Error, Result};
+use store::{
+    CommitError, Item, Key, Store, Versioned, Write, commit,
+    table::{self, Subject},
+    unique::Claim,
+};
+
+use crate::App;
+
+/// What the names of the events begin with.
+const EVENTS: &str = "prefect.task-run";
+
+/// The label that tells reports of a client from what a server says of task runs that it orchestrates itself.
+const ORCHESTRATION: &str = "prefect.orchestration";
+
+/// How many task runs of a batch are written at the same time.
+const TASK_RUNS_AT_ONCE: usize = 16;
+
+/// How many states are written with a run in one transaction, which takes 100 items; more of them go ahead.
+const STATES_WITH_RUN: usize = 90;
+
+/// Records what the events among `written` report.
+pub(super) async fn record(app: &App, written: &[(usize, &Item)], failures: &mut Failures) {
+    let reports: Vec<Report> = written.iter().filter_map(|(place, item)| read(*place, item)).collect();
+    if reports.is_empty() {
+        return;
+    }
+    let known = match Known::load(&app.store, &reports).await {
+        Ok(known) => known,
+        Err(error) => return failures.add_all(reports.iter().map(|report| report.place), &error),
+    };
+    let reports = reports.into_iter().filter(|report| known.takes(report)).collect();
+    let groups = grouped(reports, &known);
+    let outcomes: Vec<_> = stream::iter(groups)
+        .map(|(id, reports)| {
+            let loaded = known.runs.get(&id).cloned();
+            async move {
+                let outcome = record_group(&app.store, id, loaded, &reports).await;
+                (reports, outcome)
+            }
+        })
+        .buffer_unordered(TASK_RUNS_AT_ONCE)
+        .collect()
+        .await;
+    for (reports, outcome) in outcomes {
+        match outcome {
+            Ok(()) => {}
+            Err(Error::TooLarge(message)) => {
+                tracing::warn!(id = ?reports.first().map(|report| report.task_run_id), message, "a task run is not recorded");
+            }
+            Err(error) => failures.add_all(reports.iter().map(|report| report.place), &error),
+        }
+    }
+}
+
+/// What one event says about a task run.
+#[derive(Clone, Debug)]
+struct Report {
+    /// The place of the change in the batch.
+    place: usize,
+    task_run_id: TaskRunId,
+    /// The run with all that the event says of it, and defaults for the rest.
+    run: TaskRun,
+    /// The state that the run entered.
+    state: State,
+    /// The fields that the event says something about.
+    sent: Vec<Field>,
+    follows: Option<EventId>,
+    received: Timestamp,
+}
+
+/// Reads a report from an item; none if it isn't one, or makes no sense.
+fn read(place: usize, item: &Item) -> Option<Report> {
+    let Some(Subject::Event(_)) = Subject::of(&item.key) else { return None };
+    // Most events are no reports, and that is said before the payload.
+    if !item.head.as_deref().is_some_and(|head| head.contains(EVENTS)) {
+        return None;
+    }
+    let event: ReceivedEvent = match item.record() {
+        Ok(event) => event,
+        Err(error) => {
+            tracing::error!(key = item.key.pk, %error, "an event can't be read from the stream");
+            return None;
+        }
+    };
+    if !event.event.starts_with(EVENTS) || event.resource.label(ORCHESTRATION) != Some("client") {
+        return None;
+    }
+    let report = Report::new(place, &event);
+    if let Err(reason) = &report {
+        tracing::warn!(id = %event.id, reason, "an event reports nothing that can be recorded");
+    }
+    report.ok()
+}
+
+impl Report {
+    /// Reads `event`; the error says what makes no sense.
+    fn new(place: usize, event: &ReceivedEvent) -> Result<Self, String> {
+        let task_run_id = TaskRunId(id_of(event.resource.id(), "prefect.task-run.")?);
+        let flow_run = event.related.iter().find(|related| related.role() == "flow-run");
+        let flow_run_id =
+            flow_run.map(|related| id_of(related.resource().id(), "prefect.flow-run.")).transpose()?.map(FlowRunId);
+        let state = reported_state(event, task_run_id, flow_run_id)?;
+        let fields = object(event, "task_run")?;
+        let sent: Vec<Field> = fields.keys().filter_map(|name| Field::named(name)).collect();
+        let run = reported_run(task_run_id, fields, event.received)?;
+        let run = TaskRun { flow_run_id, ..run };
+        Ok(Self { place, task_run_id, run, state, sent, follows: event.follows, received: event.received })
+    }
+
+    /// Returns what tells the run from all others of its flow run.
+    fn natural_key(&self) -> Option<Key> {
+        natural_key(&self.run)
+    }
+
+    /// Says whether the report tells of a later state than `current`.
+    fn supersedes(&self, current: Option<&State>) -> bool {
+        let Some(current) = current else { return true };
+        match self.state.timestamp.cmp(&current.timestamp) {
+            Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal => self.follows.is_some_and(|follows| follows.0 == current.id.0),
+        }
+    }
+
+    /// Brings what the report says into `run`.
+    fn apply(&self, run: &mut TaskRun) {
+        for field in &self.sent {
+            field.copy(&self.run, run);
+        }
+        run.flow_run_id = self.run.flow_run_id;
+        run.state_id = Some(self.state.id);
+        run.state_type = Some(self.state.r#type);
+        run.state_name = Some(self.state.name.clone());
+        run.state = Some(self.state.clone());
+        run.updated = self.received;
+    }
+}
+
+fn natural_key(run: &TaskRun) -> Option<Key> {
+    run.flow_run_id.map(|flow_run| table::unique_task_run(Some(flow_run), &run.task_key, &run.dynamic_key))
+}
+
+fn id_of(resource: &str, prefix: &str) -> Result<Uuid, String> {
+    let id = resource.strip_prefix(prefix).ok_or_else(|| format!("{resource:?} does not begin with {prefix}"))?;
+    id.parse().map_err(|_| format!("{resource:?} has no id"))
+}
+
+fn object<'e>(event: &'e ReceivedEvent, name: &str) -> Result<&'e Object, String> {
+    event.payload.get(name).and_then(Value::as_object).ok_or_else(|| format!("the payload has no {name}"))
+}
+
+/// Reads the state that the event reports; it has the event's id and time unless it says otherwise.
+fn reported_state(
+    event: &ReceivedEvent,
+    task_run_id: TaskRunId,
+    flow_run_id: Option<FlowRunId>,
+) -> Result<State, String> {
+    let mut fields = object(event, "validated_state")?.clone();
+    fields.entry("id").or_insert_with(|| event.id.to_string().into());
+    fields.entry("timestamp").or_insert_with(|| event.occurred.to_string().into());
+    let r#type: StateType = fields
+        .get("type")
+        .and_then(|r#type| serde_json::from_value(r#type.clone()).ok())
+        .ok_or("the state has no type")?;
+    if fields.get("name").is_none_or(Value::is_null) {
+        fields.insert("name".into(), r#type.default_name().into());
+    }
+    let mut state: State = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+    if r#type == StateType::Scheduled {
+        state.state_details.scheduled_time.get_or_insert(event.occurred);
+    }
+    state.state_details = StateDetails { task_run_id: Some(task_run_id), flow_run_id, ..state.state_details };
+    Ok(state)
+}
+
+/// Makes a run of nothing but what the event says.
+fn reported_run(id: TaskRunId, fields: &Object, received: Timestamp) -> Result<TaskRun, String> {
+    if !["task_key", "dynamic_key"].iter().all(|key| fields.get(*key).is_some_and(Value::is_string)) {
+        return Err("the task run has no keys".into());
+    }
+    let Ok(Value::Object(mut document)) = serde_json::to_value(TaskRun::new(id, "", "", "", received)) else {
+        return Err("a task run is an object".into());
+    };
+    document.extend(
+        fields
+            .iter()
+            .filter(|(name, _)| Field::named(name).is_some())
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
+}
+
+macro_rules! fields {
+    ($($variant:ident $field:ident),+ $(,)?) => {
+        /// A field of a task run that events tell of.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Field {
+            $($variant),+
+        }
+
+        impl Field {
+            fn named(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($field) => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            fn copy(self, from: &TaskRun, to: &mut TaskRun) {
+                match self {
+                    $(Self::$variant => to.$field.clone_from(&from.$field),)+
+                }
+            }
+        }
+    };
+}
+
+fields! {
+    Name name,
+    TaskKey task_key,
+    DynamicKey dynamic_key,
+    CacheKey cache_key,
+    CacheExpiration cache_expiration,
+    TaskVersion task_version,
+    EmpiricalPolicy empirical_policy,
+    Tags tags,
+    Labels labels,
+    TaskInputs task_inputs,
+    RunCount run_count,
+    FlowRunRunCount flow_run_run_count,
+    ExpectedStartTime expected_start_time,
+    NextScheduledStartTime next_scheduled_start_time,
+    StartTime start_time,
+    EndTime end_time,
+    TotalRunTime total_run_time,
+}
+
+/// What is stored about the task runs of some reports.
+#[derive(Debug, Default)]
+struct Known {
+    runs: HashMap<TaskRunId, Versioned<TaskRun>>,
+    /// Which run has a natural key.
+    owners: HashMap<Key, TaskRunId>,
+    /// The flow runs that are there, of those that a new task run belongs to.
+    flow_runs: HashSet<FlowRunId>,
+}
+
+impl Known {
+    async fn load(store: &Store, reports: &[Report]) -> Result<Self> {
+        let mut keys = Vec::new();
+        for report in reports {
+            keys.push(table::task_run(report.task_run_id));
+            keys.extend(report.natural_key());
+        }
+        let mut known = Self::default();
+        let mut owned_by_others = Vec::new();
+        for item in store.get_items(&keys).await? {
+            if matches!(Subject::of(&item.key), Some(Subject::TaskRun(_))) {
+                known.add(item.versioned()?);
+            } else {
+                let owner = TaskRunId(item.record::<Claim>()?.owner);
+                known.owners.insert(item.key, owner);
+            }
+        }
+        for owner in known.owners.values().filter(|owner| !known.runs.contains_key(*owner)) {
+            owned_by_others.push(table::task_run(*owner));
+        }
+        for run in store.get_many(&owned_by_others).await? {
+            known.add(run);
+        }
+        let of_new = reports.iter().filter(|report| !known.has_run_of(report));
+        let flow_runs: HashSet<FlowRunId> = of_new.filter_map(|report| report.run.flow_run_id).collect();
+        let flow_run_keys: Vec<Key> = flow_runs.into_iter().map(table::flow_run).collect();
+        for item in store.get_items(&flow_run_keys).await? {
+            if let Some(Subject::FlowRun(id)) = Subject::of(&item.key) {
+                known.flow_runs.insert(id);
+            }
+        }
+        Ok(known)
+    }
+
+    fn has_run_of(&self, report: &Report) -> bool {
+        self.runs.contains_key(&report.task_run_id)
+            || report.natural_key().is_some_and(|key| self.owners.contains_key(&key))
+    }
+
+    /// Says whether the report is to be recorded: its task run is known, or nothing is missing that it belongs to.
+    fn takes(&self, report: &Report) -> bool {
+        report.run.flow_run_id.is_none_or(|id| self.flow_runs.contains(&id)) || self.has_run_of(report)
+    }
+
+    fn add(&mut self, run: Versioned<TaskRun>) {
+        self.runs.insert(run.record.id, run);
+    }
+}
+
+/// Sorts reports by the run that they are recorded under.
+///
+/// That is the run with the report's natural key, whatever id the report has: clients that retry a flow run may give
+/// the same task run another id. Where no run has the key yet, the first report of the batch gives the id.
+fn grouped(reports: Vec<Report>, known: &Known) -> BTreeMap<TaskRunId, Vec<Report>> {
+    let mut owners = known.owners.clone();
+    let mut groups: BTreeMap<TaskRunId, Vec<Report>> = BTreeMap::new();
+    for report in reports {
+        let id = match report.natural_key() {
+            Some(key) => *owners.entry(key).or_insert(report.task_run_id),
+            None => report.task_run_id,
+        };
+        groups.entry(id).or_default().push(report);
+    }
+    groups
+}
+
+/// Records `reports` under the run `id`, of which `loaded` was stored.
+async fn record_group(
+    store: &Store,
+    id: TaskRunId,
+    loaded: Option<Versioned<TaskRun>>,
+    reports: &[Report],
+) -> Result<()> {
+    let mut at = (id, loaded);
+    for attempt in 0..commit::ATTEMPTS {
+        match write(store, at.0, at.1, reports).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Failed(error)) => return Err(error),
+            Err(CommitError::ConditionFailed(_) | CommitError::Contended) => commit::back_off(attempt).await,
+        }
+        let known = Known::load(store, reports).await?;
+        let owner = reports.iter().filter_map(Report::natural_key).find_map(|key| known.owners.get(&key).copied());
+        let id = owner.unwrap_or(id);
+        at = (id, known.runs.get(&id).cloned());
+    }
+    Err(Error::Unavailable("too many requests write the same task run".into()))
+}
+
+/// Writes what follows from `reports` for the run `id`, which is stored as `stored`.
+async fn write(
+    store: &Store,
+    id: TaskRunId,
+    stored: Option<Versioned<TaskRun>>,
+    reports: &[Report],
+) -> Result<(), CommitError> {
+    let version = stored.as_ref().map_or(0, |stored| stored.version);
+    let before = stored.map(|stored| stored.record);
+    let (after, states) = recorded(id, before.clone(), reports);
+    let (mut writes, mut told) = (Vec::new(), HashSet::new());
+    // Several reports may tell of the same state, and a transaction takes each item once.
+    for state in states.iter().filter(|state| told.insert((state.timestamp, state.id))) {
+        writes.push(store.put_state(table::task_run(id), state, None)?);
+    }
+    while writes.len() > STATES_WITH_RUN {
+        let rest = writes.split_off(STATES_WITH_RUN);
+        store.commit(std::mem::replace(&mut writes, rest)).await?;
+    }
+    let Some(after) = after else { return store.commit(writes).await };
+    let (had, has) = (before.as_ref().and_then(natural_key), natural_key(&after));
+    if had != has {
+        writes.extend(had.map(Write::Delete));
+        if let Some(key) = has {
+            writes.push(store.claim(key, id)?);
+        }
+    }
+    let mut item = Item::of(&after, version + 1, store.shards())?;
+    item.transition = Some(item.version);
+    writes.push(if version == 0 { Write::Insert(item) } else { Write::Replace(item) });
+    store.commit(writes).await
+}
+
+/// Decides what `reports` make of a run: the run as it is then, if it changes, and the states for its history.
+fn recorded(id: TaskRunId, before: Option<TaskRun>, reports: &[Report]) -> (Option<TaskRun>, Vec<State>) {
+    let mut in_order: Vec<Report> = reports.to_vec();
+    in_order.sort_by_key(|report| report.state.timestamp);
+    let (mut run, mut is_changed) = (before, false);
+    for report in &mut in_order {
+        report.state.state_details.task_run_id = Some(id);
+        match &mut run {
+            None => {
+                let mut new = TaskRun { id, ..report.run.clone() };
+                if !report.sent.contains(&Field::Name) {
+                    new.name = random_name();
+                }
+                report.apply(&mut new);
+                run = Some(new);
+                is_changed = true;
+            }
+            Some(run) if report.supersedes(run.state.as_ref()) => {
+                report.apply(run);
+                is_changed = true;
+            }
+            Some(_) => {}
+        }
+    }
+    let states = in_order.into_iter().map(|report| report.state).collect();
+    (run.filter(|_| is_changed), states)
+}

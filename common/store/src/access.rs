@@ -1,0 +1,202 @@
+//! What an operation may do with the table: declared beside its route, granted by its role, and held to in development.
+//!
+//! The infrastructure's template makes each function's role of this. The local server refuses what is not declared
+//! ([`within`], [`EnforceAccess`]), so that a missing declaration fails a test on this machine and not a request in the cloud.
+
+use std::future::Future;
+
+use aws_sdk_dynamodb::config::{
+    ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
+};
+use aws_sdk_dynamodb::operation::{
+    batch_get_item::BatchGetItemInput, batch_write_item::BatchWriteItemInput, delete_item::DeleteItemInput,
+    describe_table::DescribeTableInput, get_item::GetItemInput, put_item::PutItemInput, query::QueryInput,
+    scan::ScanInput, transact_write_items::TransactWriteItemsInput,
+};
+
+use super::table::Index;
+
+/// What an operation does with the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableAccess {
+    /// What it does with the table itself.
+    pub table: Access,
+    /// The indexes that it queries.
+    pub indexes: &'static [Index],
+}
+
+/// What an operation does with the table itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Nothing,
+    /// Asks whether the table is there.
+    Describes,
+    /// Reads items.
+    Reads,
+    /// Reads and writes items.
+    Writes,
+    /// Reads and writes items, and writes or deletes many in one call.
+    WritesMany,
+}
+
+impl Access {
+    /// Returns the actions that the role needs on the table (AWS: "Actions, resources, and condition keys for DynamoDB").
+    ///
+    /// A transaction is allowed by the actions of its parts.
+    pub fn actions(self) -> &'static [&'static str] {
+        const READS: [&str; 3] = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"];
+        const WRITES: [&str; 5] = [READS[0], READS[1], READS[2], "dynamodb:DeleteItem", "dynamodb:PutItem"];
+        match self {
+            Self::Nothing => &[],
+            Self::Describes => &["dynamodb:DescribeTable"],
+            Self::Reads => &READS,
+            Self::Writes => &WRITES,
+            Self::WritesMany => &[WRITES[0], WRITES[1], WRITES[2], WRITES[3], WRITES[4], "dynamodb:BatchWriteItem"],
+        }
+    }
+}
+
+impl TableAccess {
+    /// Nothing of the table.
+    pub const NOTHING: Self = Self { table: Access::Nothing, indexes: &[] };
+    /// To ask whether the table is there.
+    pub const DESCRIBES: Self = Self { table: Access::Describes, indexes: &[] };
+    /// To read items by their keys.
+    pub const READS: Self = Self { table: Access::Reads, indexes: &[] };
+    /// To read items by their keys, and to write them.
+    pub const WRITES: Self = Self { table: Access::Writes, indexes: &[] };
+    /// To read items by their keys, and to write many in one call.
+    pub const WRITES_MANY: Self = Self { table: Access::WritesMany, indexes: &[] };
+    /// To read what filters ask for, by whichever index suits them.
+    pub const FILTERS: Self = Self { table: Access::Reads, indexes: &Index::ALL };
+
+    /// Returns these needs with queries of `indexes`.
+    #[must_use]
+    pub const fn via(self, indexes: &'static [Index]) -> Self {
+        Self { indexes, ..self }
+    }
+
+    fn cover(&self, action: &str, index: Option<&str>) -> bool {
+        match index {
+            Some(name) => self.indexes.iter().any(|index| index.name() == name),
+            None => self.table.actions().contains(&action),
+        }
+    }
+}
+
+tokio::task_local! {
+    static NEEDS: TableAccess;
+}
+
+/// Runs `work` for an operation that has declared `needs`.
+pub async fn within<T>(needs: TableAccess, work: impl Future<Output = T>) -> T {
+    NEEDS.scope(needs, work).await
+}
+
+/// An SDK interceptor that refuses what the running operation has not declared, as its role in the cloud would.
+///
+/// What runs outside of [`within`] is held to one thing, and so is everything else: nobody scans the table.
+#[derive(Debug)]
+pub struct EnforceAccess;
+
+/// A call that the running operation has not declared.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {on} is not among what the operation declares to need: {needs:?}")]
+struct Undeclared {
+    action: String,
+    on: String,
+    needs: TableAccess,
+}
+
+impl Intercept for EnforceAccess {
+    fn name(&self) -> &'static str {
+        "HeldTo"
+    }
+
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _bag: &mut ConfigBag,
+    ) -> Result<(), aws_sdk_dynamodb::error::BoxError> {
+        let input = context.input();
+        if input.downcast_ref::<ScanInput>().is_some() {
+            return Err("the table is never scanned".into());
+        }
+        let Ok(needs) = NEEDS.try_with(|needs| *needs) else { return Ok(()) };
+        let index = input.downcast_ref::<QueryInput>().and_then(QueryInput::index_name);
+        let actions: &[&str] = if input.downcast_ref::<GetItemInput>().is_some() {
+            &["dynamodb:GetItem"]
+        } else if input.downcast_ref::<BatchGetItemInput>().is_some() {
+            &["dynamodb:BatchGetItem"]
+        } else if input.downcast_ref::<QueryInput>().is_some() {
+            &["dynamodb:Query"]
+        } else if input.downcast_ref::<PutItemInput>().is_some() {
+            &["dynamodb:PutItem"]
+        } else if input.downcast_ref::<DeleteItemInput>().is_some() {
+            &["dynamodb:DeleteItem"]
+        } else if input.downcast_ref::<TransactWriteItemsInput>().is_some() {
+            &["dynamodb:PutItem", "dynamodb:DeleteItem"]
+        } else if input.downcast_ref::<BatchWriteItemInput>().is_some() {
+            &["dynamodb:BatchWriteItem"]
+        } else if input.downcast_ref::<DescribeTableInput>().is_some() {
+            &["dynamodb:DescribeTable"]
+        } else {
+            &["an unknown action"]
+        };
+        for action in actions {
+            if !needs.cover(action, index) {
+                let on = index.map_or_else(|| "the table".to_owned(), |index| format!("index {index}"));
+                return Err(Undeclared { action: (*action).into(), on, needs }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded::EmbeddedDatabase;
+
+    use super::*;
+    use crate::{Shards, Store, query::Range, table};
+    use domain::model::{FlowId, Timestamp};
+
+    async fn store() -> Store {
+        let config =
+            EmbeddedDatabase::in_memory().unwrap().sdk_config().to_builder().interceptor(EnforceAccess).build();
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(1));
+        store.create_table().await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn an_operation_may_do_what_it_declares_and_no_more() {
+        let store = store().await;
+        let key = table::flow(FlowId::new());
+        let read = || store.get_item(&key);
+        let write = || store.renew_csrf_token("any", Timestamp::now(), 1.0);
+        assert!(within(TableAccess::READS, read()).await.is_ok());
+        assert!(within(TableAccess::NOTHING, read()).await.is_err());
+        assert!(within(TableAccess::WRITES, write()).await.is_ok());
+        assert!(within(TableAccess::READS, write()).await.unwrap_err().to_string().contains("dynamodb:PutItem"));
+        assert!(write().await.is_ok(), "what no operation runs may do anything");
+    }
+
+    #[tokio::test]
+    async fn nobody_scans_the_table() {
+        let store = store().await;
+        let scanned = store.client.scan().table_name(&*store.table).send().await.unwrap_err();
+        assert!(aws_sdk_dynamodb::error::DisplayErrorContext(scanned).to_string().contains("never scanned"));
+    }
+
+    #[tokio::test]
+    async fn an_operation_may_query_the_indexes_that_it_declares() {
+        let store = store().await;
+        let query = |index| store.read_all(Range::of_index(index, table::runs_of_flow(FlowId::new())));
+        let needs = TableAccess::READS.via(&[Index::ByParent]);
+        assert!(within(needs, query(Index::ByParent)).await.is_ok());
+        assert!(within(needs, query(Index::Lookup)).await.is_err());
+    }
+}

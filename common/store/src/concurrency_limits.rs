@@ -1,0 +1,315 @@
+//! Concurrency limits in the table, and the leases on their slots.
+//!
+//! A limit's counter is in its item, and a lease is written in the same transaction as the counters it changes: so a slot
+//! can neither be taken twice nor leak.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    CommitError, Item, Key, Record, Store, Versioned, Write,
+    commit::retry_on_conflict,
+    query::Range,
+    select::Window,
+    table::{self, Collection, Index, IndexKey, Shards},
+    unique::Claim,
+};
+use domain::model::{ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, Timestamp, concurrency_limit::LongestWaits};
+use error::{Error, Result};
+
+impl Record for ConcurrencyLimit {
+    const HEAD: &'static [&'static str] = &["id", "name"];
+
+    fn key(&self) -> Key {
+        table::concurrency_limit(self.id)
+    }
+
+    fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
+        let pk = shards.of(Collection::ConcurrencyLimits, self.id.0);
+        vec![IndexKey { index: Index::ByName, pk, sk: table::sort_with_id(&self.name, self.id) }]
+    }
+}
+
+/// A request that changes counters, which must not be carried out twice when an answer of the store is lost.
+struct SlotRequest {
+    id: Uuid,
+    /// What is written together with the counters.
+    key: Key,
+    is_repeated: AtomicBool,
+}
+
+impl SlotRequest {
+    /// Makes a request that writes what is under `witness`, or else a claim of its own.
+    fn new(witness: Option<Key>) -> Self {
+        let id = Uuid::new_v4();
+        let key = witness.unwrap_or_else(|| table::slots_taken(id));
+        Self { id, key, is_repeated: AtomicBool::new(false) }
+    }
+
+    /// Says whether an attempt before this one was carried out; the first one has none before it.
+    async fn was_carried_out(&self, store: &Store) -> Result<bool> {
+        Ok(self.is_repeated.swap(true, Ordering::Relaxed) && store.get_item(&self.key).await?.is_some())
+    }
+}
+
+/// What became of a request for slots.
+#[derive(Clone, Debug)]
+pub enum Taking {
+    /// They were taken of all active limits; the limits, active or not.
+    Taken(Vec<ConcurrencyLimit>),
+    /// One of the active limits has too few of them; the limits, as they were.
+    Full(Vec<ConcurrencyLimit>),
+}
+
+impl Store {
+    /// Reads the limit `id`.
+    pub async fn concurrency_limit(&self, id: ConcurrencyLimitId) -> Result<Option<Versioned<ConcurrencyLimit>>> {
+        self.get(&table::concurrency_limit(id)).await
+    }
+
+    /// Reads the limit called `name`.
+    pub async fn concurrency_limit_by_name(&self, name: &str) -> Result<Option<Versioned<ConcurrencyLimit>>> {
+        match self.owner(&table::unique_concurrency_limit_name(name)).await? {
+            Some(id) => self.concurrency_limit(id.into()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the limits among `names` that exist, by name.
+    pub async fn concurrency_limits_by_names(&self, names: &[String]) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
+        let mut claims: Vec<Key> = names.iter().map(|name| table::unique_concurrency_limit_name(name)).collect();
+        claims.sort();
+        claims.dedup();
+        let ids = self.owners(&claims).await?;
+        self.concurrency_limits_by_ids(ids.into_iter().map(ConcurrencyLimitId::from)).await
+    }
+
+    async fn concurrency_limits_by_ids(
+        &self,
+        ids: impl IntoIterator<Item = ConcurrencyLimitId>,
+    ) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
+        let keys: Vec<Key> = ids.into_iter().map(table::concurrency_limit).collect();
+        let mut limits = self.get_many::<ConcurrencyLimit>(&keys).await?;
+        limits.sort_by(|one, other| one.record.name.cmp(&other.record.name));
+        Ok(limits)
+    }
+
+    /// Reads a page of all limits, by name.
+    pub async fn all_concurrency_limits(&self, window: Window) -> Result<Vec<ConcurrencyLimit>> {
+        let wanted = window.offset.saturating_add(window.limit);
+        let mut reader = self.read(Range::all(self, Index::ByName, Collection::ConcurrencyLimits), wanted);
+        let mut keys = Vec::new();
+        while keys.len() < wanted {
+            let Some(found) = reader.more().await? else { break };
+            keys.extend(found.into_iter().map(|item| item.key));
+        }
+        let page: Vec<Key> = keys.into_iter().skip(window.offset).take(window.limit).collect();
+        Ok(self.get_many(&page).await?.into_iter().map(|found| found.record).collect())
+    }
+
+    /// Adds `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if there is one of its name.
+    pub async fn add_concurrency_limit(&self, limit: &ConcurrencyLimit) -> Result<()> {
+        let claim = self.claim(table::unique_concurrency_limit_name(&limit.name), limit.id)?;
+        match self.commit(vec![Write::Insert(self.defined(limit, 1)?), claim]).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::ConditionFailed(_)) if self.concurrency_limit(limit.id).await?.is_some() => Ok(()),
+            Err(CommitError::ConditionFailed(_)) => Err(Error::integrity_conflict()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Replaces the definition of a limit that was read as `before` at `version`.
+    ///
+    /// # Errors
+    /// [`CommitError::Failed`] with [`Error::Conflict`] if another limit has the new name.
+    pub async fn update_concurrency_limit(
+        &self,
+        before: &ConcurrencyLimit,
+        after: &ConcurrencyLimit,
+        version: u64,
+    ) -> Result<(), CommitError> {
+        let mut writes = vec![Write::Replace(self.defined(after, version + 1)?)];
+        if before.name != after.name {
+            writes.push(self.claim(table::unique_concurrency_limit_name(&after.name), after.id)?);
+            writes.push(Write::Delete(table::unique_concurrency_limit_name(&before.name)));
+        }
+        match self.commit(writes).await {
+            Err(CommitError::ConditionFailed(1)) => Err(Error::integrity_conflict().into()),
+            outcome => outcome,
+        }
+    }
+
+    /// Deletes a limit that was read at `version`; leases on it hold nothing from then on.
+    pub async fn delete_concurrency_limit(&self, limit: ConcurrencyLimit, version: u64) -> Result<(), CommitError> {
+        let claim = Write::Delete(table::unique_concurrency_limit_name(&limit.name));
+        let key = table::concurrency_limit(limit.id);
+        let deleted = DeletedConcurrencyLimit { limit, deleted: Timestamp::now() };
+        let mut notice = Item::of(&deleted, 1, self.shards())?;
+        notice.expires = Some(deleted.deleted.plus(NOTICE_KEPT).as_seconds());
+        self.commit(vec![Write::DeleteVersion(key, version), claim, Write::Put(notice)]).await
+    }
+
+    /// Takes `slots` of each active limit among `names` and writes a lease on them, all or none.
+    ///
+    /// `judge` may refuse what is asked for once the limits are known. Without a `lease`, the slots are taken until they are
+    /// given back.
+    pub async fn take_slots(
+        &self,
+        names: &[String],
+        slots: i64,
+        lease: Option<&Lease>,
+        now: Timestamp,
+        longest: LongestWaits,
+        judge: impl Fn(&[ConcurrencyLimit]) -> Result<()> + Sync,
+    ) -> Result<Taking> {
+        let request = SlotRequest::new(lease.map(|lease| table::lease(lease.id)));
+        retry_on_conflict(|| async {
+            let found = self.concurrency_limits_by_names(names).await?;
+            let limits: Vec<ConcurrencyLimit> = found.iter().map(|found| found.record.clone()).collect();
+            if request.was_carried_out(self).await? {
+                return Ok(Taking::Taken(limits));
+            }
+            judge(&limits)?;
+            let mut writes = Vec::new();
+            for Versioned { mut record, version } in found.into_iter().filter(|found| found.record.active) {
+                if !record.take(slots, now, longest) {
+                    return Ok(Taking::Full(limits));
+                }
+                writes.push(Write::Replace(self.item(&record, version + 1)?));
+            }
+            match lease {
+                Some(lease) => {
+                    let lease = Lease { limits: limits.iter().map(|limit| limit.id).collect(), ..lease.clone() };
+                    writes.push(Write::Insert(self.lease_item(&lease, 1)?));
+                }
+                None if writes.is_empty() => return Ok(Taking::Taken(limits)),
+                None => writes.push(self.claim_for_a_while(&Claim::new(request.key.clone(), request.id), now)?),
+            }
+            self.commit(writes).await?;
+            Ok(Taking::Taken(limits))
+        })
+        .await
+    }
+
+    /// Gives `slots` of each limit among `names` back; returns the limits.
+    pub async fn give_slots_back(
+        &self,
+        names: &[String],
+        slots: i64,
+        occupancy: Option<f64>,
+        now: Timestamp,
+        longest: LongestWaits,
+    ) -> Result<Vec<ConcurrencyLimit>> {
+        let request = SlotRequest::new(None);
+        retry_on_conflict(|| async {
+            let found = self.concurrency_limits_by_names(names).await?;
+            let limits = found.iter().map(|found| found.record.clone()).collect();
+            let mut writes = self.given_back(found, slots, occupancy, now, longest)?;
+            if !writes.is_empty() && !request.was_carried_out(self).await? {
+                writes.push(self.claim_for_a_while(&Claim::new(request.key.clone(), request.id), now)?);
+                self.commit(writes).await?;
+            }
+            Ok(limits)
+        })
+        .await
+    }
+
+    fn given_back(
+        &self,
+        found: Vec<Versioned<ConcurrencyLimit>>,
+        slots: i64,
+        occupancy: Option<f64>,
+        now: Timestamp,
+        longest: LongestWaits,
+    ) -> Result<Vec<Write>> {
+        let active = found.into_iter().filter(|found| found.record.active);
+        let write = |Versioned { mut record, version }: Versioned<ConcurrencyLimit>| {
+            record.give_back(slots, occupancy, now, longest);
+            Ok(Write::Replace(self.item(&record, version + 1)?))
+        };
+        active.map(write).collect()
+    }
+
+    /// Counts `slots` that were asked for in vain of each of the `limits`.
+    pub async fn deny_slots(
+        &self,
+        limits: &[ConcurrencyLimitId],
+        slots: i64,
+        now: Timestamp,
+        longest: LongestWaits,
+    ) -> Result<()> {
+        retry_on_conflict(|| async {
+            let found = self.concurrency_limits_by_ids(limits.iter().copied()).await?;
+            let active = found.into_iter().filter(|found| found.record.active);
+            let write = |Versioned { mut record, version }: Versioned<ConcurrencyLimit>| {
+                record.deny(slots, now, longest);
+                Ok(Write::Replace(self.item(&record, version + 1)?))
+            };
+            self.commit(active.map(write).collect::<Result<_>>()?).await
+        })
+        .await
+    }
+
+    /// Gives the slots of the lease `id` back, and deletes it; nothing if there is none, or it is still to be `kept`.
+    pub async fn release_lease(
+        &self,
+        id: LeaseId,
+        now: Timestamp,
+        longest: LongestWaits,
+        kept: impl Fn(&Lease) -> bool,
+    ) -> Result<()> {
+        retry_on_conflict(|| async {
+            let Some(Versioned { record: lease, version }) = self.get::<Lease>(&table::lease(id)).await? else {
+                return Ok(());
+            };
+            if kept(&lease) {
+                return Ok(());
+            }
+            let occupancy = lease.created.map(|created| now.seconds_since(created));
+            let limits = self.concurrency_limits_by_ids(lease.limits).await?;
+            let mut writes = self.given_back(limits, lease.slots, occupancy, now, longest)?;
+            writes.push(Write::DeleteVersion(table::lease(id), version));
+            self.commit(writes).await
+        })
+        .await
+    }
+
+    /// Makes the item of a limit whose definition changes with this version, which the stream's consumer tells of.
+    fn defined(&self, limit: &ConcurrencyLimit, version: u64) -> Result<Item> {
+        let mut item = self.item(limit, version)?;
+        item.transition = Some(version);
+        Ok(item)
+    }
+}
+
+/// How long a deleted limit is remembered: as long as DynamoDB keeps what its stream has to tell.
+const NOTICE_KEPT: Duration = Duration::from_hours(24);
+
+/// What is kept of a deleted limit for the stream's consumer, because the stream tells no more of it than its key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletedConcurrencyLimit {
+    /// The limit as it was last.
+    pub limit: ConcurrencyLimit,
+    /// When it was deleted.
+    pub deleted: Timestamp,
+}
+
+impl Record for DeletedConcurrencyLimit {
+    const HEAD: &'static [&'static str] = &["deleted"];
+
+    fn key(&self) -> Key {
+        table::deleted_concurrency_limit(self.limit.id)
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}

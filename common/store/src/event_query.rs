@@ -1,0 +1,340 @@
+//! The planner of event queries.
+//!
+//! An event's place in every index is the time of its occurrence followed by its id, so the pages of any plan are
+//! read in the order of the answer, and a page goes on after the place of the last event before it.
+
+use std::collections::{HashSet, VecDeque};
+
+use futures::future::try_join_all;
+
+use super::{
+    Item, Key, Store,
+    events::{FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS},
+    query::{Direction, Range, Reader},
+    table::{self, Collection, Index, Projection},
+};
+use domain::{
+    filter::{self, EventFilter},
+    model::ReceivedEvent,
+};
+use error::Result;
+
+/// How many events are looked at for nothing but the total.
+///
+/// The real server counts every match, at a cost that grows with the table. Here the total is exact as long as no more
+/// than this many candidates follow the first page, and a lower bound beyond that.
+const COUNTED_AHEAD: usize = 2_000;
+
+/// How many events one step looks at.
+const STEP: usize = 100;
+
+/// Up to how many ids a filter may name for each of them to be looked up by itself.
+const LOOKED_UP_IDS: usize = 25;
+
+/// The matching events of one page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventsRead {
+    /// The events, in the filter's order.
+    pub events: Vec<ReceivedEvent>,
+    /// How many events match that were seen on the way, those of the page included; see [`Store::read_events`].
+    pub counted: u64,
+    /// Whether a matching event follows.
+    pub has_more: bool,
+}
+
+/// Returns an event's place in the order of occurrence, from which the next page goes on.
+pub fn place(event: &ReceivedEvent) -> String {
+    table::sort_with_id(&event.occurred.sortable(), event.id)
+}
+
+/// How much of the count is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// All matches, as far as `COUNTED_AHEAD` reaches.
+    Ahead,
+    /// Only enough to say whether more follow.
+    PageOnly,
+}
+
+impl Store {
+    /// Reads the `limit` first events that match `filter` after the place `after`.
+    ///
+    /// The filter's window is to be filled in before ([`EventFilter::resolve`]), so that pages agree on it.
+    pub async fn read_events(
+        &self,
+        filter: &EventFilter,
+        after: Option<&str>,
+        limit: usize,
+        counting: Counting,
+    ) -> Result<EventsRead> {
+        match filter.ids() {
+            Some(ids) => {
+                let keys: Vec<Key> = ids.iter().map(|id| table::event(*id)).collect();
+                let mut found: Vec<ReceivedEvent> =
+                    self.get_many(&keys).await?.into_iter().map(|found| found.record).collect();
+                found.retain(|event| filter.matches(event));
+                found.sort_by(|left, right| filter.order.compare(left, right));
+                filter.retain_distinct(&mut found);
+                let counted = found.len();
+                found.retain(|event| after.is_none_or(|after| is_after(filter, &place(event), after)));
+                let has_more = found.len() > limit;
+                found.truncate(limit);
+                Ok(EventsRead { events: found, counted: length(counted), has_more })
+            }
+            None => self.scan_events(filter, after, limit, counting).await,
+        }
+    }
+
+    async fn scan_events(
+        &self,
+        filter: &EventFilter,
+        after: Option<&str>,
+        limit: usize,
+        counting: Counting,
+    ) -> Result<EventsRead> {
+        let is_distinct = filter.resource.as_ref().is_some_and(|resource| resource.distinct);
+        // Which events of a resource are left out depends on all that come before, so these start over.
+        let start = if is_distinct { None } else { after };
+        let mut sifter = Sifter::new(self, filter, is_distinct);
+        let mut candidates = Merge::new(self, ranges(self, filter, start), filter.order.direction());
+        let (mut page, mut counted, mut ahead) = (Vec::new(), 0, 0);
+        let mut has_more = false;
+        loop {
+            let is_full = page.len() >= limit;
+            if is_full && (ahead >= COUNTED_AHEAD || (counting == Counting::PageOnly && has_more)) {
+                // Whether one more of the candidates that follow matches is left to the next page.
+                has_more = true;
+                break;
+            }
+            let step = candidates.next(STEP).await?;
+            if step.is_empty() {
+                break;
+            }
+            if is_full {
+                ahead += step.len();
+            }
+            for matching in sifter.matching(step).await? {
+                counted += 1;
+                if after.is_some_and(|after| !is_after(filter, &matching.place, after)) {
+                    continue;
+                }
+                if page.len() < limit {
+                    page.push(matching);
+                } else {
+                    has_more = true;
+                }
+            }
+        }
+        Ok(EventsRead { events: self.whole(page).await?, counted, has_more })
+    }
+
+    async fn whole(&self, page: Vec<Matching>) -> Result<Vec<ReceivedEvent>> {
+        let missing: Vec<Key> =
+            page.iter().filter(|matching| matching.whole.is_none()).map(|matching| matching.key.clone()).collect();
+        if missing.is_empty() {
+            return Ok(page.into_iter().filter_map(|matching| matching.whole).collect());
+        }
+        // A deleted event may still be in an index; then the page is shorter by it.
+        let mut fetched: VecDeque<ReceivedEvent> =
+            self.get_many(&missing).await?.into_iter().map(|found| found.record).collect();
+        let mut events = Vec::with_capacity(page.len());
+        for matching in page {
+            if let Some(whole) = matching.whole {
+                events.push(whole);
+            } else if fetched.front().is_some_and(|event| table::event(event.id) == matching.key) {
+                events.extend(fetched.pop_front());
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn is_after(filter: &EventFilter, place: &str, after: &str) -> bool {
+    match filter.order.direction() {
+        filter::Direction::Ascending => place > after,
+        filter::Direction::Descending => place < after,
+    }
+}
+
+/// Chooses where to look: the partitions of resources that every match involves, else all events by time.
+fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range> {
+    let partitions = |index, partitions| Range { partitions, ..Range::of_index(index, "") };
+    let lookup = |ids: &[String]| partitions(Index::Lookup, distinct(ids.iter().map(|id| table::resource_lookup(id))));
+    let ranges = match (filter.resource_ids(), filter.involved_resource_ids()) {
+        (Some(ids), _) if ids.len() <= LOOKED_UP_IDS => vec![lookup(ids)],
+        (None, Some(ids)) if ids.len() <= LOOKED_UP_IDS && ids.iter().all(|id| id.starts_with(FLOW_RUN_RESOURCE)) => {
+            let related = ids.iter().map(String::as_str).chain([SEVERAL_FLOW_RUNS]).map(table::related_lookup);
+            let shards = related.flat_map(|group| store.shards().all_within(&group));
+            vec![lookup(ids), partitions(Index::Related, distinct(shards))]
+        }
+        _ => vec![Range::all(store, Index::ByTime, Collection::Events)],
+    };
+    let bounds = filter.occurred_bounds();
+    let since = bounds.and_then(|bounds| bounds.not_before).map(domain::model::Timestamp::sortable);
+    let until = bounds.and_then(|bounds| bounds.not_after).map(domain::model::Timestamp::sortable);
+    let (from, to, direction) = match filter.order.direction() {
+        filter::Direction::Ascending => (after.map(str::to_owned).or(since), until, Direction::Ascending),
+        filter::Direction::Descending => (since, after.map(str::to_owned).or(until), Direction::Descending),
+    };
+    if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| !starts_before_end(from, to)) {
+        return Vec::new();
+    }
+    ranges.into_iter().map(|range| range.between(from.clone(), to.clone()).in_direction(direction)).collect()
+}
+
+/// Says whether a range holds anything: DynamoDB refuses one whose end, with all that starts with it, lies before its start.
+fn starts_before_end(from: &str, to: &str) -> bool {
+    from <= to || from.starts_with(to)
+}
+
+fn distinct(partitions: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    partitions.filter(|partition| seen.insert(partition.clone())).collect()
+}
+
+/// An event that matches, whole or by its key.
+#[derive(Debug)]
+struct Matching {
+    place: String,
+    key: Key,
+    whole: Option<ReceivedEvent>,
+}
+
+/// Decides which candidates match, from as little of them as it takes.
+struct Sifter<'s> {
+    store: &'s Store,
+    filter: &'s EventFilter,
+    /// The filter without what only a whole event can answer.
+    of_heads: EventFilter,
+    is_distinct: bool,
+    /// Whether everything in the chosen ranges matches, so that keys are enough.
+    takes_all: bool,
+    seen: HashSet<String>,
+}
+
+impl<'s> Sifter<'s> {
+    fn new(store: &'s Store, filter: &'s EventFilter, is_distinct: bool) -> Self {
+        let of_heads = EventFilter { text: None, ..filter.clone() };
+        Self { store, filter, of_heads, is_distinct, takes_all: takes_all(filter), seen: HashSet::new() }
+    }
+
+    async fn matching(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Matching>> {
+        if self.takes_all {
+            let by_key =
+                |candidate: Candidate| Matching { place: candidate.place, key: candidate.item.key, whole: None };
+            return Ok(candidates.into_iter().map(by_key).collect());
+        }
+        let (heads, keys): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|candidate| candidate.projection == Projection::Head);
+        let mut matching = Vec::new();
+        for candidate in heads {
+            let event: ReceivedEvent = candidate.item.record()?;
+            if self.of_heads.matches(&event) && (self.filter.text.is_some() || self.is_first(&event)) {
+                matching.push(Matching { place: candidate.place, key: candidate.item.key, whole: None });
+            }
+        }
+        let mut to_read: Vec<Key> = keys.into_iter().map(|candidate| candidate.item.key).collect();
+        if self.filter.text.is_some() {
+            to_read.extend(matching.drain(..).map(|matching| matching.key));
+        }
+        for found in self.store.get_many::<ReceivedEvent>(&to_read).await? {
+            let event = found.record;
+            if self.filter.matches(&event) && self.is_first(&event) {
+                matching.push(Matching { place: place(&event), key: table::event(event.id), whole: Some(event) });
+            }
+        }
+        Ok(matching)
+    }
+
+    /// Says whether no event of the same resource was kept before, where the filter asks for one event a resource.
+    fn is_first(&mut self, event: &ReceivedEvent) -> bool {
+        !self.is_distinct || self.seen.insert(event.resource.id().to_owned())
+    }
+}
+
+/// Says whether the filter asks for no more than a window of time and the id of the resource.
+fn takes_all(filter: &EventFilter) -> bool {
+    let plain = EventFilter { occurred: filter.occurred.clone(), order: filter.order, ..EventFilter::default() };
+    let of_resource = filter.resource.as_ref().and_then(|resource| resource.id.clone()).map(|id| {
+        let resource = filter::event::EventResourceFilter { id: Some(id), ..Default::default() };
+        EventFilter { resource: Some(resource), ..plain.clone() }
+    });
+    *filter == plain
+        || (of_resource.as_ref() == Some(filter) && filter.resource_ids().is_some_and(|ids| ids.len() <= LOOKED_UP_IDS))
+}
+
+/// An item of an index and its place in the order of all.
+#[derive(Debug)]
+struct Candidate {
+    place: String,
+    item: Item,
+    projection: Projection,
+}
+
+/// Merges ranges of several indexes, in the order of occurrence, each event once.
+struct Merge<'s> {
+    sources: Vec<Source<'s>>,
+    direction: filter::Direction,
+    last: Option<String>,
+}
+
+struct Source<'s> {
+    reader: Reader<'s>,
+    index: Index,
+    items: VecDeque<Item>,
+    is_over: bool,
+}
+
+impl<'s> Merge<'s> {
+    fn new(store: &'s Store, ranges: Vec<Range>, direction: filter::Direction) -> Self {
+        let sources = ranges
+            .into_iter()
+            .filter_map(|range| {
+                let index = range.index?;
+                Some(Source { reader: store.read(range, STEP), index, items: VecDeque::new(), is_over: false })
+            })
+            .collect();
+        Self { sources, direction, last: None }
+    }
+
+    /// Returns the next candidates, about `count`; none at the end.
+    async fn next(&mut self, count: usize) -> Result<Vec<Candidate>> {
+        let mut candidates = Vec::with_capacity(count);
+        while candidates.len() < count {
+            try_join_all(self.sources.iter_mut().map(Source::fill)).await?;
+            let heads = self.sources.iter().enumerate().filter_map(|(number, source)| Some((source.place()?, number)));
+            let first = match self.direction {
+                filter::Direction::Ascending => heads.min(),
+                filter::Direction::Descending => heads.max(),
+            };
+            let Some((place, number)) = first.map(|(place, number)| (place.to_owned(), number)) else { break };
+            let Some(source) = self.sources.get_mut(number) else { break };
+            let Some(item) = source.items.pop_front() else { break };
+            if self.last.as_ref() != Some(&place) {
+                self.last = Some(place.clone());
+                candidates.push(Candidate { place, item, projection: source.index.projection() });
+            }
+        }
+        Ok(candidates)
+    }
+}
+
+impl Source<'_> {
+    async fn fill(&mut self) -> Result<()> {
+        if self.items.is_empty() && !self.is_over {
+            match self.reader.more().await? {
+                Some(items) => self.items.extend(items),
+                None => self.is_over = true,
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> Option<&str> {
+        self.items.front().map(|item| item.index_keys.get(&self.index.sort()).map_or("", String::as_str))
+    }
+}
+
+fn length(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

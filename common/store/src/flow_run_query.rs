@@ -1,0 +1,375 @@
+//! Queries over flow runs: from filters and a sort to an index, and the predicate that decides.
+
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
+
+use serde_json::json;
+
+use super::{
+    Key, Store,
+    query::{Direction, Range},
+    relations::Relations,
+    select::{Matcher, Source, Window},
+    table::{self, Collection, Index},
+};
+use domain::filter::RunFilters;
+use domain::{
+    filter::{DeploymentFilter, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter, TimeBounds},
+    history::History,
+    lateness::AverageLateness,
+    model::{FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
+};
+use error::Result;
+
+/// What a query does with what it finds, by which the index is chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use {
+    /// It returns the records in an order.
+    Sorted(FlowRunSort),
+    /// It counts them.
+    Counted,
+    /// It looks at each one's times and state, within limits of the expected start time beyond those of the filters.
+    ///
+    /// What else is read has to be left out by the caller.
+    Folded(Option<TimeBounds>),
+}
+
+impl Use {
+    fn sort(self) -> Option<FlowRunSort> {
+        match self {
+            Self::Sorted(sort) => Some(sort),
+            Self::Counted | Self::Folded(_) => None,
+        }
+    }
+
+    fn direction(self) -> Direction {
+        self.sort().map_or(Direction::Ascending, FlowRunSort::direction)
+    }
+}
+
+/// The longest list that DynamoDB is made to look for; its expressions hold 300 operators.
+const LONGEST_LIST: usize = 50;
+
+/// Returns the texts of which the `head` of each run in one of these states contains one, list by list.
+///
+/// They can't stand anywhere else in a `head`: a quotation mark inside of a JSON text is escaped.
+pub(super) fn texts_of_state(types: Option<&[StateType]>, names: Option<&[String]>) -> Vec<Vec<String>> {
+    let types = types.map(|types| types.iter().map(|r#type| json!(r#type)).collect::<Vec<_>>());
+    let names = names.map(|names| names.iter().map(|name| json!(name)).collect());
+    [("state_type", types), ("state_name", names)]
+        .into_iter()
+        .filter_map(|(field, values)| {
+            Some((field, values.filter(|values| (1..=LONGEST_LIST).contains(&values.len()))?))
+        })
+        .map(|(field, values)| values.iter().map(|value| format!("\"{field}\":{value}")).collect())
+        .collect()
+}
+
+impl Store {
+    /// Returns the flow runs that `filters` select, within `window`, in the order of `sort`.
+    pub async fn flow_runs(&self, filters: &RunFilters, sort: FlowRunSort, window: Window) -> Result<Vec<FlowRun>> {
+        let source = self.flow_run_plan(filters, Use::Sorted(sort)).await?.source;
+        self.select(source, &mut FlowRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
+    }
+
+    /// Counts the flow runs that `filters` select.
+    pub async fn count_flow_runs(&self, filters: &RunFilters) -> Result<u64> {
+        let plan = self.flow_run_plan(filters, Use::Counted).await?;
+        self.select_count(plan.source, &mut FlowRunMatcher::new(&plan.rest)).await
+    }
+
+    /// Counts the flow runs that `filters` select in `history`, as they are at `now`; only the history's time is read.
+    pub async fn flow_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
+        let Some((from, until)) = history.window() else { return Ok(()) };
+        let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
+        let plan = self.flow_run_plan(filters, Use::Folded(Some(window))).await?;
+        Box::pin(self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)))
+            .await
+    }
+
+    /// Averages how late the flow runs are that `filters` select, at the time `now`.
+    pub async fn flow_run_lateness(&self, filters: &RunFilters, now: Timestamp) -> Result<AverageLateness> {
+        let mut average = AverageLateness::default();
+        let plan = self.flow_run_plan(filters, Use::Folded(None)).await?;
+        Box::pin(
+            self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| average.add(run, now)),
+        )
+        .await?;
+        Ok(average)
+    }
+
+    /// Says whether a flow run in one of these groups of `index` matches the filters on flow runs and task runs.
+    pub(super) async fn has_flow_run(&self, index: Index, group: &str, filters: &RunFilters) -> Result<bool> {
+        let filters = RunFilters {
+            flow_runs: filters.flow_runs.clone(),
+            task_runs: filters.task_runs.clone(),
+            ..RunFilters::default()
+        };
+        let source = Source::Ordered(Range::group(self, index, group));
+        let first = Window { offset: 0, limit: 1 };
+        let found = self.select(source, &mut FlowRunMatcher::new(&filters), |_, _| Ordering::Equal, first).await?;
+        Ok(!found.is_empty())
+    }
+
+    /// Chooses where to read: the narrowest group or index that the filters name.
+    pub(super) async fn flow_run_plan(&self, filters: &RunFilters, r#use: Use) -> Result<Plan> {
+        let own = filters.flow_runs.as_ref();
+        if let Some(ids) = own.and_then(FlowRunFilter::ids) {
+            return Ok(Plan::of(Source::Keys(ids.iter().copied().map(table::flow_run).collect()), filters));
+        }
+        if let Some(ids) = filters.task_runs.as_ref().and_then(TaskRunFilter::ids) {
+            let keys: Vec<_> = ids.iter().copied().map(table::task_run).collect();
+            let task_runs = self.get_many::<TaskRun>(&keys).await?;
+            let flow_runs: HashSet<FlowRunId> = task_runs.iter().filter_map(|found| found.record.flow_run_id).collect();
+            return Ok(Plan::of(Source::Keys(flow_runs.into_iter().map(table::flow_run).collect()), filters));
+        }
+        if let Some(parents) = own.and_then(FlowRunFilter::parent_flow_run_ids) {
+            let distinct: HashSet<FlowRunId> = parents.iter().copied().collect();
+            let ranges = distinct.into_iter().map(|id| Range::of_index(Index::Related, table::subflows_of(id)));
+            return Ok(Plan::of(Source::Unordered(ranges.collect()), filters));
+        }
+        if let Some(parents) = own.and_then(FlowRunFilter::parent_task_run_ids) {
+            let distinct: HashSet<TaskRunId> = parents.iter().copied().collect();
+            let keys: Vec<_> = distinct.into_iter().map(table::task_run).collect();
+            let parents = self.get_many::<TaskRun>(&keys).await?;
+            let ranges = parents.iter().map(|parent| Self::subflows(&parent.record));
+            return Ok(Plan::of(Source::Unordered(ranges.collect()), filters));
+        }
+        if let Some(names) = own.and_then(FlowRunFilter::names).filter(|names| names.len() <= MOST_GROUPS) {
+            let distinct: HashSet<&String> = names.iter().collect();
+            let named = |name: &String| Range::all(self, Index::ByName, Collection::FlowRuns).named(name);
+            return Ok(Plan::of(Source::Unordered(distinct.into_iter().map(named).collect()), filters));
+        }
+        // A window of time holds a known share of the table, a group may be most of it.
+        if !matches!(r#use, Use::Folded(Some(_)))
+            && let Some(plan) = Box::pin(self.runs_of_a_group(filters, r#use)).await?
+        {
+            return Ok(plan);
+        }
+        let range = self.all_flow_runs(filters, r#use);
+        if r#use.sort().is_some()
+            && range.from.is_none()
+            && let Some(narrow) = self.runs_of_a_window(filters)
+        {
+            return Ok(Plan::of(Source::Race { narrow, ordered: range }, filters));
+        }
+        let keeps_start = range.index == Some(Index::ByStart) && range.from.is_some();
+        let keeps_expected = range.index == Some(Index::ByTime) && range.from.is_some();
+        let plan = Plan::of(Source::Ordered(range), filters);
+        Ok(match (keeps_start, keeps_expected) {
+            (true, _) => plan.without(FlowRunFilter::without_start_time),
+            (_, true) => plan.without(FlowRunFilter::without_expected_start_time),
+            _ => plan,
+        })
+    }
+
+    /// Reads the runs of the deployments, flows or work queues that the filters name, or in the states; the first of these
+    /// that there is.
+    async fn runs_of_a_group(&self, filters: &RunFilters, r#use: Use) -> Result<Option<Plan>> {
+        let own = filters.flow_runs.as_ref();
+        // Of a page, every run is asked for what it belongs to in any case.
+        let is_settling = r#use.sort().is_none();
+        if let Some(deployments) = own.and_then(FlowRunFilter::deployment_ids).filter(|ids| ids.len() <= MOST_GROUPS) {
+            let groups: HashSet<String> = deployments.iter().copied().map(table::runs_of_deployment).collect();
+            let plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
+            return Ok(Some(plan.without(FlowRunFilter::without_deployment_ids)));
+        }
+        if let Some(mut deployments) = self.deployments_bound(filters.deployments.as_ref()).await?.filter(are_few) {
+            let is_settled =
+                is_settling && filters.deployments.as_ref().is_some_and(DeploymentFilter::is_one_list_of_ids);
+            if is_settled {
+                deployments = self.there(deployments, table::deployment).await?;
+            }
+            let groups = deployments.into_iter().map(table::runs_of_deployment);
+            let mut plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
+            plan.rest.deployments.take_if(|_| is_settled);
+            return Ok(Some(plan));
+        }
+        if let Some(mut flows) = self.flows_bound(filters.flows.as_ref()).await?.filter(are_few) {
+            let is_settled = is_settling && filters.flows.as_ref().is_some_and(FlowFilter::is_one_list_of_ids);
+            if is_settled {
+                flows = self.there(flows, table::flow).await?;
+            }
+            let groups = flows.into_iter().map(table::runs_of_flow);
+            let mut plan = self.grouped(Index::ByParent, groups, filters, r#use);
+            plan.rest.flows.take_if(|_| is_settled);
+            return Ok(Some(plan));
+        }
+        if let Some(queues) = self.work_queues_bound(filters).await?.filter(are_few) {
+            let groups = queues.into_iter().map(table::runs_of_work_queue);
+            let mut plan = self.grouped(Index::ByWorkQueue, groups, filters, r#use);
+            (plan.rest.work_pools, plan.rest.work_pool_queues) = (None, None);
+            return Ok(Some(plan));
+        }
+        let has_window = own.is_some_and(|filter| filter.expected_start_time_bounds().is_some());
+        if let Some(types) = own.and_then(FlowRunFilter::state_types)
+            && (r#use.sort().is_some() || !has_window)
+        {
+            let groups: HashSet<String> = types.iter().copied().map(table::runs_in_state).collect();
+            let plan = self.grouped(Index::ByState, groups, filters, r#use);
+            return Ok(Some(plan.without(FlowRunFilter::without_state_types)));
+        }
+        Ok(None)
+    }
+
+    /// Returns those of `ids` whose records are there.
+    async fn there<I: Copy + Eq + Hash>(&self, ids: HashSet<I>, key: fn(I) -> Key) -> Result<HashSet<I>> {
+        let ids: HashMap<Key, I> = ids.into_iter().map(|id| (key(id), id)).collect();
+        let keys: Vec<Key> = ids.keys().cloned().collect();
+        Ok(self.get_items(&keys).await?.iter().filter_map(|item| ids.get(&item.key).copied()).collect())
+    }
+
+    /// Reads the runs that were to start, or started, after a time that the filter names.
+    fn runs_of_a_window(&self, filters: &RunFilters) -> Option<Range> {
+        let own = filters.flow_runs.as_ref()?;
+        let windows = [(Index::ByTime, own.expected_start_time_bounds()), (Index::ByStart, own.start_time_bounds())];
+        windows.into_iter().find_map(|(index, bounds)| {
+            let (from, to) = key_bounds(bounds);
+            from.as_ref()?;
+            Some(Range::all(self, index, Collection::FlowRuns).between(from, to))
+        })
+    }
+
+    /// Reads groups of flow runs that an index sorts by start time.
+    fn grouped(
+        &self,
+        index: Index,
+        groups: impl IntoIterator<Item = String>,
+        filters: &RunFilters,
+        r#use: Use,
+    ) -> Plan {
+        let (from, to) = key_bounds(filters.flow_runs.as_ref().and_then(FlowRunFilter::start_time_bounds));
+        let (keeps_start, shards) = (from.is_some(), self.shards().of_groups_in(index));
+        let range = Range {
+            partitions: groups.into_iter().flat_map(|group| shards.all_within(&group)).collect(),
+            from,
+            to,
+            direction: r#use.direction(),
+            ..Range::of_index(index, "")
+        };
+        let source = match r#use.sort() {
+            None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
+            Some(_) => Source::Race { narrow: range, ordered: self.all_flow_runs(filters, r#use) },
+        };
+        let plan = Plan::of(source, filters);
+        if keeps_start { plan.without(FlowRunFilter::without_start_time) } else { plan }
+    }
+
+    /// Reads all runs, in the index of the sort; or without one, in the index that the filter narrows most.
+    fn all_flow_runs(&self, filters: &RunFilters, r#use: Use) -> Range {
+        let bounds = |of: fn(&FlowRunFilter) -> Option<TimeBounds>| filters.flow_runs.as_ref().and_then(of);
+        let start = || bounds(FlowRunFilter::start_time_bounds);
+        let expected = || bounds(FlowRunFilter::expected_start_time_bounds);
+        let next = || bounds(FlowRunFilter::next_scheduled_start_time_bounds);
+        let end = || bounds(FlowRunFilter::end_time_bounds);
+        let (index, bounds) = match r#use.sort() {
+            Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => (Index::ByStart, start()),
+            Some(FlowRunSort::ExpectedStartTimeAsc | FlowRunSort::ExpectedStartTimeDesc) => (Index::ByTime, expected()),
+            Some(FlowRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, next()),
+            Some(FlowRunSort::EndTimeDesc) => (Index::ByEnd, end()),
+            Some(FlowRunSort::NameAsc | FlowRunSort::NameDesc) => (Index::ByName, None),
+            Some(FlowRunSort::IdDesc) => (Index::Lookup, None),
+            None => {
+                let expected = match r#use {
+                    Use::Folded(Some(window)) => Some(expected().map_or(window, |bounds| bounds.and(window))),
+                    _ => expected(),
+                };
+                // To count all of them, the smallest index will do.
+                let any =
+                    if matches!(r#use, Use::Counted) && filters.ask_nothing() { Index::Lookup } else { Index::ByTime };
+                [(Index::ByTime, expected), (Index::ByStart, start()), (Index::ByEnd, end())]
+                    .into_iter()
+                    .find(|(_, bounds)| bounds.is_some())
+                    .unwrap_or((any, None))
+            }
+        };
+        let (from, to) = key_bounds(bounds);
+        Range::all(self, index, Collection::FlowRuns).between(from, to).in_direction(r#use.direction())
+    }
+}
+
+/// How many groups of flow runs are read by themselves; where a filter names more, all runs are looked at.
+const MOST_GROUPS: usize = 100;
+
+fn are_few<I>(ids: &HashSet<I>) -> bool {
+    ids.len() <= MOST_GROUPS
+}
+
+/// Where a query over flow runs reads, and what that leaves to be asked of each of them.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub source: Source,
+    /// For queries that don't read the runs themselves: an index may lag behind, so what is answered has to match whole.
+    pub rest: RunFilters,
+}
+
+impl Plan {
+    fn of(source: Source, filters: &RunFilters) -> Self {
+        Self { source, rest: filters.clone() }
+    }
+
+    /// Leaves out of the filter on flow runs what every one in the source matches.
+    fn without(mut self, less: fn(&FlowRunFilter) -> FlowRunFilter) -> Self {
+        self.rest.flow_runs = self.rest.flow_runs.as_ref().map(less).filter(|rest| !rest.asks_nothing());
+        self
+    }
+}
+
+/// Turns a filter's limits into the sort keys between which every match is.
+pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> (Option<String>, Option<String>) {
+    let key = |time: Option<Timestamp>| time.map(Timestamp::sortable);
+    bounds.map_or((None, None), |bounds| (key(bounds.not_before), key(bounds.not_after)))
+}
+
+/// Decides which flow runs match, and remembers what it learned of what they belong to.
+pub(super) struct FlowRunMatcher<'f> {
+    filters: &'f RunFilters,
+    relations: Relations<'f>,
+}
+
+impl<'f> FlowRunMatcher<'f> {
+    pub(super) fn new(filters: &'f RunFilters) -> Self {
+        Self { filters, relations: Relations::of_flow_runs(filters) }
+    }
+}
+
+impl Matcher<FlowRun> for FlowRunMatcher<'_> {
+    fn matches_all(&self) -> bool {
+        self.filters.ask_nothing()
+    }
+
+    fn texts(&self) -> Vec<Vec<String>> {
+        let filter = self.filters.flow_runs.as_ref();
+        let mut texts =
+            texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names));
+        let tags = filter.and_then(FlowRunFilter::all_tags).unwrap_or_default();
+        texts.extend(tags.iter().take(LONGEST_LIST).map(|tag| vec![json!(tag).to_string()]));
+        texts
+    }
+
+    fn is_decided_by_texts(&self) -> bool {
+        let RunFilters { flow_runs, task_runs, .. } = self.filters;
+        let on_state = flow_runs.as_ref().is_some_and(FlowRunFilter::is_one_list_of_states);
+        self.relations.ask_nothing() && task_runs.is_none() && on_state && !self.texts().is_empty()
+    }
+
+    async fn keep(&mut self, store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {
+        if let Some(filter) = &self.filters.flow_runs {
+            runs.retain(|run| filter.matches(run, FlowRunFacts { parent_flow_run_id: run.parent_flow_run_id }));
+        }
+        runs = Box::pin(self.relations.keep(store, runs)).await?;
+        if let Some(filter) = &self.filters.task_runs {
+            let mut kept = Vec::new();
+            for run in runs {
+                if store.has_task_run(run.id, filter).await? {
+                    kept.push(run);
+                }
+            }
+            runs = kept;
+        }
+        Ok(runs)
+    }
+}

@@ -1,0 +1,160 @@
+//! Flow runs in the table.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{
+    Key, Record, Store, Versioned, Write,
+    commit::retry_on_conflict,
+    slots::Slots,
+    table::{self, Collection, Index, IndexKey, Shards},
+};
+use domain::{
+    filter::flow_run::started_or_expected,
+    model::{FlowId, FlowRun, FlowRunId, RunSummary, StateType, Timestamp, concurrency_limit::LongestWaits},
+};
+use error::Result;
+
+impl Record for FlowRun {
+    const HEAD: &'static [&'static str] = &[
+        "id",
+        "created",
+        "updated",
+        "name",
+        "flow_id",
+        "deployment_id",
+        "work_queue_id",
+        "work_queue_name",
+        "work_pool_id",
+        "flow_version",
+        "idempotency_key",
+        "tags",
+        "parent_task_run_id",
+        "parent_flow_run_id",
+        "state_type",
+        "state_name",
+        "expected_start_time",
+        "next_scheduled_start_time",
+        "start_time",
+        "end_time",
+        "total_run_time",
+        "created_by",
+    ];
+
+    fn key(&self) -> Key {
+        table::flow_run(self.id)
+    }
+
+    fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
+        let all = shards.of(Collection::FlowRuns, self.id.0);
+        let started = table::sort_with_id(&table::time_or_null(started_or_expected(self)), self.id);
+        let by_time = |time| table::sort_with_id(&table::time_or_null(time), self.id);
+        let mut index_keys = vec![
+            IndexKey { index: Index::ByStart, pk: all.clone(), sk: started.clone() },
+            IndexKey { index: Index::ByTime, pk: all.clone(), sk: by_time(self.expected_start_time) },
+            IndexKey { index: Index::ByNextStart, pk: all.clone(), sk: by_time(self.next_scheduled_start_time) },
+            IndexKey { index: Index::ByEnd, pk: all.clone(), sk: by_time(self.end_time) },
+            IndexKey { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
+            IndexKey { index: Index::Lookup, pk: all, sk: self.id.to_string() },
+        ];
+        let mut grouped = |index: Index, group: String, sk: String| {
+            index_keys.push(IndexKey { index, pk: shards.of_groups_in(index).within(&group, self.id.0), sk });
+        };
+        grouped(Index::ByParent, table::runs_of_flow(self.flow_id), started.clone());
+        if let Some(r#type) = self.state_type {
+            grouped(Index::ByState, table::runs_in_state(r#type), started.clone());
+        }
+        if let Some(queue) = self.work_queue_id {
+            grouped(Index::ByWorkQueue, table::runs_of_work_queue(queue), started.clone());
+        }
+        if let Some(deployment) = self.deployment_id {
+            grouped(Index::ByDeployment, table::runs_of_deployment(deployment), started);
+        }
+        match (self.work_queue_id, self.state_type) {
+            (Some(queue), Some(StateType::Pending | StateType::Running)) => {
+                grouped(Index::Occupying, table::active_runs_of_work_queue(queue), self.id.to_string());
+            }
+            (Some(queue), Some(StateType::Cancelling)) => {
+                grouped(Index::Occupying, table::cancelling_runs_of_work_queue(queue), self.id.to_string());
+            }
+            _ => {}
+        }
+        if self.state_type == Some(StateType::Scheduled) && self.next_scheduled_start_time.is_some() {
+            let next = by_time(self.next_scheduled_start_time);
+            if let Some(queue) = self.work_queue_id {
+                grouped(Index::WaitingInQueue, table::runs_of_work_queue(queue), next.clone());
+            }
+            if let Some(deployment) = self.deployment_id {
+                grouped(Index::WaitingOfDeployment, table::runs_of_deployment(deployment), next);
+            }
+        }
+        if let Some(parent) = self.parent_task_run_id {
+            let pk = table::subflows_of_task_run(self.parent_flow_run_id, parent);
+            index_keys.push(IndexKey {
+                index: Index::Related,
+                pk,
+                sk: table::sort_with_id(&parent.to_string(), self.id),
+            });
+        }
+        index_keys
+    }
+
+    /// A run that has ended is deleted some time later; a subflow run goes with the run around it.
+    fn expires(&self, retention: f64) -> Option<Timestamp> {
+        let has_ended = self.state_type.is_some_and(StateType::is_terminal) && self.parent_task_run_id.is_none();
+        self.end_time.filter(|_| has_ended).map(|ended| ended.plus_seconds(retention))
+    }
+
+    fn brief(&self) -> Option<String> {
+        Some(RunSummary::from(self).to_string())
+    }
+}
+
+/// What was found under an idempotency key.
+#[derive(Clone, Debug)]
+pub enum KeyHolder {
+    /// The key is free.
+    Nobody,
+    /// A flow run has it.
+    Run(Box<FlowRun>),
+    /// A flow run had it that has expired since; the version of its claim.
+    Gone(u64),
+}
+
+impl Store {
+    /// Reads the flow run `id`.
+    pub async fn flow_run(&self, id: FlowRunId) -> Result<Option<Versioned<FlowRun>>> {
+        self.get(&table::flow_run(id)).await
+    }
+
+    /// Looks for the flow run of `flow` under its idempotency key.
+    pub async fn flow_run_by_key(&self, flow: FlowId, idempotency_key: &str) -> Result<KeyHolder> {
+        let Some(claim) = self.claim_on(&table::unique_flow_run(flow, idempotency_key)).await? else {
+            return Ok(KeyHolder::Nobody);
+        };
+        let run = self.flow_run(claim.record.owner.into()).await?;
+        Ok(run.map_or(KeyHolder::Gone(claim.version), |run| KeyHolder::Run(Box::new(run.record))))
+    }
+
+    /// Deletes the flow run `id`, and gives the slot back that it holds, at `now`; returns whether there was such a run.
+    ///
+    /// What else belongs to it is deleted by the consumer of the table's stream.
+    pub async fn delete_flow_run(&self, id: FlowRunId, now: Timestamp, longest: LongestWaits) -> Result<bool> {
+        let is_tried = AtomicBool::new(false);
+        retry_on_conflict(|| async {
+            // Where the run was there before, it is gone now, by this request or by another.
+            let Some(run) = self.flow_run(id).await? else { return Ok(is_tried.load(Ordering::Relaxed)) };
+            let mut writes = vec![Write::DeleteVersion(table::flow_run(id), run.version)];
+            if let Some(key) = &run.record.idempotency_key {
+                writes.push(Write::Delete(table::unique_flow_run(run.record.flow_id, key)));
+            }
+            if let Some(lease) = run.record.held_lease {
+                let mut slots = Slots::new(self, now, longest);
+                slots.release(lease).await?;
+                writes.extend(slots.into_writes()?);
+            }
+            is_tried.store(true, Ordering::Relaxed);
+            self.commit(writes).await.map(|()| true)
+        })
+        .await
+    }
+}

@@ -1,0 +1,512 @@
+//! Ordered reads: partitions of the table or an index, merged by their sort keys.
+//!
+//! A range over all records of a kind has one partition per shard. Their pages are fetched in parallel and merged, so
+//! a reader that stops early has read little more than it took.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{
+    Item, Store, cost, failure,
+    table::{self, Collection, Index, Projection},
+};
+use aws_sdk_dynamodb::{
+    operation::query::{QueryOutput, builders::QueryFluentBuilder},
+    types::{AttributeValue, ReturnConsumedCapacity, Select},
+};
+pub use domain::filter::Direction;
+use error::{Error, Result};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
+use serde::{Deserialize, Serialize};
+
+/// The largest page that one query asks for.
+const LARGEST_PAGE: usize = 1_000;
+
+/// The most items that a reader's caller is taken to know that it needs.
+const FAR: usize = 10_000;
+
+/// How many partitions are asked at once; more would wait for connections instead.
+const AT_ONCE: usize = 64;
+
+/// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
+const MOST_BRIEFS: i32 = 1_400;
+
+/// How many items one query counts: about a megabyte of them, where the real database stops.
+///
+/// The embedded one reads all that is left otherwise, page after page.
+fn most_counted(index: Option<Index>) -> i32 {
+    match index.map(Index::projection) {
+        Some(Projection::Keys) => 7_000,
+        Some(Projection::Orders) => 3_000,
+        _ => 1_400,
+    }
+}
+
+/// Which items to read: some partitions, and a range of sort keys in them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Range {
+    /// The index, or the table itself.
+    pub index: Option<Index>,
+    /// The partitions that are merged.
+    pub partitions: Vec<String>,
+    /// The smallest sort key wanted.
+    pub from: Option<String>,
+    /// The largest sort key wanted, with all that start with it.
+    pub to: Option<String>,
+    /// The order.
+    pub direction: Direction,
+    /// Lists of texts: an item is read out only if its `head` contains a text of each list.
+    pub texts: Vec<Vec<String>>,
+}
+
+impl Range {
+    /// Reads one whole partition of the table, in ascending order.
+    pub fn partition(pk: impl Into<String>) -> Self {
+        Self {
+            index: None,
+            partitions: vec![pk.into()],
+            from: None,
+            to: None,
+            direction: Direction::Ascending,
+            texts: Vec::new(),
+        }
+    }
+
+    /// Reads one whole partition of `index`, in ascending order.
+    pub fn of_index(index: Index, pk: impl Into<String>) -> Self {
+        Self { index: Some(index), ..Self::partition(pk) }
+    }
+
+    /// Reads all shards of `collection` in `index`, in ascending order.
+    pub fn all(store: &Store, index: Index, collection: Collection) -> Self {
+        Self { index: Some(index), partitions: store.shards().all(collection), ..Self::partition("") }
+    }
+
+    /// Reads all shards of a group of records in `index`, in ascending order.
+    pub fn group(store: &Store, index: Index, group: &str) -> Self {
+        let partitions = store.shards().of_groups_in(index).all_within(group);
+        Self { index: Some(index), partitions, ..Self::partition("") }
+    }
+
+    /// Narrows a range that is sorted by names to those that are `name`.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.starting_with(table::sort_with_id(name, ""))
+    }
+
+    /// Narrows the range to sort keys that start with `prefix`.
+    #[must_use]
+    pub fn starting_with(mut self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        self.to = Some(prefix.clone());
+        self.from = Some(prefix);
+        self
+    }
+
+    /// Narrows the range to sort keys from `from` to `to`, where given.
+    #[must_use]
+    pub fn between(mut self, from: Option<String>, to: Option<String>) -> Self {
+        self.from = from;
+        self.to = to;
+        self
+    }
+
+    /// Leaves out, before anything is sent, the items whose `head` lacks a text of one of these lists.
+    ///
+    /// What is left out is read all the same, and paid for.
+    #[must_use]
+    pub fn containing(mut self, texts: Vec<Vec<String>>) -> Self {
+        self.texts = texts;
+        self
+    }
+
+    /// Cuts the range into one for each partition.
+    pub fn split(self) -> Vec<Self> {
+        self.partitions.iter().map(|partition| Self { partitions: vec![partition.clone()], ..self.clone() }).collect()
+    }
+
+    /// Leaves out `item`, which was read from this range in ascending order, and all before it.
+    #[must_use]
+    pub fn after(mut self, item: &Item) -> Self {
+        // No sort key is in between: those that share a start differ in an id behind it.
+        self.from = Some(just_after(sort_key(item, self.index.map(Index::sort).as_deref())));
+        self
+    }
+
+    /// Returns the largest sort key that can start with `to`: followed by the largest character.
+    fn last(&self) -> Option<String> {
+        self.to.as_ref().map(|to| format!("{to}\u{10FFFF}"))
+    }
+
+    /// Returns the partitions that can hold anything: none if the range ends before it starts, which DynamoDB refuses.
+    fn partitions(&self) -> &[String] {
+        match (&self.from, self.last()) {
+            (Some(from), Some(last)) if *from > last => &[],
+            _ => &self.partitions,
+        }
+    }
+
+    /// Sets the order.
+    #[must_use]
+    pub fn in_direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+}
+
+type StartKey = HashMap<String, AttributeValue>;
+
+#[derive(Debug, Default)]
+struct Cursor {
+    partition: String,
+    items: VecDeque<Item>,
+    next: Option<StartKey>,
+    pages: u32,
+    /// How many items were handed out.
+    taken: usize,
+}
+
+impl Cursor {
+    fn is_dry(&self) -> bool {
+        self.items.is_empty() && (self.pages == 0 || self.next.is_some())
+    }
+
+    /// Returns how many items to fetch next of one of `shards`, when the first page held `first` and `missing` are
+    /// expected to be taken.
+    ///
+    /// Beyond what was announced a reader mostly lacks a few items, of a shard the fewer; one that keeps coming back reads
+    /// far, in ever larger pages.
+    fn page_size(&self, first: usize, shards: usize, missing: usize) -> i32 {
+        let second = if shards == 1 { first / 2 } else { first / 4 };
+        let size = match self.pages.checked_sub(1) {
+            None => first,
+            Some(_) if missing > 0 => (missing + missing / 4 + 1).min(LARGEST_PAGE),
+            Some(again) => (second.max(4) << again.min(8)).min(LARGEST_PAGE),
+        };
+        i32::try_from(size).unwrap_or(i32::MAX)
+    }
+}
+
+/// How many items a reader's caller is still expected to take, and how many it has taken.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    left: usize,
+    taken: usize,
+}
+
+impl Progress {
+    /// Returns how many items `cursor` lacks, if it goes on to have the share that it had so far.
+    fn missing(self, cursor: &Cursor) -> usize {
+        let share = self.left.saturating_mul(cursor.taken).checked_div(self.taken).unwrap_or_default();
+        share.saturating_sub(cursor.items.len())
+    }
+}
+
+/// Reads a [`Range`] piece by piece, in order.
+pub struct Reader<'s> {
+    store: &'s Store,
+    range: Range,
+    cursors: Vec<Cursor>,
+    page: usize,
+    /// How many items its caller announced, and how many it was given.
+    wanted: usize,
+    taken: usize,
+}
+
+impl Store {
+    /// Starts to read `range` for a caller that will take about `wanted` items.
+    pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
+        let count = range.partitions().len().max(1);
+        let page = match count {
+            1 => wanted,
+            // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
+            _ if count <= usize::from(self.shards().0) => wanted / count + wanted / (4 * count) + 1,
+            // Groups don't: half of the mean shows how much each one has of what comes first.
+            _ => wanted / (2 * count) + 1,
+        };
+        let cursors =
+            range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
+        // Who reads on to the end takes pages as they come.
+        let wanted = if wanted > FAR { 0 } else { wanted };
+        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE), wanted, taken: 0 }
+    }
+
+    /// Reads all items of `range`, in order.
+    pub fn read_all(&self, range: Range) -> BoxFuture<'_, Result<Vec<Item>>> {
+        Box::pin(async move {
+            let mut reader = self.read(range, LARGEST_PAGE);
+            let mut items = Vec::new();
+            while let Some(more) = reader.more().await? {
+                items.extend(more);
+            }
+            Ok(items)
+        })
+    }
+
+    /// Reads the first item of `range`.
+    pub fn read_first(&self, range: Range) -> BoxFuture<'_, Result<Option<Item>>> {
+        Box::pin(async move { Ok(self.read(range, 1).more().await?.and_then(|items| items.into_iter().next())) })
+    }
+
+    /// Counts the items of `range` without reading them out.
+    pub fn count(&self, range: Range) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move {
+            let mut count = 0;
+            let limit = most_counted(range.index);
+            let ask = |query: QueryFluentBuilder| query.select(Select::Count).limit(limit);
+            let add = |page: &QueryOutput| {
+                count += u64::try_from(page.count()).unwrap_or_default();
+                Ok(())
+            };
+            self.sweep(&range, ask, add).await?;
+            Ok(count)
+        })
+    }
+
+    /// Hands the `brief` of each item of `range` to `visit`, in no order.
+    pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+        let ask = |query: QueryFluentBuilder| query.projection_expression(table::BRIEF).limit(MOST_BRIEFS);
+        let read = |page: &QueryOutput| {
+            for item in page.items() {
+                let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
+                visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
+            }
+            Ok(())
+        };
+        Box::pin(self.sweep(range, ask, read)).await
+    }
+
+    /// Hands the pages of `range` to `visit`, in no order: several partitions at once, and a single one from both ends.
+    async fn sweep(
+        &self,
+        range: &Range,
+        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
+        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+    ) -> Result<()> {
+        if let [partition] = range.partitions() {
+            return self.sweep_from_both_ends(range, partition, ask, visit).await;
+        }
+        let next = |partition, start| async move {
+            Ok::<_, Error>((
+                partition,
+                self.page_of(range, partition, |query| ask(query.set_exclusive_start_key(start))).await?,
+            ))
+        };
+        let mut waiting = range.partitions().iter();
+        let mut pages: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).map(|one| next(one, None)).collect();
+        while let Some(page) = pages.next().await {
+            let (partition, page) = page?;
+            visit(&page)?;
+            match page.last_evaluated_key {
+                Some(start) => pages.push(next(partition, Some(start))),
+                None => pages.extend(waiting.next().map(|one| next(one, None))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the pages of the one partition of `range` to `visit`, until those from its start meet those from its end.
+    ///
+    /// No two items of a range that is swept have the same sort key: what is not unique ends with an id.
+    async fn sweep_from_both_ends(
+        &self,
+        range: &Range,
+        partition: &str,
+        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
+        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+    ) -> Result<()> {
+        let sort = range.index.map_or_else(|| table::SORT.to_owned(), Index::sort);
+        let first = self.page_of(range, partition, ask).await?;
+        visit(&first)?;
+        let mut front = last_sort_key(&first, &sort);
+        let mut between = range.clone();
+        while let Some(last) = front {
+            between.from = Some(just_after(&last));
+            let (forward, backward) = (
+                between.clone().in_direction(Direction::Ascending),
+                between.clone().in_direction(Direction::Descending),
+            );
+            let (ahead, behind) =
+                futures::try_join!(self.page_of(&forward, partition, ask), self.page_of(&backward, partition, ask))?;
+            visit(&ahead)?;
+            front = last_sort_key(&ahead, &sort);
+            match (&front, last_sort_key(&behind, &sort)) {
+                (Some(front), Some(back)) if *front < back => {
+                    visit(&behind)?;
+                    between.to = Some(just_before(&back));
+                }
+                // The two overlap, so what the one from the end has read comes again from the start.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn page_of(
+        &self,
+        range: &Range,
+        partition: &str,
+        ask: impl FnOnce(QueryFluentBuilder) -> QueryFluentBuilder,
+    ) -> Result<QueryOutput> {
+        let page = send(ask(self.query(range, partition))).await?;
+        let read = usize::try_from(page.scanned_count()).unwrap_or_default();
+        cost::add_page(range.index, range.partitions.len(), read, page.consumed_capacity.as_slice());
+        Ok(page)
+    }
+
+    fn query(&self, range: &Range, partition: &str) -> QueryFluentBuilder {
+        let (pk, sk) = match range.index {
+            Some(index) => (index.partition(), index.sort()),
+            None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
+        };
+        let to = range.last();
+        let sort_condition = match (&range.from, &to) {
+            (Some(_), Some(_)) => format!(" AND {sk} BETWEEN :from AND :to"),
+            (Some(_), None) => format!(" AND {sk} >= :from"),
+            (None, Some(_)) => format!(" AND {sk} <= :to"),
+            (None, None) => String::new(),
+        };
+        let mut query = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression(format!("{pk} = :pk{sort_condition}"))
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+            .scan_index_forward(range.direction == Direction::Ascending)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if let Some(from) = &range.from {
+            query = query.expression_attribute_values(":from", AttributeValue::S(from.clone()));
+        }
+        if let Some(to) = to {
+            query = query.expression_attribute_values(":to", AttributeValue::S(to));
+        }
+        for (place, text) in range.texts.iter().flatten().enumerate() {
+            query = query.expression_attribute_values(format!(":text{place}"), AttributeValue::S(text.clone()));
+        }
+        query = query.set_filter_expression(filter_expression(&range.texts));
+        match range.index {
+            Some(index) => query.index_name(index.name()),
+            None => query.consistent_read(true),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Doubles the next pages, for a caller that takes more than it announced.
+    pub fn widen(&mut self) {
+        self.page = (2 * self.page).min(LARGEST_PAGE);
+    }
+
+    /// Returns the next items in order, at least one, or `None` at the end.
+    pub fn more(&mut self) -> BoxFuture<'_, Result<Option<Vec<Item>>>> {
+        Box::pin(async move {
+            self.fill().await?;
+            let sort = self.range.index.map(Index::sort);
+            let mut items = Vec::new();
+            // Until a shard runs dry its next item is unknown, and nothing after that may be handed out.
+            while !self.cursors.iter().any(Cursor::is_dry) {
+                let heads = self.cursors.iter().enumerate().filter_map(|(place, cursor)| {
+                    cursor.items.front().map(|item| (sort_key(item, sort.as_deref()), place))
+                });
+                let first = match self.range.direction {
+                    Direction::Ascending => heads.min(),
+                    Direction::Descending => heads.max_by(|left, right| left.0.cmp(right.0)),
+                };
+                let Some(place) = first.map(|(_, place)| place) else { break };
+                let Some(cursor) = self.cursors.get_mut(place) else { break };
+                items.extend(cursor.items.pop_front());
+                cursor.taken += 1;
+            }
+            self.taken += items.len();
+            Ok(if items.is_empty() { None } else { Some(items) })
+        })
+    }
+
+    async fn fill(&mut self) -> Result<()> {
+        if !self.cursors.iter().any(Cursor::is_dry) {
+            return Ok(());
+        }
+        let (store, range, page) = (self.store, &self.range, self.page);
+        let read_out = match range.index {
+            None => table::READ_OUT.to_owned(),
+            Some(index) if index.projection() == Projection::Head => {
+                format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
+            }
+            Some(index) if index.projection() == Projection::Orders => {
+                let orders = table::ORDERS.map(Index::sort).join(", ");
+                format!("{}, {}, {orders}", table::READ_OUT, index.sort())
+            }
+            Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
+        };
+        let (read_out, shards) = (&read_out, self.cursors.len());
+        let progress = Progress { left: self.wanted.saturating_sub(self.taken), taken: self.taken };
+        // Who is about to run dry is asked together with who has, so that they don't take turns.
+        let is_short = |cursor: &Cursor| cursor.next.is_some() && progress.missing(cursor) > cursor.items.len();
+        let lacking = self.cursors.iter_mut().filter(|cursor| cursor.is_dry() || is_short(cursor));
+        let fetches = lacking.map(|cursor| async move {
+            // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
+            loop {
+                let query = store
+                    .query(range, &cursor.partition)
+                    .projection_expression(read_out)
+                    .limit(cursor.page_size(page, shards, progress.missing(cursor)))
+                    .set_exclusive_start_key(cursor.next.take());
+                let answer = send(query).await?;
+                // What a filter leaves out is read all the same.
+                let read = usize::try_from(answer.scanned_count).unwrap_or_default();
+                cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
+                let items = answer.items.unwrap_or_default();
+                for item in items {
+                    cursor.items.push_back(Item::read(item)?);
+                }
+                cursor.next = answer.last_evaluated_key;
+                cursor.pages += 1;
+                if !cursor.is_dry() {
+                    return Ok::<_, Error>(());
+                }
+            }
+        });
+        let fetches: Vec<_> = fetches.collect();
+        stream::iter(fetches).buffer_unordered(AT_ONCE).try_collect().await
+    }
+}
+
+/// Sends a query; boxed here, so that the SDK's code for it stands once in a binary.
+fn send(query: QueryFluentBuilder) -> BoxFuture<'static, Result<QueryOutput>> {
+    Box::pin(async move { query.send().await.map_err(|error| failure(&error)) })
+}
+
+/// Returns the sort key of the last item that `page` looked at, if there may be more.
+fn last_sort_key(page: &QueryOutput, sort: &str) -> Option<String> {
+    page.last_evaluated_key.as_ref()?.get(sort)?.as_s().ok().cloned()
+}
+
+/// Returns a text between the sort key `key` and all that come after it; those that share its start end with another id.
+fn just_after(key: &str) -> String {
+    format!("{key}\u{1}")
+}
+
+/// Returns the end of a range of sort keys that leaves out `key` and all that come after it.
+fn just_before(key: &str) -> String {
+    let mut characters = key.chars();
+    let last = characters.next_back().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1)));
+    characters.chain(last).collect()
+}
+
+fn filter_expression(texts: &[Vec<String>]) -> Option<String> {
+    let mut index_keys = 0..;
+    let lists: Vec<String> = texts
+        .iter()
+        .map(|list| {
+            let contains = list.iter().zip(&mut index_keys).map(|(_, place)| format!("contains(head, :text{place})"));
+            format!("({})", contains.collect::<Vec<_>>().join(" OR "))
+        })
+        .collect();
+    if lists.is_empty() { None } else { Some(lists.join(" AND ")) }
+}
+
+fn sort_key<'i>(item: &'i Item, attribute: Option<&str>) -> &'i str {
+    match attribute {
+        None => &item.key.sk,
+        Some(attribute) => item.index_keys.get(attribute).map_or("", String::as_str),
+    }
+}

@@ -1,0 +1,228 @@
+//! Records as items: which fields go to `head`, and where the indexes find them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::ParseIntError,
+    str::FromStr,
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::table::{self, IndexKey, Key, Shards};
+use domain::model::Timestamp;
+use error::{Error, Result};
+
+/// Something that is kept as one item.
+pub trait Record: Serialize + DeserializeOwned + Send {
+    /// The fields that filters and sorts look at, kept in `head`.
+    const HEAD: &'static [&'static str];
+
+    /// Returns the item's primary key.
+    fn key(&self) -> Key;
+
+    /// Returns where the indexes find the item.
+    fn index_keys(&self, shards: Shards) -> Vec<IndexKey>;
+
+    /// Returns when the record is deleted, where ended flow runs are kept for `retention` seconds.
+    fn expires(&self, _retention: f64) -> Option<Timestamp> {
+        None
+    }
+
+    /// Returns the little that queries over very many records look at, kept in `brief`.
+    fn brief(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A record and the version of the item that it was read from.
+#[derive(Clone, Debug)]
+pub struct Versioned<R> {
+    /// The record.
+    pub record: R,
+    /// The item's version, for a condition on the next write.
+    pub version: u64,
+}
+
+/// An item of the table, or what an index projects of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// The primary key.
+    #[serde(flatten)]
+    pub key: Key,
+    /// Counts the writes of this item, from 1.
+    #[serde(default)]
+    pub version: u64,
+    /// The version at which the record's state last changed, for records that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transition: Option<u64>,
+    /// What was before this version, as JSON: a run's state, written with each transition, or a deployment's changed fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// The fields of the record that filters and sorts look at, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// The other fields of the record, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<String>,
+    /// The little that queries over very many records look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<String>,
+    /// When DynamoDB deletes the item, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// The keys of the indexes, by attribute.
+    #[serde(flatten)]
+    pub index_keys: BTreeMap<String, String>,
+}
+
+impl Item {
+    /// Turns `record` into an item of the given version.
+    pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
+        let Value::Object(fields) = serde_json::to_value(record)? else {
+            return Err(Error::Internal("a record is a JSON object".into()));
+        };
+        // A field that is missing is read as null, and every index and every read pays for what is written.
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+        let (head, tail): (Map<_, _>, Map<_, _>) = fields.partition(|(name, _)| R::HEAD.contains(&name.as_str()));
+        let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
+        Ok(Self {
+            key: record.key(),
+            version,
+            transition: None,
+            previous: None,
+            head: Some(serde_json::to_string(&head)?),
+            tail,
+            brief: record.brief(),
+            expires: None,
+            index_keys: table::attributes(record.index_keys(shards))?,
+        })
+    }
+
+    /// Reads the attributes of an item; any that is not named below is a key of an index.
+    ///
+    /// Written out, because a query reads thousands of items and serde would look at every attribute twice.
+    pub(super) fn read(attributes: HashMap<String, AttributeValue>) -> Result<Self> {
+        let mut item = Self {
+            key: Key { pk: String::new(), sk: String::new() },
+            version: 0,
+            transition: None,
+            previous: None,
+            head: None,
+            tail: None,
+            brief: None,
+            expires: None,
+            index_keys: BTreeMap::new(),
+        };
+        for (name, value) in attributes {
+            match (name.as_str(), value) {
+                ("version", AttributeValue::N(number)) => item.version = whole(&number)?,
+                ("transition", AttributeValue::N(number)) => item.transition = Some(whole(&number)?),
+                (table::EXPIRES, AttributeValue::N(number)) => item.expires = Some(whole(&number)?),
+                (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
+                (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
+                ("previous", AttributeValue::S(text)) => item.previous = Some(text),
+                ("head", AttributeValue::S(text)) => item.head = Some(text),
+                ("tail", AttributeValue::S(text)) => item.tail = Some(text),
+                (table::BRIEF, AttributeValue::S(text)) => item.brief = Some(text),
+                (_, AttributeValue::S(text)) => {
+                    item.index_keys.insert(name, text);
+                }
+                _ => return Err(Error::Internal(format!("the attribute {name} of an item is of another type"))),
+            }
+        }
+        Ok(item)
+    }
+
+    /// Reads the record, as far as the item carries it.
+    pub fn record<R: Record>(&self) -> Result<R> {
+        let head = self.head.as_deref().unwrap_or("{}");
+        match &self.tail {
+            None => parse(head),
+            Some(tail) => {
+                let head = head.strip_suffix('}').unwrap_or(head);
+                let tail = tail.strip_prefix('{').unwrap_or(tail);
+                let comma = if head.len() > 1 && tail.len() > 1 { "," } else { "" };
+                parse(&format!("{head}{comma}{tail}"))
+            }
+        }
+    }
+
+    /// Reads the record together with the item's version.
+    pub fn versioned<R: Record>(&self) -> Result<Versioned<R>> {
+        Ok(Versioned { record: self.record()?, version: self.version })
+    }
+
+    /// Says whether the write that made this version of the item changed the record's state.
+    pub fn has_new_state(&self) -> bool {
+        self.transition == Some(self.version)
+    }
+}
+
+/// Turns a key, an item or anything like them into attributes.
+pub(crate) fn to_item<T: Serialize>(value: T) -> Result<HashMap<String, AttributeValue>> {
+    serde_dynamo::to_item(value).map_err(|error| Error::Internal(format!("an item could not be written: {error}")))
+}
+
+fn whole<N: FromStr<Err = ParseIntError>>(number: &str) -> Result<N> {
+    number.parse().map_err(|error| Error::Internal(format!("an item's number could not be read: {error}")))
+}
+
+/// Reads a record however deep its parameters or labels are nested, on a stack that grows with them.
+fn parse<R: Record>(text: &str) -> Result<R> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.disable_recursion_limit();
+    Ok(R::deserialize(serde_stacker::Deserializer::new(&mut deserializer))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Nested {
+        first: Value,
+        last: Value,
+    }
+
+    impl Record for Nested {
+        const HEAD: &'static [&'static str] = &["last"];
+
+        fn key(&self) -> Key {
+            table::csrf_token("client")
+        }
+
+        fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn is_read_as_it_was_written_with_objects_at_its_seam() {
+        let record = Nested { first: json!({"a": {"b": {}}}), last: json!({"c": {"d": {}}}) };
+        let item = Item::of(&record, 1, Shards(1)).unwrap();
+        assert_eq!(item.record::<Nested>().unwrap(), record);
+    }
+
+    #[test]
+    fn every_attribute_that_is_written_is_read() {
+        let item = Item {
+            key: table::csrf_token("client"),
+            version: 3,
+            transition: Some(2),
+            previous: Some("p".into()),
+            head: Some("h".into()),
+            tail: Some("t".into()),
+            brief: Some("b".into()),
+            expires: Some(-1),
+            index_keys: BTreeMap::from([("by_time_sk".to_owned(), "x".to_owned())]),
+        };
+        let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(&item).unwrap();
+        assert_eq!(Item::read(attributes).unwrap(), item);
+        let odd = HashMap::from([("head".to_owned(), AttributeValue::Bool(true))]);
+        assert!(Item::read(odd).is_err());
+    }
+}

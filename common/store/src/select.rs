@@ -1,0 +1,466 @@
+//! The planner's machine: reads candidates in order, keeps those that match, and stops when the page is full.
+//!
+//! An aggregate's plan (`flow_run_query.rs` and its siblings) chooses a [`Source`] and gives a [`Matcher`]. The same
+//! predicate serves every source: an index only narrows what is read, it never decides what matches.
+
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    future::Future,
+};
+
+use serde::Deserialize;
+
+use super::{
+    Item, Key, Record, Store, cost,
+    query::{Direction, Range, Reader},
+    table::{Index, Projection},
+};
+use domain::model::{RunSummary, run_summary::NotASummary};
+use error::{Error, Result};
+
+/// Where the records that may match are found.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Under these keys.
+    Keys(Vec<Key>),
+    /// In this range, in the order that is asked for.
+    Ordered(Range),
+    /// In these ranges, in another order than is asked for, so that all of them are read and sorted.
+    Unordered(Vec<Range>),
+    /// In a narrow range, in another order than is asked for, and in a wide one that is in order.
+    ///
+    /// Which one is cheaper shows as they are read: the narrow one must come to its end, the wide one must hold many
+    /// matches.
+    Race {
+        /// The narrow range, all of which is to be sorted.
+        narrow: Range,
+        /// The wide range, in the order that is asked for.
+        ordered: Range,
+    },
+}
+
+/// How much the ranges of [`Source::Either`] may cost in turn, in entries of an index of keys.
+///
+/// Each turn costs twice as much as the one before, so that the range that was not needed costs no more than twice the
+/// other. At the end of the last one the memory of a function bears no more of the narrow range.
+const TURNS: [usize; 7] = [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000];
+
+/// How much it costs to keep an entry of a range that is to be sorted, by what its index carries.
+///
+/// Measured on the embedded database, as the cost of looking at a record is: an entry with nothing but keys takes 5
+/// microseconds.
+const fn cost_of_entry(projection: Projection) -> usize {
+    match projection {
+        Projection::Keys | Projection::Orders => 1,
+        Projection::Head => 2,
+        Projection::All => 4,
+    }
+}
+
+/// How much it costs to look at a record of a range that is in order, by what its index carries.
+const fn cost_of_look(projection: Projection) -> usize {
+    match projection {
+        Projection::All | Projection::Head => 3,
+        // The record is fetched by its key.
+        Projection::Keys | Projection::Orders => 8,
+    }
+}
+
+/// A predicate over records that may look at other records.
+pub trait Matcher<R>: Send {
+    /// Says whether every record matches, so that records need not be looked at.
+    fn matches_all(&self) -> bool;
+
+    /// Returns lists of texts, none of them empty: the `head` of every match contains a text of each list.
+    fn texts(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
+    /// Returns the [texts](Self::texts) where an index carries what they are looked for in.
+    fn texts_in(&self, projection: Projection) -> Vec<Vec<String>> {
+        if has_head(projection) { self.texts() } else { Vec::new() }
+    }
+
+    /// Says whether each record whose `head` contains the [texts](Self::texts) matches.
+    fn is_decided_by_texts(&self) -> bool {
+        false
+    }
+
+    /// Returns those of `records` that match, in their order.
+    fn keep(&mut self, store: &Store, records: Vec<R>) -> impl Future<Output = Result<Vec<R>>> + Send;
+}
+
+/// Which part of the matching records is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Window {
+    /// How many matching records are left out first.
+    pub offset: usize,
+    /// How many are returned at most.
+    pub limit: usize,
+}
+
+/// The fewest records that one step looks at, where a filter may turn many of them down.
+const STEP: usize = 50;
+
+impl Store {
+    /// Returns the matching records of `source` within `window`, in the order of `compare`.
+    pub async fn select<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        let found = Box::pin(self.selected(source, matcher, compare, window)).await?;
+        cost::add_returned(found.len());
+        Ok(found)
+    }
+
+    async fn selected<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        if window.limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut found = match source {
+            Source::Ordered(range) => {
+                let mut ordered = Ordered::new(self, range, matcher.matches_all(), window);
+                ordered.go_on(matcher, usize::MAX).await?;
+                return Ok(ordered.found);
+            }
+            Source::Race { narrow, ordered } => {
+                return self.select_either(narrow, ordered, matcher, compare, window).await;
+            }
+            unordered => self.gather(unordered, matcher).await?,
+        };
+        found.sort_by(compare);
+        Ok(found.into_iter().skip(window.offset).take(window.limit).collect())
+    }
+
+    /// Reads a narrow range to be sorted and a wide one in order by turns, until one of them has the answer.
+    async fn select_either<R: Record>(
+        &self,
+        narrow: Range,
+        ordered: Range,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        let (projection, order) = (projection(&narrow), Order::of(&ordered));
+        let mut reader = self.read(narrow.containing(matcher.texts_in(projection)), TURNS[0]);
+        let mut ordered = Ordered::new(self, ordered, matcher.matches_all(), window);
+        let mut items = Vec::new();
+        for turn in TURNS {
+            while items.len() * cost_of_entry(projection) < turn {
+                match reader.more().await? {
+                    Some(more) => items.extend(more),
+                    None => return self.sorted(items, projection, order, matcher, compare, window).await,
+                }
+            }
+            if ordered.go_on(matcher, turn / cost_of_look(ordered.projection)).await? {
+                return Ok(ordered.found);
+            }
+        }
+        ordered.go_on(matcher, usize::MAX).await?;
+        Ok(ordered.found)
+    }
+
+    /// Sorts the items of a range and reads out the window of those that match.
+    async fn sorted<R: Record>(
+        &self,
+        mut items: Vec<Item>,
+        projection: Projection,
+        order: Order,
+        matcher: &mut impl Matcher<R>,
+        compare: impl Fn(&R, &R) -> Ordering,
+        window: Window,
+    ) -> Result<Vec<R>> {
+        if projection == Projection::Orders {
+            items.sort_by(|one, other| order.compare(one, other));
+        } else {
+            let parsed = items.iter().map(Item::record).collect::<Result<_>>()?;
+            let mut records: Vec<R> = matcher.keep(self, parsed).await?;
+            records.sort_by(&compare);
+            if projection == Projection::All {
+                return Ok(records.into_iter().skip(window.offset).take(window.limit).collect());
+            }
+            let mut index_keys: HashMap<Key, Item> = items.into_iter().map(|item| (item.key.clone(), item)).collect();
+            items = records.iter().filter_map(|record| index_keys.remove(&record.key())).collect();
+        }
+        let mut sorted = Ordered {
+            store: self,
+            reader: None,
+            ahead: items,
+            projection: Projection::Keys,
+            matches_all: matcher.matches_all(),
+            window,
+            skip: window.offset,
+            looked_at: 0,
+            found: Vec::new(),
+        };
+        sorted.go_on(matcher, usize::MAX).await?;
+        Ok(sorted.found)
+    }
+
+    /// Counts the matching records of `source`.
+    pub async fn select_count<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<u64> {
+        let ranges = match source {
+            Source::Ordered(range) if matcher.matches_all() => vec![range],
+            Source::Unordered(ranges) if matcher.matches_all() => ranges,
+            Source::Ordered(range) if matcher.is_decided_by_texts() && has_head(projection(&range)) => {
+                vec![range.containing(matcher.texts())]
+            }
+            source => {
+                let mut count = 0;
+                Box::pin(self.visit(source, matcher, |found| count += length(found.len()))).await?;
+                return Ok(count);
+            }
+        };
+        let mut count = 0;
+        for range in ranges {
+            count += self.count(range).await?;
+        }
+        Ok(count)
+    }
+
+    /// Reads the next items of `range`, about `limit`, which has one partition; returns the records that match.
+    ///
+    /// With them comes what is left of the range, or nothing at its end.
+    pub(super) async fn page<R: Record>(
+        &self,
+        range: &Range,
+        matcher: &mut impl Matcher<R>,
+        limit: usize,
+    ) -> Result<(Vec<R>, Option<Range>)> {
+        let Some(items) = self.read(range.clone(), limit).more().await? else { return Ok((Vec::new(), None)) };
+        let rest = items.last().map(|last| range.clone().after(last));
+        Ok((self.keep_whole(&items, projection(range), matcher).await?, rest))
+    }
+
+    /// Hands the matching records of `source` to `visit`, each one as far as the index carries it.
+    pub(super) async fn visit<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        mut visit: impl FnMut(Vec<R>),
+    ) -> Result<()> {
+        let ranges = match source {
+            Source::Keys(keys) => {
+                let found = self.records(&keys).await?;
+                visit(matcher.keep(self, found).await?);
+                return Ok(());
+            }
+            Source::Ordered(range) | Source::Race { narrow: range, .. } => vec![range],
+            Source::Unordered(ranges) => ranges,
+        };
+        for range in ranges {
+            let projection = projection(&range);
+            let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
+            while let Some(items) = reader.more().await? {
+                let records = match projection {
+                    Projection::Keys | Projection::Orders => self.records(&keys_of(&items)).await?,
+                    Projection::All | Projection::Head => items.iter().map(Item::record).collect::<Result<_>>()?,
+                };
+                visit(matcher.keep(self, records).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the summaries of the matching runs of `source` to `visit`, page by page, in no order.
+    ///
+    /// Where the index carries them and the matcher need not look, nothing else is read out.
+    pub(super) async fn fold<R: Record>(
+        &self,
+        source: Source,
+        matcher: &mut impl Matcher<R>,
+        mut visit: impl FnMut(&RunSummary),
+    ) -> Result<()>
+    where
+        RunSummary: for<'r> From<&'r R>,
+    {
+        let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
+        let summary = |brief: &str| brief.parse().map_err(|error: NotASummary| Error::Internal(error.to_string()));
+        match source {
+            Source::Ordered(range) if projection(&range) == Projection::Head => {
+                if is_decided {
+                    let range = range.containing(matcher.texts());
+                    return self.read_briefs(&range, |brief| summary(brief).map(|run| visit(&run))).await;
+                }
+                let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
+                while let Some(items) = reader.more().await? {
+                    let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                    let kept: HashSet<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
+                    for item in items.iter().filter(|item| kept.contains(&item.key)) {
+                        visit(&summary(item.brief.as_deref().unwrap_or_default())?);
+                    }
+                }
+                Ok(())
+            }
+            source => {
+                let each = |found: Vec<R>| found.iter().for_each(|run| visit(&RunSummary::from(run)));
+                self.visit(source, matcher, each).await
+            }
+        }
+    }
+
+    async fn gather<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<Vec<R>> {
+        let ranges = match source {
+            Source::Keys(keys) => {
+                let found = self.records(&keys).await?;
+                return matcher.keep(self, found).await;
+            }
+            Source::Ordered(range) | Source::Race { narrow: range, .. } => vec![range],
+            Source::Unordered(ranges) => ranges,
+        };
+        let mut found = Vec::new();
+        for range in ranges {
+            let projection = projection(&range);
+            let items = self.read_all(range).await?;
+            found.extend(self.keep_whole(&items, projection, matcher).await?);
+        }
+        Ok(found)
+    }
+
+    /// Keeps what matches of `items`, and reads the whole records of it.
+    async fn keep_whole<R: Record>(
+        &self,
+        items: &[Item],
+        projection: Projection,
+        matcher: &mut impl Matcher<R>,
+    ) -> Result<Vec<R>> {
+        let records = match projection {
+            Projection::All => items.iter().map(Item::record).collect::<Result<_>>()?,
+            Projection::Keys | Projection::Orders => self.records(&keys_of(items)).await?,
+            Projection::Head => {
+                let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                let keys: Vec<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
+                // An index may lag behind the table, so what is read from there has to match as well.
+                self.records(&keys).await?
+            }
+        };
+        matcher.keep(self, records).await
+    }
+
+    async fn records<R: Record>(&self, keys: &[Key]) -> Result<Vec<R>> {
+        Ok(self.get_many(keys).await?.into_iter().map(|found| found.record).collect())
+    }
+}
+
+/// A range that is read in order until a window of matching records is full.
+struct Ordered<'s, R> {
+    store: &'s Store,
+    /// What is left of the range.
+    reader: Option<Reader<'s>>,
+    /// What was read of it and not yet looked at.
+    ahead: Vec<Item>,
+    projection: Projection,
+    matches_all: bool,
+    window: Window,
+    /// How many matching records are still to be left out.
+    skip: usize,
+    looked_at: usize,
+    found: Vec<R>,
+}
+
+impl<'s, R: Record> Ordered<'s, R> {
+    fn new(store: &'s Store, range: Range, matches_all: bool, window: Window) -> Self {
+        let wanted = window.offset.saturating_add(window.limit);
+        let projection = projection(&range);
+        let reader = store.read(range, if matches_all { wanted } else { wanted.max(STEP) });
+        let (ahead, found) = (Vec::new(), Vec::new());
+        Self {
+            store,
+            reader: Some(reader),
+            ahead,
+            projection,
+            matches_all,
+            window,
+            skip: window.offset,
+            looked_at: 0,
+            found,
+        }
+    }
+
+    /// Looks at the next items, `most` of them since the beginning; returns whether the window is full or the range at its end.
+    async fn go_on(&mut self, matcher: &mut impl Matcher<R>, most: usize) -> Result<bool> {
+        while self.found.len() < self.window.limit {
+            if self.looked_at >= most {
+                return Ok(false);
+            }
+            if !self.refill().await? {
+                break;
+            }
+            if self.matches_all && self.skip > 0 {
+                let skipped = self.skip.min(self.ahead.len());
+                self.ahead.drain(..skipped);
+                self.skip -= skipped;
+                continue;
+            }
+            let missing = self.window.limit - self.found.len();
+            let step = if self.matches_all { missing } else { missing.saturating_add(self.skip).max(STEP) };
+            let items: Vec<Item> = self.ahead.drain(..step.min(self.ahead.len())).collect();
+            self.looked_at += items.len();
+            let kept = self.store.keep_whole(&items, self.projection, matcher).await?;
+            let skipped = self.skip.min(kept.len());
+            self.skip -= skipped;
+            self.found.extend(kept.into_iter().skip(skipped).take(missing));
+        }
+        Ok(true)
+    }
+
+    async fn refill(&mut self) -> Result<bool> {
+        if self.ahead.is_empty()
+            && let Some(reader) = &mut self.reader
+        {
+            self.ahead.extend(reader.more().await?.unwrap_or_default());
+        }
+        Ok(!self.ahead.is_empty())
+    }
+}
+
+/// The order of an index, for items that carry its sort key.
+struct Order {
+    /// The attribute; nothing for the order of the records' own keys.
+    attribute: Option<String>,
+    direction: Direction,
+}
+
+impl Order {
+    fn of(range: &Range) -> Self {
+        let by_key = range.index == Some(Index::Lookup);
+        Self { attribute: range.index.filter(|_| !by_key).map(Index::sort), direction: range.direction }
+    }
+
+    fn compare(&self, one: &Item, other: &Item) -> Ordering {
+        let ascending = match &self.attribute {
+            Some(attribute) => one.index_keys.get(attribute).cmp(&other.index_keys.get(attribute)),
+            None => one.key.cmp(&other.key),
+        };
+        match self.direction {
+            Direction::Ascending => ascending,
+            Direction::Descending => ascending.reverse(),
+        }
+    }
+}
+
+fn has_head(projection: Projection) -> bool {
+    matches!(projection, Projection::All | Projection::Head)
+}
+
+fn keys_of(items: &[Item]) -> Vec<Key> {
+    items.iter().map(|item| item.key.clone()).collect()
+}
+
+fn projection(range: &Range) -> Projection {
+    range.index.map_or(Projection::All, super::table::Index::projection)
+}
+
+fn length(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,127 @@
+//! The slots that one transition takes, gives back and holds on to, as writes for its transaction.
+//!
+//! Several parts of a plan may be about one limit, whose item a transaction can write but once: so they are done to
+//! what was read, one after the other, and written in the end.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Key, Record, Store, Versioned, Write,
+    query::Range,
+    table::{self, IndexKey, Shards},
+};
+use domain::model::{
+    ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
+};
+use error::Result;
+
+/// Says that a task run holds a lease, in the run's own partition, where it is seen as soon as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct HeldLease {
+    run: TaskRunId,
+    lease: LeaseId,
+}
+
+impl Record for HeldLease {
+    const HEAD: &'static [&'static str] = &["run", "lease"];
+
+    fn key(&self) -> Key {
+        table::held_lease(self.run, self.lease)
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}
+
+impl Store {
+    /// Reads the ids of the leases that a task run holds.
+    pub async fn leases_held_by(&self, run: TaskRunId) -> Result<Vec<LeaseId>> {
+        let range = Range::partition(table::task_run(run).pk).starting_with(table::LEASES);
+        let items = self.read_all(range).await?;
+        items.iter().map(|item| Ok(item.record::<HeldLease>()?.lease)).collect()
+    }
+}
+
+/// Limits and leases, as a transition leaves them.
+pub struct Slots<'s> {
+    store: &'s Store,
+    now: Timestamp,
+    longest: LongestWaits,
+    limits: BTreeMap<ConcurrencyLimitId, Option<Versioned<ConcurrencyLimit>>>,
+    leases: Vec<Write>,
+}
+
+impl<'s> Slots<'s> {
+    /// Starts with nothing read, for a transition decided at `now`.
+    pub fn new(store: &'s Store, now: Timestamp, longest: LongestWaits) -> Self {
+        Self { store, now, longest, limits: BTreeMap::new(), leases: Vec::new() }
+    }
+
+    /// Takes a slot of each of the `lease`'s limits that is active; returns whether all of them had one.
+    pub async fn acquire(&mut self, lease: &Lease) -> Result<bool> {
+        let (now, longest) = (self.now, self.longest);
+        for id in &lease.limits {
+            let limit = self.limit(*id).await?;
+            if limit.is_some_and(|limit| limit.active && !limit.take(lease.slots, now, longest)) {
+                return Ok(false);
+            }
+        }
+        self.leases.push(Write::Insert(self.store.lease_item(lease, 1)?));
+        if let Some(run) = lease.task_run() {
+            self.leases.push(Write::Put(self.store.item(&HeldLease { run, lease: lease.id }, 1)?));
+        }
+        Ok(true)
+    }
+
+    /// Lets the lease `id` last `seconds` from now on, if there is one.
+    pub async fn renew(&mut self, id: LeaseId, seconds: f64) -> Result<()> {
+        if let Some(Versioned { mut record, version }) = self.store.get::<Lease>(&table::lease(id)).await? {
+            record.expiration = self.now.plus_seconds(seconds);
+            self.leases.push(Write::Replace(self.store.lease_item(&record, version + 1)?));
+        }
+        Ok(())
+    }
+
+    /// Gives the slots of the lease `id` back and deletes it, if there is one.
+    pub async fn release(&mut self, id: LeaseId) -> Result<()> {
+        let Some(Versioned { record: lease, version }) = self.store.get::<Lease>(&table::lease(id)).await? else {
+            return Ok(());
+        };
+        let occupancy = lease.created.map(|created| self.now.seconds_since(created));
+        if let Some(run) = lease.task_run() {
+            self.leases.push(Write::Delete(table::held_lease(run, id)));
+        }
+        for limit in lease.limits {
+            self.give_back(limit, lease.slots, occupancy).await?;
+        }
+        self.leases.push(Write::DeleteVersion(table::lease(id), version));
+        Ok(())
+    }
+
+    async fn give_back(&mut self, id: ConcurrencyLimitId, slots: i64, occupancy: Option<f64>) -> Result<()> {
+        let (now, longest) = (self.now, self.longest);
+        if let Some(limit) = self.limit(id).await? {
+            limit.give_back(slots, occupancy, now, longest);
+        }
+        Ok(())
+    }
+
+    /// Returns what is to be written, each limit on the condition that nobody changed it since it was read.
+    pub fn into_writes(self) -> Result<Vec<Write>> {
+        let mut writes = self.leases;
+        for Versioned { record, version } in self.limits.into_values().flatten() {
+            writes.push(self.store.replace(&record, version)?);
+        }
+        Ok(writes)
+    }
+
+    async fn limit(&mut self, id: ConcurrencyLimitId) -> Result<Option<&mut ConcurrencyLimit>> {
+        if !self.limits.contains_key(&id) {
+            self.limits.insert(id, self.store.concurrency_limit(id).await?);
+        }
+        Ok(self.limits.get_mut(&id).and_then(Option::as_mut).map(|found| &mut found.record))
+    }
+}

@@ -1,0 +1,102 @@
+//! The states of runs in the table: a run's history, and each state by its id.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Item, Key, Record, Store, Write,
+    query::Range,
+    table::{self, Collection, Index, IndexKey, Shards},
+};
+use domain::model::{FlowRunId, State, StateId, TaskRunId, Timestamp};
+use error::Result;
+
+/// A state in the history of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HistoricState {
+    #[serde(skip, default = "nowhere")]
+    run: Key,
+    /// The state, as it was entered.
+    #[serde(flatten)]
+    pub state: State,
+    /// When the server acts on a run that is still in this state.
+    #[serde(skip)]
+    timer: Option<Timestamp>,
+}
+
+fn nowhere() -> Key {
+    Key { pk: String::new(), sk: String::new() }
+}
+
+impl HistoricState {
+    /// Makes the record of `state` in the history of the run under the key `run`.
+    ///
+    /// The server acts on it at the time of `timer`.
+    pub fn new(run: Key, state: State, timer: Option<Timestamp>) -> Self {
+        Self { run, state, timer }
+    }
+}
+
+impl Record for HistoricState {
+    const HEAD: &'static [&'static str] = &["id", "type", "name", "timestamp"];
+
+    fn key(&self) -> Key {
+        table::state(&self.run, self.state.timestamp, self.state.id)
+    }
+
+    fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
+        let id = self.state.id;
+        let mut index_keys = vec![IndexKey { index: Index::Lookup, pk: table::state_lookup(id), sk: self.key().sk }];
+        index_keys.extend(self.timer.map(|due| {
+            let sk = table::sort_with_id(&due.sortable(), id);
+            IndexKey { index: Index::Related, pk: shards.of(Collection::Timers, id.0), sk }
+        }));
+        index_keys
+    }
+}
+
+impl Store {
+    /// Returns the write that adds `state` to the history of the run under the key `run`.
+    ///
+    /// A state's content derives from its id, so writing it again changes nothing. The server acts on it at the time of
+    /// `timer`.
+    pub fn put_state(&self, run: Key, state: &State, timer: Option<Timestamp>) -> Result<Write> {
+        Ok(Write::Put(Item::of(&HistoricState::new(run, state.clone(), timer), 1, self.shards())?))
+    }
+
+    /// Reads the states of a flow run, oldest first.
+    pub async fn flow_run_states(&self, id: FlowRunId) -> Result<Vec<State>> {
+        self.states(table::flow_run(id)).await
+    }
+
+    /// Reads the states of a task run, oldest first.
+    pub async fn task_run_states(&self, id: TaskRunId) -> Result<Vec<State>> {
+        self.states(table::task_run(id)).await
+    }
+
+    async fn states(&self, run: Key) -> Result<Vec<State>> {
+        // The run sorts right before its states; without it they are about to be deleted as well.
+        let range = Range::partition(run.pk).between(Some(run.sk.clone()), Some(table::STATES.into()));
+        let mut items = self.read_all(range).await?.into_iter().peekable();
+        if items.next_if(|item| item.key.sk == run.sk).is_none() {
+            return Ok(Vec::new());
+        }
+        items.map(|item| Ok(item.record::<HistoricState>()?.state)).collect()
+    }
+
+    /// Reads the state `id` of a flow run.
+    pub async fn flow_run_state(&self, id: StateId) -> Result<Option<State>> {
+        self.state_of(id, "flow_run#").await
+    }
+
+    /// Reads the state `id` of a task run.
+    pub async fn task_run_state(&self, id: StateId) -> Result<Option<State>> {
+        self.state_of(id, "task_run#").await
+    }
+
+    async fn state_of(&self, id: StateId, partitions: &str) -> Result<Option<State>> {
+        let found = self.read_all(Range::of_index(Index::Lookup, table::state_lookup(id))).await?;
+        let Some(found) = found.into_iter().find(|item| item.key.pk.starts_with(partitions)) else { return Ok(None) };
+        let state = self.get::<HistoricState>(&found.key).await?;
+        Ok(state.map(|state| state.record.state))
+    }
+}

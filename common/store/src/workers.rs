@@ -1,0 +1,186 @@
+//! Workers in the table, beside their pool.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CommitError, Item, Key, Record, Store, Write,
+    commit::retry_on_conflict,
+    query::Range,
+    select::Window,
+    table::{self, Collection, Index, IndexKey, Shards},
+    work_pools::StoredWorkPool,
+};
+use domain::{
+    filter::WorkerFilter,
+    model::{Timestamp, WorkPoolId, Worker, WorkerId, work_pool::WorkPoolStatus, worker::WorkerStatus},
+};
+use error::{Error, Result};
+
+/// A worker as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptWorker {
+    /// The worker.
+    pub worker: Worker,
+    /// When the server looks whether there was a heartbeat lately.
+    #[serde(default)]
+    pub check: Option<Timestamp>,
+}
+
+impl Record for KeptWorker {
+    const HEAD: &'static [&'static str] = &["worker"];
+
+    fn key(&self) -> Key {
+        table::worker(self.worker.work_pool_id, &self.worker.name)
+    }
+
+    fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
+        let id = self.worker.id;
+        let sk = self.check.map(|check| table::sort_with_id(&check.sortable(), id));
+        let pk = shards.of(Collection::Timers, id.0);
+        sk.map(|sk| IndexKey { index: Index::Related, pk, sk }).into_iter().collect()
+    }
+}
+
+impl Store {
+    /// Takes a heartbeat of the worker `name` of `pool`; a pool that wasn't ready is ready then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such pool.
+    pub async fn record_heartbeat(&self, pool: &str, name: &str, interval: Option<i64>, now: Timestamp) -> Result<()> {
+        retry_on_conflict(|| async {
+            let beside = |id| vec![table::worker(id, name)];
+            let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(|| no_pool(pool))?;
+            let before = items.first().map(Item::versioned::<KeptWorker>).transpose()?;
+            let mut worker = before
+                .as_ref()
+                .map_or_else(|| new_worker(found.record.pool.id, name, now), |before| before.record.clone());
+            worker.worker.last_heartbeat_time = now;
+            worker.worker.status = WorkerStatus::Online;
+            worker.worker.heartbeat_interval_seconds = interval.or(worker.worker.heartbeat_interval_seconds);
+            worker.check = worker.check.or_else(|| self.liveness.worker_deadline(&worker.worker));
+            let mut writes = vec![match before {
+                Some(before) => self.replace(&worker, before.version)?,
+                None => self.insert(&worker)?,
+            }];
+            if found.record.pool.status.unwrap_or_default() == WorkPoolStatus::NotReady {
+                let ready = found.record.entering(WorkPoolStatus::Ready, now)?;
+                writes.push(self.replace(&ready, found.version)?);
+            }
+            self.commit(writes).await
+        })
+        .await
+    }
+
+    /// Returns the workers of `pool` that `filter` selects, within `window`, the one heard of last first.
+    pub async fn workers(
+        &self,
+        pool: WorkPoolId,
+        filter: Option<&WorkerFilter>,
+        window: Window,
+    ) -> Result<Vec<Worker>> {
+        let items = self.read_all(workers_of(pool)).await?;
+        let found = items.iter().map(|item| Ok(item.record::<KeptWorker>()?.worker)).collect::<Result<Vec<_>>>()?;
+        let mut found: Vec<Worker> =
+            found.into_iter().filter(|worker| filter.is_none_or(|filter| filter.matches(worker))).collect();
+        found.sort_by_key(|worker| std::cmp::Reverse(worker.last_heartbeat_time));
+        Ok(found.into_iter().skip(window.offset).take(window.limit).collect())
+    }
+
+    /// Says whether a worker of `pool` other than `except` is online.
+    pub async fn is_served(&self, pool: WorkPoolId, except: Option<WorkerId>) -> Result<bool> {
+        let mut reader = self.read(workers_of(pool), WORKERS_AT_ONCE);
+        while let Some(items) = reader.more().await? {
+            for item in items {
+                let worker = item.record::<KeptWorker>()?.worker;
+                if worker.status == WorkerStatus::Online && Some(worker.id) != except {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Deletes the worker `name` of `pool`; returns whether there was one.
+    ///
+    /// If it was online, the server looks whether another one still serves the pool.
+    pub async fn delete_worker(&self, pool: &str, name: &str, now: Timestamp) -> Result<bool> {
+        retry_on_conflict(|| async {
+            let beside = |id| vec![table::worker(id, name)];
+            let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(|| no_pool(pool))?;
+            let Some(item) = items.first() else { return Ok(false) };
+            let worker = item.versioned::<KeptWorker>()?;
+            let mut writes = vec![Write::DeleteVersion(worker.record.key(), worker.version)];
+            let was_serving = worker.record.worker.status == WorkerStatus::Online;
+            if was_serving && self.liveness.enabled && found.record.pool.status == Some(WorkPoolStatus::Ready) {
+                let checked = StoredWorkPool { check: Some(now), events: Vec::new(), ..found.record.clone() };
+                writes.push(self.replace(&checked, found.version)?);
+            }
+            self.commit(writes).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Marks the worker under `key` as offline if it was silent for too long, and its pool as not ready if no other serves it.
+    pub async fn check_worker(&self, key: &Key, now: Timestamp) -> Result<()> {
+        retry_on_conflict(|| async {
+            let Some(found) = self.get::<KeptWorker>(key).await? else { return Ok(()) };
+            let mut worker = found.record.clone();
+            if worker.check.is_none_or(|check| check > now) {
+                return Ok(());
+            }
+            worker.check = self.liveness.worker_deadline(&worker.worker);
+            if worker.check.is_some_and(|deadline| deadline <= now) {
+                let pool = worker.worker.work_pool_id;
+                self.check_pool(&table::work_pool(pool), Some(worker.worker.id), now).await?;
+                worker.worker.status = WorkerStatus::Offline;
+                worker.check = None;
+            }
+            self.commit(vec![self.replace(&worker, found.version)?]).await
+        })
+        .await
+    }
+
+    /// Marks the pool under `key` as not ready if it is, and no worker other than `gone` is online.
+    pub async fn check_pool(&self, key: &Key, gone: Option<WorkerId>, now: Timestamp) -> Result<()> {
+        retry_on_conflict(|| async {
+            let Some(found) = self.get::<StoredWorkPool>(key).await? else { return Ok(()) };
+            let pool = &found.record;
+            let is_stale =
+                pool.pool.status == Some(WorkPoolStatus::Ready) && !self.is_served(pool.pool.id, gone).await?;
+            if !is_stale && pool.check.is_none() {
+                return Ok(());
+            }
+            let mut after =
+                if is_stale { pool.entering(WorkPoolStatus::NotReady, now)? } else { pool.clone().without_events() };
+            after.check = None;
+            self.commit(vec![self.replace(&after, found.version)?]).await
+        })
+        .await
+    }
+}
+
+/// How many workers are read at once to find one that is online.
+const WORKERS_AT_ONCE: usize = 100;
+
+fn workers_of(pool: WorkPoolId) -> Range {
+    Range::partition(table::work_pool(pool).pk).starting_with(table::WORKERS)
+}
+
+fn no_pool(name: &str) -> CommitError {
+    Error::NotFound(format!("Work pool \"{name}\" not found.")).into()
+}
+
+fn new_worker(pool: WorkPoolId, name: &str, now: Timestamp) -> KeptWorker {
+    let worker = Worker {
+        id: WorkerId::new(),
+        created: now,
+        updated: now,
+        name: name.to_owned(),
+        work_pool_id: pool,
+        last_heartbeat_time: now,
+        heartbeat_interval_seconds: None,
+        status: WorkerStatus::Online,
+    };
+    KeptWorker { worker, check: None }
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `job_runner`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run_job_runner()
+}

@@ -1,5 +1,0 @@
-//! The Lambda function `read_bulk_operation`.
-
-fn main() -> std::process::ExitCode {
-    common::lambda::run(&operations::read::ROUTE)
-}

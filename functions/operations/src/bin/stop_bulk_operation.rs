@@ -1,5 +1,0 @@
-//! The Lambda function `stop_bulk_operation`.
-
-fn main() -> std::process::ExitCode {
-    common::lambda::run(&operations::stop::ROUTE)
-}

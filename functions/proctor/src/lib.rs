@@ -1,0 +1,14 @@
+//! Every function in one process.
+
+pub mod keys;
+pub mod services;
+pub mod socket;
+
+use axum::Router;
+use common::{App, http};
+
+/// Makes the service of all routes.
+pub fn app(app: App) -> Router {
+    let websockets = socket::routes(&app.settings.base_path);
+    http::server(app, registry::routes(), websockets)
+}

@@ -1,0 +1,211 @@
+//! `cargo run`: Proctor on one machine, on an embedded database.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use common::{App, Settings, Store, logging, runtime, settings::Variables, store::access::EnforceAccess};
+use embedded::EmbeddedDatabase;
+use proctor::{keys, services::Services};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A Prefect 3 server on this machine, on an embedded database.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The address or name to listen on.
+    #[arg(long, env = "PREFECT_SERVER_API_HOST", default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, env = "PREFECT_SERVER_API_PORT", default_value_t = 4200)]
+    port: u16,
+    /// The directory of the database file.
+    #[arg(long, env = "PROCTOR_DATA", default_value = "data", global = true)]
+    data: PathBuf,
+    /// Keeps everything in memory, and forgets it at the end.
+    #[arg(long)]
+    in_memory: bool,
+    /// Also serves the database itself on this port, for functions that run as processes of their own.
+    #[arg(long, env = "PROCTOR_DATABASE_PORT")]
+    database_port: Option<u16>,
+    /// Starts without the background services.
+    #[arg(long)]
+    no_services: bool,
+}
+
+/// What is done in place of serving.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes, lists, expires and revokes API keys.
+    Keys(keys::Arguments),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("port {1} of {0} is in use: another server listens there (stop it, or choose another one with --port)")]
+    PortInUse(String, u16),
+    #[error("can't listen on {0}:{1}: {2}")]
+    Listen(String, u16, std::io::Error),
+    #[error("keys need a database that lasts: leave --in-memory out")]
+    NothingLasts,
+    #[error("can't use {path} for the database: {1} (choose another directory with --data)", path = .0.display())]
+    Directory(PathBuf, std::io::Error),
+    #[error("can't open {path}: {1}", path = .0.display())]
+    File(PathBuf, embedded::EmbeddedError),
+    #[error(transparent)]
+    Database(#[from] embedded::EmbeddedError),
+    #[error(transparent)]
+    App(#[from] common::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// The stack of each thread, in bytes, of which only what is used takes memory.
+///
+/// The engine's calls run on top of the request's, and a document may be nested as deep as Prefect takes it.
+const STACK: usize = 32 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    let command = arguments.command.take();
+    logging::start_with_default("warn");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let outcome = runtime.map_err(Failure::from).and_then(|runtime| match command {
+        None => runtime.block_on(run(arguments)),
+        Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("proctor: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let listener = listen(&arguments.host, arguments.port).await?;
+    let address = listener.local_addr()?;
+    let settings = settings(&arguments, address)?;
+    let database = open(&arguments)?;
+    let client =
+        aws_sdk_dynamodb::Client::from_conf(database.sdk_config().to_builder().interceptor(EnforceAccess).build());
+    let store = Store::new(client, &settings.table, settings.shards);
+    store.create_table().await?;
+    let app = App::new(store, settings);
+
+    let (stop, stopping) = watch::channel(false);
+    let stopped = async move |mut stopping: watch::Receiver<bool>| {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let database_server = match arguments.database_port {
+        None => None,
+        Some(port) => {
+            let listener = listen(&arguments.host, port).await?;
+            println!("The database listens on http://{}", reachable(listener.local_addr()?));
+            let (database, stopped) = (database.clone(), stopped(stopping.clone()));
+            Some(tokio::spawn(async move { database.serve(listener, stopped).await }))
+        }
+    };
+    let services = if arguments.no_services { Services::none() } else { Services::start(&app, &database, &stopping)? };
+
+    let url = format!("http://{}{}", reachable(address), app.settings.base_path);
+    println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
+    let server = axum::serve(listener, proctor::app(app)).with_graceful_shutdown(stopped(stopping));
+    let server = tokio::spawn(server.into_future());
+    stop_signal().await?;
+    let _ = stop.send(true);
+    // What clients hold open longer than this (websockets, idle connections) is cut: all that was answered is stored.
+    if let Ok(Ok(ended)) = tokio::time::timeout(GRACE, server).await {
+        ended?;
+    }
+    services.join().await;
+    if let Some(server) = database_server {
+        let _ = tokio::time::timeout(GRACE, server).await;
+    }
+    Ok(())
+}
+
+/// Does what `keys` says, in a database that a server may have open at the same time.
+async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<(), Failure> {
+    let mut variables = Variables::from_env();
+    let store = match &command.table {
+        Some(table) => {
+            variables.set("PROCTOR_TABLE", table);
+            runtime::connect::to_table(Settings::from(variables)?).await.store
+        }
+        None if arguments.in_memory => return Err(Failure::NothingLasts),
+        None => {
+            let settings = Settings::local(variables)?;
+            let client = aws_sdk_dynamodb::Client::from_conf(open(arguments)?.sdk_config());
+            let store = Store::new(client, &settings.table, settings.shards);
+            store.create_table().await?;
+            store
+        }
+    };
+    println!("{}", keys::carry_out(&store, command.action).await?);
+    Ok(())
+}
+
+/// How long open requests may take to end after a signal to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener, Failure> {
+    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => Failure::PortInUse(host.into(), port),
+        _ => Failure::Listen(host.into(), port, error),
+    })
+}
+
+/// Returns where a client of this machine reaches what listens on `address`, which may stand for all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Reads the settings; what the command line said comes before the environment.
+fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Failure> {
+    let mut variables = Variables::from_env();
+    variables.set("PREFECT_SERVER_API_HOST", &arguments.host);
+    variables.set("PREFECT_SERVER_API_PORT", &address.port());
+    let settings = Settings::local(variables)?;
+    // Says at once what could not be read, also of the settings that are only shown.
+    settings.tree()?;
+    Ok(settings)
+}
+
+fn open(arguments: &Arguments) -> Result<EmbeddedDatabase, Failure> {
+    if arguments.in_memory {
+        return Ok(EmbeddedDatabase::in_memory()?);
+    }
+    std::fs::create_dir_all(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))?;
+    let file = arguments.data.join("proctor.db");
+    EmbeddedDatabase::open(&file).map_err(|error| Failure::File(file, error))
+}
+
+async fn stop_signal() -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

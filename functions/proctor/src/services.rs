@@ -1,0 +1,204 @@
+//! The background services, in the place of schedules and event sources.
+
+use std::time::Duration;
+
+use common::{
+    App,
+    jobs::{
+        self,
+        queue::{Message, Queue},
+    },
+    stream::{self, Change},
+};
+use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, EmbeddedQueue, ReceivedMessage, StreamRecord};
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
+
+/// How often items past their time to live are deleted.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How many changes the consumer takes at once, as the event source mapping hands them out.
+const CHANGES_AT_ONCE: usize = 100;
+
+/// How often a change is tried before it is put aside.
+const ATTEMPTS: u32 = 8;
+
+/// How long the consumer waits before it tries a failed change again, the first time; then twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many messages the job runner takes at once, as the event source mapping hands them out.
+const MESSAGES_AT_ONCE: usize = 10;
+
+/// How long a message is hidden from other workers while one has it.
+const HIDDEN: Duration = Duration::from_mins(1);
+
+/// The services that run in this process.
+#[derive(Debug, Default)]
+pub struct Services(JoinSet<()>);
+
+impl Services {
+    /// Runs no service.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Starts the services that the settings enable; they end when `stopping` turns true.
+    pub fn start(
+        app: &App,
+        database: &EmbeddedDatabase,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<Self, EmbeddedError> {
+        let mut services = JoinSet::new();
+        let inbox = database.queue()?;
+        // One queue whatever its address.
+        let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "local");
+        services.spawn(look_for_timers(app.clone(), queue.clone(), stopping.clone()));
+        services.spawn(run_jobs(app.clone(), queue.clone(), inbox, stopping.clone()));
+        services.spawn(sweep(database.clone(), stopping.clone()));
+        // On a thread of its own: one slow batch keeps no request waiting.
+        let consumer = (app.clone(), queue, database.clone(), stopping.clone());
+        services.spawn_blocking(move || {
+            let (app, queue, database, stopping) = consumer;
+            Handle::current().block_on(consume_changes(app, queue, database, stopping));
+        });
+        Ok(Self(services))
+    }
+
+    /// Waits until every service has ended.
+    pub async fn join(mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+}
+
+/// Deletes what has expired, as DynamoDB does by itself.
+async fn sweep(database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = database.sweep_expired().await {
+            tracing::error!(%error, "expired items could not be deleted");
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+        }
+    }
+}
+
+/// Consumes the table's change stream, in the place of a Lambda event source mapping.
+///
+/// A batch that was begun is finished before the service ends; what comes after waits in the database.
+async fn consume_changes(app: App, queue: Queue, database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
+    let mut changes = database.change_stream(&app.settings.table);
+    loop {
+        let next = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            next = changes.next(CHANGES_AT_ONCE) => next,
+        };
+        if let Err(error) = consume(&app, &queue, &mut changes, next).await {
+            tracing::error!(%error, "the change stream could not be read");
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+}
+
+/// Looks for what is due, in the place of a schedule.
+async fn look_for_timers(app: App, queue: Queue, mut stopping: watch::Receiver<bool>) {
+    let interval = Duration::try_from_secs_f64(app.settings.timers_interval).unwrap_or(SWEEP_INTERVAL);
+    loop {
+        if let Err(error) = jobs::timers::tick(&app, &queue).await {
+            tracing::error!(%error, "what is due could not be found");
+        }
+        if let Err(error) = jobs::schedules::tick(&app, &queue).await {
+            tracing::error!(%error, "the deployments whose schedules are due could not be found");
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+/// Works off the queue, in the place of a Lambda event source mapping.
+///
+/// What was begun is finished before the service ends; what could not be done comes again, as does what was under way
+/// when the process died.
+async fn run_jobs(app: App, queue: Queue, inbox: EmbeddedQueue, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let received = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            received = inbox.receive(MESSAGES_AT_ONCE, HIDDEN) => received,
+        };
+        if let Err(error) = work_off_batch(&app, &queue, &inbox, received).await {
+            tracing::error!(%error, "the queue could not be read");
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+    }
+}
+
+async fn work_off_batch(
+    app: &App,
+    queue: &Queue,
+    inbox: &EmbeddedQueue,
+    received: Result<Vec<ReceivedMessage>, EmbeddedError>,
+) -> Result<(), EmbeddedError> {
+    let (mut readable, mut messages) = (Vec::new(), Vec::new());
+    for received in received? {
+        match serde_json::from_str::<Message>(&received.body) {
+            Ok(message) => {
+                readable.push(received);
+                messages.push(message);
+            }
+            Err(error) => tracing::error!(%error, "a message can't be read"),
+        }
+    }
+    let failures = jobs::consume(app, queue, &messages).await;
+    for failure in &failures {
+        let message = messages.get(failure.place);
+        tracing::error!(?message, error = %failure.error, "a message could not be worked off");
+    }
+    for (place, received) in readable.iter().enumerate() {
+        if failures.iter().all(|failure| failure.place != place) {
+            inbox.acknowledge(received).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn consume(
+    app: &App,
+    queue: &Queue,
+    changes: &mut ChangeStream,
+    next: Result<Vec<StreamRecord>, EmbeddedError>,
+) -> Result<(), EmbeddedError> {
+    let mut records = next?;
+    let read = records.iter_mut().filter_map(|record| {
+        Change::new(std::mem::take(&mut record.keys), record.new_image.take())
+            .inspect_err(|error| tracing::error!(%error, "a change can't be read and is passed over"))
+            .ok()
+    });
+    consume_patiently(app, queue, read.collect()).await;
+    changes.acknowledge(&records)
+}
+
+/// Consumes `changes`, and those that fail again and again; the ones that keep failing are logged and given up.
+async fn consume_patiently(app: &App, queue: &Queue, mut changes: Vec<Change>) {
+    let mut pause = FIRST_PAUSE;
+    for attempt in 1..=ATTEMPTS {
+        let failures = stream::consume(app, queue, &changes).await;
+        if failures.is_empty() {
+            return;
+        }
+        for failure in &failures {
+            let key = changes.get(failure.place).map(|change| &change.key);
+            let error = &failure.error;
+            if attempt < ATTEMPTS {
+                tracing::warn!(?key, attempt, %error, "a change could not be consumed and is tried again");
+            } else {
+                tracing::error!(?key, %error, "a change could not be consumed and is put aside");
+            }
+        }
+        let failed = |place: usize| failures.iter().any(|failure| failure.place == place);
+        changes =
+            changes.into_iter().enumerate().filter(|(place, _)| failed(*place)).map(|(_, change)| change).collect();
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}

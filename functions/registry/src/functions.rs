@@ -1,0 +1,57 @@
+//! Every function there is: the one list that the samples, the tests and the templates agree with.
+
+use common::http::Route;
+
+/// The function of everything that API Gateway has no route for.
+pub const FALLBACK: &str = "fallback";
+
+/// The function that consumes the table's stream.
+pub const STREAM_CONSUMER: &str = "stream_consumer";
+
+/// The function that runs the jobs of the queue.
+pub const JOB_RUNNER: &str = "job_runner";
+
+/// The function that a schedule calls to look for what is due.
+pub const FIRE_TIMERS: &str = "fire_timers";
+
+/// The functions of the websocket `/events/in`.
+pub const EVENTS_IN: [&str; 3] = ["events_in_connect", "events_in_message", "events_in_disconnect"];
+
+/// What invokes a function.
+#[derive(Clone, Copy, Debug)]
+pub enum Trigger {
+    /// A request to its route.
+    Route(&'static Route),
+    /// A request that no route takes.
+    Unrouted,
+    /// A batch of the table's stream.
+    Stream,
+    /// A connection, a message or a farewell of a websocket.
+    Socket,
+    /// A batch of the queue of jobs.
+    Queue,
+    /// A schedule.
+    Schedule,
+}
+
+/// A function, as it is built and deployed.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// The name of its binary and of its sample in `events/`.
+    pub name: &'static str,
+    /// What invokes it.
+    pub trigger: Trigger,
+}
+
+/// Returns every function, those of routes first.
+pub fn functions() -> Vec<Function> {
+    let routed = crate::routes().into_iter().map(|route| (route.operation, Trigger::Route(route)));
+    let others = [
+        (FALLBACK, Trigger::Unrouted),
+        (STREAM_CONSUMER, Trigger::Stream),
+        (JOB_RUNNER, Trigger::Queue),
+        (FIRE_TIMERS, Trigger::Schedule),
+    ];
+    let sockets = EVENTS_IN.map(|name| (name, Trigger::Socket));
+    routed.chain(others).chain(sockets).map(|(name, trigger)| Function { name, trigger }).collect()
+}
