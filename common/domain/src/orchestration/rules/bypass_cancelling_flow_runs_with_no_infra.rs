@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Cancels at once what has no infrastructure to be stopped first (Prefect's `BypassCancellingFlowRunsWithNoInfra`).
 ///
@@ -37,7 +40,10 @@ impl Rule<FlowRun> for BypassCancellingFlowRunsWithNoInfra {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Cancelled, Cancelling, Paused, Scheduled}, orchestration::testing::{check_accepts, check_replaces, flow_run, propose}};
+    use crate::{
+        model::StateType::{Cancelled, Cancelling, Paused, Scheduled},
+        orchestration::testing::{check_accepts, check_replaces, flow_run, propose},
+    };
 
     const RULE: BypassCancellingFlowRunsWithNoInfra = BypassCancellingFlowRunsWithNoInfra;
     const CANCELLED: (StateType, &str) = (Cancelled, "Cancelled");

@@ -1,4 +1,7 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Attempt, Effect, Outcome, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{Attempt, Effect, Outcome, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Caches a completed task run's state under its cache key (Prefect's `CacheInsertion`).
 ///
@@ -40,7 +43,13 @@ impl Rule<TaskRun> for CacheInsertion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Completed, Running}, orchestration::{Status, Transition, testing::{check_accepts, decide_by, now, propose, task_run}}};
+    use crate::{
+        model::StateType::{Completed, Running},
+        orchestration::{
+            Status, Transition,
+            testing::{check_accepts, decide_by, now, propose, task_run},
+        },
+    };
 
     fn complete(cache_key: &str) -> Transition<TaskRun> {
         let mut transition = propose(task_run(Running), Completed);

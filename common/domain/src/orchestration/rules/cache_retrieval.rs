@@ -1,4 +1,7 @@
-use crate::{model::{State, StateId, StateType, TaskRun}, orchestration::{Attempt, Need, Rule, Ruling, Scope, StateTypes, Transition}};
+use crate::{
+    model::{State, StateId, StateType, TaskRun},
+    orchestration::{Attempt, Need, Rule, Ruling, Scope, StateTypes, Transition},
+};
 
 /// Completes a task run by a cached state instead of running it (Prefect's `CacheRetrieval`).
 ///
@@ -25,9 +28,8 @@ impl Rule<TaskRun> for CacheRetrieval {
     }
 
     fn before(&self, attempt: &mut Attempt<'_, TaskRun>) -> Ruling {
-        let is_fresh = |cached: &&State| {
-            cached.state_details.cache_expiration.is_none_or(|expiration| expiration > attempt.now())
-        };
+        let is_fresh =
+            |cached: &&State| cached.state_details.cache_expiration.is_none_or(|expiration| expiration > attempt.now());
         match attempt.transition.facts.cached_state.as_ref().filter(is_fresh) {
             Some(cached) if !self.needs(attempt.transition).is_empty() => {
                 let state = cached.fresh_copy(StateId(attempt.mint("state")), attempt.now()).named("Cached");
@@ -43,7 +45,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{model::StateType::{Completed, Pending, Running}, orchestration::testing::{check_accepts, check_replaces, now, propose, state_at, task_run}};
+    use crate::{
+        model::StateType::{Completed, Pending, Running},
+        orchestration::testing::{check_accepts, check_replaces, now, propose, state_at, task_run},
+    };
 
     fn run_with_key() -> Transition<TaskRun> {
         let mut transition = propose(task_run(Pending), Running);

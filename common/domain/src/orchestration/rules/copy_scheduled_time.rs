@@ -1,4 +1,7 @@
-use crate::{model::StateType, orchestration::{Attempt, Rule, Run, Ruling, Scope, StateTypes}};
+use crate::{
+    model::StateType,
+    orchestration::{Attempt, Rule, Ruling, Run, Scope, StateTypes},
+};
 
 /// Carries the scheduled time over to the pending state, unless that has one (Prefect's `CopyScheduledTime`).
 ///
@@ -11,10 +14,7 @@ impl<R: Run> Rule<R> for CopyScheduledTime {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Between {
-            from: StateTypes::of(&[StateType::Scheduled]),
-            to: StateTypes::of(&[StateType::Pending]),
-        }
+        Scope::Between { from: StateTypes::of(&[StateType::Scheduled]), to: StateTypes::of(&[StateType::Pending]) }
     }
 
     fn before(&self, attempt: &mut Attempt<'_, R>) -> Ruling {
@@ -29,7 +29,10 @@ impl<R: Run> Rule<R> for CopyScheduledTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Pending, Scheduled}, orchestration::testing::{check_accepts, now, propose, task_run}};
+    use crate::{
+        model::StateType::{Pending, Scheduled},
+        orchestration::testing::{check_accepts, now, propose, task_run},
+    };
 
     #[test]
     fn copies_the_scheduled_time() {

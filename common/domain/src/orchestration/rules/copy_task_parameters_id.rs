@@ -1,4 +1,7 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Carries the id of a background task run's parameters from state to state (Prefect's `CopyTaskParametersID`).
 ///
@@ -31,7 +34,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{model::StateType::{Pending, Running, Scheduled}, orchestration::testing::{check_accepts, propose, task_run}};
+    use crate::{
+        model::StateType::{Pending, Running, Scheduled},
+        orchestration::testing::{check_accepts, propose, task_run},
+    };
 
     #[test]
     fn copies_the_id_of_the_parameters() {

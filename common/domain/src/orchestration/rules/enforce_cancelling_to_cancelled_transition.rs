@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Lets a flow run that is being cancelled end as cancelled only (Prefect's `EnforceCancellingToCancelledTransition`).
 pub struct EnforceCancellingToCancelledTransition;
@@ -23,7 +26,10 @@ impl Rule<FlowRun> for EnforceCancellingToCancelledTransition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Cancelled, Cancelling}, orchestration::testing::{check_accepts, check_rejects, flow_run, propose}};
+    use crate::{
+        model::StateType::{Cancelled, Cancelling},
+        orchestration::testing::{check_accepts, check_rejects, flow_run, propose},
+    };
 
     #[test]
     fn rejects_every_state_but_cancelled() {

@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Attempt, CollisionStrategy, Need, Rule, Ruling, Scope, StateTypes, Transition}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Attempt, CollisionStrategy, Need, Rule, Ruling, Scope, StateTypes, Transition},
+};
 
 /// Cancels a late run for which its deployment would not wait (Prefect's `EnforceDeploymentConcurrencyOnLate`).
 ///
@@ -41,7 +44,16 @@ impl Rule<FlowRun> for EnforceDeploymentConcurrencyOnLate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{ConcurrencyLimitId, DeploymentId, StateType::{Cancelled, Scheduled}}, orchestration::{DeploymentConcurrency, SlotLimit, testing::{check_accepts, check_replaces, flow_run, propose}}};
+    use crate::{
+        model::{
+            ConcurrencyLimitId, DeploymentId,
+            StateType::{Cancelled, Scheduled},
+        },
+        orchestration::{
+            DeploymentConcurrency, SlotLimit,
+            testing::{check_accepts, check_replaces, flow_run, propose},
+        },
+    };
 
     fn late(collision_strategy: CollisionStrategy, active_slots: i64) -> Transition<FlowRun> {
         let run = FlowRun { deployment_id: Some(DeploymentId::new()), ..flow_run(Scheduled) };

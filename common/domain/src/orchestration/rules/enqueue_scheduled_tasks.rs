@@ -1,4 +1,7 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Effect, Outcome, Rule, Scope, StateTypes}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{Effect, Outcome, Rule, Scope, StateTypes},
+};
 
 /// Hands a scheduled background task run to the task workers (Prefect's `EnqueueScheduledTasks`).
 pub struct EnqueueScheduledTasks;
@@ -27,7 +30,10 @@ impl Rule<TaskRun> for EnqueueScheduledTasks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Running, Scheduled}, orchestration::testing::{check_accepts, propose, task_run}};
+    use crate::{
+        model::StateType::{Running, Scheduled},
+        orchestration::testing::{check_accepts, propose, task_run},
+    };
 
     #[test]
     fn enqueues_deferred_runs() {

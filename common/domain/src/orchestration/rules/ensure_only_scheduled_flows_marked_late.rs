@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Marks as late only what is scheduled, and only once (Prefect's `EnsureOnlyScheduledFlowsMarkedLate`).
 ///
@@ -33,7 +36,13 @@ impl Rule<FlowRun> for EnsureOnlyScheduledFlowsMarkedLate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Running, Scheduled}, orchestration::{Transition, testing::{check_accepts, check_rejects, flow_run, propose}}};
+    use crate::{
+        model::StateType::{Running, Scheduled},
+        orchestration::{
+            Transition,
+            testing::{check_accepts, check_rejects, flow_run, propose},
+        },
+    };
 
     fn late(run: FlowRun) -> Transition<FlowRun> {
         let mut transition = propose(run, Scheduled);

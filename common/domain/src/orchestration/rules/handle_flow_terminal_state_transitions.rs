@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 
-use crate::{model::{FlowRun, RetryType, StateType}, orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, rules::prevent_result_data_loss}};
+use crate::{
+    model::{FlowRun, RetryType, StateType},
+    orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, rules::prevent_result_data_loss},
+};
 
 /// Guards the states that end a flow run (Prefect's `HandleFlowTerminalStateTransitions`).
 ///
@@ -54,7 +57,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{model::{DeploymentId, FlowRunPolicy, StateType::{Cancelling, Completed, Crashed, Failed, Paused, Pending, Running, Scheduled}}, orchestration::testing::{check_aborts, check_accepts, check_rejects, flow_run, propose}};
+    use crate::{
+        model::{
+            DeploymentId, FlowRunPolicy,
+            StateType::{Cancelling, Completed, Crashed, Failed, Paused, Pending, Running, Scheduled},
+        },
+        orchestration::testing::{check_aborts, check_accepts, check_rejects, flow_run, propose},
+    };
 
     const RULE: HandleFlowTerminalStateTransitions = HandleFlowTerminalStateTransitions;
 

@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, State, StateType}, orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, Transition, rule::mint}};
+use crate::{
+    model::{FlowRun, State, StateType},
+    orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, Transition, rule::mint},
+};
 
 const NAME: &str = "HandlePausingFlows";
 
@@ -61,7 +64,14 @@ pub(super) fn verb(state: &State) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{DeploymentId, StateType::{Paused, Pending, Running}, TaskRunId}, orchestration::testing::{check_aborts, check_accepts, check_rejects, flow_run, propose}};
+    use crate::{
+        model::{
+            DeploymentId,
+            StateType::{Paused, Pending, Running},
+            TaskRunId,
+        },
+        orchestration::testing::{check_aborts, check_accepts, check_rejects, flow_run, propose},
+    };
 
     const RULE: HandlePausingFlows = HandlePausingFlows;
 

@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, rules::handle_pausing_flows::verb}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, rules::handle_pausing_flows::verb},
+};
 
 /// Governs how a flow run leaves a pause (Prefect's `HandleResumingPausedFlows`).
 ///
@@ -54,7 +57,10 @@ impl Rule<FlowRun> for HandleResumingPausedFlows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled}, orchestration::testing::{check_accepts, check_rejects, check_replaces, flow_run, now, propose}};
+    use crate::{
+        model::StateType::{Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled},
+        orchestration::testing::{check_accepts, check_rejects, check_replaces, flow_run, now, propose},
+    };
 
     const RULE: HandleResumingPausedFlows = HandleResumingPausedFlows;
 

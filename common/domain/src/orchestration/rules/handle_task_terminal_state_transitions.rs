@@ -1,4 +1,10 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Attempt, Need, Outcome, Rule, Ruling, Scope, StateTypes, Transition, rules::prevent_result_data_loss::is_completed_with_result}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{
+        Attempt, Need, Outcome, Rule, Ruling, Scope, StateTypes, Transition,
+        rules::prevent_result_data_loss::is_completed_with_result,
+    },
+};
 
 /// Guards the states that end a task run (Prefect's `HandleTaskTerminalStateTransitions`).
 ///
@@ -57,7 +63,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{model::{FlowRunId, StateType::{Cancelled, Cancelling, Completed, Crashed, Failed, Paused, Pending, Running, Scheduled}}, orchestration::{EnclosingFlowRun, decide, policy::CORE_TASK_POLICY, testing::{check_aborts, check_accepts, check_rejects, propose, state_at, task_run}}};
+    use crate::{
+        model::{
+            FlowRunId,
+            StateType::{Cancelled, Cancelling, Completed, Crashed, Failed, Paused, Pending, Running, Scheduled},
+        },
+        orchestration::{
+            EnclosingFlowRun, decide,
+            policy::CORE_TASK_POLICY,
+            testing::{check_aborts, check_accepts, check_rejects, propose, state_at, task_run},
+        },
+    };
 
     const RULE: HandleTaskTerminalStateTransitions = HandleTaskTerminalStateTransitions;
 

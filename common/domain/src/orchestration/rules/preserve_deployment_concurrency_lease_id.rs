@@ -1,4 +1,7 @@
-use crate::{model::FlowRun, orchestration::{Attempt, Rule, Ruling, Scope}};
+use crate::{
+    model::FlowRun,
+    orchestration::{Attempt, Rule, Ruling, Scope},
+};
 
 /// Carries the lease on the deployment's slot from state to state (Prefect's `PreserveDeploymentConcurrencyLeaseId`).
 ///
@@ -26,7 +29,10 @@ impl Rule<FlowRun> for PreserveDeploymentConcurrencyLeaseId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{LeaseId, StateType::Pending}, orchestration::testing::{check_accepts, flow_run, propose}};
+    use crate::{
+        model::{LeaseId, StateType::Pending},
+        orchestration::testing::{check_accepts, flow_run, propose},
+    };
 
     fn carried(initial: Option<LeaseId>, proposed: Option<LeaseId>) -> Option<LeaseId> {
         let mut run = flow_run(Pending);

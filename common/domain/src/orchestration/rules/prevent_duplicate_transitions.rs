@@ -1,4 +1,7 @@
-use crate::{model::FlowRun, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::FlowRun,
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Rejects a state that the run has already entered (Prefect's `PreventDuplicateTransitions`).
 ///
@@ -28,7 +31,13 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{model::StateType::{Pending, Running}, orchestration::{Transition, testing::{check_accepts, check_rejects, flow_run, propose}}};
+    use crate::{
+        model::StateType::{Pending, Running},
+        orchestration::{
+            Transition,
+            testing::{check_accepts, check_rejects, flow_run, propose},
+        },
+    };
 
     fn transition(initial: Option<u128>, proposed: Option<u128>) -> Transition<FlowRun> {
         let mut run = flow_run(Pending);

@@ -1,4 +1,7 @@
-use crate::{model::StateType, orchestration::{Attempt, Rule, Run, Ruling, Scope, StateTypes}};
+use crate::{
+    model::StateType,
+    orchestration::{Attempt, Rule, Ruling, Run, Scope, StateTypes},
+};
 
 /// Keeps a run from being submitted twice (Prefect's `PreventPendingTransitions`).
 ///
@@ -38,17 +41,17 @@ impl<R: Run> Rule<R> for PreventPendingTransitions {
             proposed.state_details.deployment_concurrency_lease_id = details.deployment_concurrency_lease_id;
             return Ruling::Pass;
         }
-        Ruling::abort(format!(
-            "This run is in a {} state and cannot transition to a PENDING state.",
-            initial.r#type
-        ))
+        Ruling::abort(format!("This run is in a {} state and cannot transition to a PENDING state.", initial.r#type))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Cancelled, Cancelling, Pending, Running}, orchestration::testing::{check_aborts, check_accepts, flow_run, now, propose}};
+    use crate::{
+        model::StateType::{Cancelled, Cancelling, Pending, Running},
+        orchestration::testing::{check_aborts, check_accepts, flow_run, now, propose},
+    };
 
     #[test]
     fn aborts_a_second_submission() {

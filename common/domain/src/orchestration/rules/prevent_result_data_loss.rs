@@ -1,6 +1,9 @@
 use serde_json::Value;
 
-use crate::{model::{FlowRun, State, StateType}, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{FlowRun, State, StateType},
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Why a completed state with a result stays.
 pub(super) const REASON: &str =
@@ -36,9 +39,7 @@ pub(super) fn is_completed_with_result(state: &State) -> bool {
 
 /// Returns whether a run that completed with a result is to complete again without one.
 pub(super) fn loses_result(initial: &State, proposed: &State) -> bool {
-    is_completed_with_result(initial)
-        && proposed.r#type == StateType::Completed
-        && !proposed.has_persisted_result()
+    is_completed_with_result(initial) && proposed.r#type == StateType::Completed && !proposed.has_persisted_result()
 }
 
 #[cfg(test)]
@@ -46,7 +47,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{model::StateType::{Completed, Failed}, orchestration::testing::{check_accepts, check_rejects, flow_run, propose}};
+    use crate::{
+        model::StateType::{Completed, Failed},
+        orchestration::testing::{check_accepts, check_rejects, flow_run, propose},
+    };
 
     fn completed() -> FlowRun {
         let mut run = flow_run(Completed);

@@ -1,4 +1,7 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Attempt, Need, Rule, Ruling, Scope, StateTypes, Transition}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{Attempt, Need, Rule, Ruling, Scope, StateTypes, Transition},
+};
 
 /// Runs the tasks of running flows only (Prefect's `PreventRunningTasksFromStoppedFlows`).
 ///
@@ -41,7 +44,16 @@ impl Rule<TaskRun> for PreventRunningTasksFromStoppedFlows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{FlowRunId, State, StateType::{Paused, Pending, Running}}, orchestration::{EnclosingFlowRun, testing::{check_aborts, check_accepts, check_replaces, now, propose, state_at, task_run}}};
+    use crate::{
+        model::{
+            FlowRunId, State,
+            StateType::{Paused, Pending, Running},
+        },
+        orchestration::{
+            EnclosingFlowRun,
+            testing::{check_aborts, check_accepts, check_replaces, now, propose, state_at, task_run},
+        },
+    };
 
     const RULE: PreventRunningTasksFromStoppedFlows = PreventRunningTasksFromStoppedFlows;
 

@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Effect, Need, Outcome, Rule, Scope, StateTypes, Status, Transition}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Effect, Need, Outcome, Rule, Scope, StateTypes, Status, Transition},
+};
 
 /// The states in which a flow run has a slot of its deployment's limit.
 const WITH_SLOT: StateTypes = StateTypes::of(&[StateType::Pending, StateType::Running, StateType::Cancelling]);
@@ -41,7 +44,17 @@ impl Rule<FlowRun> for ReleaseFlowConcurrencySlots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{ConcurrencyLimitId, DeploymentId, FlowRunPolicy, LeaseId, StateType::{Cancelled, Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled}}, orchestration::{DeploymentConcurrency, SlotLimit, decide, policy::{CORE_FLOW_POLICY, MINIMAL_FLOW_POLICY}, testing::{check_accepts, flow_run, propose}}};
+    use crate::{
+        model::{
+            ConcurrencyLimitId, DeploymentId, FlowRunPolicy, LeaseId,
+            StateType::{Cancelled, Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled},
+        },
+        orchestration::{
+            DeploymentConcurrency, SlotLimit, decide,
+            policy::{CORE_FLOW_POLICY, MINIMAL_FLOW_POLICY},
+            testing::{check_accepts, flow_run, propose},
+        },
+    };
 
     const RULE: ReleaseFlowConcurrencySlots = ReleaseFlowConcurrencySlots;
 
@@ -55,7 +68,8 @@ mod tests {
 
     #[test]
     fn releases_the_lease() {
-        for (initial, proposed) in [(Running, Completed), (Pending, Cancelled), (Running, Scheduled), (Running, Paused)] {
+        for (initial, proposed) in [(Running, Completed), (Pending, Cancelled), (Running, Scheduled), (Running, Paused)]
+        {
             let (lease_id, transition) = leave(initial, proposed);
             assert_eq!(check_accepts(&RULE, &transition).effects, [Effect::ReleaseLease { lease_id }]);
         }
@@ -74,7 +88,8 @@ mod tests {
 
     #[test]
     fn leaves_the_lease_to_a_run_that_goes_on_also_where_its_state_is_forced() {
-        for (initial, proposed) in [(Pending, Running), (Running, Pending), (Running, Cancelling), (Scheduled, Running)] {
+        for (initial, proposed) in [(Pending, Running), (Running, Pending), (Running, Cancelling), (Scheduled, Running)]
+        {
             let (lease_id, transition) = leave(initial, proposed);
             let plan = decide(&MINIMAL_FLOW_POLICY, &transition);
             assert_eq!((plan.effects, plan.run.held_lease), (Vec::new(), Some(lease_id)));

@@ -1,4 +1,7 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Effect, Need, Outcome, Rule, Scope, Transition, rules::secure_task_concurrency_slots::tag_limits}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{Effect, Need, Outcome, Rule, Scope, Transition, rules::secure_task_concurrency_slots::tag_limits},
+};
 
 /// Frees the slots of a task run that no longer runs (Prefect's `ReleaseTaskConcurrencySlots`).
 ///
@@ -41,18 +44,23 @@ impl Rule<TaskRun> for ReleaseTaskConcurrencySlots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{LeaseId, StateType::{Cancelling, Completed, Running}}, orchestration::{TagLimit, testing::{check_accepts, propose, task_run}}};
+    use crate::{
+        model::{
+            LeaseId,
+            StateType::{Cancelling, Completed, Running},
+        },
+        orchestration::{
+            TagLimit,
+            testing::{check_accepts, propose, task_run},
+        },
+    };
 
     const RULE: ReleaseTaskConcurrencySlots = ReleaseTaskConcurrencySlots;
 
     fn leave(proposed: StateType) -> Transition<TaskRun> {
         let mut transition = propose(TaskRun { tags: vec!["db".to_owned()], ..task_run(Running) }, proposed);
         transition.facts.held_leases.push(LeaseId::new());
-        transition.facts.tag_limits.push(TagLimit {
-            tag: "db".to_owned(),
-            limit: 1,
-            holders: vec![transition.run.id],
-        });
+        transition.facts.tag_limits.push(TagLimit { tag: "db".to_owned(), limit: 1, holders: vec![transition.run.id] });
         transition
     }
 
@@ -60,8 +68,7 @@ mod tests {
     fn frees_what_the_run_holds() {
         let transition = leave(Completed);
         let (lease_id, task_run_id) = (transition.facts.held_leases[0], transition.run.id);
-        let expected =
-            [Effect::ReleaseLease { lease_id }, Effect::VacateTagSlot { tag: "db".to_owned(), task_run_id }];
+        let expected = [Effect::ReleaseLease { lease_id }, Effect::VacateTagSlot { tag: "db".to_owned(), task_run_id }];
         assert_eq!(check_accepts(&RULE, &transition).effects, expected);
     }
 

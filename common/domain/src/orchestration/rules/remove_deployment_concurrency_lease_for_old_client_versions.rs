@@ -1,4 +1,7 @@
-use crate::{model::{FlowRun, StateType}, orchestration::{Effect, Outcome, Rule, Scope, StateTypes}};
+use crate::{
+    model::{FlowRun, StateType},
+    orchestration::{Effect, Outcome, Rule, Scope, StateTypes},
+};
 
 /// How long a lease lasts that nobody renews, in seconds: longer than any run.
 const UNTIL_THE_RUN_ENDS: f64 = 100.0 * 365.25 * 86_400.0;
@@ -33,7 +36,16 @@ impl Rule<FlowRun> for RemoveDeploymentConcurrencyLeaseForOldClientVersions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{LeaseId, StateType::{Pending, Running}}, orchestration::{Client, ClientVersion, testing::{check_accepts, flow_run, propose}}};
+    use crate::{
+        model::{
+            LeaseId,
+            StateType::{Pending, Running},
+        },
+        orchestration::{
+            Client, ClientVersion,
+            testing::{check_accepts, flow_run, propose},
+        },
+    };
 
     fn effects(user_agent: &str) -> (LeaseId, Vec<Effect>) {
         let lease_id = LeaseId::new();

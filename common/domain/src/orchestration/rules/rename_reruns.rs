@@ -1,4 +1,7 @@
-use crate::{model::StateType, orchestration::{Attempt, Rule, Run, Ruling, Scope, StateTypes}};
+use crate::{
+    model::StateType,
+    orchestration::{Attempt, Rule, Ruling, Run, Scope, StateTypes},
+};
 
 /// Names the running state of a run that ran before (Prefect's `RenameReruns`).
 pub struct RenameReruns;
@@ -26,7 +29,13 @@ impl<R: Run> Rule<R> for RenameReruns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{StateType::{Running, Scheduled}, TaskRun}, orchestration::testing::{check_accepts, propose, task_run}};
+    use crate::{
+        model::{
+            StateType::{Running, Scheduled},
+            TaskRun,
+        },
+        orchestration::testing::{check_accepts, propose, task_run},
+    };
 
     fn name(initial: &str, run_count: i64) -> Option<String> {
         let mut run = TaskRun { run_count, ..task_run(Scheduled) };

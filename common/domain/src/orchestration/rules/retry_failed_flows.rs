@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 
-use crate::{model::{FlowRun, RetryType, StateType}, orchestration::{Attempt, Effect, Rule, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{FlowRun, RetryType, StateType},
+    orchestration::{Attempt, Effect, Rule, Ruling, Scope, StateTypes},
+};
 
 /// Schedules a failed flow run again while it has retries left (Prefect's `RetryFailedFlows`).
 ///
@@ -14,10 +17,7 @@ impl Rule<FlowRun> for RetryFailedFlows {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Between {
-            from: StateTypes::of(&[StateType::Running]),
-            to: StateTypes::of(&[StateType::Failed]),
-        }
+        Scope::Between { from: StateTypes::of(&[StateType::Running]), to: StateTypes::of(&[StateType::Failed]) }
     }
 
     fn before(&self, attempt: &mut Attempt<'_, FlowRun>) -> Ruling {
@@ -54,7 +54,16 @@ impl Rule<FlowRun> for RetryFailedFlows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{FlowRunPolicy, LeaseId, StateType::{Failed, Running, Scheduled}}, orchestration::{ApiVersion, testing::{check_accepts, check_replaces, flow_run, now, propose}}};
+    use crate::{
+        model::{
+            FlowRunPolicy, LeaseId,
+            StateType::{Failed, Running, Scheduled},
+        },
+        orchestration::{
+            ApiVersion,
+            testing::{check_accepts, check_replaces, flow_run, now, propose},
+        },
+    };
 
     const AWAITING_RETRY: (StateType, &str) = (Scheduled, "AwaitingRetry");
 

@@ -1,4 +1,7 @@
-use crate::{model::{RetryDelay, StateType, TaskRun}, orchestration::{Attempt, Rule, Ruling, Scope, StateTypes, jitter::clamped_poisson_interval}};
+use crate::{
+    model::{RetryDelay, StateType, TaskRun},
+    orchestration::{Attempt, Rule, Ruling, Scope, StateTypes, jitter::clamped_poisson_interval},
+};
 
 /// Schedules a failed task run again while it has retries left (Prefect's `RetryFailedTasks`).
 ///
@@ -12,10 +15,7 @@ impl Rule<TaskRun> for RetryFailedTasks {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Between {
-            from: StateTypes::of(&[StateType::Running]),
-            to: StateTypes::of(&[StateType::Failed]),
-        }
+        Scope::Between { from: StateTypes::of(&[StateType::Running]), to: StateTypes::of(&[StateType::Failed]) }
     }
 
     fn before(&self, attempt: &mut Attempt<'_, TaskRun>) -> Ruling {
@@ -43,7 +43,16 @@ impl Rule<TaskRun> for RetryFailedTasks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{StateType::{Failed, Running, Scheduled}, TaskRunPolicy}, orchestration::{Transition, testing::{check_accepts, check_replaces, now, propose, task_run}}};
+    use crate::{
+        model::{
+            StateType::{Failed, Running, Scheduled},
+            TaskRunPolicy,
+        },
+        orchestration::{
+            Transition,
+            testing::{check_accepts, check_replaces, now, propose, task_run},
+        },
+    };
 
     const AWAITING_RETRY: (StateType, &str) = (Scheduled, "AwaitingRetry");
 

@@ -1,4 +1,10 @@
-use crate::{model::{FlowRun, LeaseId, StateType}, orchestration::{Attempt, CollisionStrategy, DeploymentConcurrency, Effect, Need, Outcome, Rule, Ruling, Scope, Settings, StateTypes, Transition}};
+use crate::{
+    model::{FlowRun, LeaseId, StateType},
+    orchestration::{
+        Attempt, CollisionStrategy, DeploymentConcurrency, Effect, Need, Outcome, Rule, Ruling, Scope, Settings,
+        StateTypes, Transition,
+    },
+};
 
 /// Takes a slot of the deployment's limit for a run that is submitted (Prefect's `SecureFlowConcurrencySlots`).
 ///
@@ -36,9 +42,7 @@ impl Rule<FlowRun> for SecureFlowConcurrencySlots {
             return Ruling::Pass;
         };
         if limit.limit == 0 {
-            return Ruling::abort(
-                "The deployment concurrency limit is 0. The flow will deadlock if submitted again.",
-            );
+            return Ruling::abort("The deployment concurrency limit is 0. The flow will deadlock if submitted again.");
         }
         if limit.has_free_slot() {
             let lease_id = LeaseId(attempt.mint("lease"));
@@ -91,7 +95,17 @@ pub(super) fn lease_seconds(deployment: &DeploymentConcurrency, settings: &Setti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{ConcurrencyLimitId, DeploymentId, StateType::{Cancelled, Paused, Pending, Scheduled}}, orchestration::{Client, ClientVersion, SlotLimit, decide, policy::CORE_FLOW_POLICY, testing::{check_aborts, check_accepts, check_replaces, flow_run, now, propose}}};
+    use crate::{
+        model::{
+            ConcurrencyLimitId, DeploymentId,
+            StateType::{Cancelled, Paused, Pending, Scheduled},
+        },
+        orchestration::{
+            Client, ClientVersion, SlotLimit, decide,
+            policy::CORE_FLOW_POLICY,
+            testing::{check_aborts, check_accepts, check_replaces, flow_run, now, propose},
+        },
+    };
 
     const RULE: SecureFlowConcurrencySlots = SecureFlowConcurrencySlots;
 
@@ -122,8 +136,7 @@ mod tests {
         let limit = limit(2, 1);
         let plan = check_accepts(&RULE, &submit(Scheduled, limited(limit.clone())));
         let lease_id = plan.entered().unwrap().state_details.deployment_concurrency_lease_id.unwrap();
-        let expected =
-            Effect::AcquireSlots { lease_id, limits: vec![limit.id], ttl_seconds: 300.0, holder: None };
+        let expected = Effect::AcquireSlots { lease_id, limits: vec![limit.id], ttl_seconds: 300.0, holder: None };
         assert_eq!(plan.effects, [expected]);
     }
 

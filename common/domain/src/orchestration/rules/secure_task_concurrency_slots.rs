@@ -1,6 +1,12 @@
 use std::collections::BTreeSet;
 
-use crate::{model::{LeaseId, StateType, TaskRun}, orchestration::{Attempt, Effect, LeaseHolder, Need, Outcome, Rule, Ruling, Scope, SlotLimit, StateTypes, Transition, jitter::{DEFAULT_CLAMPING_FACTOR, clamped_poisson_interval}}};
+use crate::{
+    model::{LeaseId, StateType, TaskRun},
+    orchestration::{
+        Attempt, Effect, LeaseHolder, Need, Outcome, Rule, Ruling, Scope, SlotLimit, StateTypes, Transition,
+        jitter::{DEFAULT_CLAMPING_FACTOR, clamped_poisson_interval},
+    },
+};
 
 /// How long a task run's lease lasts: it is not renewed, the run frees its slots when it ends.
 const LEASE_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
@@ -120,7 +126,18 @@ fn take_tag_slots(transition: &Transition<TaskRun>) -> Result<Vec<Effect>, Rulin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{ConcurrencyLimitId, FlowRunId, State, StateType::{Pending, Running}, TaskRunId}, orchestration::{EnclosingFlowRun, TagLimit, Verdict, decide, policy::CORE_TASK_POLICY, testing::{check_aborts, check_accepts, check_waits, decide_by, now, propose, task_run}}};
+    use crate::{
+        model::{
+            ConcurrencyLimitId, FlowRunId, State,
+            StateType::{Pending, Running},
+            TaskRunId,
+        },
+        orchestration::{
+            EnclosingFlowRun, TagLimit, Verdict, decide,
+            policy::CORE_TASK_POLICY,
+            testing::{check_aborts, check_accepts, check_waits, decide_by, now, propose, task_run},
+        },
+    };
 
     const RULE: SecureTaskConcurrencySlots = SecureTaskConcurrencySlots;
 

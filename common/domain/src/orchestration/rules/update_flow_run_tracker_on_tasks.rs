@@ -1,4 +1,7 @@
-use crate::{model::{StateType, TaskRun}, orchestration::{Need, Outcome, Rule, Scope, StateTypes, Transition}};
+use crate::{
+    model::{StateType, TaskRun},
+    orchestration::{Need, Outcome, Rule, Scope, StateTypes, Transition},
+};
 
 /// Notes in which execution of its flow run a task run started (Prefect's `UpdateFlowRunTrackerOnTasks`).
 ///
@@ -29,7 +32,16 @@ impl Rule<TaskRun> for UpdateFlowRunTrackerOnTasks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{FlowRunId, StateType::{Pending, Running}}, orchestration::{EnclosingFlowRun, testing::{check_accepts, propose, task_run}}};
+    use crate::{
+        model::{
+            FlowRunId,
+            StateType::{Pending, Running},
+        },
+        orchestration::{
+            EnclosingFlowRun,
+            testing::{check_accepts, propose, task_run},
+        },
+    };
 
     #[test]
     fn notes_the_execution_of_the_flow_run() {

@@ -1,4 +1,10 @@
-use crate::{model::{FlowRun, LeaseId, StateType}, orchestration::{Attempt, Effect, LeaseHolder, Need, Outcome, Rule, Ruling, Scope, StateTypes, Transition, rules::secure_flow_concurrency_slots::lease_seconds}};
+use crate::{
+    model::{FlowRun, LeaseId, StateType},
+    orchestration::{
+        Attempt, Effect, LeaseHolder, Need, Outcome, Rule, Ruling, Scope, StateTypes, Transition,
+        rules::secure_flow_concurrency_slots::lease_seconds,
+    },
+};
 
 /// Makes sure that a run that starts still has its deployment's slot.
 ///
@@ -13,10 +19,7 @@ impl Rule<FlowRun> for ValidateDeploymentConcurrencyAtRunning {
     }
 
     fn scope(&self) -> Scope {
-        Scope::Between {
-            from: StateTypes::of(&[StateType::Pending]),
-            to: StateTypes::of(&[StateType::Running]),
-        }
+        Scope::Between { from: StateTypes::of(&[StateType::Pending]), to: StateTypes::of(&[StateType::Running]) }
     }
 
     fn needs(&self, transition: &Transition<FlowRun>) -> Vec<Need> {
@@ -78,7 +81,17 @@ impl Rule<FlowRun> for ValidateDeploymentConcurrencyAtRunning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::{ConcurrencyLimitId, DeploymentId, StateType::{Cancelled, Pending, Running}}, orchestration::{Client, ClientVersion, DeploymentConcurrency, SlotLimit, decide, policy::CORE_FLOW_POLICY, testing::{check_accepts, check_replaces, flow_run, now, propose}}};
+    use crate::{
+        model::{
+            ConcurrencyLimitId, DeploymentId,
+            StateType::{Cancelled, Pending, Running},
+        },
+        orchestration::{
+            Client, ClientVersion, DeploymentConcurrency, SlotLimit, decide,
+            policy::CORE_FLOW_POLICY,
+            testing::{check_accepts, check_replaces, flow_run, now, propose},
+        },
+    };
 
     const RULE: ValidateDeploymentConcurrencyAtRunning = ValidateDeploymentConcurrencyAtRunning;
 

@@ -1,4 +1,7 @@
-use crate::{model::{Seconds, StateType}, orchestration::{Attempt, Rule, Run, Ruling, Scope, StateTypes}};
+use crate::{
+    model::{Seconds, StateType},
+    orchestration::{Attempt, Rule, Ruling, Run, Scope, StateTypes},
+};
 
 /// Keeps a run from starting before its scheduled time (Prefect's `WaitForScheduledTime`).
 ///
@@ -38,7 +41,13 @@ fn whole_seconds(length: Seconds) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::StateType::{Pending, Running, Scheduled}, orchestration::{Transition, testing::{check_accepts, check_waits, flow_run, now, propose}}};
+    use crate::{
+        model::StateType::{Pending, Running, Scheduled},
+        orchestration::{
+            Transition,
+            testing::{check_accepts, check_waits, flow_run, now, propose},
+        },
+    };
 
     fn start(initial: StateType, seconds_to_go: f64) -> Transition<crate::model::FlowRun> {
         let mut run = flow_run(initial);
