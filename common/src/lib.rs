@@ -6,7 +6,7 @@ pub use domain::{
     self, dependencies, events as lifecycle_events, filter, graph, history, lateness, liveness, logs_csv, model,
     orchestration, patch, priorities, python, schedule,
 };
-pub use error::{self, Error, Result};
+pub use error::{self, Error, InWords, Result};
 pub use http_api as http;
 pub use observation;
 pub use runtime::{self, lambda, logging};

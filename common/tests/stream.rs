@@ -50,7 +50,12 @@ impl World {
             return Vec::new();
         };
         let records = records.unwrap();
-        records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap()).collect()
+        records
+            .iter()
+            .map(|record| {
+                Change::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone()).unwrap()
+            })
+            .collect()
     }
 
     async fn consume(&self, changes: &[Change]) {
@@ -146,7 +151,7 @@ fn life(task_run: TaskRunId, flow_run: Option<FlowRunId>) -> Vec<ReceivedEvent> 
 
 fn change(event: &ReceivedEvent) -> Change {
     let item = Item::of(event, 1, Shards(2)).unwrap();
-    Change { key: item.key.clone(), image: Some(item) }
+    Change { key: item.key.clone(), before: None, after: Some(item) }
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -447,7 +452,7 @@ fn a_run_that_came_back_keeps_what_is_its_own() {
         let events = life(id, None);
         world.consume(&[change(&events[0])]).await;
         assert!(world.app.store.delete_task_run(id, Timestamp::now(), LongestWaits::default()).await.unwrap());
-        let removal = Change { key: table::task_run(id), image: None };
+        let removal = Change { key: table::task_run(id), before: None, after: None };
         world.consume(&[removal.clone(), change(&events[1])]).await;
         world.consume(&[removal]).await;
         let (run, states) = world.recorded(id).await;

@@ -173,5 +173,5 @@ fn the_table_outlives_the_stack() {
         (Some("Retain"), Some("Retain"))
     );
     assert_eq!(root["Parameters"]["DeletionProtection"]["Default"], "true");
-    assert_eq!(table["Properties"]["StreamSpecification"]["StreamViewType"], "NEW_IMAGE");
+    assert_eq!(table["Properties"]["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
 }

@@ -1,5 +1,7 @@
 //! The one error type, and the one place where it becomes an HTTP answer.
 
+use std::fmt;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -13,9 +15,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a request could not be answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the request names does not exist; the message names it.
+    /// What the request names does not exist.
     #[error("{0}")]
-    NotFound(String),
+    NotFound(Missing),
     /// The run whose state or labels are to be set, or the queue that is polled, does not exist; Prefect words this in
     /// another field.
     #[error("{0}")]
@@ -55,10 +57,62 @@ pub enum Error {
 /// How long a client should wait before it repeats a request that met [`Error::Unavailable`], in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
+/// What does not exist.
+///
+/// The store says which resource lacks a record, and the operation how Prefect words that ([`InWords`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A record of this resource, such as `work-pool`.
+    Record(&'static str),
+    /// In the operation's own words.
+    Said(String),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(resource) => {
+                let mut words = resource.replace('-', " ");
+                if let Some(first) = words.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                write!(formatter, "{words} not found")
+            }
+            Self::Said(words) => formatter.write_str(words),
+        }
+    }
+}
+
+/// The words of an operation for what it did not find.
+pub trait InWords {
+    /// Says `words` instead of [`Missing::Record`]; whatever else is left as it is.
+    #[must_use]
+    fn in_words(self, words: &str) -> Self;
+}
+
+impl<T> InWords for Result<T> {
+    fn in_words(self, words: &str) -> Self {
+        self.map_err(|error| match error {
+            Error::NotFound(Missing::Record(_)) => Error::NotFound(Missing::Said(words.to_owned())),
+            other => other,
+        })
+    }
+}
+
 impl Error {
+    /// Says that there is no record of a resource, such as `work-pool`.
+    pub fn missing(resource: &'static str) -> Self {
+        Self::NotFound(Missing::Record(resource))
+    }
+
+    /// Says that something does not exist, in these words.
+    pub fn not_found_in_words(words: impl Into<String>) -> Self {
+        Self::NotFound(Missing::Said(words.into()))
+    }
+
     /// Says that there is no `what`, as Prefect words it.
     pub fn not_found(what: &str) -> Self {
-        Self::NotFound(format!("{what} not found"))
+        Self::not_found_in_words(format!("{what} not found"))
     }
 
     /// Says that there is no run `id` of the kind, as Prefect words it where it sets a state or labels.
@@ -139,6 +193,15 @@ mod tests {
         let response = Error::Unavailable("throttled".into()).into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_after_its_resource_unless_the_operation_has_words_of_its_own() {
+        let missing = || Err::<(), _>(Error::missing("work-pool"));
+        assert_eq!(missing().unwrap_err().body(), json!({"detail": "Work pool not found"}));
+        assert_eq!(missing().in_words("No pool.").unwrap_err().body(), json!({"detail": "No pool."}));
+        let other = Err::<(), _>(Error::Conflict("taken".into())).in_words("No pool.");
+        assert!(matches!(other, Err(Error::Conflict(_))));
     }
 
     #[test]

@@ -5,11 +5,15 @@
 use std::{process::ExitCode, time::Instant};
 
 use aws_config::BehaviorVersion;
+use aws_lambda_events::{
+    dynamodb::{Event as StreamEvent, StreamRecord},
+    sqs::SqsEvent,
+};
 use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
 use http::HeaderMap;
 use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -72,7 +76,7 @@ pub fn run_stream_consumer() -> ExitCode {
 async fn serve_stream() -> Result<(), Error> {
     let (app, queue) = connect::from_env_with_queue().await?;
     let (app, queue) = (&app, &queue);
-    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<stream::change::LambdaEvent>| async move {
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<StreamEvent>| async move {
         let id = event.context.request_id;
         Ok::<_, Error>(reported(app, "stream_consumer", id, consume_stream(app, queue, event.payload)).await)
     }))
@@ -93,7 +97,7 @@ pub fn run_job_runner() -> ExitCode {
 async fn serve_queue() -> Result<(), Error> {
     let (app, queue) = connect::from_env_with_queue().await?;
     let (app, queue) = (&app, &queue);
-    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<QueueEvent>| async move {
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let id = event.context.request_id;
         Ok::<_, Error>(reported(app, "job_runner", id, consume_queue(app, queue, event.payload)).await)
     }))
@@ -124,27 +128,14 @@ async fn serve_timers() -> Result<(), Error> {
     .await
 }
 
-/// What Lambda hands to a function whose event source is a queue (AWS: "Using Lambda with Amazon SQS").
-#[derive(Debug, Deserialize)]
-struct QueueEvent {
-    #[serde(rename = "Records")]
-    records: Vec<QueueRecord>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct QueueRecord {
-    message_id: String,
-    body: String,
-}
-
 /// Works off what Lambda handed over; returns the answer that names the failures.
 ///
 /// What can't be read fails as well, and so reaches the dead-letter queue, where somebody looks at it.
-async fn consume_queue(app: &App, queue: &Queue, event: QueueEvent) -> Value {
+async fn consume_queue(app: &App, queue: &Queue, event: SqsEvent) -> Value {
     let (mut failed, mut ids, mut messages) = (Vec::new(), Vec::new(), Vec::new());
-    for QueueRecord { message_id, body } in event.records {
-        match serde_json::from_str::<Message>(&body) {
+    for record in event.records {
+        let message_id = record.message_id.unwrap_or_default();
+        match serde_json::from_str::<Message>(record.body.as_deref().unwrap_or_default()) {
             Ok(message) => {
                 ids.push(message_id);
                 messages.push(message);
@@ -199,13 +190,19 @@ async fn reported<W: Work>(app: &App, operation: &'static str, request_id: Strin
     answer
 }
 
+/// Returns an image of an item, if there is one: no item is without attributes.
+fn image(image: serde_dynamo::Item) -> Option<serde_dynamo::Item> {
+    (!image.is_empty()).then_some(image)
+}
+
 /// Consumes what Lambda handed over; returns the answer that names the failures.
-async fn consume_stream(app: &App, queue: &Queue, event: stream::change::LambdaEvent) -> Value {
+async fn consume_stream(app: &App, queue: &Queue, event: StreamEvent) -> Value {
     let mut sequence_numbers = Vec::with_capacity(event.records.len());
     let mut changes = Vec::with_capacity(event.records.len());
     for record in event.records {
-        let sequence_number = record.dynamodb.sequence_number.clone();
-        match Change::try_from(record.dynamodb) {
+        let StreamRecord { keys, old_image, new_image, sequence_number, .. } = record.change;
+        let sequence_number = sequence_number.unwrap_or_default();
+        match Change::new(keys, image(old_image), image(new_image)) {
             Ok(change) => {
                 sequence_numbers.push(sequence_number);
                 changes.push(change);
@@ -333,7 +330,8 @@ mod tests {
         let item = store::Item::of(event, 1, Shards(1)).unwrap();
         let text = |text: &str| json!({ "S": text });
         let (pk, sk) = (text(&item.key.pk), text(&item.key.sk));
-        json!({"eventName": "INSERT", "dynamodb": {
+        json!({"eventID": sequence_number, "eventName": "INSERT", "awsRegion": "any", "dynamodb": {
+            "ApproximateCreationDateTime": 1_769_851_800, "SizeBytes": 1_024,
             "SequenceNumber": sequence_number,
             "Keys": {"pk": pk, "sk": sk},
             "NewImage": {
@@ -367,9 +365,10 @@ mod tests {
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), &settings.table, settings.shards);
         store.create_table().await.unwrap();
         let app = App::new(store, settings);
-        let unreadable = json!({"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "Keys": {}}});
+        let mut unreadable = record("1", &report());
+        unreadable["dynamodb"]["Keys"] = json!({});
         let event = json!({"Records": [unreadable, record("2", &report())]});
-        let event: stream::change::LambdaEvent = serde_json::from_value(event).unwrap();
+        let event: StreamEvent = serde_json::from_value(event).unwrap();
         for _ in 0..3 {
             faults.then(Fault::InternalError);
         }

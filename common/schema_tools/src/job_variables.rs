@@ -102,7 +102,7 @@ fn defaults(schema: &Object) -> Result<Object> {
 fn no_such_block(schema: &Object) -> Error {
     match validate_part(&Value::Null, &Value::Object(schema.clone())) {
         Err(Invalid::NotASchema(why)) => not_a_schema(&why),
-        _ => Error::NotFound("Block not found.".into()),
+        _ => Error::not_found_in_words("Block not found."),
     }
 }
 

@@ -335,7 +335,7 @@ async fn writes<R: StoredRun>(
 ) -> Result<Vec<Write>, CommitError> {
     let mut writes = Vec::new();
     if plan.is_changed {
-        writes.push(Write::Replace(run_item(&app.store, plan, transition.initial(), version + 1)?));
+        writes.push(Write::Replace(run_item(&app.store, plan, version + 1)?));
     }
     writes.extend(history(app, plan, transition.now).await?);
     Ok(writes)
@@ -361,31 +361,17 @@ pub async fn create<R: StoredRun>(
     transition.facts = facts(&app.store, &policy.needs(&transition), transition.now).await?;
     let plan = decide(policy, &transition);
     observe(&plan, None);
-    let mut writes = vec![Write::Insert(run_item(&app.store, &plan, None, 1)?)];
+    let mut writes = vec![Write::Insert(run_item(&app.store, &plan, 1)?)];
     writes.extend(Box::pin(history(app, &plan, transition.now)).await?);
     Ok((plan.run, writes))
 }
 
-fn run_item<R: StoredRun>(store: &Store, plan: &Plan<R>, initial: Option<&State>, version: u64) -> Result<Item> {
+fn run_item<R: StoredRun>(store: &Store, plan: &Plan<R>, version: u64) -> Result<Item> {
     let mut item = store.item(&plan.run, version)?;
     if plan.entered().is_some() {
-        item.transition = Some(version);
-        item.previous = initial.map(previous).transpose()?;
+        item.announced = Some(version);
     }
     Ok(item)
-}
-
-/// Writes what the state-change event tells of the state before.
-fn previous(state: &State) -> Result<String> {
-    let brief = serde_json::json!({
-        "id": state.id,
-        "type": state.r#type,
-        "name": state.name,
-        "timestamp": state.timestamp,
-        "message": state.message,
-        "state_details": { "pause_reschedule": state.state_details.pause_reschedule },
-    });
-    Ok(serde_json::to_string(&brief)?)
 }
 
 /// Returns what a plan writes besides the run.
@@ -444,7 +430,7 @@ async fn parent_task_run(app: &App, id: TaskRunId, state: &State, now: Timestamp
     transition.settings = settings(app);
     transition.facts = facts(&app.store, &policy.needs(&transition), transition.now).await?;
     let plan = decide(policy, &transition);
-    let item = run_item(&app.store, &plan, transition.initial(), run.version + 1)?;
+    let item = run_item(&app.store, &plan, run.version + 1)?;
     let mut writes = vec![Write::Replace(item)];
     if let Some(state) = plan.entered() {
         writes.push(app.store.put_state(plan.run.key(), state, timer(app, &plan, state))?);

@@ -73,7 +73,7 @@ pub async fn queue_of_pool(
             (None, Some(of), MissingQueue::Made) => Ok(Some(add(app, &of, id, queue, first_free(&of.ranks())).await?)),
             (None, None, MissingQueue::Made) => Err(no_such_pool(pool).into()),
             (None, _, MissingQueue::Refused) => {
-                Err(Error::NotFound(format!("Work pool queue '{pool}/{queue}' not found.")).into())
+                Err(Error::not_found_in_words(format!("Work pool queue '{pool}/{queue}' not found.")).into())
             }
         }
     })
@@ -96,7 +96,7 @@ pub async fn queue_without_pool(app: &App, queue: &str) -> Result<QueueInPool> {
 
 /// What is answered where a pool is named that isn't there.
 pub fn no_such_pool(name: &str) -> Error {
-    Error::NotFound(format!("Work pool \"{name}\" not found."))
+    Error::not_found_in_words(format!("Work pool \"{name}\" not found."))
 }
 
 fn default_queue(of: &PoolWithQueues) -> Option<QueueInPool> {

@@ -70,7 +70,7 @@ mod tests {
         for (name, value) in variables {
             let (name, value, id) = ((*name).to_owned(), value.clone(), VariableId::new());
             let variable = Variable { id, created: now, updated: now, name, value, tags: Vec::new() };
-            store.add_variable(&variable).await.unwrap();
+            store.add(&variable).await.unwrap();
         }
         store
     }

@@ -286,7 +286,7 @@ impl Store {
     /// Makes the item of a collection that points to another artifact with this version, which the stream's consumer tells of.
     fn with_new_latest(&self, collection: &ArtifactCollection, version: u64) -> Result<Item> {
         let mut item = self.item(collection, version)?;
-        item.transition = Some(version);
+        item.announced = Some(version);
         Ok(item)
     }
 }

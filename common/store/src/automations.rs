@@ -46,7 +46,7 @@ mod tests {
         Write::Insert(Item {
             key: table::related_automation(resource, automation),
             version: 1,
-            transition: None,
+            announced: None,
             previous: None,
             head: None,
             tail: None,

@@ -285,7 +285,7 @@ impl Store {
     /// Makes the item of a limit whose definition changes with this version, which the stream's consumer tells of.
     fn defined(&self, limit: &ConcurrencyLimit, version: u64) -> Result<Item> {
         let mut item = self.item(limit, version)?;
-        item.transition = Some(version);
+        item.announced = Some(version);
         Ok(item)
     }
 }

@@ -118,7 +118,7 @@ impl Store {
     pub async fn add_deployment(&self, deployment: &Deployment, beside: Vec<Write>) -> Result<(), CommitError> {
         let claim = self.claim(table::unique_deployment_name(deployment.flow_id, &deployment.name), deployment.id)?;
         let mut item = self.item(&deployment.rescheduled(None, Timestamp::now()), 1)?;
-        item.transition = Some(item.version);
+        item.announced = Some(item.version);
         self.commit_deployment(vec![Write::Insert(item), claim], beside).await
     }
 
@@ -134,7 +134,7 @@ impl Store {
         let mut item = self.item(&after.rescheduled(Some(&before.record), Timestamp::now()), before.version + 1)?;
         let changes = changes(&before.record, after);
         if !changes.is_empty() {
-            item.transition = Some(item.version);
+            item.announced = Some(item.version);
             item.previous = Some(serde_json::to_string(&changes).map_err(Error::from)?);
         }
         self.commit_deployment(vec![Write::Replace(item)], beside).await

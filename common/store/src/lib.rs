@@ -17,6 +17,7 @@ pub mod csrf_tokens;
 pub mod deployment_polling;
 mod deployment_query;
 pub mod deployments;
+pub mod entity;
 pub mod event_query;
 pub mod events;
 pub mod flow_query;
@@ -61,6 +62,7 @@ use futures::future::BoxFuture;
 
 pub use access::TableAccess;
 pub use commit::{CommitError, Write};
+pub use entity::{By, Entity};
 use id_cache::IdCache;
 pub use record::{Item, Record, Versioned};
 pub use table::{Key, Shards};

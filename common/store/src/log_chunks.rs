@@ -180,7 +180,7 @@ impl Chunk {
             });
             items.push(Item {
                 version: 1,
-                transition: None,
+                announced: None,
                 previous: None,
                 head: Some(serde_json::to_string(&head)?),
                 tail: Some((*text).to_owned()),

@@ -54,10 +54,10 @@ pub struct Item {
     /// Counts the writes of this item, from 1.
     #[serde(default)]
     pub version: u64,
-    /// The version at which the record's state last changed, for records that have one.
+    /// The version at which the record last changed so that others hear of it: a run's state, or what an event tells of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transition: Option<u64>,
-    /// What was before this version, as JSON: a run's state, written with each transition, or a deployment's changed fields.
+    pub announced: Option<u64>,
+    /// What was before this version, as JSON: a deployment's changed fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
     /// The fields of the record that filters and sorts look at, as JSON.
@@ -90,7 +90,7 @@ impl Item {
         Ok(Self {
             key: record.key(),
             version,
-            transition: None,
+            announced: None,
             previous: None,
             head: Some(serde_json::to_string(&head)?),
             tail,
@@ -107,7 +107,7 @@ impl Item {
         let mut item = Self {
             key: Key { pk: String::new(), sk: String::new() },
             version: 0,
-            transition: None,
+            announced: None,
             previous: None,
             head: None,
             tail: None,
@@ -118,7 +118,7 @@ impl Item {
         for (name, value) in attributes {
             match (name.as_str(), value) {
                 ("version", AttributeValue::N(number)) => item.version = whole(&number)?,
-                ("transition", AttributeValue::N(number)) => item.transition = Some(whole(&number)?),
+                ("announced", AttributeValue::N(number)) => item.announced = Some(whole(&number)?),
                 (table::EXPIRES, AttributeValue::N(number)) => item.expires = Some(whole(&number)?),
                 (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
                 (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
@@ -154,9 +154,9 @@ impl Item {
         Ok(Versioned { record: self.record()?, version: self.version })
     }
 
-    /// Says whether the write that made this version of the item changed the record's state.
-    pub fn has_new_state(&self) -> bool {
-        self.transition == Some(self.version)
+    /// Says whether others hear of the write that made this version: a run's new state, or what an event tells of.
+    pub fn is_announced(&self) -> bool {
+        self.announced == Some(self.version)
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         let item = Item {
             key: table::csrf_token("client"),
             version: 3,
-            transition: Some(2),
+            announced: Some(2),
             previous: Some("p".into()),
             head: Some("h".into()),
             tail: Some("t".into()),

@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     future::Future,
 };
 
@@ -38,6 +38,14 @@ pub enum Source {
         /// The wide range, in the order that is asked for.
         ordered: Range,
     },
+}
+
+impl Source {
+    /// Returns the records under `keys`, each once.
+    pub fn keys(keys: impl IntoIterator<Item = Key>) -> Self {
+        let distinct: BTreeSet<Key> = keys.into_iter().collect();
+        Self::Keys(distinct.into_iter().collect())
+    }
 }
 
 /// How much the ranges of [`Source::Either`] may cost in turn, in entries of an index of keys.

@@ -55,7 +55,21 @@ impl Key {
     fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
     }
+
+    /// Returns the key of what is left in the place of this item after its deletion.
+    #[must_use]
+    pub fn tombstone(&self) -> Self {
+        Self::new(self.pk.clone(), TOMBSTONE)
+    }
+
+    /// Returns a key that no item has, for records that don't keep theirs.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(String::new(), String::new())
+    }
 }
+
+/// The sort key of what is left in the place of a deleted item.
+const TOMBSTONE: &str = "deleted";
 
 /// The kinds of items, by what their partition key starts with.
 pub const ENTITIES: &[(&str, &str, &str)] = &[
@@ -586,11 +600,6 @@ pub fn variable(id: VariableId) -> Key {
     Key::new(format!("variable#{id}"), "variable")
 }
 
-/// Returns the key of what is kept of a deleted variable.
-pub fn deleted_variable(id: VariableId) -> Key {
-    Key::new(format!("variable#{id}"), "deleted")
-}
-
 /// Returns the key of the claim on a variable's name.
 pub fn unique_variable_name(name: &str) -> Key {
     unique("variable", name)
@@ -740,8 +749,8 @@ pub enum Subject {
     Lease(LeaseId),
     /// A variable.
     Variable(VariableId),
-    /// What is kept of a deleted variable.
-    DeletedVariable(VariableId),
+    /// What is left in the place of a deleted record.
+    Tombstone,
     /// A work pool.
     WorkPool(WorkPoolId),
     /// What is kept of a deleted work pool.
@@ -779,7 +788,7 @@ impl Subject {
             ("concurrency_limit", "deleted") => id.parse().ok().map(Self::DeletedConcurrencyLimit),
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
             ("variable", "variable") => id.parse().ok().map(Self::Variable),
-            ("variable", "deleted") => id.parse().ok().map(Self::DeletedVariable),
+            ("variable", TOMBSTONE) => Some(Self::Tombstone),
             ("work_pool", "pool") => id.parse().ok().map(Self::WorkPool),
             ("work_pool", "deleted") => id.parse().ok().map(Self::DeletedWorkPool),
             ("work_pool", sort) if sort.starts_with(WORKERS) => id.parse().ok().map(Self::Worker),
@@ -995,7 +1004,10 @@ pub fn definition(
         .attribute_definitions(text_attribute(PARTITION)?)
         .attribute_definitions(text_attribute(SORT)?)
         .stream_specification(
-            StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage).build()?,
+            StreamSpecification::builder()
+                .stream_enabled(true)
+                .stream_view_type(StreamViewType::NewAndOldImages)
+                .build()?,
         );
     let keys: BTreeSet<String> = Index::ALL.into_iter().flat_map(|index| [index.partition(), index.sort()]).collect();
     for key in keys {
@@ -1081,7 +1093,7 @@ mod tests {
         assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
         let variable_id = VariableId::new();
         assert_eq!(Subject::of(&variable(variable_id)), Some(Subject::Variable(variable_id)));
-        assert_eq!(Subject::of(&deleted_variable(variable_id)), Some(Subject::DeletedVariable(variable_id)));
+        assert_eq!(Subject::of(&variable(variable_id).tombstone()), Some(Subject::Tombstone));
         let artifact_id = ArtifactId::new();
         assert_eq!(Subject::of(&artifact(artifact_id)), Some(Subject::Artifact(artifact_id)));
         assert_eq!(Subject::of(&artifact_collection("report")), Some(Subject::ArtifactCollection));

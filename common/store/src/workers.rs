@@ -168,7 +168,7 @@ fn workers_of(pool: WorkPoolId) -> Range {
 }
 
 fn no_pool(name: &str) -> CommitError {
-    Error::NotFound(format!("Work pool \"{name}\" not found.")).into()
+    Error::not_found_in_words(format!("Work pool \"{name}\" not found.")).into()
 }
 
 fn new_worker(pool: WorkPoolId, name: &str, now: Timestamp) -> KeptWorker {

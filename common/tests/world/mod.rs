@@ -40,7 +40,9 @@ impl World {
             let records = records.unwrap();
             let changes: Vec<Change> = records
                 .iter()
-                .map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap())
+                .map(|record| {
+                    Change::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone()).unwrap()
+                })
                 .collect();
             assert!(stream::consume(&self.app, &self.queue, &changes).await.is_empty());
             self.changes.acknowledge(&records).unwrap();

@@ -27,5 +27,5 @@ pub static ROUTES: &[&Route] = &[
 
 /// Says that there is no such artifact, as Prefect words it for artifacts alone.
 fn not_found() -> Error {
-    Error::NotFound("Artifact not found.".into())
+    Error::not_found_in_words("Artifact not found.")
 }

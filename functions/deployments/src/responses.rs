@@ -35,5 +35,5 @@ pub(crate) async fn all(app: &App, deployments: &[Deployment]) -> Result<Vec<Dep
 
 /// Says that there is no such deployment, in the words of the operations that change one.
 pub(crate) fn no_deployment() -> Error {
-    Error::NotFound("Deployment not found.".into())
+    Error::not_found_in_words("Deployment not found.")
 }

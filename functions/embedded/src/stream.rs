@@ -27,6 +27,8 @@ pub struct StreamRecord {
     pub event_name: String,
     /// The item's primary key, attribute by attribute.
     pub keys: HashMap<String, Value>,
+    /// The item before the change; none where it was added.
+    pub old_image: Option<HashMap<String, Value>>,
     /// The item after the change; none after a removal.
     pub new_image: Option<HashMap<String, Value>>,
     position: i64,
@@ -91,7 +93,7 @@ impl ChangeStream {
     fn read(&mut self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
         let (table, after) = (self.table.clone(), self.acknowledged);
         let mut statement = self.connection()?.prepare_cached(
-            "SELECT id, event_name, keys_json, new_image FROM _stream_records
+            "SELECT id, event_name, keys_json, old_image, new_image FROM _stream_records
              WHERE id > ?1 AND table_name = ?2 ORDER BY id LIMIT ?3",
         )?;
         let rows = statement.query_map(params![after, table, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
@@ -99,7 +101,8 @@ impl ChangeStream {
                 position: row.get(0)?,
                 event_name: row.get(1)?,
                 keys: parse(Some(row.get::<_, String>(2)?)).unwrap_or_default(),
-                new_image: parse(row.get(3)?),
+                old_image: parse(row.get(3)?),
+                new_image: parse(row.get(4)?),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -110,7 +110,7 @@ pub async fn carry_out(store: &Store, action: Action) -> Result<String> {
 
 fn unknown(id: ApiKeyId, error: Error) -> Error {
     match error {
-        Error::NotFound(_) => Error::NotFound(format!("there is no key {}", key::shown(id))),
+        Error::NotFound(_) => Error::not_found_in_words(format!("there is no key {}", key::shown(id))),
         other => other,
     }
 }

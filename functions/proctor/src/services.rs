@@ -170,7 +170,7 @@ async fn consume(
 ) -> Result<(), EmbeddedError> {
     let mut records = next?;
     let read = records.iter_mut().filter_map(|record| {
-        Change::new(std::mem::take(&mut record.keys), record.new_image.take())
+        Change::from_json(std::mem::take(&mut record.keys), record.old_image.take(), record.new_image.take())
             .inspect_err(|error| tracing::error!(%error, "a change can't be read and is passed over"))
             .ok()
     });

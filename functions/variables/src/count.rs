@@ -5,13 +5,13 @@ use common::{
     App, Result,
     filter::VariableFilter,
     http::{Body, Route},
-    store::{TableAccess, table::Index},
+    store::variables,
 };
 use serde::Deserialize;
 
 /// The contract's `count_variables`.
-pub static ROUTE: Route = Route::post("count_variables", "/variables/count", || post(count))
-    .accessing(TableAccess::READS.via(&[Index::ByName]));
+pub static ROUTE: Route =
+    Route::post("count_variables", "/variables/count", || post(count)).accessing(variables::COUNT);
 
 #[derive(Debug, Deserialize)]
 struct WhichVariables {

@@ -24,7 +24,7 @@ async fn create(State(app): State<App>, Body(body): Body<VariableCreate>) -> Res
     let now = app.now();
     let VariableCreate { name, value, tags } = body;
     let variable = Variable { id: VariableId::new(), created: now, updated: now, name, value, tags };
-    app.store.add_variable(&variable).await.map_err(|error| match error {
+    app.store.add(&variable).await.map_err(|error| match error {
         Error::Conflict(_) => {
             let name = python::repr_str(&variable.name);
             Error::Conflict(format!("A variable with the name {name} already exists."))

@@ -2,18 +2,17 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, extract::Id},
-    model::VariableId,
-    store::commit::retry_on_conflict,
+    model::{Variable, VariableId},
 };
 
-use crate::found;
+use crate::NOT_FOUND;
 
 /// The contract's `delete_variable`.
 pub static ROUTE: Route = Route::delete("delete_variable", "/variables/{id}", || on_delete(delete));
 
 async fn delete(State(app): State<App>, Path(path): Path<Id<VariableId>>) -> Result<StatusCode> {
-    retry_on_conflict(|| async { app.store.delete_variable(found::by_id(&app, path.id).await?).await }).await?;
+    app.store.delete::<Variable>(path.id).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }

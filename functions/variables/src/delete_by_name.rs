@@ -2,17 +2,18 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route},
-    store::commit::retry_on_conflict,
+    model::Variable,
+    store::variables::called,
 };
 
-use crate::found::{self, Name};
+use crate::{NOT_FOUND, Name};
 
 /// The contract's `delete_variable_by_name`.
 pub static ROUTE: Route = Route::delete("delete_variable_by_name", "/variables/name/{name}", || delete(delete_by_name));
 
 async fn delete_by_name(State(app): State<App>, Path(path): Path<Name>) -> Result<StatusCode> {
-    retry_on_conflict(|| async { app.store.delete_variable(found::by_name(&app, &path.name).await?).await }).await?;
+    app.store.delete::<Variable>(called(&path.name)).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }

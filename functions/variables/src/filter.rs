@@ -6,13 +6,13 @@ use common::{
     filter::{VariableFilter, VariableSort},
     http::{Body, Route},
     model::Variable,
-    store::{TableAccess, select::Window, table::Index},
+    store::{select::Window, variables},
 };
 use serde::Deserialize;
 
 /// The contract's `read_variables`.
-pub static ROUTE: Route = Route::post("read_variables", "/variables/filter", || post(filter))
-    .accessing(TableAccess::READS.via(&[Index::ByName, Index::Lookup]));
+pub static ROUTE: Route =
+    Route::post("read_variables", "/variables/filter", || post(filter)).accessing(variables::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct VariableQuery {

@@ -2,16 +2,16 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, extract::Id},
     model::{Variable, VariableId},
 };
 
-use crate::found;
+use crate::NOT_FOUND;
 
 /// The contract's `read_variable`.
 pub static ROUTE: Route = Route::get("read_variable", "/variables/{id}", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<Id<VariableId>>) -> Result<Json<Variable>> {
-    Ok(Json(found::by_id(&app, path.id).await?.record))
+    Ok(Json(app.store.read_one::<Variable>(path.id).await.in_words(NOT_FOUND)?.record))
 }

@@ -2,16 +2,17 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route},
     model::Variable,
+    store::variables::called,
 };
 
-use crate::found::{self, Name};
+use crate::{NOT_FOUND, Name};
 
 /// The contract's `read_variable_by_name`.
 pub static ROUTE: Route = Route::get("read_variable_by_name", "/variables/name/{name}", || get(read_by_name));
 
 async fn read_by_name(State(app): State<App>, Path(path): Path<Name>) -> Result<Json<Variable>> {
-    Ok(Json(found::by_name(&app, &path.name).await?.record))
+    Ok(Json(app.store.read_one::<Variable>(called(&path.name)).await.in_words(NOT_FOUND)?.record))
 }

@@ -2,29 +2,26 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, Sent, extract::Id},
-    model::{Variable, VariableId},
-    patch::{sent, set},
-    store::{CommitError, Versioned, commit::retry_on_conflict},
+    model::{Timestamp, Variable, VariableId},
+    patch::Patch,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::found;
+use crate::NOT_FOUND;
 
 /// The contract's `update_variable`.
 pub static ROUTE: Route = Route::patch("update_variable", "/variables/{id}", || patch(update));
 
-/// What the client sent; a null is a value, but no name and no tags.
-#[derive(Debug, Deserialize)]
+/// What the client sent (contract schema `VariableUpdate`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct VariableUpdate {
-    #[serde(default, deserialize_with = "sent")]
-    name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    value: Option<Option<Value>>,
-    #[serde(default, deserialize_with = "sent")]
-    tags: Option<Option<Vec<String>>>,
+    name: Patch<String>,
+    value: Patch<Value>,
+    tags: Patch<Vec<String>>,
 }
 
 async fn update(
@@ -32,20 +29,17 @@ async fn update(
     Path(path): Path<Id<VariableId>>,
     Sent(body): Sent<VariableUpdate>,
 ) -> Result<StatusCode> {
-    retry_on_conflict(|| async { body.apply(&app, found::by_id(&app, path.id).await?).await }).await?;
+    app.store.update(path.id, |variable| body.apply(variable, app.now())).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl VariableUpdate {
-    /// Changes the variable that was found.
-    pub(crate) async fn apply(&self, app: &App, found: Versioned<Variable>) -> Result<(), CommitError> {
-        let mut variable = found.record.clone();
-        set(&mut variable.name, self.name.as_ref())?;
-        set(&mut variable.tags, self.tags.as_ref())?;
-        if let Some(value) = &self.value {
-            variable.value = value.clone().unwrap_or_default();
-        }
-        variable.updated = app.now();
-        app.store.update_variable(&found, &variable).await
+    /// Changes `variable` at `now`.
+    pub(crate) fn apply(&self, variable: &mut Variable, now: Timestamp) -> Result<()> {
+        self.name.set(&mut variable.name)?;
+        self.tags.set(&mut variable.tags)?;
+        self.value.set_or_default(&mut variable.value);
+        variable.updated = now;
+        Ok(())
     }
 }

@@ -2,15 +2,12 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, Sent},
-    store::commit::retry_on_conflict,
+    store::variables::called,
 };
 
-use crate::{
-    found::{self, Name},
-    update::VariableUpdate,
-};
+use crate::{NOT_FOUND, Name, update::VariableUpdate};
 
 /// The contract's `update_variable_by_name`.
 pub static ROUTE: Route = Route::patch("update_variable_by_name", "/variables/name/{name}", || patch(update_by_name));
@@ -20,6 +17,6 @@ async fn update_by_name(
     Path(path): Path<Name>,
     Sent(body): Sent<VariableUpdate>,
 ) -> Result<StatusCode> {
-    retry_on_conflict(|| async { body.apply(&app, found::by_name(&app, &path.name).await?).await }).await?;
+    app.store.update(called(&path.name), |variable| body.apply(variable, app.now())).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,7 +36,7 @@ impl PoolPath {
     /// Words that there is no such pool as Prefect does where it formats the name as Python writes a text.
     pub(crate) fn worded_as_python_writes_it(&self, error: Error) -> Error {
         match error {
-            Error::NotFound(_) => Error::NotFound(format!("Work pool {} not found.", repr_str(&self.name))),
+            Error::NotFound(_) => Error::not_found_in_words(format!("Work pool {} not found.", repr_str(&self.name))),
             other => other,
         }
     }
@@ -82,9 +82,9 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 
 /// Says that there is no such queue in the pool.
 pub(crate) fn no_queue(pool: &str, name: &str) -> Error {
-    Error::NotFound(format!("Work pool queue '{pool}/{name}' not found."))
+    Error::not_found_in_words(format!("Work pool queue '{pool}/{name}' not found."))
 }
 
 fn no_pool(name: &str) -> Error {
-    Error::NotFound(format!("Work pool \"{name}\" not found."))
+    Error::not_found_in_words(format!("Work pool \"{name}\" not found."))
 }

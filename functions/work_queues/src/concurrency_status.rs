@@ -36,7 +36,7 @@ async fn read(
     Body(page): Body<PageNumber>,
 ) -> Result<Json<QueueStatus>> {
     let found = app.store.work_queue(path.id).await?;
-    let queue = found.ok_or_else(|| Error::NotFound("Work queue not found.".into()))?.record.queue;
+    let queue = found.ok_or_else(|| Error::not_found_in_words("Work queue not found."))?.record.queue;
     let holders = app.store.slot_holders(path.id, Holders::ActiveOrCancelling).await?;
     let window = page.window();
     let shown: Vec<_> = holders.iter().copied().skip(window.offset).take(window.limit).collect();

@@ -17,7 +17,7 @@ async fn update(
     Path(path): Path<Id<WorkQueueId>>,
     Sent(sent): Sent<WorkQueueUpdate>,
 ) -> Result<StatusCode> {
-    let nothing = || Error::NotFound(format!("Work Queue {} not found", path.id));
+    let nothing = || Error::not_found_in_words(format!("Work Queue {} not found", path.id));
     retry_on_conflict(|| async {
         let before = app.store.work_queue(path.id).await?.ok_or_else(nothing)?;
         let of = app.store.pool_of_queue(&before.record.queue).await?.ok_or_else(nothing)?;

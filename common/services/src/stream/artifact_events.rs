@@ -24,7 +24,7 @@ pub(super) async fn events_of(store: &Store, written: &[(usize, &Item)]) -> Resu
     let mut followed: Vec<(usize, u64, ArtifactCollection)> = Vec::new();
     for (place, item) in written {
         match Subject::of(&item.key) {
-            Some(Subject::ArtifactCollection) if item.has_new_state() => {
+            Some(Subject::ArtifactCollection) if item.is_announced() => {
                 followed.push((*place, item.version, item.record()?));
             }
             Some(Subject::DeletedArtifactCollection) => {
@@ -105,8 +105,8 @@ mod tests {
         let latest = artifact(&json!({"rows": 2}));
         store.add_artifact(&latest).await.unwrap();
         let collection = ArtifactCollection::new(ArtifactCollectionId::new(), "report", &latest);
-        let item = |version| Item { transition: Some(version), ..Item::of(&collection, version, Shards(1)).unwrap() };
-        let (first, next, touched) = (item(1), item(2), Item { transition: Some(2), ..item(3) });
+        let item = |version| Item { announced: Some(version), ..Item::of(&collection, version, Shards(1)).unwrap() };
+        let (first, next, touched) = (item(1), item(2), Item { announced: Some(2), ..item(3) });
         let events = events_of(&store, &[(4, &first), (5, &next), (6, &touched)]).await.unwrap();
         let told: Vec<_> = events.iter().map(|(place, event)| (*place, event.event.as_str())).collect();
         let expected = [(4, "prefect.artifact-collection.created"), (5, "prefect.artifact-collection.updated")];

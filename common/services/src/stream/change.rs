@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use error::{Error, Result};
+use serde_json::Value;
 use store::{Item, Key};
 
 /// An item's attributes in DynamoDB's JSON, such as `{"pk": {"S": "flow#…"}}`.
@@ -16,62 +14,64 @@ pub type Attributes = HashMap<String, Value>;
 pub struct Change {
     /// The item's primary key.
     pub key: Key,
+    /// The item before the change; none where it was added.
+    pub before: Option<Item>,
     /// The item after the change; none after its removal.
-    pub image: Option<Item>,
+    pub after: Option<Item>,
 }
 
 impl Change {
-    /// Reads a record's keys and new image.
+    /// Reads a record's keys, its old and its new image.
     ///
     /// # Errors
     /// [`Error::Internal`] if they are not an item of the table.
-    pub fn new(keys: Attributes, new_image: Option<Attributes>) -> Result<Self> {
-        Ok(Self { key: typed(keys)?, image: new_image.map(typed).transpose()? })
+    pub fn new(
+        keys: serde_dynamo::Item,
+        old_image: Option<serde_dynamo::Item>,
+        new_image: Option<serde_dynamo::Item>,
+    ) -> Result<Self> {
+        let read = |image: Option<serde_dynamo::Item>| image.map(typed).transpose();
+        Ok(Self { key: typed(keys)?, before: read(old_image)?, after: read(new_image)? })
+    }
+
+    /// Reads a record's keys, its old and its new image in DynamoDB's JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they are not an item of the table.
+    pub fn from_json(keys: Attributes, old_image: Option<Attributes>, new_image: Option<Attributes>) -> Result<Self> {
+        let read = |image: Option<Attributes>| image.map(attributes).transpose();
+        Self::new(attributes(keys)?, read(old_image)?, read(new_image)?)
+    }
+
+    /// Returns what was written, if the change is no removal.
+    pub fn written(&self) -> Option<Written<'_>> {
+        self.after.as_ref().map(|after| Written { before: self.before.as_ref(), after })
     }
 }
 
-fn typed<T: for<'de> Deserialize<'de>>(attributes: Attributes) -> Result<T> {
-    let attributes = attributes
-        .into_iter()
-        .map(|(name, value)| Ok((name, serde_json::from_value(value)?)))
-        .collect::<Result<HashMap<String, serde_dynamo::AttributeValue>>>()?;
-    serde_dynamo::from_item(serde_dynamo::Item::from(attributes))
-        .map_err(|error| Error::Internal(format!("an item could not be read: {error}")))
+/// An item that was written, and what was there before.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'c> {
+    /// The item before; none where it was added.
+    pub before: Option<&'c Item>,
+    /// The item.
+    pub after: &'c Item,
 }
 
-/// What Lambda hands to a function whose event source is the stream (AWS: "Using Lambda with Amazon DynamoDB").
-#[derive(Clone, Debug, Deserialize)]
-pub struct LambdaEvent {
-    /// The changes, in the order of their writes for each item.
-    #[serde(rename = "Records")]
-    pub records: Vec<LambdaRecord>,
-}
-
-/// One record of a [`LambdaEvent`].
-#[derive(Clone, Debug, Deserialize)]
-pub struct LambdaRecord {
-    /// The change.
-    pub dynamodb: StreamRecord,
-}
-
-/// A change in DynamoDB's own form (`StreamRecord` in its API reference).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct StreamRecord {
-    /// The item's primary key.
-    pub keys: Attributes,
-    /// The item after the change; none after its removal.
-    pub new_image: Option<Attributes>,
-    /// What tells the record in its shard.
-    pub sequence_number: String,
-}
-
-impl TryFrom<StreamRecord> for Change {
-    type Error = Error;
-
-    fn try_from(record: StreamRecord) -> Result<Self> {
-        Self::new(record.keys, record.new_image)
+impl<'c> Written<'c> {
+    /// Takes an item that was added.
+    pub fn added(after: &'c Item) -> Self {
+        Self { before: None, after }
     }
+}
+
+fn attributes(attributes: Attributes) -> Result<serde_dynamo::Item> {
+    let attributes = attributes.into_iter().map(|(name, value)| Ok((name, serde_json::from_value(value)?)));
+    Ok(attributes.collect::<Result<HashMap<String, serde_dynamo::AttributeValue>>>()?.into())
+}
+
+fn typed<T: for<'de> serde::Deserialize<'de>>(attributes: serde_dynamo::Item) -> Result<T> {
+    serde_dynamo::from_item(attributes).map_err(|error| Error::Internal(format!("an item could not be read: {error}")))
 }
 
 #[cfg(test)]
@@ -80,41 +80,26 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn reads_what_lambda_hands_over() {
-        let event: LambdaEvent = serde_json::from_value(json!({"Records": [
-            {
-                "eventID": "1", "eventName": "MODIFY", "eventSource": "aws:dynamodb",
-                "dynamodb": {
-                    "ApproximateCreationDateTime": 1_479_499_740,
-                    "Keys": {"pk": {"S": "flow#1"}, "sk": {"S": "flow"}},
-                    "NewImage": {
-                        "pk": {"S": "flow#1"}, "sk": {"S": "flow"}, "version": {"N": "3"}, "transition": {"N": "3"},
-                        "head": {"S": "{}"}, "collection_pk": {"S": "flows#0"},
-                    },
-                    "SequenceNumber": "13021600000000001596893679", "SizeBytes": 112,
-                    "StreamViewType": "NEW_IMAGE",
-                },
-            },
-            {
-                "eventName": "REMOVE",
-                "dynamodb": {"Keys": {"pk": {"S": "flow#2"}, "sk": {"S": "flow"}}, "SequenceNumber": "2"},
-            },
-        ]}))
-        .unwrap();
-        let changes: Vec<Change> =
-            event.records.into_iter().map(|record| record.dynamodb.try_into().unwrap()).collect();
-        let image = changes[0].image.as_ref().unwrap();
-        assert!(image.has_new_state());
-        assert_eq!((image.key.pk.as_str(), image.index_keys["collection_pk"].as_str()), ("flow#1", "flows#0"));
-        assert_eq!(changes[1].key.pk, "flow#2");
-        assert!(changes[1].image.is_none());
+    fn attributes(attributes: Value) -> Attributes {
+        serde_json::from_value(attributes).unwrap()
     }
 
     #[test]
-    fn refuses_what_is_no_item() {
-        assert!(Change::new(Attributes::new(), None).is_err());
-        let number = Attributes::from([("pk".into(), json!("flow#1")), ("sk".into(), json!({"S": "flow"}))]);
-        assert!(Change::new(number, None).is_err());
+    fn reads_what_was_and_what_is() {
+        let keys = || attributes(json!({"pk": {"S": "flow#1"}, "sk": {"S": "flow"}}));
+        let image = |version: &str| {
+            attributes(json!({
+                "pk": {"S": "flow#1"}, "sk": {"S": "flow"}, "version": {"N": version}, "announced": {"N": "3"},
+                "head": {"S": "{}"}, "collection_pk": {"S": "flows#0"},
+            }))
+        };
+        let change = Change::from_json(keys(), Some(image("2")), Some(image("3"))).unwrap();
+        let Written { before: Some(before), after } = change.written().unwrap() else { panic!("{change:?}") };
+        assert!(after.is_announced() && !before.is_announced());
+        assert_eq!((after.key.pk.as_str(), after.index_keys["collection_pk"].as_str()), ("flow#1", "flows#0"));
+        let removal = Change::from_json(keys(), Some(image("3")), None).unwrap();
+        assert_eq!(removal.key, change.key);
+        assert!(removal.written().is_none());
+        assert!(Change::from_json(attributes(json!({"pk": {"S": "flow#1"}})), None, None).is_err());
     }
 }

@@ -13,7 +13,7 @@ use store::{Item, concurrency_limits::DeletedConcurrencyLimit, table::Subject};
 /// Returns the event of a change of a limit's definition; nothing for any other change.
 pub(super) fn event_of(item: &Item) -> Result<Option<Event>> {
     Ok(Some(match Subject::of(&item.key) {
-        Some(Subject::ConcurrencyLimit(_)) if item.has_new_state() => {
+        Some(Subject::ConcurrencyLimit(_)) if item.is_announced() => {
             let limit: ConcurrencyLimit = item.record()?;
             let (action, occurred) =
                 if item.version == 1 { ("created", limit.created) } else { ("updated", limit.updated) };

@@ -16,7 +16,7 @@ use store::{Item, deployments::DeletedDeployment, table::Subject};
 /// Returns the event of a change of a deployment; nothing for any other change.
 pub(super) fn event_of(item: &Item) -> Result<Option<Event>> {
     Ok(Some(match Subject::of(&item.key) {
-        Some(Subject::Deployment(_)) if item.has_new_state() => {
+        Some(Subject::Deployment(_)) if item.is_announced() => {
             let deployment: Deployment = item.record()?;
             match &item.previous {
                 None => event("created", &deployment, item.version, deployment.created, &json!({}))?,
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_new_deployment_is_created_and_names_its_flow() {
-        let event = event_of(&Item { transition: Some(1), ..item(1) }).unwrap().unwrap();
+        let event = event_of(&Item { announced: Some(1), ..item(1) }).unwrap().unwrap();
         assert_eq!((event.event.as_str(), event.payload), ("prefect.deployment.created", Object::new()));
         assert_eq!(event.related.len(), 1);
     }
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_change_tells_what_was_and_what_is() {
         let previous = Some(json!({"paused": {"from": false, "to": true}}).to_string());
-        let event = event_of(&Item { transition: Some(2), previous, ..item(2) }).unwrap().unwrap();
+        let event = event_of(&Item { announced: Some(2), previous, ..item(2) }).unwrap().unwrap();
         assert_eq!(event.event, "prefect.deployment.updated");
         assert_eq!(event.payload["updated_fields"], json!(["paused"]));
         assert_eq!(event.payload["updates"], json!({"paused": {"from": false, "to": true}}));

@@ -12,7 +12,7 @@ pub(super) async fn follow(app: &App, written: &[(usize, &Item)], failures: &mut
     for (place, item) in written {
         let is_deployment = matches!(Subject::of(&item.key), Some(Subject::Deployment(_)));
         if is_deployment
-            && item.has_new_state()
+            && item.is_announced()
             && let Err(error) = follow_one(app, item).await
         {
             failures.add(*place, error);

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{SecondsFormat, Timelike};
 use serde_json::{Value, json};
 
-use super::Failures;
+use super::{Failures, Written};
 use domain::model::{
     CreatedBy, Deployment, DeploymentId, Event, Flow, FlowId, FlowRun, Object, ReceivedEvent, State, StateType,
     TaskRun, TaskRunId, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
@@ -51,13 +51,15 @@ struct Transition<'a> {
 /// Keeps the events of those changes in `written` that brought a flow run into another state.
 ///
 /// Where their deployments have service level agreements, the job runner is asked to look at the runs.
-pub(super) async fn emit(app: &App, queue: &Queue, written: &[(usize, &Item)], failures: &mut Failures) {
+pub(super) async fn emit(app: &App, queue: &Queue, written: &[(usize, Written<'_>)], failures: &mut Failures) {
     let mut transitions = Vec::new();
-    for (place, item) in written.iter().filter(|(_, item)| is_transition(item)) {
-        match read(item) {
+    for (place, written) in written.iter().filter(|(_, written)| is_transition(written.after)) {
+        match read(*written) {
             Ok(Some(transition)) => transitions.push((*place, transition)),
             Ok(None) => {}
-            Err(error) => tracing::error!(key = item.key.pk, %error, "a flow run can't be read from the stream"),
+            Err(error) => {
+                tracing::error!(key = written.after.key.pk, %error, "a flow run can't be read from the stream");
+            }
         }
     }
     if transitions.is_empty() {
@@ -69,13 +71,14 @@ pub(super) async fn emit(app: &App, queue: &Queue, written: &[(usize, &Item)], f
 }
 
 fn is_transition(item: &Item) -> bool {
-    item.has_new_state() && matches!(Subject::of(&item.key), Some(Subject::FlowRun(_)))
+    item.is_announced() && matches!(Subject::of(&item.key), Some(Subject::FlowRun(_)))
 }
 
 /// Reads the run with its state, and the state before.
-fn read(item: &Item) -> Result<Option<(FlowRun, State, Option<State>)>> {
-    let mut run: FlowRun = item.record()?;
-    let initial = item.previous.as_deref().map(serde_json::from_str).transpose()?;
+fn read(written: Written<'_>) -> Result<Option<(FlowRun, State, Option<State>)>> {
+    let mut run: FlowRun = written.after.record()?;
+    let before: Option<FlowRun> = written.before.map(Item::record).transpose()?;
+    let initial = before.and_then(|before| before.state);
     Ok(run.state.take().map(|entered| (run, entered, initial)))
 }
 

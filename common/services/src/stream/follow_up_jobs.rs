@@ -45,7 +45,7 @@ pub(super) async fn send(app: &App, queue: &Queue, written: &[(usize, &Item)], f
 fn messages(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> {
     match Subject::of(&item.key) {
         Some(Subject::BulkPart(_)) => next_step(item),
-        Some(Subject::FlowRun(_)) if item.has_new_state() => after_transition(app, item),
+        Some(Subject::FlowRun(_)) if item.is_announced() => after_transition(app, item),
         Some(Subject::Deployment(id)) => {
             let mut messages = schedules(app, item, id);
             messages.extend(service_levels(app, item, id)?);

@@ -15,12 +15,11 @@ pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;
 pub mod task_run_recorder;
-pub mod variable_events;
 pub mod work_pool_events;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use change::Change;
+pub use change::{Change, Written};
 use futures::future::BoxFuture;
 
 use error::Error;
@@ -72,25 +71,26 @@ pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> Box
             }
         }
         let written = written(changes);
-        follow_up_jobs::send(app, queue, &written, &mut failures).await;
-        deployment_polling::follow(app, &written, &mut failures).await;
+        let items: Vec<(usize, &Item)> = written.iter().map(|(place, written)| (*place, written.after)).collect();
+        follow_up_jobs::send(app, queue, &items, &mut failures).await;
+        deployment_polling::follow(app, &items, &mut failures).await;
         if app.settings.event_persister_enabled {
             lifecycle_events::emit(app, &written, &mut failures).await;
             flow_run_events::emit(app, queue, &written, &mut failures).await;
         }
         if app.settings.task_run_recorder_enabled {
-            task_run_recorder::record(app, &written, &mut failures).await;
+            task_run_recorder::record(app, &items, &mut failures).await;
         }
         failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
     }))
 }
 
-fn written(changes: &[Change]) -> Vec<(usize, &Item)> {
-    changes.iter().enumerate().filter_map(|(place, change)| Some((place, change.image.as_ref()?))).collect()
+fn written(changes: &[Change]) -> Vec<(usize, Written<'_>)> {
+    changes.iter().enumerate().filter_map(|(place, change)| Some((place, change.written()?))).collect()
 }
 
 fn removed(changes: &[Change]) -> impl Iterator<Item = (usize, &Key)> {
-    changes.iter().enumerate().filter(|(_, change)| change.image.is_none()).map(|(place, change)| (place, &change.key))
+    changes.iter().enumerate().filter(|(_, change)| change.after.is_none()).map(|(place, change)| (place, &change.key))
 }
 
 /// The failures so far, one a change.

@@ -388,7 +388,7 @@ async fn write(
         }
     }
     let mut item = Item::of(&after, version + 1, store.shards())?;
-    item.transition = Some(item.version);
+    item.announced = Some(item.version);
     writes.push(if version == 0 { Write::Insert(item) } else { Write::Replace(item) });
     store.commit(writes).await
 }

@@ -135,7 +135,7 @@ pub(crate) fn require_unique_slugs(deployment: &Deployment) -> Result<()> {
 
 /// Says that there is no such schedule.
 pub(crate) fn not_found() -> Error {
-    Error::NotFound("Schedule not found.".into())
+    Error::not_found_in_words("Schedule not found.")
 }
 
 fn yes() -> bool {

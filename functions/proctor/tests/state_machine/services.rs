@@ -39,8 +39,12 @@ pub(crate) async fn consume_changes(world: Arc<World>, is_over: Arc<AtomicBool>,
 async fn follow(world: &World, app: &App, changes: &mut ChangeStream, times: usize) -> bool {
     let Ok(records) = tokio::time::timeout(A_MOMENT, changes.next(50)).await else { return false };
     let records = records.unwrap();
-    let batch: Vec<Change> =
-        records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()).unwrap()).collect();
+    let batch: Vec<Change> = records
+        .iter()
+        .map(|record| {
+            Change::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone()).unwrap()
+        })
+        .collect();
     let mut is_done = true;
     for _ in 0..times {
         is_done &= stream::consume(app, &world.queue, &batch).await.is_empty();

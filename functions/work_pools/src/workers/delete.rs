@@ -21,6 +21,6 @@ async fn delete(State(app): State<App>, Path(path): Path<WorkerPath>) -> Result<
     if app.store.delete_worker(&path.work_pool_name, &path.name, app.now()).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Error::NotFound("Worker not found.".into()))
+        Err(Error::not_found_in_words("Worker not found."))
     }
 }

@@ -124,9 +124,10 @@ async fn a_batch(stage: &Stage) -> Value {
     ask(&app, "DELETE", &runs[1].1, &Value::Null).await;
     let records = (1..).zip(stage.changes().await).map(|(number, record): (u32, _)| {
         let change = json!({
-            "Keys": record.keys, "NewImage": record.new_image, "SequenceNumber": number.to_string(),
+            "Keys": record.keys, "OldImage": record.old_image, "NewImage": record.new_image,
+            "SequenceNumber": number.to_string(), "SizeBytes": 1_024,
         });
-        json!({"eventName": record.event_name, "dynamodb": change})
+        json!({"eventID": number.to_string(), "eventName": record.event_name, "awsRegion": "any", "dynamodb": change})
     });
     json!({"Records": records.collect::<Vec<_>>()})
 }
@@ -161,8 +162,10 @@ pub(crate) async fn ask(app: &Router, method: &str, path: &str, body: &Value) ->
 /// Consumes every change that nobody consumed, and says of each item what it is, sorted.
 async fn facts_in_the_end(stage: &Stage) -> Vec<String> {
     let changes = stage.changes().await;
-    let changes: Vec<Change> =
-        changes.into_iter().map(|record| Change::new(record.keys, record.new_image).unwrap()).collect();
+    let changes: Vec<Change> = changes
+        .into_iter()
+        .map(|record| Change::from_json(record.keys, record.old_image, record.new_image).unwrap())
+        .collect();
     let inbox = stage.database.queue().unwrap();
     let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
     assert!(stream::consume(&stage.app, &queue, &changes).await.is_empty());

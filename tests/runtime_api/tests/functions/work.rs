@@ -146,8 +146,10 @@ async fn in_the_end(stage: &Stage) -> Vec<String> {
     let mut known = HashSet::new();
     loop {
         let changes = stage.changes().await;
-        let changes: Vec<Change> =
-            changes.into_iter().map(|record| Change::new(record.keys, record.new_image).unwrap()).collect();
+        let changes: Vec<Change> = changes
+            .into_iter()
+            .map(|record| Change::from_json(record.keys, record.old_image, record.new_image).unwrap())
+            .collect();
         assert!(stream::consume(&stage.app, &queue, &changes).await.is_empty());
         let received = inbox.hand_out(1_000, std::time::Duration::from_mins(1)).await.unwrap();
         let sent = stage.sent().into_iter().map(|message| message.to_string());

@@ -234,7 +234,9 @@ impl World {
     async fn settle(&mut self) -> Outcome<()> {
         while let Ok(records) = tokio::time::timeout(Duration::from_millis(20), self.changes.next(1_000)).await {
             let records = records?;
-            let changes = records.iter().map(|record| Change::new(record.keys.clone(), record.new_image.clone()));
+            let changes = records.iter().map(|record| {
+                Change::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone())
+            });
             let mut changes: Vec<Change> = changes.collect::<common::Result<_>>()?;
             // The event source hands no others out.
             changes.retain(|change| Subject::of(&change.key).is_some());

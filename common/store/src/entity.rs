@@ -1,0 +1,273 @@
+//! What every aggregate does alike: a record is found by its id or unique name, added, changed and deleted.
+//!
+//! A unique name is a claim of its own, written in the same transaction as the record ([`super::unique`]). A change is
+//! read, decided and written on the condition that nobody else wrote meanwhile, and repeated if somebody did, so that no
+//! handler repeats anything. A deletion leaves a [`Tombstone`] with the event that tells of it, for the table's stream
+//! tells no more of a deleted item than its key and its last image, and not whether anybody is to hear of it.
+
+use std::fmt::Display;
+
+use domain::{
+    events::lifecycle::{self, Lifecycle},
+    model::{Event, Timestamp},
+};
+use error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    CommitError, Item, Key, Record, Store, Versioned, Write,
+    commit::retry_on_conflict,
+    select::Matcher,
+    table::{IndexKey, Shards},
+};
+
+/// A record that clients name, by its id or by a unique name, and whose life is told of in events.
+pub trait Entity: Record + Lifecycle + Clone + Sync {
+    /// The record's typed id.
+    type Id: Copy + Display + Into<Uuid> + From<Uuid> + Send + Sync;
+
+    /// Returns the key of the record `id`.
+    fn key_of(id: Self::Id) -> Key;
+
+    /// Returns the key of the claim on the record's unique name, if it has one.
+    fn claim(&self) -> Option<Key> {
+        None
+    }
+}
+
+/// How an operation names a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By<Id> {
+    /// By its id.
+    Id(Id),
+    /// By the claim on its unique name.
+    Claim(Key),
+}
+
+impl<Id> From<Id> for By<Id> {
+    fn from(id: Id) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl Store {
+    /// Finds the record that is named; nothing if there is none.
+    ///
+    /// One read by id, two by name.
+    pub async fn find<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<Option<Versioned<E>>> {
+        match by.into() {
+            By::Id(id) => self.get(&E::key_of(id)).await,
+            By::Claim(claim) => match self.owner(&claim).await? {
+                Some(id) => self.get(&E::key_of(id.into())).await,
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Reads the record that is named.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn read_one<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<Versioned<E>> {
+        self.find(by).await?.ok_or_else(|| Error::missing(E::RESOURCE))
+    }
+
+    /// Finds the records that own `claims`, in no order and each once.
+    pub async fn find_by_claims<E: Entity>(&self, claims: &[Key]) -> Result<Vec<Versioned<E>>> {
+        self.get_many(&self.keys_by_claims::<E>(claims).await?).await
+    }
+
+    /// Returns the keys of the records that own `claims`, sorted and each once.
+    pub async fn keys_by_claims<E: Entity>(&self, claims: &[Key]) -> Result<Vec<Key>> {
+        let mut keys: Vec<Key> = self.owners(claims).await?.into_iter().map(|id| E::key_of(id.into())).collect();
+        keys.sort();
+        keys.dedup();
+        Ok(keys)
+    }
+
+    /// Adds `record`, together with the claim on its name.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another record has the name.
+    pub async fn add<E: Entity>(&self, record: &E) -> Result<()> {
+        match self.commit(self.additions(record)?).await {
+            Ok(()) => Ok(()),
+            // With our id, the write before was carried out, only its answer was lost.
+            Err(CommitError::ConditionFailed(_)) if self.get_item(&record.key()).await?.is_some() => Ok(()),
+            Err(CommitError::ConditionFailed(_)) => Err(Error::integrity_conflict()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the writes that add `record`: the record's own, and then the claim on its name.
+    pub fn additions<E: Entity>(&self, record: &E) -> Result<Vec<Write>> {
+        let mut writes = vec![Write::Insert(self.announced(record, 1)?)];
+        if let Some(claim) = record.claim() {
+            writes.push(self.claim(claim, record.uuid())?);
+        }
+        Ok(writes)
+    }
+
+    /// Changes the record that is named, and returns it as it is then.
+    ///
+    /// `change` is called again if another request changed the record meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, [`Error::Conflict`] if another record has the new name, and those of `change`.
+    pub async fn update<E: Entity>(
+        &self,
+        by: impl Into<By<E::Id>>,
+        change: impl Fn(&mut E) -> Result<()> + Sync,
+    ) -> Result<E> {
+        let by = &by.into();
+        retry_on_conflict(|| async {
+            let found = self.read_named::<E>(by).await?;
+            let mut after = found.record.clone();
+            change(&mut after)?;
+            self.replace_one(&found, &after, Vec::new()).await?;
+            Ok(after)
+        })
+        .await
+    }
+
+    /// Replaces the record that was read as `before`, moves the claim on its name, and carries out what is `beside` it.
+    ///
+    /// # Errors
+    /// [`CommitError::Failed`] with [`Error::Conflict`] if another record has the new name.
+    pub async fn replace_one<E: Entity>(
+        &self,
+        before: &Versioned<E>,
+        after: &E,
+        beside: Vec<Write>,
+    ) -> Result<(), CommitError> {
+        let (writes, claim) = self.replacements(before, after, beside)?;
+        match self.commit(writes).await {
+            Err(CommitError::ConditionFailed(place)) if Some(place) == claim => Err(Error::integrity_conflict().into()),
+            outcome => outcome,
+        }
+    }
+
+    /// Returns the writes of [`Self::replace_one`], and the place of the claim on a new name among them.
+    fn replacements<E: Entity>(
+        &self,
+        before: &Versioned<E>,
+        after: &E,
+        beside: Vec<Write>,
+    ) -> Result<(Vec<Write>, Option<usize>)> {
+        let mut writes = vec![Write::Replace(self.announced(after, before.version + 1)?)];
+        let (old, new) = (before.record.claim(), after.claim());
+        let mut place = None;
+        if old != new {
+            if let Some(new) = new {
+                place = Some(writes.len());
+                writes.push(self.claim(new, after.uuid())?);
+            }
+            writes.extend(old.map(Write::Delete));
+        }
+        writes.extend(beside);
+        Ok((writes, place))
+    }
+
+    /// Deletes the record that is named, with the claim on its name; returns it as it was.
+    ///
+    /// What belongs to it is deleted, and the event of its deletion is emitted, by the consumer of the table's stream.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn delete<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<E> {
+        let by = &by.into();
+        retry_on_conflict(|| async {
+            let found = self.read_named::<E>(by).await?;
+            self.commit(self.deletions(&found, Timestamp::now())?).await?;
+            Ok(found.record)
+        })
+        .await
+    }
+
+    /// Returns the writes that delete the record that was read as `found` at `now`; the first has the condition.
+    pub fn deletions<E: Entity>(&self, found: &Versioned<E>, now: Timestamp) -> Result<Vec<Write>> {
+        let key = found.record.key();
+        let event = lifecycle::deleted(&found.record, found.version, now)?;
+        let mut writes = vec![Write::DeleteVersion(key.clone(), found.version)];
+        writes.extend(found.record.claim().map(Write::Delete));
+        writes.push(self.bury(&key, vec![event])?);
+        Ok(writes)
+    }
+
+    /// Returns the write that leaves the `events` of the deletion of the item under `key` to the stream's consumer.
+    pub fn bury(&self, key: &Key, events: Vec<Event>) -> Result<Write> {
+        let tombstone = Tombstone { key: key.tombstone(), events };
+        let mut item = Item::of(&tombstone, 1, self.shards())?;
+        item.expires = Some(Timestamp::now().plus_seconds(TOMBSTONE_KEPT_SECONDS).as_seconds());
+        Ok(Write::Put(item))
+    }
+
+    /// Turns `record` into an item of the given version, whose change is told of in events.
+    pub fn announced<R: Record>(&self, record: &R, version: u64) -> Result<Item> {
+        Ok(Item { announced: Some(version), ..self.item(record, version)? })
+    }
+
+    async fn read_named<E: Entity>(&self, by: &By<E::Id>) -> Result<Versioned<E>> {
+        let by = match by {
+            By::Id(id) => By::Id(*id),
+            By::Claim(claim) => By::Claim(claim.clone()),
+        };
+        self.read_one(by).await
+    }
+}
+
+/// Returns the events that tell of a change of an item from `before` to `after`; none if nobody is to hear of it.
+pub fn events_of_change<E: Entity>(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
+    if !after.is_announced() {
+        return Ok(Vec::new());
+    }
+    let record: E = after.record()?;
+    let event = match before {
+        None => Some(lifecycle::created(&record, after.version)?),
+        Some(before) => lifecycle::updated(&before.record::<E>()?, &record, after.version)?,
+    };
+    Ok(event.into_iter().collect())
+}
+
+/// How long a tombstone stands, in seconds: as long as DynamoDB keeps what its stream has to tell.
+const TOMBSTONE_KEPT_SECONDS: f64 = 24.0 * 3_600.0;
+
+/// What is left in the place of a deleted item: the events that tell of its deletion.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// Where the tombstone is: in the partition of the item.
+    #[serde(skip, default = "Key::nowhere")]
+    key: Key,
+    /// The events.
+    pub events: Vec<Event>,
+}
+
+impl Record for Tombstone {
+    const HEAD: &'static [&'static str] = &[];
+
+    fn key(&self) -> Key {
+        self.key.clone()
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}
+
+/// The predicate of a filter that looks at nothing but the record itself; without one, every record matches.
+#[derive(Debug)]
+pub struct Each<F>(pub Option<F>);
+
+impl<R: Send, F: Fn(&R) -> bool + Send> Matcher<R> for Each<F> {
+    fn matches_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    async fn keep(&mut self, _store: &Store, mut records: Vec<R>) -> Result<Vec<R>> {
+        if let Some(matches) = &self.0 {
+            records.retain(matches);
+        }
+        Ok(records)
+    }
+}
