@@ -24,6 +24,31 @@ def add_queues(pair: Pair, pool: str, *names: str) -> None:
         pair.prepare("POST", f"{PATH}/{pool}/queues", {"name": name})
 
 
+VERSIONS = ["3.3.6", "3.3.7", "3.3.7rc1", "3.3.7.dev2", "3.3.7.post1", "3.3.7+build", "3.3.7.1", "3.3.8.dev1", "3.3.8rc1"]
+AGENTS = [
+    *(f"prefect/{version} (API 0.8.4)" for version in (*VERSIONS, "3.3.8", "3.8.8", "2.20.0", "3.0.0rc20", "3.3")),
+    "prefect/3.3.7",
+    "prefect/3.3.7 (API )",
+    "curl/8.0",
+]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_what_old_clients_know(pair: Pair, agent: str) -> None:
+    """Clients up to 3.3.7 refuse to read a storage configuration that has a storage for results."""
+    name = f"pool of {agent.replace('/', ' ')}"
+    as_agent = {"headers": {"user-agent": agent}}
+    storage = {"bundle_upload_step": {"a": 1}, "default_result_storage_block_id": NOBODY}
+    pair.check("POST", f"{PATH}/", {"name": name, "storage_configuration": storage}, **as_agent)
+    for path in (f"{PATH}/{name}", f"/work_queues/{NOBODY}"):
+        pair.check("GET", path, **as_agent)
+    pair.check("POST", f"{PATH}/filter", {"work_pools": {"name": {"any_": [name]}}}, **as_agent)
+    pair.check("POST", f"{PATH}/{name}/queues", {"name": "q"}, **as_agent)
+    pair.check("PATCH", f"{PATH}/{name}", {"storage_configuration": {}}, **as_agent)
+    pair.check("GET", f"{PATH}/{name}", **as_agent)
+    pair.check("GET", f"{PATH}/{name}")
+
+
 @pytest.mark.parametrize(
     "body",
     [

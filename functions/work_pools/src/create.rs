@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     domain::events::work_pools,
-    http::{Body, Route},
+    http::{Body, Route, extract::FromClient},
     job_variables,
     model::{
         Object, WorkPool, WorkPoolId,
@@ -33,6 +33,7 @@ struct WorkPoolCreate {
 
 async fn create(
     State(app): State<App>,
+    client: FromClient,
     Body(body): Body<WorkPoolCreate>,
 ) -> Result<(StatusCode, Json<WorkPoolResponse>)> {
     if is_reserved(&body.name) {
@@ -58,7 +59,7 @@ async fn create(
     let (mut kept, queue) = StoredWorkPool::with_default_queue(pool)?;
     kept.events.push(work_pools::pool_status(&kept.pool, None)?);
     app.store.add_work_pool(&kept, &queue).await?;
-    Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0))))
+    Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0, &client))))
 }
 
 /// Returns the status of a pool that no worker serves yet; to be paused says nothing of pools for agents.

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, routing::post};
 use common::{
     App, Result,
     filter::WorkPoolFilter,
-    http::{Body, Route},
+    http::{Body, Route, extract::FromClient},
     store::{TableAccess, select::Window, table::Index},
 };
 use serde::Deserialize;
@@ -22,7 +22,11 @@ struct WorkPoolQuery {
     window: Window,
 }
 
-async fn filter(State(app): State<App>, Body(query): Body<WorkPoolQuery>) -> Result<Json<Vec<WorkPoolResponse>>> {
+async fn filter(
+    State(app): State<App>,
+    client: FromClient,
+    Body(query): Body<WorkPoolQuery>,
+) -> Result<Json<Vec<WorkPoolResponse>>> {
     let pools = app.store.work_pools(query.work_pools.as_ref(), query.window).await?;
-    Ok(Json(response::pools(&app, pools).await?))
+    Ok(Json(response::pools(&app, pools, &client).await?))
 }

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route},
+    http::{Path, Route, extract::FromClient},
     store::{TableAccess, table::Index},
 };
 
@@ -16,8 +16,12 @@ use crate::{
 pub static ROUTE: Route = Route::get("read_work_pool", "/work_pools/{name}", || get(read))
     .accessing(TableAccess::READS.via(&[Index::Occupying]));
 
-async fn read(State(app): State<App>, Path(path): Path<PoolPath>) -> Result<Json<WorkPoolResponse>> {
+async fn read(
+    State(app): State<App>,
+    client: FromClient,
+    Path(path): Path<PoolPath>,
+) -> Result<Json<WorkPoolResponse>> {
     let found = path.pool(&app).await?.record;
-    let answer = response::pools(&app, vec![found]).await?.pop();
+    let answer = response::pools(&app, vec![found], &client).await?.pop();
     answer.map(Json).ok_or_else(|| Error::Internal("a pool has one answer".into()))
 }

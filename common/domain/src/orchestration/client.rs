@@ -51,7 +51,8 @@ impl ClientVersion {
         let (major, minor, rest) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
         let digits = rest.find(|symbol: char| !symbol.is_ascii_digit()).unwrap_or(rest.len());
         let (patch, suffix) = rest.split_at(digits);
-        let is_prerelease = [".dev", "a", "b", "rc"].iter().any(|mark| suffix.starts_with(mark));
+        let mark = suffix.trim_start_matches('.');
+        let is_prerelease = ["dev", "a", "b", "c", "rc", "pre"].iter().any(|kind| mark.starts_with(kind));
         Some(Self { text: text.to_owned(), release: (major, minor, patch.parse().ok()?), is_prerelease })
     }
 
@@ -59,6 +60,14 @@ impl ClientVersion {
     pub fn renews_leases(&self) -> bool {
         let since = (3, 4, 11);
         self.release > since || (self.release == since && !self.is_prerelease)
+    }
+
+    /// Returns whether the client knows that a work pool has a storage for results (since 3.3.8).
+    ///
+    /// A post-release or a build of 3.3.7 counts as later, as it does Prefect.
+    pub fn knows_result_storage(&self) -> bool {
+        let without = (3, 3, 7);
+        self.release > without || (self.release == without && !self.is_prerelease && self.text != "3.3.7")
     }
 
     /// Returns whether the client's worker takes deployment slots itself, as those of 3.0.0rc20 to 3.0.3 do.
@@ -92,6 +101,11 @@ impl Client {
         self.version.as_ref().is_some_and(ClientVersion::renews_leases)
     }
 
+    /// Returns whether the client knows that a work pool has a storage for results, as all do but old Python clients.
+    pub fn knows_result_storage(&self) -> bool {
+        self.version.as_ref().is_none_or(ClientVersion::knows_result_storage)
+    }
+
     /// Returns whether the client is known to take deployment slots itself.
     pub fn manages_deployment_slots(&self) -> bool {
         self.version.as_ref().is_some_and(ClientVersion::manages_deployment_slots)
@@ -114,6 +128,19 @@ mod tests {
         assert!(!client("prefect/3.4.11.dev1 (API 0.8.4)").renews_leases());
         assert!(!client("prefect/3.4.11rc1 (API 0.8.4)").renews_leases());
         assert!(!client("prefect/3.4.10 (API 0.8.4)").renews_leases());
+    }
+
+    #[test]
+    fn tells_who_knows_result_storages() {
+        for version in ["3.3.8", "3.3.8rc1", "3.3.8.dev1", "3.3.7.post1", "3.3.7+build", "3.3.7.1", "3.8.8", "4.0.0"] {
+            assert!(client(&format!("prefect/{version} (API 0.8.4)")).knows_result_storage(), "{version}");
+        }
+        for version in ["3.3.7", "3.3.7rc1", "3.3.7.dev2", "3.3.6.post1", "3.0.0", "2.20.0"] {
+            assert!(!client(&format!("prefect/{version} (API 0.8.4)")).knows_result_storage(), "{version}");
+        }
+        for other in ["", "curl/8.0", "prefect/3.3 (API 0.8.4)", "prefect/3.3.6"] {
+            assert!(client(other).knows_result_storage(), "{other}");
+        }
     }
 
     #[test]
