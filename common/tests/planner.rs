@@ -340,6 +340,35 @@ async fn a_group_is_read_out_of_its_index() {
 }
 
 #[tokio::test]
+async fn more_partitions_than_a_query_may_ask_are_not_read_by_themselves() {
+    let data = Data::new(20, 7).await;
+    let explained = async |body: Value| {
+        let filters: RunFilters = from(body);
+        let query = data.store.flow_runs(&filters, FlowRunSort::StartTimeDesc, Window { offset: 0, limit: 5 });
+        let (found, cost) = cost::measured(query).await;
+        let plan = cost.explained().unwrap();
+        let queries: u64 = cost.plan.values().map(|read| read.pages).sum();
+        assert!(queries <= 520, "{queries} queries: {plan}");
+        (found.unwrap().into_iter().map(|run| run.id).collect::<Vec<_>>(), plan)
+    };
+    let deployments = |count| (0..count).map(|number| json!(DeploymentId(uuid(4, number)))).collect::<Vec<_>>();
+    let named = |count| json!({"flow_runs": {"deployment_id": {"any_": deployments(count)}}});
+    let (few, plan) = Box::pin(explained(named(25))).await;
+    assert!(plan.starts_with("by_deployment: 500 shards"), "{plan}");
+    let (many, plan) = Box::pin(explained(named(26))).await;
+    assert!(plan.starts_with("by_start: 20 shards"), "{plan}");
+    assert_eq!(few, many);
+    let called = |count| (0..count).map(|number| format!("deployment {number}")).collect::<Vec<_>>();
+    for (count, index) in [(2, "by_deployment"), (100, "by_start")] {
+        let (found, plan) = Box::pin(explained(json!({"deployments": {"name": {"any_": called(count)}}}))).await;
+        assert!(!found.is_empty() && plan.contains(index), "{plan}");
+    }
+    let flows: Vec<Value> = (0..100).map(|number| json!(FlowId(uuid(1, number)))).collect();
+    let (found, plan) = Box::pin(explained(json!({"flows": {"id": {"any_": flows}}}))).await;
+    assert!(!found.is_empty() && plan.starts_with("by_start: 20 shards"), "{plan}");
+}
+
+#[tokio::test]
 async fn a_group_too_long_to_sort_is_read_in_the_order_of_the_sort() {
     let data = Data::new(2, 7).await;
     let mut items = Vec::new();

@@ -7,15 +7,16 @@ mod world;
 use std::time::Duration;
 
 use common::{
-    App, Settings,
+    App, Error, Settings,
     filter::RunFilters,
     jobs::{self, queue::Message},
     model::{
-        Artifact, ArtifactId, BulkAction, BulkOperation, BulkProgress, ConcurrencyLimit, ConcurrencyLimitId, FlowId,
-        FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
+        Artifact, ArtifactId, BulkAction, BulkOperation, BulkProgress, ConcurrencyLimit, ConcurrencyLimitId,
+        Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId,
+        Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client,
-    store::{bulk_operations::FlowRunPart, concurrency_limits::Taking, table},
+    store::{bulk_operations::FlowRunPart, concurrency_limits::Taking, cost, table},
     transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
 };
 use embedded::faults::{Fault, Faults};
@@ -221,6 +222,87 @@ async fn an_operation_that_is_stopped_does_no_more() {
     assert_eq!(progress, counted(0, 0, 0));
     assert!(parts.iter().all(|part| part.finished.is_some()));
     assert!(world.app.store.flow_run(runs[0]).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_goes_with_a_record_is_gone_before_anybody_follows_the_writes() {
+    let world = world(&Faults::default()).await;
+    let App { store, .. } = &world.app;
+    let flow = Flow::new(FlowId::new(), "flow", Timestamp::now());
+    store.add_flow(flow.clone()).await.unwrap();
+    let deployment = Deployment::new(DeploymentId::new(), &flow, "deployment", Timestamp::now());
+    store.add_deployment(&deployment, Vec::new()).await.unwrap();
+    let (mut runs, mut task_runs) = (Vec::new(), Vec::new());
+    for number in 0..20 {
+        let run = FlowRun::new(FlowRunId::new(), flow.id, format!("run-{number}"), Timestamp::now());
+        store.commit(vec![store.insert(&run).unwrap()]).await.unwrap();
+        world.enter(run.id, json!({"type": "RUNNING"})).await;
+        let task_run = task_run_in(run.id, "0");
+        store.commit(vec![store.insert(&task_run).unwrap()]).await.unwrap();
+        runs.push(run.id);
+        task_runs.push(task_run.id);
+    }
+    let kept = world.add_runs(1).await[0];
+    assert!(store.delete_flow(flow.id).await.unwrap());
+    jobs::removals::within_request(&world.app, [table::flow(flow.id)]).await;
+    assert!(store.deployment(deployment.id).await.unwrap().is_none());
+    assert!(store.deployment_by_name(flow.id, "deployment").await.unwrap().is_none());
+    for (run, task_run) in runs.into_iter().zip(task_runs) {
+        assert!(store.flow_run(run).await.unwrap().is_none());
+        assert!(store.task_run(task_run).await.unwrap().is_none());
+        assert!(store.flow_run_states(run).await.unwrap().is_empty());
+    }
+    assert!(store.flow_run(kept).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_request_asks_each_shard_once_for_what_goes_with_a_flow_run() {
+    let world = world(&Faults::default()).await;
+    let run = world.add_runs(1).await[0];
+    world.app.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
+    let ((), cost) = cost::measured(jobs::removals::within_request(&world.app, [table::flow_run(run)])).await;
+    let shards = u64::from(world.app.store.shards().0);
+    assert_eq!(cost.round_trips, shards + 1, "its own partition, and the shards of its task runs");
+}
+
+#[tokio::test]
+async fn a_request_leaves_to_the_stream_what_fails() {
+    let faults = Faults::default();
+    let mut world = world(&faults).await;
+    let run = world.add_runs(1).await[0];
+    let task_run = task_run_in(run, "0");
+    world.app.store.commit(vec![world.app.store.insert(&task_run).unwrap()]).await.unwrap();
+    world.follow_writes().await;
+    world.app.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
+    for _ in 0..40 {
+        faults.then(Fault::InternalError);
+    }
+    jobs::removals::within_request(&world.app, [table::flow_run(run)]).await;
+    faults.end();
+    assert!(world.app.store.task_run(task_run.id).await.unwrap().is_some());
+    world.settle(1).await;
+    assert!(world.app.store.task_run(task_run.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_task_run_whose_flow_run_is_gone_takes_no_state() {
+    let world = world(&Faults::default()).await;
+    let run = world.add_runs(1).await[0];
+    let task_run = task_run_in(run, "0");
+    world.app.store.commit(vec![world.app.store.insert(&task_run).unwrap()]).await.unwrap();
+    let propose = async |r#type: StateType, force| {
+        let state = serde_json::from_value(json!({ "type": r#type })).unwrap();
+        let proposal = Proposal::new(state, force, Client::default());
+        propose_task_run_state(&world.app, task_run.id, &proposal).await
+    };
+    assert!(propose(StateType::Pending, false).await.unwrap().entered);
+    world.app.store.delete_flow_run(run, Timestamp::now(), LongestWaits::default()).await.unwrap();
+    for r#type in StateType::ALL {
+        for force in [false, true] {
+            let refused = propose(r#type, force).await.unwrap_err();
+            assert!(matches!(refused, Error::NoSuchRun(_)), "{type:?} {force}: {refused}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -167,13 +167,6 @@ INTENDED: tuple[Intended, ...] = (
         anything,
     ),
     Intended(
-        "a path that is no text is malformed",
-        "test_errors.py",
-        "GET /flows/name/%ff",
-        "status|body.*",
-        anything,
-    ),
-    Intended(
         "the real server remembers a run's tags from before they were changed",
         "test_events.py",
         "POST /events/filter",

@@ -14,7 +14,7 @@ from .library import NOBODY, scheduled
 from .side_by_side import Answer, Pair
 
 # The tests of this file use times apart from each other, in seconds after `BASE`.
-SHOP, CREATED, PAGES, ODD = 0, 1000, 2000, 3000
+SHOP, CREATED, PAGES, ODD, TEXTS = 0, 1000, 2000, 3000, 4000
 
 SHOP_EVENTS: list[Event] = [
     event(1, "shop.order.placed", "shop.order.1", labels={"color": "red", "size": "big"}),
@@ -103,6 +103,46 @@ def test_text(shop: Pair, query: str, expected: list[int]) -> None:
         if not (server.is_oracle and response.status_code == ORACLE_WITHOUT_CONCAT):
             found = [event["id"] for event in response.json()["events"]]
             assert found == [SHOP_EVENTS[place]["id"] for place in expected], server.url
+
+
+WORDS = [
+    "エラー", "データベース接続エラー", "失败", "连接超时", "본번 한국어", "한", "ไทย", "नमस्ते", "مرحبا", "שלום", "ёжик", "ЁЖИК",
+    "é", "e\u0301", "É", "E\u0301", "ß", "ẞ", "ss", "ı", "İ", "i\u0307", "Σ", "σ", "ς", "ΑΣ", "ας", "ασ", "ǅ", "ǆ",
+    "ＡＢＣ", "ａｂｃ", "ABC", "１００％", "100%", "！", "－", "＋", "ﬁ", "fi", "\u212a", "\u2126", "ω", "å", "\u212b", "ⅷ", "Ⅷ",
+    "🎉", "👩\u200d👧", "𝔸", "𐐀", "𐐨", "Ა", "ა", "Ꭰ", "ꭰ", "\u3000", "\u00a0", "\u200b", "\u2028", "\ufeff", "\ufffd", "\ufffe", "\uffff",
+]  # fmt: skip
+TONGUES = [
+    made
+    for place, word in enumerate(WORDS)
+    for made in (
+        event(TEXTS + 3 * place, f"text.{word}", f"text.{place}.name"),
+        event(TEXTS + 3 * place + 1, "text", f"text.{place}.label {word}", labels={word or "label": word}),
+        event(TEXTS + 3 * place + 2, "text", f"text.{place}.payload", payload={"word": word, word: [word]}),
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def recorded_tongues(session_pair: Pair) -> None:
+    for start in range(0, len(TONGUES), 40):
+        send(session_pair, *TONGUES[start : start + 40])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *WORDS,
+        *(f"+text.{word}" for word in WORDS[:8]),
+        *(f"-{word}" for word in ("エラー", "é", "ＡＢＣ", "ß", "\ufffe")),
+        "e\u0301 É", '"본번 한국어"', "!한 +국", "エラー\u3000连接超时", "\\u30a8", "\\u00e9", "\\ud83c", "u00C9",
+    ],  # fmt: skip
+    ids=ascii,
+)
+def test_text_of_any_language(pair: Pair, recorded_tongues: None, query: str) -> None:
+    """SQLite folds the case of ASCII alone, and normalizes nothing; what is kept as JSON has only ASCII in it."""
+    occurred = window(TEXTS, TEXTS + 3 * len(WORDS))
+    filter = {"occurred": occurred, "text": {"query": query}, "order": "ASC"}
+    pair.check("POST", "/events/filter", {"filter": filter}, view=without_token)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3, 7, 50, 51, -1, "5", "x", 1.5, None])

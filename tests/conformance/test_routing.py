@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from .library import NOBODY
@@ -77,6 +79,43 @@ def test_method(pair: Pair, method: str, path: str) -> None:
 )
 def test_slash_at_the_end(pair: Pair, method: str, path: str) -> None:
     pair.check(method, path, *([{}] if method == "POST" else []))
+
+
+NO_TEXT = ["%ff", "a%ffb", "my%deployment", "%C3%28", "%e2%82", "%f0%9f%98", "%ed%a0%80", "%c0%af", "%f4%90%80%80"]
+
+
+@pytest.mark.parametrize("text", [*NO_TEXT, "%", "%z", "a%zzb", "%2", "100%25"])
+def test_path_that_is_no_text(pair: Pair, text: str) -> None:
+    """It is decoded with U+FFFD in the place of what is no text, and then looked for as any other."""
+    for path in (
+        f"/deployments/name/f/{text}",
+        f"/deployments/name/{text}/d",
+        f"/flows/name/{text}",
+        f"/work_pools/{text}",
+        f"/work_pools/{text}/queues/{text}",
+        f"/variables/name/{text}",
+        f"/artifacts/{text}/latest",
+        f"/v2/concurrency_limits/{text}",
+        f"/flow_runs/{NOBODY}/input/{text}",
+    ):
+        pair.check("GET", path)
+        pair.check("PUT", path, {})
+        # Where it redirects to, the oracle encodes anew, and spares what it need not encode.
+        if not re.search("%2[58]", text):
+            pair.check("GET", f"{path}/")
+    for path in (f"/flows/{text}", f"/flow_runs/{text}/graph-v2", f"/{text}", f"/flows{text}", f"/flows/{text}/"):
+        pair.check("GET", path)
+    pair.check("POST", f"/work_pools/{text}/workers/heartbeat", {"name": "w"})
+    pair.check("DELETE", f"/flow_runs/{text}")
+    pair.check("POST", f"/{text}", {})
+
+
+def test_name_that_is_no_text(pair: Pair) -> None:
+    """So a record whose name has a U+FFFD is found by what is no text."""
+    for name in ("found \ufffd", "found \ufffd\ufffd"):
+        pair.prepare("POST", "/flows/", {"name": name})
+    for text in ("%ff", "%EF%BF%BD", "%ff%fe", "%e2%82", "%ed%a0"):
+        pair.check("GET", f"/flows/name/found%20{text}")
 
 
 ORIGIN = {"origin": "http://somewhere.example"}

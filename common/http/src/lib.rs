@@ -12,6 +12,7 @@ mod cors;
 mod csrf;
 mod documents;
 pub mod extract;
+mod lossy_path;
 pub mod page;
 pub mod route;
 mod unrouted;

@@ -17,7 +17,7 @@ use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use super::{LARGEST_BODY, authentication, boundary, contract_layer, cors, csrf, documents, unrouted};
+use super::{LARGEST_BODY, authentication, boundary, contract_layer, cors, csrf, documents, lossy_path, unrouted};
 use access::operations;
 use contract::{Mount, Operation};
 use domain::access::Mode;
@@ -172,6 +172,7 @@ fn around(app: App, service: Router<App>, sole: Option<Route>, unrouted: unroute
     let service = service.layer(axum::Extension(unrouted)).with_state(app.clone());
     let mut service = Router::new()
         .fallback_service(service)
+        .layer(middleware::map_request(lossy_path::replace))
         .layer(middleware::from_fn_with_state(cors::Cors::new(&app.settings), cors::share));
     if app.settings.csrf_protection_enabled {
         service = service.layer(middleware::from_fn_with_state(app.clone(), csrf::protect));

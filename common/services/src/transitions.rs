@@ -131,14 +131,25 @@ pub async fn propose_task_run_state(app: &App, id: TaskRunId, proposal: &Proposa
 pub trait StoredRun: Run + Record {
     /// What the kind is called in an error message.
     const KIND: &'static str;
+
+    /// Returns the flow run without which the run counts as gone: what a deletion takes along may be removed later.
+    fn enclosing_flow_run(&self) -> Option<FlowRunId>;
 }
 
 impl StoredRun for FlowRun {
     const KIND: &'static str = "Flow run";
+
+    fn enclosing_flow_run(&self) -> Option<FlowRunId> {
+        None
+    }
 }
 
 impl StoredRun for TaskRun {
     const KIND: &'static str = "Task run";
+
+    fn enclosing_flow_run(&self) -> Option<FlowRunId> {
+        self.flow_run_id
+    }
 }
 
 async fn propose<R: StoredRun>(
@@ -165,11 +176,16 @@ async fn propose<R: StoredRun>(
         }
         let proposed = proposal.state.clone().into_state(state_id, app.now());
         let policy = policy(&proposed);
-        let version = run.version;
+        let (version, within) = (run.version, run.record.enclosing_flow_run());
         let mut transition = Transition::new(run.record, proposed);
         transition.client = proposal.client.clone();
         transition.settings = settings(app);
-        transition.facts = facts(&app.store, &policy.needs(&transition), transition.now).await?;
+        let mut needs = policy.needs(&transition);
+        needs.extend(within.map(Need::FlowRun));
+        transition.facts = facts(&app.store, &needs, transition.now).await?;
+        if within.is_some() && transition.facts.flow_run.is_none() {
+            return Err(Error::no_such_run(R::KIND, id));
+        }
         let plan = decide(policy, &transition);
         observe(&plan, Some(plan.verdict.clone()));
         let answer = answer(&plan);

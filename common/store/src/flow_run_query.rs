@@ -138,7 +138,8 @@ impl Store {
             let ranges = parents.iter().map(|parent| Self::subflows(&parent.record));
             return Ok(Plan::of(Source::Unordered(ranges.collect()), filters));
         }
-        if let Some(names) = own.and_then(FlowRunFilter::names).filter(|names| names.len() <= MOST_GROUPS) {
+        let asked = own.and_then(FlowRunFilter::names);
+        if let Some(names) = asked.filter(|names| self.are_few(names.len(), Index::ByName)) {
             let distinct: HashSet<&String> = names.iter().collect();
             let named = |name: &String| Range::all(self, Index::ByName, Collection::FlowRuns).named(name);
             return Ok(Plan::of(Source::Unordered(distinct.into_iter().map(named).collect()), filters));
@@ -172,12 +173,14 @@ impl Store {
         let own = filters.flow_runs.as_ref();
         // Of a page, every run is asked for what it belongs to in any case.
         let is_settling = r#use.sort().is_none();
-        if let Some(deployments) = own.and_then(FlowRunFilter::deployment_ids).filter(|ids| ids.len() <= MOST_GROUPS) {
+        let named = own.and_then(FlowRunFilter::deployment_ids);
+        if let Some(deployments) = named.filter(|ids| self.are_few(ids.len(), Index::ByDeployment)) {
             let groups: HashSet<String> = deployments.iter().copied().map(table::runs_of_deployment).collect();
             let plan = self.grouped(Index::ByDeployment, groups, filters, r#use);
             return Ok(Some(plan.without(FlowRunFilter::without_deployment_ids)));
         }
-        if let Some(mut deployments) = self.deployments_bound(filters.deployments.as_ref()).await?.filter(are_few) {
+        let deployments = self.deployments_bound(filters.deployments.as_ref()).await?;
+        if let Some(mut deployments) = deployments.filter(|ids| self.are_few(ids.len(), Index::ByDeployment)) {
             let is_settled =
                 is_settling && filters.deployments.as_ref().is_some_and(DeploymentFilter::is_one_list_of_ids);
             if is_settled {
@@ -188,7 +191,8 @@ impl Store {
             plan.rest.deployments.take_if(|_| is_settled);
             return Ok(Some(plan));
         }
-        if let Some(mut flows) = self.flows_bound(filters.flows.as_ref()).await?.filter(are_few) {
+        let flows = self.flows_bound(filters.flows.as_ref()).await?;
+        if let Some(mut flows) = flows.filter(|ids| self.are_few(ids.len(), Index::ByParent)) {
             let is_settled = is_settling && filters.flows.as_ref().is_some_and(FlowFilter::is_one_list_of_ids);
             if is_settled {
                 flows = self.there(flows, table::flow).await?;
@@ -198,7 +202,8 @@ impl Store {
             plan.rest.flows.take_if(|_| is_settled);
             return Ok(Some(plan));
         }
-        if let Some(queues) = self.work_queues_bound(filters).await?.filter(are_few) {
+        let queues = self.work_queues_bound(filters).await?;
+        if let Some(queues) = queues.filter(|ids| self.are_few(ids.len(), Index::ByWorkQueue)) {
             let groups = queues.into_iter().map(table::runs_of_work_queue);
             let mut plan = self.grouped(Index::ByWorkQueue, groups, filters, r#use);
             (plan.rest.work_pools, plan.rest.work_pool_queues) = (None, None);
@@ -213,6 +218,11 @@ impl Store {
             return Ok(Some(plan.without(FlowRunFilter::without_state_types)));
         }
         Ok(None)
+    }
+
+    /// Says whether so many groups of `index` are few enough to be read by themselves.
+    pub(super) fn are_few(&self, groups: usize, index: Index) -> bool {
+        groups.saturating_mul(usize::from(self.shards().of_groups_in(index).0)) <= MOST_PARTITIONS
     }
 
     /// Returns those of `ids` whose records are there.
@@ -291,12 +301,10 @@ impl Store {
     }
 }
 
-/// How many groups of flow runs are read by themselves; where a filter names more, all runs are looked at.
-const MOST_GROUPS: usize = 100;
-
-fn are_few<I>(ids: &HashSet<I>) -> bool {
-    ids.len() <= MOST_GROUPS
-}
+/// How many partitions groups are read from by themselves; where a filter names more of them, all records are looked at.
+///
+/// Each is a query. On the 20 shards of a table in the cloud these are 25 groups.
+const MOST_PARTITIONS: usize = 500;
 
 /// Where a query over flow runs reads, and what that leaves to be asked of each of them.
 #[derive(Debug)]

@@ -192,7 +192,7 @@ impl Store {
         Ok(Some(self.owners(&claims).await?.into_iter().map(FlowId::from).collect()))
     }
 
-    /// Returns the deployments of which every match belongs to one, if the filter names them.
+    /// Returns the deployments of which every match belongs to one, if the filter names them, and not too many.
     pub(super) async fn deployments_bound(
         &self,
         filter: Option<&DeploymentFilter>,
@@ -201,7 +201,8 @@ impl Store {
         if let Some(ids) = filter.ids() {
             return Ok(Some(ids.iter().copied().collect()));
         }
-        let Some(names) = filter.names() else { return Ok(None) };
+        let names = filter.names().filter(|names| self.are_few(names.len(), Index::ByName));
+        let Some(names) = names else { return Ok(None) };
         let mut ids = HashSet::new();
         for name in names {
             // Each flow may have a deployment of the name.

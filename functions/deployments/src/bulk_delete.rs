@@ -5,16 +5,21 @@ use common::{
     App, Result,
     filter::{DeploymentFilter, DeploymentSort, RunFilters},
     http::{Body, Route},
-    jobs::bulk,
+    jobs::{bulk, removals},
     model::DeploymentId,
-    store::{TableAccess, commit::retry_on_conflict, select::Window, table::Index},
+    store::{
+        TableAccess,
+        commit::retry_on_conflict,
+        select::Window,
+        table::{self, Index},
+    },
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_deployments`.
 pub static ROUTE: Route = Route::post("bulk_delete_deployments", "/deployments/bulk_delete", || post(bulk_delete))
-    .accessing(TableAccess::WRITES.via(&Index::ALL));
+    .accessing(TableAccess::WRITES_MANY.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct WhichDeployments {
@@ -40,7 +45,9 @@ async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichDeployments>
         .buffered(bulk::AT_ONCE)
         .try_collect::<Vec<_>>()
         .await?;
-    Ok(Json(Deleted { deleted: deleted.into_iter().flatten().collect() }))
+    let deleted: Vec<DeploymentId> = deleted.into_iter().flatten().collect();
+    removals::within_request(&app, deleted.iter().copied().map(table::deployment)).await;
+    Ok(Json(Deleted { deleted }))
 }
 
 /// Deletes a deployment; returns whether it was still there.

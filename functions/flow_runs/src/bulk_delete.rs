@@ -1,4 +1,5 @@
-//! `POST /flow_runs/bulk_delete`: deletes the flow runs that match and, in their wake, what belongs to them.
+//! `POST /flow_runs/bulk_delete`: deletes the flow runs that match with their task runs and, in their wake, what else
+//! belongs to them.
 //!
 //! The contract's answer names up to 50 that are deleted. A client that prefers not to wait (`Prefer: respond-async`) and
 //! names no limit has all of them deleted, and is told where to ask how far that has got.
@@ -13,9 +14,13 @@ use common::{
     App, Result,
     filter::{FlowRunFilter, FlowRunSort, RunFilters},
     http::{Body, Route, Sent, bulk::accepted, extract::PrefersAsync},
-    jobs::bulk,
+    jobs::{bulk, removals},
     model::{BulkAction, FlowRunId},
-    store::{TableAccess, select::Window, table::Index},
+    store::{
+        TableAccess,
+        select::Window,
+        table::{self, Index},
+    },
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -23,7 +28,7 @@ use serde_json::Value;
 
 /// The contract's `bulk_delete_flow_runs`.
 pub static ROUTE: Route = Route::post("bulk_delete_flow_runs", "/flow_runs/bulk_delete", || post(bulk_delete))
-    .accessing(TableAccess::WRITES.via(&Index::ALL));
+    .accessing(TableAccess::WRITES_MANY.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct WhichRuns {
@@ -56,6 +61,8 @@ async fn bulk_delete(
             async move { Ok::<_, common::Error>(deletion.await?.then_some(run.id)) }
         })
         .buffered(bulk::AT_ONCE);
-    let deleted: Vec<_> = deletions.try_collect().await?;
-    Ok(Json(Deleted { deleted: deleted.into_iter().flatten().collect() }).into_response())
+    let deleted: Vec<Option<FlowRunId>> = deletions.try_collect().await?;
+    let deleted: Vec<FlowRunId> = deleted.into_iter().flatten().collect();
+    removals::within_request(&app, deleted.iter().copied().map(table::flow_run)).await;
+    Ok(Json(Deleted { deleted }).into_response())
 }

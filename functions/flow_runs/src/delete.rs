@@ -1,19 +1,25 @@
-//! `DELETE /flow_runs/{id}`: deletes a flow run and, in its wake, what belongs to it.
+//! `DELETE /flow_runs/{id}`: deletes a flow run with its task runs and, in its wake, what else belongs to it.
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
     App, Error, Result,
     http::{Path, Route, extract::Id},
+    jobs::removals,
     model::FlowRunId,
+    store::{
+        TableAccess,
+        table::{self, Index},
+    },
 };
 
 /// The contract's `delete_flow_run`.
-pub static ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete));
+pub static ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete))
+    .accessing(TableAccess::WRITES_MANY.via(&[Index::ByParent, Index::Related]));
 
 async fn delete(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<StatusCode> {
-    if app.store.delete_flow_run(path.id, app.now(), app.settings.longest_waits).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Error::not_found("Flow run"))
+    if !app.store.delete_flow_run(path.id, app.now(), app.settings.longest_waits).await? {
+        return Err(Error::not_found("Flow run"));
     }
+    removals::within_request(&app, [table::flow_run(path.id)]).await;
+    Ok(StatusCode::NO_CONTENT)
 }

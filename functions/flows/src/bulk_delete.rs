@@ -1,18 +1,23 @@
-//! `POST /flows/bulk_delete`: deletes the flows that match and, in their wake, their runs.
+//! `POST /flows/bulk_delete`: deletes the flows that match with their deployments and their runs.
 
 use axum::{Json, extract::State, routing::post};
 use common::{
     App, Result,
     filter::{FlowFilter, FlowSort, RunFilters},
     http::{Body, Route},
+    jobs::removals,
     model::FlowId,
-    store::{TableAccess, select::Window, table::Index},
+    store::{
+        TableAccess,
+        select::Window,
+        table::{self, Index},
+    },
 };
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_flows`.
 pub static ROUTE: Route = Route::post("bulk_delete_flows", "/flows/bulk_delete", || post(bulk_delete))
-    .accessing(TableAccess::WRITES.via(&Index::ALL));
+    .accessing(TableAccess::WRITES_MANY.via(&Index::ALL));
 
 #[derive(Debug, Deserialize)]
 struct WhichFlows {
@@ -35,5 +40,6 @@ async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichFlows>) -> R
             deleted.push(flow.id);
         }
     }
+    removals::within_request(&app, deleted.iter().copied().map(table::flow)).await;
     Ok(Json(Deleted { deleted }))
 }

@@ -4,19 +4,31 @@ use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
     App, Error, Result,
     http::{Path, Route},
-    store::commit::retry_on_conflict,
+    jobs::removals,
+    store::{
+        TableAccess,
+        commit::retry_on_conflict,
+        table::{self, Index},
+    },
 };
 
 use crate::path::PoolPath;
 
 /// The contract's `delete_work_pool`.
-pub static ROUTE: Route = Route::delete("delete_work_pool", "/work_pools/{name}", || on_delete(delete));
+pub static ROUTE: Route = Route::delete("delete_work_pool", "/work_pools/{name}", || on_delete(delete))
+    .accessing(TableAccess::WRITES.via(&[Index::Occupying, Index::Related, Index::WaitingInQueue]));
 
 async fn delete(State(app): State<App>, Path(path): Path<PoolPath>) -> Result<StatusCode> {
     if path.is_reserved() {
         let message = "Work pools starting with 'Prefect' are reserved for internal use and can not be deleted.";
         return Err(Error::Forbidden(message.into()));
     }
-    retry_on_conflict(|| async { app.store.delete_work_pool(&path.pool(&app).await?).await }).await?;
+    let queues = retry_on_conflict(|| async {
+        let found = path.pool(&app).await?;
+        app.store.delete_work_pool(&found).await?;
+        Ok(found.record.queues)
+    })
+    .await?;
+    removals::within_request(&app, queues.into_iter().map(table::work_queue)).await;
     Ok(StatusCode::NO_CONTENT)
 }

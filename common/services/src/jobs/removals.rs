@@ -1,8 +1,10 @@
 //! What goes with a record that was deleted.
 //!
-//! The real server's database deletes it in the same transaction; here the stream's consumer begins with it, and the queue's
-//! worker goes on where it takes long, in steps that may be repeated: each finds what is still there. A deleted run is a
-//! change of its own, so a flow takes its runs along, and each of them what belongs to it.
+//! The real server's database deletes it in the same transaction. Here the request that deletes the record goes on with what a
+//! reader would find ([`within_request`]), for some seconds at most, so that it is gone when the request is answered. The
+//! stream's consumer looks for what is left of it, and the job runner goes on where that takes long, in steps that may
+//! be repeated: each finds what is still there. A deleted run is a change of its own, so a flow takes its runs along, and
+//! each of them what belongs to it.
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,9 @@ const DELETIONS_AT_ONCE: usize = 8;
 
 /// How many items are read at once to be deleted.
 const PAGE: usize = 200;
+
+/// How long a request removes what a reader would find, before it is answered and the rest is left to the stream's consumer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// When the indexes are asked once more what belonged to the record: by the first time they may not have told of the latest.
 const SECOND_LOOK: Duration = Duration::from_mins(1);
@@ -61,7 +66,7 @@ pub async fn step(app: &App, queue: &Queue, of: &Key, look: Look, patience: Dura
     if app.store.get_item(of).await?.is_some() {
         return Ok(());
     }
-    let removal = Removal { app, until: Instant::now() + patience };
+    let removal = Removal { app, extent: Extent::Everything, until: Instant::now() + patience };
     let again = |is_second_look, wait| {
         let message = Message::Removal { of: of.clone(), is_second_look };
         async move { queue.send_later(&[(message, wait)]).await }
@@ -73,6 +78,31 @@ pub async fn step(app: &App, queue: &Queue, of: &Key, look: Look, patience: Dura
     } else {
         Ok(())
     }
+}
+
+/// Deletes what a reader would still find of what belonged to the records that this request has deleted, under the keys `of`.
+///
+/// For one flow run these are a query of its partition and one of each shard of its task runs, all at once, and a deletion
+/// of each task run; for a flow those of its deployments and runs before. What fails or takes too long is left to the
+/// stream's consumer: the records are deleted, so the request has succeeded.
+pub async fn within_request(app: &App, of: impl IntoIterator<Item = Key>) {
+    let removal = Removal { app, extent: Extent::Visible, until: Instant::now() + PATIENCE };
+    let removed = at_once(of.into_iter().collect(), |key| {
+        let removal = &removal;
+        async move { if removal.goes_further() { removal.is_done(&key).await.map(drop) } else { Ok(()) } }
+    });
+    if let Err(error) = Box::pin(removed).await {
+        tracing::warn!(%error, "what belonged to a deleted record is removed later");
+    }
+}
+
+/// How much of what belonged to a record a removal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// What the real server deletes in the transaction that deletes the record, with what belonged to that in turn.
+    Visible,
+    /// All of it. What belongs to a deleted run follows from the run's own removal.
+    Everything,
 }
 
 /// What becomes of something that belonged to what was deleted.
@@ -95,6 +125,7 @@ enum Fate {
 
 struct Removal<'a> {
     app: &'a App,
+    extent: Extent,
     until: Instant,
 }
 
@@ -110,9 +141,17 @@ impl Removal<'_> {
                 self.all([(deployments, Fate::Deployment), (runs, Fate::Run)]).await
             }
             Some(Subject::Deployment(id)) => {
-                store.delete_all(&[table::readiness(id), table::deployment_watch(id)]).await?;
+                if self.extent == Extent::Everything {
+                    store.delete_all(&[table::readiness(id), table::deployment_watch(id)]).await?;
+                }
                 let waiting = Range::group(store, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
                 self.all([(waiting, Fate::UnstartedRun(id))]).await
+            }
+            Some(Subject::FlowRun(id)) if self.extent == Extent::Visible => {
+                let task_runs = Range::group(store, Index::ByParent, &table::runs_in_flow_run(id));
+                let (task_runs, partition) =
+                    tokio::try_join!(self.all([(task_runs, Fate::Run)]), self.all([(partition, Fate::Item)]))?;
+                Ok(task_runs && partition)
             }
             Some(Subject::FlowRun(id)) => {
                 let task_runs = Range::group(store, Index::ByParent, &table::runs_in_flow_run(id));
@@ -121,6 +160,8 @@ impl Removal<'_> {
                 let fates = [Fate::Run, Fate::Artifact, Fate::Item, Fate::Item];
                 self.all([task_runs, artifacts, logs, partition].into_iter().zip(fates)).await
             }
+            // Its states went with it.
+            Some(Subject::TaskRun(_)) if self.extent == Extent::Visible => Ok(true),
             Some(Subject::TaskRun(id)) => {
                 let logs = Range::of_index(Index::Lookup, table::task_logs_lookup(id));
                 self.all([(logs, Fate::Item), (partition, Fate::Item)]).await
@@ -186,7 +227,7 @@ impl Removal<'_> {
                 let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
                 // The index may lag behind a run that has started.
                 let runs = store.get_many::<FlowRun>(&keys).await?.into_iter().map(|found| found.record);
-                let doomed = runs.filter(|run| goes_with(deployment, run)).map(|run| Run::Flow(run.id));
+                let doomed = runs.filter(|run| goes_with(deployment, run)).map(|run| Run::Unstarted(run.id));
                 let doomed: Vec<Run> = doomed.collect();
                 let has_some = !doomed.is_empty();
                 at_once(doomed, |run| self.delete_run(run)).await?;
@@ -196,10 +237,29 @@ impl Removal<'_> {
         Ok(true)
     }
 
+    /// Says whether what belonged to a record is removed with it, and not by the stream's consumer.
+    fn goes_further(&self) -> bool {
+        self.extent == Extent::Visible && Instant::now() < self.until
+    }
+
     async fn delete_run(&self, run: Run) -> Result<()> {
         let (app, longest) = (self.app, self.app.settings.longest_waits);
         match run {
-            Run::Flow(id) => app.store.delete_flow_run(id, app.now(), longest).await.map(drop),
+            Run::Flow(id) => {
+                app.store.delete_flow_run(id, app.now(), longest).await?;
+                if self.goes_further() {
+                    Box::pin(self.is_done(&table::flow_run(id))).await?;
+                }
+                Ok(())
+            }
+            Run::Unstarted(id) => {
+                app.store.delete_flow_run(id, app.now(), longest).await?;
+                if self.goes_further() {
+                    // Nothing ran within it, so that no shard need be asked for its task runs.
+                    Box::pin(self.all([(Range::partition(table::flow_run(id).pk), Fate::Item)])).await?;
+                }
+                Ok(())
+            }
             Run::Task(id) => app.store.delete_task_run(id, app.now(), longest).await.map(drop),
         }
     }
@@ -225,6 +285,8 @@ const AWAITING_CONCURRENCY_SLOT: &str = "AwaitingConcurrencySlot";
 /// A run that belonged to what was deleted.
 enum Run {
     Flow(FlowRunId),
+    /// A flow run that never ran.
+    Unstarted(FlowRunId),
     Task(TaskRunId),
 }
 
