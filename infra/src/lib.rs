@@ -1,8 +1,8 @@
 //! The CloudFormation templates of a stack: rendered from the routes, the table's definition and what is declared of both.
 //!
 //! A root stack holds what there is one of (the table, the HTTP API, CloudFront, alarms); a nested stack for each
-//! resource of the API holds its functions. The rendered templates are committed in `infra/templates`, and a test keeps
-//! them current. Plain CloudFormation, without a transform: what is deployed is what can be read here.
+//! resource of the API holds its functions. `cargo xtask generate` writes them to `infra/templates`. Plain
+//! CloudFormation, without a transform: what is deployed is what can be read here.
 
 mod api;
 mod edge;
@@ -18,6 +18,7 @@ mod websocket;
 
 use std::collections::BTreeMap;
 
+use common::http::Route;
 use serde_json::{Value, json};
 
 /// The file of the root stack's template.
@@ -29,7 +30,7 @@ pub const ROOT: &str = "proctor.json";
 /// If the table's definition in `common` is not one that the SDK takes.
 pub fn templates() -> BTreeMap<String, Value> {
     let mut templates: BTreeMap<String, Value> =
-        registry::RESOURCES.iter().map(|(name, routes)| (file(name), resource::template(name, routes))).collect();
+        resources().map(|(name, routes)| (file(name), resource::template(name, routes))).collect();
     templates.insert(file(FALLBACK), api::fallback_template());
     templates.insert(file(STREAM), stream::template());
     templates.insert(file(WEBSOCKETS), websocket::stack());
@@ -48,9 +49,14 @@ const WEBSOCKETS: &str = "websockets";
 /// The nested stack of the queue of work and its worker.
 const WORK: &str = "work";
 
+/// Returns the resources of the API that have routes: CloudFormation takes no stack that holds nothing.
+fn resources() -> impl Iterator<Item = (&'static str, &'static [&'static Route])> {
+    registry::RESOURCES.iter().map(|(name, routes)| (*name, **routes)).filter(|(_, routes)| !routes.is_empty())
+}
+
 /// Returns the names of all nested stacks.
 fn stacks() -> impl Iterator<Item = &'static str> {
-    registry::RESOURCES.iter().map(|(name, _)| *name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK])
+    resources().map(|(name, _)| name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK])
 }
 
 fn file(stack: &str) -> String {

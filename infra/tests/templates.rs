@@ -1,26 +1,10 @@
-//! The committed templates are what the code renders, within AWS's limits, and allow no more than they must.
-//!
-//! `PROCTOR_UPDATE=1 cargo test -p infra` writes them.
+//! The templates are complete, within AWS's limits, and allow no more than they must.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
-
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
-}
-
-/// Returns the templates in the directory, where `sam deploy --guided` also keeps what it was told.
-fn committed() -> Vec<PathBuf> {
-    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
-}
 
 fn resources(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     template["Resources"].as_object().unwrap().iter()
@@ -31,34 +15,6 @@ fn all_of(kind: &str) -> Vec<Value> {
     let templates = infra::templates();
     let all = templates.values().flat_map(resources);
     all.filter(|(_, resource)| resource["Type"] == kind).map(|(_, resource)| resource["Properties"].clone()).collect()
-}
-
-#[test]
-fn the_committed_templates_are_current() {
-    let rendered = infra::templates();
-    if std::env::var_os("PROCTOR_UPDATE").is_some() {
-        for stale in committed() {
-            fs::remove_file(stale).unwrap();
-        }
-        for (name, template) in &rendered {
-            let text = serde_json::to_string_pretty(template).unwrap();
-            fs::write(directory().join(name), text + "\n").unwrap();
-        }
-    }
-    let committed: BTreeMap<String, Value> = committed()
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).unwrap();
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), serde_json::from_str(&text).unwrap())
-        })
-        .collect();
-    assert_eq!(committed.keys().collect::<Vec<_>>(), rendered.keys().collect::<Vec<_>>());
-    for (name, template) in &rendered {
-        assert!(
-            &committed[name] == template,
-            "{name} is not what the code renders: PROCTOR_UPDATE=1 cargo test -p infra"
-        );
-    }
 }
 
 #[test]
@@ -80,7 +36,7 @@ fn every_operation_has_a_function_and_a_route_of_its_own() {
 #[test]
 fn the_templates_stay_within_the_limits() {
     for (name, template) in infra::templates() {
-        assert!(resources(&template).count() <= 500, "{name} has too many resources");
+        assert!((1..=500).contains(&resources(&template).count()), "{name} has too many resources, or none");
         assert!(template.to_string().len() <= 1_000_000, "{name} is too long");
     }
     assert!(all_of("AWS::ApiGatewayV2::Route").len() <= 300);

@@ -9,7 +9,7 @@
 //! Collections over "all records of a kind" are spread over [`Shards`]: an index keyed by the kind alone would
 //! be the textbook hot partition, and a hot index throttles the writes of the table itself. Readers merge the shards.
 //!
-//! `README.md` of the store lists [`ENTITIES`], [`Index::ALL`] and [`ACCESS_PATTERNS`]; a test keeps them equal.
+//! `docs/table.md` lists [`ENTITIES`], [`Index::ALL`] and [`ACCESS_PATTERNS`]: `cargo xtask generate` writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,7 @@ const TEXT: &str = "hello";
 const DEEPEST: usize = 8;
 
 /// Returns the least request that `route` takes, as an event; `document` is the OpenAPI document.
-pub(crate) fn event(route: &Route, document: &Value) -> Value {
+pub fn event(route: &Route, document: &Value) -> Value {
     let method = route.method.as_str();
     let operation = &document["paths"][route.path][method.to_lowercase()];
     let (mut path, mut query, mut parameters) = (format!("{PREFIX}{}", route.path), String::new(), Map::new());
@@ -100,21 +100,4 @@ fn value(schema: &Value, document: &Value, depth: usize) -> Value {
             Value::Object(fields.collect())
         }
     }
-}
-
-/// Returns the parameters of `template` at `path`, if the path is one of the template's.
-pub(crate) fn parameters<'p>(template: &'p str, path: &'p str) -> Option<Vec<(&'p str, &'p str)>> {
-    let (wanted, given): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
-    if wanted.len() != given.len() {
-        return None;
-    }
-    let mut parameters = Vec::new();
-    for (wanted, given) in wanted.into_iter().zip(given) {
-        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-            Some(name) => parameters.push((name, given)),
-            None if wanted == given => {}
-            None => return None,
-        }
-    }
-    Some(parameters)
 }

@@ -1,0 +1,25 @@
+//! Every resource. Derived from the crates in `functions/` that have `ROUTES`: `cargo xtask generate`.
+
+use common::http::Route;
+
+/// The routes of every resource under the name of its crate, by that name.
+pub static RESOURCES: &[(&str, &&[&Route])] = &[
+    ("admin", &admin::ROUTES),
+    ("artifacts", &artifacts::ROUTES),
+    ("automations", &automations::ROUTES),
+    ("bulk_operations", &bulk_operations::ROUTES),
+    ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
+    ("deployments", &deployments::ROUTES),
+    ("events", &events::ROUTES),
+    ("flow_run_states", &flow_run_states::ROUTES),
+    ("flow_runs", &flow_runs::ROUTES),
+    ("flows", &flows::ROUTES),
+    ("logs", &logs::ROUTES),
+    ("root", &root::ROUTES),
+    ("task_run_states", &task_run_states::ROUTES),
+    ("task_runs", &task_runs::ROUTES),
+    ("ui", &ui::ROUTES),
+    ("variables", &variables::ROUTES),
+    ("work_pools", &work_pools::ROUTES),
+    ("work_queues", &work_queues::ROUTES),
+];

@@ -1,0 +1,57 @@
+//! The commands of `cargo xtask`.
+
+use std::{
+    env,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use clap::Parser;
+use xtask::{Error, Stale, repository};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// Write every file that is derived from the routes and the table, and delete those of routes that are gone.
+    Generate {
+        /// Write nothing; list the files that are stale, and fail if there are any.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Generate { check: true } => check(),
+        Task::Generate { check: false } => generate(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check() -> Result<ExitCode, Error> {
+    let stale = Stale::find(&repository()?)?;
+    print!("{stale}");
+    if stale.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("these files are stale; `cargo xtask generate` writes them");
+    Ok(ExitCode::FAILURE)
+}
+
+fn generate() -> Result<ExitCode, Error> {
+    let root = repository()?;
+    let stale = Stale::find(&root)?;
+    stale.write(&root)?;
+    print!("{stale}");
+    if stale.is_only_the_registry() { generate_again(&root) } else { Ok(ExitCode::SUCCESS) }
+}
+
+/// Builds this program with the registry that it has just written, which knows the other routes, and runs that.
+fn generate_again(root: &Path) -> Result<ExitCode, Error> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo).args(["xtask", "generate"]).current_dir(root).status().map_err(Error::Cargo)?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
