@@ -40,9 +40,18 @@ pub enum Error {
          so add them yourself if they are to go:\n{0}"
     )]
     Lost(String),
+    /// A resource can't be called that.
+    #[error("{0:?} is no name for a resource: a crate's name in snake_case is, which Rust has no other use for")]
+    Name(String),
+    /// The name of a new resource is in use.
+    #[error("{0} exists already: {1}")]
+    Exists(String, &'static str),
     /// Cargo can't be started.
     #[error("cargo: {0}")]
     Cargo(#[source] io::Error),
+    /// Cargo can't read the workspace.
+    #[error("cargo metadata: {0}")]
+    Workspace(String),
 }
 
 /// What a task returns, or why it could not be done.

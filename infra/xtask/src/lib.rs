@@ -7,6 +7,7 @@
 mod binaries;
 mod error;
 mod missing;
+mod new_resource;
 mod registration;
 mod router;
 pub mod sample;
@@ -22,6 +23,7 @@ use std::{
 };
 
 pub use error::{Error, Result};
+pub use new_resource::new_resource;
 pub use stale::{Change, Stale};
 
 /// Returns the root of the repository around the current directory: where the manifest of a workspace is.

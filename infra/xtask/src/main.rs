@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use xtask::{Error, Stale, repository};
+use xtask::{Error, Stale, new_resource, repository};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
@@ -18,12 +18,18 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Start the crate of a resource, and register it.
+    NewResource {
+        /// The name of the resource, in `snake_case`, as it stands in its paths.
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Generate { check: true } => check(),
         Task::Generate { check: false } => generate(),
+        Task::NewResource { name } => start(&name),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -54,4 +60,13 @@ fn generate_again(root: &Path) -> Result<ExitCode, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo).args(["xtask", "generate"]).current_dir(root).status().map_err(Error::Cargo)?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn start(name: &str) -> Result<ExitCode, Error> {
+    let root = repository()?;
+    for file in new_resource(&root, name)? {
+        println!("wrote {}", file.display());
+    }
+    println!("next: write a verb, as docs/adding-a-route.md says");
+    Ok(ExitCode::SUCCESS)
 }

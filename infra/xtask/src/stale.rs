@@ -82,14 +82,14 @@ impl fmt::Display for Stale {
 }
 
 /// Returns what is stale in the registration of `resources`.
-fn registry(root: &Path, resources: &[Resource]) -> Result<BTreeMap<PathBuf, Change>> {
+pub(crate) fn registry(root: &Path, resources: &[Resource]) -> Result<BTreeMap<PathBuf, Change>> {
     let mut files = Files::new(root);
     registration::generate(&mut files, resources)?;
     files.changes()
 }
 
 /// Makes the file at `path` what it has to be.
-fn write(root: &Path, path: &Path, change: &Change) -> Result<()> {
+pub(crate) fn write(root: &Path, path: &Path, change: &Change) -> Result<()> {
     let file = root.join(path);
     let written = match change {
         Change::Write(text) => file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, text)),

@@ -35,6 +35,10 @@ impl Repository {
         self.0.path()
     }
 
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.root().join(file)).unwrap()
+    }
+
     pub(crate) fn write(&self, file: &str, text: &str) {
         let file = self.root().join(file);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
