@@ -86,7 +86,7 @@ pub(crate) fn fallback_template() -> Value {
         name: FALLBACK,
         description: "Everything that has no route: redirects, preflights, documents, what is not found".into(),
         timeout: TIMEOUT,
-        needs: TableAccess::WRITES_MANY.via(&Index::ALL),
+        access: TableAccess::WRITES_MANY.via(&Index::ALL),
         statements: Vec::new(),
     };
     let mut resources = function.resources();

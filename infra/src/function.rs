@@ -1,6 +1,6 @@
 //! A function with what belongs to it alone: its role and its log group.
 
-use common::store::TableAccess;
+use common::store::{TableAccess, access::Indexes};
 use serde_json::{Map, Value, json};
 
 use crate::{attribute, logical_id, only_if, reference, substitute};
@@ -17,7 +17,7 @@ pub(crate) struct Function<'f> {
     /// How long one invocation may take, in seconds.
     pub(crate) timeout: u32,
     /// What it does with the table.
-    pub(crate) needs: TableAccess,
+    pub(crate) access: TableAccess,
     /// What its role allows besides.
     pub(crate) statements: Vec<Value>,
 }
@@ -68,7 +68,7 @@ impl Function<'_> {
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": attribute(logs, "Arn")
         })];
-        statements.extend(table_statements(self.needs));
+        statements.extend(table_statements(self.access));
         statements.extend(self.statements.iter().cloned());
         statements.push(only_if(
             "IsTraced",
@@ -91,7 +91,7 @@ impl Function<'_> {
                     }]
                 },
                 "Policies": [{
-                    "PolicyName": "needs",
+                    "PolicyName": "access",
                     "PolicyDocument": { "Version": "2012-10-17", "Statement": statements }
                 }]
             }
@@ -101,18 +101,18 @@ impl Function<'_> {
 
 const TABLE: &str = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}";
 
-fn table_statements(needs: TableAccess) -> Vec<Value> {
+fn table_statements(access: TableAccess) -> Vec<Value> {
     let mut statements = Vec::new();
-    if !needs.table.actions().is_empty() {
+    if !access.table.actions().is_empty() {
         statements.push(json!({
             "Sid": "UsesTheTable",
             "Effect": "Allow",
-            "Action": needs.table.actions(),
+            "Action": access.table.actions(),
             "Resource": substitute(TABLE)
         }));
     }
-    if !needs.indexes.is_empty() {
-        let indexes = needs.indexes.iter().map(|index| substitute(&format!("{TABLE}/index/{}", index.name())));
+    if access.indexes != Indexes::NONE {
+        let indexes = access.indexes.iter().map(|index| substitute(&format!("{TABLE}/index/{}", index.name())));
         statements.push(json!({
             "Sid": "QueriesIndexes",
             "Effect": "Allow",
@@ -123,10 +123,10 @@ fn table_statements(needs: TableAccess) -> Vec<Value> {
     statements
 }
 
-/// Returns what a function of the API needs to know its callers, where its own work does not include it.
-pub(crate) fn reading_of_keys(needs: TableAccess) -> Vec<Value> {
+/// Returns what a function of the API access to know its callers, where its own work does not include it.
+pub(crate) fn reading_of_keys(access: TableAccess) -> Vec<Value> {
     const GET: &str = "dynamodb:GetItem";
-    if needs.table.actions().contains(&GET) {
+    if access.table.actions().contains(&GET) {
         return Vec::new();
     }
     let reads = json!({ "Sid": "ReadsKeys", "Effect": "Allow", "Action": [GET], "Resource": substitute(TABLE) });

@@ -30,7 +30,7 @@ pub(crate) fn template() -> Value {
         name: WORKER,
         description: "Operations on many flow runs and removals, step by step".into(),
         timeout: TIMEOUT,
-        needs: NEEDS,
+        access: NEEDS,
         statements: vec![json!({
             "Sid": "WorksOffTheQueue",
             "Effect": "Allow",
@@ -100,7 +100,7 @@ fn timers() -> Map<String, Value> {
         name: TIMERS,
         description: "Finds late runs, expired pauses, long cancellations, and deployments that need runs".into(),
         timeout: 30,
-        needs: jobs::timers::NEEDS,
+        access: jobs::timers::NEEDS,
         statements: vec![json!({
             "Sid": "LeavesWork",
             "Effect": "Allow",

@@ -17,8 +17,8 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
             name: route.operation,
             description: format!("{} {}{}", route.method.as_str(), common::http::PREFIX, route.path),
             timeout: api::TIMEOUT,
-            needs: route.needs,
-            statements: reading_of_keys(route.needs),
+            access: route.access,
+            statements: reading_of_keys(route.access),
         };
         resources.extend(function.resources());
         resources.extend(api::connection(&function.id(), &api::route_key(route)));

@@ -31,7 +31,7 @@ pub(crate) fn template() -> Value {
         name: CONSUMER,
         description: "What follows from a write: events, recorded task runs, removals".into(),
         timeout: TIMEOUT,
-        needs: NEEDS,
+        access: NEEDS,
         statements: vec![
             json!({
                 "Sid": "ReadsTheStream",

@@ -59,7 +59,7 @@ pub(crate) fn stack() -> Value {
             name,
             description: format!("{description} (websocket /api/events/in)"),
             timeout: TIMEOUT,
-            needs: TableAccess::WRITES,
+            access: TableAccess::WRITES,
             statements: if route == MESSAGES { vec![cuts] } else { Vec::new() },
         };
         let mut declared = function.resources();

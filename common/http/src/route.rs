@@ -60,39 +60,39 @@ pub struct Route {
     /// Makes the service that carries the operation out.
     pub service: fn() -> MethodRouter<App>,
     /// What it does with the table.
-    pub needs: TableAccess,
+    pub access: TableAccess,
 }
 
 impl Route {
     /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
     pub const fn get(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Get, path, service, needs: TableAccess::READS }
+        Self { operation, method: Method::Get, path, service, access: TableAccess::READS }
     }
 
     /// Declares a `POST` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn post(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Post, path, service, needs: TableAccess::WRITES }
+        Self { operation, method: Method::Post, path, service, access: TableAccess::WRITES }
     }
 
     /// Declares a `PATCH` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn patch(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Patch, path, service, needs: TableAccess::WRITES }
+        Self { operation, method: Method::Patch, path, service, access: TableAccess::WRITES }
     }
 
     /// Declares a `PUT` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn put(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Put, path, service, needs: TableAccess::WRITES }
+        Self { operation, method: Method::Put, path, service, access: TableAccess::WRITES }
     }
 
     /// Declares a `DELETE` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn delete(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Delete, path, service, needs: TableAccess::WRITES }
+        Self { operation, method: Method::Delete, path, service, access: TableAccess::WRITES }
     }
 
     /// Declares what else the route does with the table.
     #[must_use]
-    pub const fn accessing(self, needs: TableAccess) -> Self {
-        Self { needs, ..self }
+    pub const fn accessing(self, access: TableAccess) -> Self {
+        Self { access, ..self }
     }
 
     /// Returns the contract's operation of this method and path.
@@ -131,7 +131,7 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
             let state = (operation, app.settings.default_limit);
             handler = handler.layer(middleware::from_fn_with_state(state, contract_layer::validate));
         }
-        handler = handler.layer(middleware::from_fn_with_state(route.needs, enforce_access));
+        handler = handler.layer(middleware::from_fn_with_state(route.access, enforce_access));
         if have_roles {
             let required = operations::required(route.method.as_str(), route.path);
             handler = handler.layer(middleware::from_fn_with_state(required, authentication::authorize));
@@ -145,8 +145,8 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
 }
 
 /// Holds the handler to what its route declares to need.
-async fn enforce_access(State(needs): State<TableAccess>, request: Request, next: Next) -> Response {
-    store::access::within(needs, next.run(request)).await
+async fn enforce_access(State(access): State<TableAccess>, request: Request, next: Next) -> Response {
+    store::access::within(access, next.run(request)).await
 }
 
 /// Puts what every request of the API meets in front of `service`: authentication, the limit of a body, compression.

@@ -22,7 +22,36 @@ pub struct TableAccess {
     /// What it does with the table itself.
     pub table: Access,
     /// The indexes that it queries.
-    pub indexes: &'static [Index],
+    pub indexes: Indexes,
+}
+
+/// Some of the table's indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Indexes(u32);
+
+impl Indexes {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// Takes those in a list.
+    pub const fn of(list: &[Index]) -> Self {
+        let (mut bits, mut place) = (0, 0);
+        while place < list.len() {
+            bits |= 1 << list[place] as u32;
+            place += 1;
+        }
+        Self(bits)
+    }
+
+    /// Says whether `index` is one of them.
+    pub const fn contains(self, index: Index) -> bool {
+        self.0 & (1 << index as u32) != 0
+    }
+
+    /// Returns them in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = Index> {
+        Index::ALL.into_iter().filter(move |index| self.contains(*index))
+    }
 }
 
 /// What an operation does with the table itself.
@@ -59,25 +88,32 @@ impl Access {
 
 impl TableAccess {
     /// Nothing of the table.
-    pub const NOTHING: Self = Self { table: Access::Nothing, indexes: &[] };
+    pub const NOTHING: Self = Self { table: Access::Nothing, indexes: Indexes::NONE };
     /// To ask whether the table is there.
-    pub const DESCRIBES: Self = Self { table: Access::Describes, indexes: &[] };
+    pub const DESCRIBES: Self = Self { table: Access::Describes, indexes: Indexes::NONE };
     /// To read items by their keys.
-    pub const READS: Self = Self { table: Access::Reads, indexes: &[] };
+    pub const READS: Self = Self { table: Access::Reads, indexes: Indexes::NONE };
     /// To read items by their keys, and to write them.
-    pub const WRITES: Self = Self { table: Access::Writes, indexes: &[] };
+    pub const WRITES: Self = Self { table: Access::Writes, indexes: Indexes::NONE };
     /// To read items by their keys, and to write many in one call.
-    pub const WRITES_MANY: Self = Self { table: Access::WritesMany, indexes: &[] };
+    pub const WRITES_MANY: Self = Self { table: Access::WritesMany, indexes: Indexes::NONE };
     /// To read what filters ask for, by whichever index suits them.
-    pub const FILTERS: Self = Self { table: Access::Reads, indexes: &Index::ALL };
+    pub const FILTERS: Self = Self { table: Access::Reads, indexes: Indexes::of(&Index::ALL) };
 
-    /// Returns these needs with queries of `indexes`.
+    /// Returns this access with queries of `indexes`.
     #[must_use]
-    pub const fn via(self, indexes: &'static [Index]) -> Self {
-        Self { indexes, ..self }
+    pub const fn via(self, indexes: &[Index]) -> Self {
+        Self { indexes: Indexes(self.indexes.0 | Indexes::of(indexes).0), ..self }
     }
 
-    fn cover(&self, action: &str, index: Option<&str>) -> bool {
+    /// Returns what it takes to do this and `other`.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        let table = if self.table as u8 >= other.table as u8 { self.table } else { other.table };
+        Self { table, indexes: Indexes(self.indexes.0 | other.indexes.0) }
+    }
+
+    fn cover(self, action: &str, index: Option<&str>) -> bool {
         match index {
             Some(name) => self.indexes.iter().any(|index| index.name() == name),
             None => self.table.actions().contains(&action),
@@ -89,9 +125,9 @@ tokio::task_local! {
     static NEEDS: TableAccess;
 }
 
-/// Runs `work` for an operation that has declared `needs`.
-pub async fn within<T>(needs: TableAccess, work: impl Future<Output = T>) -> T {
-    NEEDS.scope(needs, work).await
+/// Runs `work` for an operation that has declared `access`.
+pub async fn within<T>(access: TableAccess, work: impl Future<Output = T>) -> T {
+    NEEDS.scope(access, work).await
 }
 
 /// An SDK interceptor that refuses what the running operation has not declared, as its role in the cloud would.
@@ -102,11 +138,11 @@ pub struct EnforceAccess;
 
 /// A call that the running operation has not declared.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} {on} is not among what the operation declares to need: {needs:?}")]
+#[error("{action} {on} is not among what the operation declares to need: {access:?}")]
 struct Undeclared {
     action: String,
     on: String,
-    needs: TableAccess,
+    access: TableAccess,
 }
 
 impl Intercept for EnforceAccess {
@@ -124,7 +160,7 @@ impl Intercept for EnforceAccess {
         if input.downcast_ref::<ScanInput>().is_some() {
             return Err("the table is never scanned".into());
         }
-        let Ok(needs) = NEEDS.try_with(|needs| *needs) else { return Ok(()) };
+        let Ok(access) = NEEDS.try_with(|access| *access) else { return Ok(()) };
         let index = input.downcast_ref::<QueryInput>().and_then(QueryInput::index_name);
         let actions: &[&str] = if input.downcast_ref::<GetItemInput>().is_some() {
             &["dynamodb:GetItem"]
@@ -146,9 +182,9 @@ impl Intercept for EnforceAccess {
             &["an unknown action"]
         };
         for action in actions {
-            if !needs.cover(action, index) {
+            if !access.cover(action, index) {
                 let on = index.map_or_else(|| "the table".to_owned(), |index| format!("index {index}"));
-                return Err(Undeclared { action: (*action).into(), on, needs }.into());
+                return Err(Undeclared { action: (*action).into(), on, access }.into());
             }
         }
         Ok(())
@@ -195,8 +231,8 @@ mod tests {
     async fn an_operation_may_query_the_indexes_that_it_declares() {
         let store = store().await;
         let query = |index| store.read_all(Range::of_index(index, table::runs_of_flow(FlowId::new())));
-        let needs = TableAccess::READS.via(&[Index::ByParent]);
-        assert!(within(needs, query(Index::ByParent)).await.is_ok());
-        assert!(within(needs, query(Index::Lookup)).await.is_err());
+        let access = TableAccess::READS.via(&[Index::ByParent]);
+        assert!(within(access, query(Index::ByParent)).await.is_ok());
+        assert!(within(access, query(Index::Lookup)).await.is_err());
     }
 }
