@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from .servers import REPOSITORY
 
-CANDIDATES = (
-    REPOSITORY / "common" / "contract" / "openapi-3.8.8.json",
-    REPOSITORY.parent / "shared" / "contract" / "openapi-3.8.8.json",
-    Path("/work/shared/contract/openapi-3.8.8.json"),
-)
+DOCUMENT = REPOSITORY / "common" / "contract" / "documents" / "openapi-3.8.8.json"
 
 
 @cache
 def schemas() -> dict[str, Any]:
-    path = next(candidate for candidate in CANDIDATES if candidate.exists())
-    return json.loads(path.read_text())["components"]["schemas"]
+    return json.loads(DOCUMENT.read_text())["components"]["schemas"]
 
 
 def referenced(schema: dict[str, Any]) -> Iterable[str]:
