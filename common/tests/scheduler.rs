@@ -210,13 +210,13 @@ async fn no_run_is_made_by_what_a_schedule_was() {
     let deployment = world.add(&[every(3_600)]).await;
     let paused = Deployment { paused: true, ..deployment.clone() };
     let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
-    world.app.store.update_deployment(&before, &paused, Vec::new()).await.unwrap();
+    world.app.store.replace_deployment(&before, &paused, Vec::new()).await.unwrap();
     world.settle(2).await;
     scheduler::look_at(&world.app, deployment.id).await.unwrap();
     assert!(world.runs(deployment.id).await.is_empty());
     assert_eq!(world.deployment(deployment.id).await.scheduling, None);
     let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
-    world.app.store.update_deployment(&before, &Deployment { paused: false, ..paused }, Vec::new()).await.unwrap();
+    world.app.store.replace_deployment(&before, &Deployment { paused: false, ..paused }, Vec::new()).await.unwrap();
     world.settle(2).await;
     assert_eq!(world.runs(deployment.id).await.len(), 3);
 }
@@ -233,7 +233,7 @@ async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_
         changed.parameters = serde_json::from_value(json!({"x": "new"})).unwrap();
         changed.schedules[1].active = false;
         let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
-        world.app.store.update_deployment(&before, &changed, Vec::new()).await.unwrap();
+        world.app.store.replace_deployment(&before, &changed, Vec::new()).await.unwrap();
         if look_first {
             world.settle(1).await;
         }
@@ -258,7 +258,7 @@ async fn a_schedule_that_is_added_leaves_the_others_their_runs() {
     let before = world.app.store.deployment(deployment.id).await.unwrap().unwrap();
     let mut more = before.record.clone();
     more.schedules.insert(0, with_schedules(&[every(7_200)]).schedules.remove(0));
-    world.app.store.update_deployment(&before, &more, Vec::new()).await.unwrap();
+    world.app.store.replace_deployment(&before, &more, Vec::new()).await.unwrap();
     world.settle(1).await;
     let runs = world.runs(deployment.id).await;
     assert_eq!(runs.len(), 6);

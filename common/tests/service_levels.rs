@@ -244,8 +244,7 @@ async fn what_was_changed_or_is_gone_violates_nothing() {
     world.change(removed, |deployment| deployment.slas.clear()).await;
     world.change(disabled, |deployment| deployment.slas.iter_mut().for_each(|sla| sla.enabled = false)).await;
     world.change(longer, |deployment| deployment.slas[0].condition = SlaCondition::Duration(1_000)).await;
-    let found = world.app.store.deployment(deleted.id).await.unwrap().unwrap();
-    world.app.store.delete_deployment(found).await.unwrap();
+    world.app.store.delete_deployment(deleted.id).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     world.settle().await;
     assert_eq!(world.told_names().await, [""; 0]);

@@ -16,7 +16,7 @@ use common::{
         Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client,
-    store::{bulk_operations::FlowRunPart, concurrency_limits::Taking, cost, table},
+    store::{bulk_operations::FlowRunPart, concurrency_limits::Taking, cost, deployments::called, table},
     transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
 };
 use embedded::faults::{Fault, Faults};
@@ -246,7 +246,7 @@ async fn what_goes_with_a_record_is_gone_before_anybody_follows_the_writes() {
     assert!(store.delete_flow(flow.id).await.unwrap());
     jobs::removals::within_request(&world.app, [table::flow(flow.id)]).await;
     assert!(store.deployment(deployment.id).await.unwrap().is_none());
-    assert!(store.deployment_by_name(flow.id, "deployment").await.unwrap().is_none());
+    assert!(store.find::<Deployment>(called(flow.id, "deployment")).await.unwrap().is_none());
     for (run, task_run) in runs.into_iter().zip(task_runs) {
         assert!(store.flow_run(run).await.unwrap().is_none());
         assert!(store.task_run(task_run).await.unwrap().is_none());

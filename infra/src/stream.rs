@@ -110,7 +110,6 @@ fn what_is_consumed() -> Value {
         table::concurrency_limit(ConcurrencyLimitId::new()),
         table::deleted_concurrency_limit(ConcurrencyLimitId::new()),
         table::deployment(DeploymentId::new()),
-        table::deleted_deployment(DeploymentId::new()),
         table::work_pool(WorkPoolId::new()),
         table::deleted_work_pool(WorkPoolId::new()),
         table::work_queue(WorkQueueId::new()),

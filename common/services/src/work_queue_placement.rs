@@ -44,9 +44,16 @@ pub async fn assignment_of(app: &App, deployment: &Deployment) -> Result<(Option
 /// Returns the queue called `queue` of a pool that was read, made if it isn't there, or that pool's default queue.
 pub async fn queue_in_pool(app: &App, of: &PoolWithQueues, queue: Option<&str>) -> Result<Option<QueueInPool>> {
     let Some(queue) = queue else { return Ok(default_queue(of)) };
-    match of.queue(queue) {
-        Some(found) => Ok(Some(placed(&found.record.queue, of))),
-        None => queue_of_pool(app, &of.pool.record.pool.name, Some(queue), MissingQueue::Made).await,
+    if let Some(found) = of.queue(queue) {
+        return Ok(Some(placed(&found.record.queue, of)));
+    }
+    match add(app, of, WorkQueueId::new(), queue, first_free(&of.ranks())).await {
+        Ok(made) => Ok(Some(made)),
+        Err(CommitError::Failed(error)) => Err(error),
+        // The pool was changed since it was read; perhaps the queue is there by now.
+        Err(CommitError::ConditionFailed(_) | CommitError::Contended) => {
+            queue_of_pool(app, &of.pool.record.pool.name, Some(queue), MissingQueue::Made).await
+        }
     }
 }
 

@@ -47,7 +47,6 @@ mod tests {
             key: table::related_automation(resource, automation),
             version: 1,
             announced: None,
-            previous: None,
             head: None,
             tail: None,
             brief: None,

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    Store,
+    Store, TableAccess,
     query::Range,
     relations::Relations,
     select::{Matcher, Source, Window},
@@ -15,6 +15,13 @@ use domain::{
     model::{Deployment, FlowId},
 };
 use error::Result;
+
+/// What [`Store::deployments`] touches.
+pub const FILTER: TableAccess = COUNT.via(&[Index::Lookup]);
+
+/// What [`Store::count_deployments`] touches: the deployments by their names or flows, and the runs of each.
+pub const COUNT: TableAccess =
+    TableAccess::READS.via(&[Index::ByName, Index::ByParent, Index::ByDeployment, Index::Related]);
 
 impl Store {
     /// Returns the deployments that `filters` select, within `window`, in the order of `sort`.

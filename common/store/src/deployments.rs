@@ -3,22 +3,27 @@
 //! A deployment's limit is made, changed and deleted in the same transaction as the deployment. As Prefect, that is no
 //! event of the limit's.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write,
+    By, CommitError, Entity, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
     query::Range,
     table::{self, Collection, Index, IndexKey, Shards, Subject},
 };
-use domain::model::{
-    ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, StateType, Timestamp,
+use domain::{
+    events::Lifecycle,
+    model::{
+        ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, StateType,
+        Timestamp,
+    },
+    patch::Patch,
 };
 use error::{Error, Result};
+
+pub use super::deployment_query::{COUNT, FILTER};
 
 impl Record for Deployment {
     const HEAD: &'static [&'static str] =
@@ -48,18 +53,58 @@ impl Record for Deployment {
     }
 }
 
-impl Store {
-    /// Reads the deployment `id`.
-    pub async fn deployment(&self, id: DeploymentId) -> Result<Option<Versioned<Deployment>>> {
-        self.get(&table::deployment(id)).await
+impl Entity for Deployment {
+    type Id = DeploymentId;
+
+    fn key_of(id: DeploymentId) -> Key {
+        table::deployment(id)
     }
 
-    /// Reads the deployment of `flow` called `name`.
-    pub async fn deployment_by_name(&self, flow: FlowId, name: &str) -> Result<Option<Versioned<Deployment>>> {
-        match self.owner(&table::unique_deployment_name(flow, name)).await? {
-            Some(id) => self.deployment(id.into()).await,
-            None => Ok(None),
-        }
+    fn claim(&self) -> Option<Key> {
+        Some(table::unique_deployment_name(self.flow_id, &self.name))
+    }
+}
+
+/// Names the deployment of `flow` called `name`.
+pub fn called(flow: FlowId, name: &str) -> By<DeploymentId> {
+    By::Claim(table::unique_deployment_name(flow, name))
+}
+
+/// A deployment as it is to be, and what becomes of the limit that is its own.
+#[derive(Clone, Debug)]
+pub struct DeploymentChange {
+    /// The deployment.
+    pub deployment: Deployment,
+    /// How many slots the limit has; a null takes the limit away.
+    pub limit: Patch<i64>,
+}
+
+/// Whether a deployment of a name was there already.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// It was not, and this is to be added.
+    New(Deployment),
+    /// It was, like this.
+    There(Deployment),
+}
+
+/// What [`Store::delete_scheduled_runs`] touches.
+pub const DELETE_SCHEDULED_RUNS: TableAccess = TableAccess::WRITES.via(&[Index::WaitingOfDeployment]);
+
+impl Store {
+    /// Finds the deployment `id`; nothing if there is none.
+    pub async fn deployment(&self, id: DeploymentId) -> Result<Option<Versioned<Deployment>>> {
+        self.find(id).await
+    }
+
+    /// Reads the deployment called `name` of the flow called `flow`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such flow, or no such deployment of it.
+    pub async fn deployment_by_names(&self, flow: &str, name: &str) -> Result<Deployment> {
+        let flow = self.owner(&table::unique_flow_name(flow)).await?;
+        let flow = flow.ok_or_else(|| Error::missing(Deployment::RESOURCE))?;
+        Ok(self.read_one(called(flow.into(), name)).await?.record)
     }
 
     /// Reads the concurrency limits that `deployments` point to, those that are still there.
@@ -116,59 +161,118 @@ impl Store {
 
     /// Adds `deployment`, together with what is `beside` it.
     pub async fn add_deployment(&self, deployment: &Deployment, beside: Vec<Write>) -> Result<(), CommitError> {
-        let claim = self.claim(table::unique_deployment_name(deployment.flow_id, &deployment.name), deployment.id)?;
-        let mut item = self.item(&deployment.rescheduled(None, Timestamp::now()), 1)?;
-        item.announced = Some(item.version);
-        self.commit_deployment(vec![Write::Insert(item), claim], beside).await
+        let mut writes = self.additions(&deployment.rescheduled(None, Timestamp::now()))?;
+        let limit_name = name_of_limit(&beside).map(|place| writes.len() + place);
+        writes.extend(beside);
+        refuse_taken(self.commit(writes).await, limit_name)
     }
 
-    /// Replaces a deployment that was read as `before`, together with what is `beside` it.
-    ///
-    /// What the stream's consumer has to tell of the change is written with it.
-    pub async fn update_deployment(
+    /// Replaces the deployment that was read as `before`, together with what is `beside` it.
+    pub async fn replace_deployment(
         &self,
         before: &Versioned<Deployment>,
         after: &Deployment,
         beside: Vec<Write>,
     ) -> Result<(), CommitError> {
-        let mut item = self.item(&after.rescheduled(Some(&before.record), Timestamp::now()), before.version + 1)?;
-        let changes = changes(&before.record, after);
-        if !changes.is_empty() {
-            item.announced = Some(item.version);
-            item.previous = Some(serde_json::to_string(&changes).map_err(Error::from)?);
-        }
-        self.commit_deployment(vec![Write::Replace(item)], beside).await
-    }
-
-    /// Replaces a deployment that was read as `before`, and tells nobody: Prefect is silent about what this changes.
-    pub async fn update_deployment_silently(
-        &self,
-        before: &Versioned<Deployment>,
-        after: &Deployment,
-    ) -> Result<(), CommitError> {
         let after = after.rescheduled(Some(&before.record), Timestamp::now());
-        self.commit(vec![self.replace(&after, before.version)?]).await
+        // No change of a deployment moves the claim on its name.
+        let limit_name = name_of_limit(&beside).map(|place| 1 + place);
+        refuse_taken(self.replace_one(before, &after, beside).await, limit_name)
     }
 
-    /// Deletes a deployment with the limit that it points to.
+    /// Adds `new`, or changes the deployment that has its name in its flow, as `change` says; returns it as it is then, and
+    /// whether it is new.
+    ///
+    /// `change` is called again if another request came between its read and its write.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the name of a limit of its own is taken, and those of `change`.
+    pub async fn put_deployment<Change: Future<Output = Result<DeploymentChange>>>(
+        &self,
+        new: &Deployment,
+        change: impl Fn(Named) -> Change,
+    ) -> Result<(Deployment, bool)> {
+        retry_on_conflict(|| async {
+            match self.find::<Deployment>(called(new.flow_id, &new.name)).await? {
+                // With our id, the write before was carried out, only its answer was lost.
+                Some(found) if found.record.id == new.id => Ok((found.record, true)),
+                Some(found) => {
+                    let (changed, beside) = self.limited(change(Named::There(found.record.clone())).await?).await?;
+                    self.replace_deployment(&found, &changed, beside).await?;
+                    Ok((changed, false))
+                }
+                None => {
+                    let (new, beside) = self.limited(change(Named::New(new.clone())).await?).await?;
+                    self.add_deployment(&new, beside).await?;
+                    Ok((new, true))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Changes the deployment `id`.
+    ///
+    /// `change` is called again if another request changed the deployment meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, [`Error::Conflict`] if the name of a limit of its own is taken, and those of
+    /// `change`.
+    pub async fn update_deployment<Change: Future<Output = Result<DeploymentChange>>>(
+        &self,
+        id: DeploymentId,
+        change: impl Fn(Deployment) -> Change,
+    ) -> Result<()> {
+        retry_on_conflict(|| async {
+            let found = self.read_one::<Deployment>(id).await?;
+            let (changed, beside) = self.limited(change(found.record.clone()).await?).await?;
+            self.replace_deployment(&found, &changed, beside).await
+        })
+        .await
+    }
+
+    /// Changes the deployment `id` and tells nobody, as Prefect is silent about this; returns what `change` does.
+    ///
+    /// `change` is called again if another request changed the deployment meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, and those of `change`.
+    pub async fn update_deployment_silently<T>(
+        &self,
+        id: DeploymentId,
+        change: impl Fn(&mut Deployment) -> Result<T>,
+    ) -> Result<T> {
+        retry_on_conflict(|| async {
+            let found = self.read_one::<Deployment>(id).await?;
+            let mut after = found.record.clone();
+            let outcome = change(&mut after)?;
+            if after != found.record {
+                let after = after.rescheduled(Some(&found.record), Timestamp::now());
+                self.commit(vec![self.replace(&after, found.version)?]).await?;
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// Deletes the deployment `id` with the limit that it points to.
     ///
     /// Its runs that never ran are deleted, and the event of its deletion is emitted, by the consumer of the table's stream.
-    pub async fn delete_deployment(&self, found: Versioned<Deployment>) -> Result<(), CommitError> {
-        let Versioned { record: deployment, version } = found;
-        let mut writes = vec![
-            Write::DeleteVersion(table::deployment(deployment.id), version),
-            Write::Delete(table::unique_deployment_name(deployment.flow_id, &deployment.name)),
-        ];
-        if let Some(id) = deployment.concurrency_limit_id
-            && let Some(limit) = self.concurrency_limit(id).await?
-        {
-            writes.extend(deletion(&limit));
-        }
-        let deleted = DeletedDeployment { deployment, deleted: Timestamp::now() };
-        let mut notice = Item::of(&deleted, 1, self.shards())?;
-        notice.expires = Some(deleted.deleted.plus(NOTICE_KEPT).as_seconds());
-        writes.push(Write::Put(notice));
-        self.commit(writes).await
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn delete_deployment(&self, id: DeploymentId) -> Result<()> {
+        retry_on_conflict(|| async {
+            let found = self.read_one::<Deployment>(id).await?;
+            let mut writes = self.deletions(&found, Timestamp::now())?;
+            if let Some(id) = found.record.concurrency_limit_id
+                && let Some(limit) = self.concurrency_limit(id).await?
+            {
+                writes.extend(deletion(&limit));
+            }
+            self.commit(writes).await
+        })
+        .await
     }
 
     /// Deletes the runs of the deployment `id` that the scheduler made before it was last changed and that have not begun.
@@ -211,18 +315,32 @@ impl Store {
         self.commit(writes).await.map(|()| true)
     }
 
-    async fn commit_deployment(&self, mut writes: Vec<Write>, beside: Vec<Write>) -> Result<(), CommitError> {
-        let name_of_limit =
-            beside.iter().rposition(|write| matches!(write, Write::Insert(_))).filter(|_| beside.len() > 1);
-        let name_of_limit = name_of_limit.map(|place| writes.len() + place);
-        writes.extend(beside);
-        match self.commit(writes).await {
-            // Somebody has given a limit of their own the name that this deployment's is to have.
-            Err(CommitError::ConditionFailed(place)) if Some(place) == name_of_limit => {
-                Err(Error::integrity_conflict().into())
-            }
-            outcome => outcome,
+    /// Gives the deployment the limit that `change` asks for; returns it with what writes the limit.
+    async fn limited(&self, change: DeploymentChange) -> Result<(Deployment, Vec<Write>)> {
+        let DeploymentChange { mut deployment, limit } = change;
+        let now = deployment.updated;
+        let beside = match limit {
+            Patch::Absent => Vec::new(),
+            Patch::Null => self.limit_deployment(&mut deployment, None, now).await?,
+            Patch::Value(slots) => self.limit_deployment(&mut deployment, Some(slots), now).await?,
+        };
+        Ok((deployment, beside))
+    }
+}
+
+/// Returns the place of the claim on a new limit's name among the writes of [`Store::limit_deployment`].
+fn name_of_limit(beside: &[Write]) -> Option<usize> {
+    beside.iter().rposition(|write| matches!(write, Write::Insert(_))).filter(|_| beside.len() > 1)
+}
+
+/// Says that somebody has given a limit of their own the name that a deployment's is to have, if that is why nothing was
+/// written: no repetition helps then.
+fn refuse_taken(outcome: Result<(), CommitError>, limit_name: Option<usize>) -> Result<(), CommitError> {
+    match outcome {
+        Err(CommitError::ConditionFailed(place)) if Some(place) == limit_name => {
+            Err(Error::integrity_conflict().into())
         }
+        outcome => outcome,
     }
 }
 
@@ -258,56 +376,4 @@ fn deletion(limit: &Versioned<ConcurrencyLimit>) -> Vec<Write> {
         Write::DeleteVersion(table::concurrency_limit(limit.record.id), limit.version),
         Write::Delete(table::unique_concurrency_limit_name(&limit.record.name)),
     ]
-}
-
-/// The fields whose changes are told of (Prefect's `DEPLOYMENT_EVENT_FIELDS`), by their names in its events.
-const TOLD: [(&str, &str); 15] = [
-    ("description", "description"),
-    ("tags", "tags"),
-    ("parameters", "parameters"),
-    ("parameter_openapi_schema", "parameter_openapi_schema"),
-    ("enforce_parameter_schema", "enforce_parameter_schema"),
-    ("entrypoint", "entrypoint"),
-    ("path", "path"),
-    ("pull_steps", "pull_steps"),
-    ("work_queue_id", "work_queue_id"),
-    ("job_variables", "infra_overrides"),
-    ("paused", "paused"),
-    ("labels", "labels"),
-    ("version", "version"),
-    ("concurrency_limit_id", "concurrency_limit_id"),
-    ("concurrency_options", "concurrency_options"),
-];
-
-/// Returns each changed field with what it was and what it is.
-fn changes(before: &Deployment, after: &Deployment) -> Map<String, Value> {
-    let (before, after) = (json!(before), json!(after));
-    TOLD.into_iter()
-        .filter(|(field, _)| before.get(field) != after.get(field))
-        .map(|(field, told)| (told.to_owned(), json!({ "from": before.get(field), "to": after.get(field) })))
-        .collect()
-}
-
-/// How long a deleted deployment is remembered: as long as DynamoDB keeps what its stream has to tell.
-const NOTICE_KEPT: Duration = Duration::from_hours(24);
-
-/// What is kept of a deleted deployment for the stream's consumer, because the stream tells no more of it than its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeletedDeployment {
-    /// The deployment as it was last.
-    pub deployment: Deployment,
-    /// When it was deleted.
-    pub deleted: Timestamp,
-}
-
-impl Record for DeletedDeployment {
-    const HEAD: &'static [&'static str] = &["deleted"];
-
-    fn key(&self) -> Key {
-        table::deleted_deployment(self.deployment.id)
-    }
-
-    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
-        Vec::new()
-    }
 }

@@ -181,7 +181,6 @@ impl Chunk {
             items.push(Item {
                 version: 1,
                 announced: None,
-                previous: None,
                 head: Some(serde_json::to_string(&head)?),
                 tail: Some((*text).to_owned()),
                 brief: None,

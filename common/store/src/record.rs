@@ -57,9 +57,6 @@ pub struct Item {
     /// The version at which the record last changed so that others hear of it: a run's state, or what an event tells of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,
-    /// What was before this version, as JSON: a deployment's changed fields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<String>,
     /// The fields of the record that filters and sorts look at, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
@@ -91,7 +88,6 @@ impl Item {
             key: record.key(),
             version,
             announced: None,
-            previous: None,
             head: Some(serde_json::to_string(&head)?),
             tail,
             brief: record.brief(),
@@ -108,7 +104,6 @@ impl Item {
             key: Key { pk: String::new(), sk: String::new() },
             version: 0,
             announced: None,
-            previous: None,
             head: None,
             tail: None,
             brief: None,
@@ -122,7 +117,6 @@ impl Item {
                 (table::EXPIRES, AttributeValue::N(number)) => item.expires = Some(whole(&number)?),
                 (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
                 (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
-                ("previous", AttributeValue::S(text)) => item.previous = Some(text),
                 ("head", AttributeValue::S(text)) => item.head = Some(text),
                 ("tail", AttributeValue::S(text)) => item.tail = Some(text),
                 (table::BRIEF, AttributeValue::S(text)) => item.brief = Some(text),
@@ -213,7 +207,6 @@ mod tests {
             key: table::csrf_token("client"),
             version: 3,
             announced: Some(2),
-            previous: Some("p".into()),
             head: Some("h".into()),
             tail: Some("t".into()),
             brief: Some("b".into()),

@@ -533,11 +533,6 @@ pub fn deployment(id: DeploymentId) -> Key {
     Key::new(format!("deployment#{id}"), "deployment")
 }
 
-/// Returns the key of what is kept of a deleted deployment.
-pub fn deleted_deployment(id: DeploymentId) -> Key {
-    Key::new(format!("deployment#{id}"), "deleted")
-}
-
 /// Returns the key of what is known of the polls for a deployment's runs, beside the deployment.
 pub fn readiness(id: DeploymentId) -> Key {
     Key::new(format!("deployment#{id}"), "readiness")
@@ -725,8 +720,6 @@ pub enum Subject {
     DeletedFlow(FlowId),
     /// A deployment.
     Deployment(DeploymentId),
-    /// What is kept of a deleted deployment.
-    DeletedDeployment(DeploymentId),
     /// What is known of the polls for a deployment's runs.
     Readiness(DeploymentId),
     /// What watches over a deployment's service levels.
@@ -778,7 +771,6 @@ impl Subject {
             ("flow", "deleted") => id.parse().ok().map(Self::DeletedFlow),
             ("deployment", "deployment") => id.parse().ok().map(Self::Deployment),
             ("deployment", "readiness") => id.parse().ok().map(Self::Readiness),
-            ("deployment", "deleted") => id.parse().ok().map(Self::DeletedDeployment),
             ("deployment", WATCH) => id.parse().ok().map(Self::DeploymentWatch),
             ("flow_run", "run") => id.parse().ok().map(Self::FlowRun),
             ("flow_run", WATCH) => id.parse().ok().map(Self::FlowRunWatch),
@@ -788,7 +780,7 @@ impl Subject {
             ("concurrency_limit", "deleted") => id.parse().ok().map(Self::DeletedConcurrencyLimit),
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
             ("variable", "variable") => id.parse().ok().map(Self::Variable),
-            ("variable", TOMBSTONE) => Some(Self::Tombstone),
+            ("variable" | "deployment", TOMBSTONE) => Some(Self::Tombstone),
             ("work_pool", "pool") => id.parse().ok().map(Self::WorkPool),
             ("work_pool", "deleted") => id.parse().ok().map(Self::DeletedWorkPool),
             ("work_pool", sort) if sort.starts_with(WORKERS) => id.parse().ok().map(Self::Worker),
@@ -1077,7 +1069,7 @@ mod tests {
         assert_eq!(Subject::of(&deleted_flow(flow)), Some(Subject::DeletedFlow(flow)));
         let id = DeploymentId::new();
         assert_eq!(Subject::of(&deployment(id)), Some(Subject::Deployment(id)));
-        assert_eq!(Subject::of(&deleted_deployment(id)), Some(Subject::DeletedDeployment(id)));
+        assert_eq!(Subject::of(&deployment(id).tombstone()), Some(Subject::Tombstone));
         assert_eq!(Subject::of(&readiness(id)), Some(Subject::Readiness(id)));
         assert_eq!(Subject::of(&deployment_watch(id)), Some(Subject::DeploymentWatch(id)));
         assert_eq!(Subject::of(&flow_run(run)), Some(Subject::FlowRun(run)));

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    Item, Key, Store,
+    Item, Key, Store, TableAccess,
     query::{Range, Reader},
     select::{Matcher, Source},
     table::{self, Index},
@@ -42,6 +42,9 @@ pub struct OpenQueue {
     /// How many slots it has left.
     pub slots: usize,
 }
+
+/// What [`Store::waiting_of_deployments`] touches.
+pub const OF_DEPLOYMENTS: TableAccess = TableAccess::READS.via(&[Index::WaitingOfDeployment]);
 
 /// A run that waits, and the place of its queue in the list that was polled.
 type Waiting = (usize, FlowRun);

@@ -8,10 +8,11 @@ use common::{
     App, Error, Result,
     http::{Body, Path, Route, Sent, extract::Id},
     model::{
-        Deployment, DeploymentId,
+        Deployment, DeploymentId, Timestamp,
         deployment::{Branch, DeploymentResponse},
     },
-    store::{CommitError, commit::retry_on_conflict},
+    patch::Patch,
+    store::deployments::{DeploymentChange, Named},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -62,51 +63,54 @@ async fn branch(
     Sent(sent): Sent<Overriding>,
     Body(body): Body<Branching>,
 ) -> Result<(StatusCode, Json<DeploymentResponse>)> {
-    let id = DeploymentId::new();
-    let made = retry_on_conflict(|| make(&app, path.id, id, &body, sent.overrides.as_ref())).await?;
+    let base = app.store.read_one::<Deployment>(path.id).await?.record;
+    let mut new = branched(&base, &body, app.now());
+    let limit = own_limit(&app, &base).await?;
+    if limit.is_some() {
+        new.concurrency_limit_id = None;
+    }
+    let overrides = sent.overrides.as_ref();
+    let has_schedules = overrides.is_some_and(DeploymentUpdate::has_schedules);
+    let schedules = body.overrides.as_ref().filter(|_| has_schedules).map(|overrides| &*overrides.schedules);
+    let (made, _) = app.store.put_deployment(&new, |named| made(&app, named, limit, overrides, schedules)).await?;
     Ok((StatusCode::CREATED, Json(responses::one(&app, &made).await?)))
 }
 
-async fn make(
+/// Returns how many slots the limit has that is the deployment's own; nothing if it has none, or one that is shared.
+async fn own_limit(app: &App, deployment: &Deployment) -> Result<Option<i64>> {
+    let Some(id) = deployment.concurrency_limit_id else { return Ok(None) };
+    let found = app.store.concurrency_limit(id).await?.map(|found| found.record);
+    let own = found.filter(|limit| limit.name == format!("deployment:{}", deployment.id));
+    Ok(own.map(|limit| limit.limit))
+}
+
+/// Returns the new deployment with what is overridden, and with a limit of as many slots as that of its base.
+async fn made(
     app: &App,
-    base: DeploymentId,
-    id: DeploymentId,
-    body: &Branching,
+    named: Named,
+    limit: Option<i64>,
     overrides: Option<&DeploymentUpdate>,
-) -> Result<Deployment, CommitError> {
-    let base = app.store.deployment(base).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
-    let mut new = branched(&base, id, body, app);
-    if let Some(there) = app.store.deployment_by_name(new.flow_id, &new.name).await? {
-        // With our id, the write before was carried out, only its answer was lost.
-        if there.record.id == id {
-            return Ok(there.record);
+    schedules: Option<&[ScheduleUpdate]>,
+) -> Result<DeploymentChange> {
+    let deployment = match named {
+        Named::New(deployment) => deployment,
+        Named::There(there) => {
+            return Err(Error::Conflict(format!("The deployment {} is there already.", there.name)));
         }
-        return Err(Error::Conflict(format!("The deployment {} is there already.", new.name)).into());
-    }
-    let own_limit = match new.concurrency_limit_id {
-        Some(limit) => app.store.concurrency_limit(limit).await?.map(|found| found.record),
-        None => None,
     };
-    let own_limit = own_limit.filter(|limit| limit.name == format!("deployment:{}", base.id));
-    if own_limit.is_some() {
-        new.concurrency_limit_id = None;
+    let limit = limit.map_or(Patch::Absent, Patch::Value);
+    match overrides {
+        None => Ok(DeploymentChange { deployment, limit }),
+        Some(overrides) => {
+            let change = changed(app, deployment, overrides, schedules).await?;
+            Ok(if overrides.has_limit() { change } else { DeploymentChange { limit, ..change } })
+        }
     }
-    let mut beside = Vec::new();
-    if let Some(overrides) = overrides {
-        let schedules = body.overrides.as_ref().filter(|_| overrides.has_schedules()).map(|body| &*body.schedules);
-        (new, beside) = changed(app, &new, overrides, schedules).await?;
-    }
-    let limits_itself = overrides.is_some_and(DeploymentUpdate::has_limit);
-    if let Some(limit) = own_limit.filter(|_| !limits_itself) {
-        beside = app.store.limit_deployment(&mut new, Some(limit.limit), app.now()).await?;
-    }
-    app.store.add_deployment(&new, beside).await?;
-    Ok(new)
 }
 
 /// Returns the deployment as it is before anything is overridden.
-fn branched(base: &Deployment, id: DeploymentId, body: &Branching, app: &App) -> Deployment {
-    let now = app.now();
+fn branched(base: &Deployment, body: &Branching, now: Timestamp) -> Deployment {
+    let id = DeploymentId::new();
     let branch = body.branch.trim().replace(['/', '%', '&', '>', '<'], "-");
     let handling = body.options.as_ref().map_or(ScheduleHandling::Remove, |options| options.schedule_handling);
     let root = base.branch.as_ref().map_or(base.id, |branch| branch.root);

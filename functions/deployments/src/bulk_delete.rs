@@ -2,24 +2,19 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    App, Result,
+    App, Error, Result,
     filter::{DeploymentFilter, DeploymentSort, RunFilters},
     http::{Body, Route},
     jobs::{bulk, removals},
     model::DeploymentId,
-    store::{
-        TableAccess,
-        commit::retry_on_conflict,
-        select::Window,
-        table::{self, Index},
-    },
+    store::{deployments, select::Window, table},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_deployments`.
 pub static ROUTE: Route = Route::post("bulk_delete_deployments", "/deployments/bulk_delete", || post(bulk_delete))
-    .accessing(TableAccess::WRITES_MANY.via(&Index::ALL));
+    .accessing(deployments::FILTER.and(removals::OF_DEPLOYMENTS));
 
 #[derive(Debug, Deserialize)]
 struct WhichDeployments {
@@ -40,7 +35,7 @@ async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichDeployments>
     let deleted = stream::iter(found)
         .map(|deployment| {
             let (app, id) = (&app, deployment.id);
-            async move { Ok::<_, common::Error>(delete(app, id).await?.then_some(id)) }
+            async move { delete(app, id).await }
         })
         .buffered(bulk::AT_ONCE)
         .try_collect::<Vec<_>>()
@@ -50,12 +45,11 @@ async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichDeployments>
     Ok(Json(Deleted { deleted }))
 }
 
-/// Deletes a deployment; returns whether it was still there.
-async fn delete(app: &App, id: DeploymentId) -> Result<bool> {
-    retry_on_conflict(|| async {
-        let Some(found) = app.store.deployment(id).await? else { return Ok(false) };
-        app.store.delete_deployment(found).await?;
-        Ok(true)
-    })
-    .await
+/// Deletes a deployment; returns its id if it was still there.
+async fn delete(app: &App, id: DeploymentId) -> Result<Option<DeploymentId>> {
+    match app.store.delete_deployment(id).await {
+        Ok(()) => Ok(Some(id)),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -5,12 +5,12 @@ use common::{
     App, Result,
     filter::RunFilters,
     http::{Body, Route},
-    store::TableAccess,
+    store::deployments,
 };
 
 /// The contract's `count_deployments`.
 pub static ROUTE: Route =
-    Route::post("count_deployments", "/deployments/count", || post(count)).accessing(TableAccess::FILTERS);
+    Route::post("count_deployments", "/deployments/count", || post(count)).accessing(deployments::COUNT);
 
 async fn count(State(app): State<App>, Body(filters): Body<RunFilters>) -> Result<Json<u64>> {
     Ok(Json(app.store.count_deployments(&filters).await?))

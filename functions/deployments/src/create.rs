@@ -7,12 +7,12 @@ use common::{
     http::{Body, Route, Sent},
     job_variables,
     model::{
-        BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object,
+        BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object, Timestamp,
         deployment::{ConcurrencyOptions, DeploymentResponse},
     },
-    patch::sent,
+    patch::Patch,
     store::{
-        CommitError, TableAccess, Write, commit::retry_on_conflict, deployments::AutoScheduled, table::Index,
+        deployments::{self, AutoScheduled, DeploymentChange, Named},
         work_pools::DEFAULT_AGENT_POOL,
     },
 };
@@ -20,52 +20,56 @@ use serde::Deserialize;
 
 use crate::{
     limits,
-    places::{self, Asked},
+    queue_assignment::{self, Asked},
     responses,
     schedules::{self, NewSchedule},
-    sent::{parameter_schema, set},
+    update::parameter_schema,
 };
 
 /// The contract's `create_deployment`.
-pub static ROUTE: Route = Route::post("create_deployment", "/deployments/", || post(create))
-    .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
+pub static ROUTE: Route =
+    Route::post("create_deployment", "/deployments/", || post(create)).accessing(deployments::DELETE_SCHEDULED_RUNS);
 
 /// What the client sent; of a deployment that is there already, the rest stays as it is.
 #[derive(Debug, Deserialize)]
 struct DeploymentCreate {
     name: String,
     flow_id: FlowId,
-    paused: Option<bool>,
-    #[serde(default, deserialize_with = "sent")]
-    concurrency_limit: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "sent")]
-    concurrency_options: Option<Option<ConcurrencyOptions>>,
-    #[serde(default, deserialize_with = "sent")]
-    global_concurrency_limit_id: Option<Option<ConcurrencyLimitId>>,
-    enforce_parameter_schema: Option<bool>,
+    #[serde(default)]
+    paused: Patch<bool>,
+    #[serde(default)]
+    concurrency_limit: Patch<i64>,
+    #[serde(default)]
+    concurrency_options: Patch<ConcurrencyOptions>,
+    #[serde(default)]
+    global_concurrency_limit_id: Patch<ConcurrencyLimitId>,
+    #[serde(default)]
+    enforce_parameter_schema: Patch<bool>,
     #[serde(default, deserialize_with = "parameter_schema")]
-    parameter_openapi_schema: Option<Option<Object>>,
+    parameter_openapi_schema: Patch<Object>,
     /// Prefect puts empty ones in the place of what was not sent.
     #[serde(default)]
     parameters: Object,
-    tags: Option<Vec<String>>,
+    #[serde(default)]
+    tags: Patch<Vec<String>>,
     labels: Option<Object>,
-    #[serde(default, deserialize_with = "sent")]
-    pull_steps: Option<Option<Vec<Object>>>,
-    #[serde(default, deserialize_with = "sent")]
-    work_queue_name: Option<Option<String>>,
+    #[serde(default)]
+    pull_steps: Patch<Vec<Object>>,
+    #[serde(default)]
+    work_queue_name: Patch<String>,
     work_pool_name: Option<String>,
     storage_document_id: Option<BlockDocumentId>,
     infrastructure_document_id: Option<BlockDocumentId>,
-    #[serde(default, deserialize_with = "sent")]
-    description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    path: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    version: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    entrypoint: Option<Option<String>>,
-    job_variables: Option<Object>,
+    #[serde(default)]
+    description: Patch<String>,
+    #[serde(default)]
+    path: Patch<String>,
+    #[serde(default)]
+    version: Patch<String>,
+    #[serde(default)]
+    entrypoint: Patch<String>,
+    #[serde(default)]
+    job_variables: Patch<Object>,
 }
 
 /// The schedules, each with the contract's defaults.
@@ -80,89 +84,66 @@ async fn create(
     Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<(StatusCode, Json<DeploymentResponse>)> {
     require_name(&body.name)?;
-    let pool = places::pool(&app, body.work_pool_name.as_deref()).await?;
-    if let (Some(of), Some(variables)) = (&pool, &body.job_variables)
+    let pool = queue_assignment::pool(&app, body.work_pool_name.as_ref()).await?;
+    if let (Some(of), Some(variables)) = (&pool, body.job_variables.value())
         && let pool = &of.pool.record.pool
         && pool.name != DEFAULT_AGENT_POOL
         && !variables.is_empty()
     {
         job_variables::check_of_deployment(&pool.base_job_template, variables)?;
     }
-    limits::require(&app, body.global_concurrency_limit_id).await?;
+    limits::require(&app, &body.global_concurrency_limit_id).await?;
     require_blocks(&body)?;
     let flow = app.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
-    let id = DeploymentId::new();
-    let queue_name = body.work_queue_name.as_ref().and_then(Option::as_deref);
-    let asked = places::find_or_make(&app, pool.as_ref(), queue_name).await?;
-    let (deployment, status) = retry_on_conflict(|| add(&app, &body, &schedules, &flow, &asked, id)).await?;
-    if status == StatusCode::OK {
+    let queue = queue_assignment::find_or_make(&app, pool.as_ref(), body.work_queue_name.value()).await?;
+    let now = app.now();
+    let new = Deployment::new(DeploymentId::new(), &flow, body.name.clone(), now);
+    let change = |(Named::New(deployment) | Named::There(deployment))| {
+        std::future::ready(body.changed(deployment, &schedules, &flow, &queue, now))
+    };
+    let (deployment, is_new) = app.store.put_deployment(&new, change).await?;
+    if !is_new {
         app.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(app.now())).await?;
     }
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(responses::one(&app, &deployment).await?)))
 }
 
-/// Adds the deployment, or changes the one that has its name.
-async fn add(
-    app: &App,
-    body: &DeploymentCreate,
-    schedules: &[NewSchedule],
-    flow: &Flow,
-    asked: &Asked,
-    id: DeploymentId,
-) -> Result<(Deployment, StatusCode), CommitError> {
-    let now = app.now();
-    let found = app.store.deployment_by_name(flow.id, &body.name).await?;
-    match found {
-        // With our id, the write before was carried out, only its answer was lost.
-        Some(found) if found.record.id == id => Ok((found.record, StatusCode::CREATED)),
-        Some(found) => {
-            let mut changed = body.over(found.record.clone(), flow, asked);
-            changed.updated = now;
-            schedules::replace(&mut changed, schedules.to_vec(), now);
-            schedules::require_unique_slugs(&changed)?;
-            let beside = body.limit(app, &mut changed).await?;
-            app.store.update_deployment(&found, &changed, beside).await?;
-            Ok((changed, StatusCode::OK))
-        }
-        None => {
-            let mut new = body.over(Deployment::new(id, flow, body.name.clone(), now), flow, asked);
-            schedules::replace(&mut new, schedules.to_vec(), now);
-            schedules::require_unique_slugs(&new)?;
-            let beside = body.limit(app, &mut new).await?;
-            app.store.add_deployment(&new, beside).await?;
-            Ok((new, StatusCode::CREATED))
-        }
-    }
-}
-
 impl DeploymentCreate {
-    /// Puts what was sent over `deployment`.
-    fn over(&self, mut deployment: Deployment, flow: &Flow, asked: &Asked) -> Deployment {
-        set(&mut deployment.paused, self.paused.as_ref());
-        set(&mut deployment.concurrency_options, self.concurrency_options.as_ref());
-        set(&mut deployment.concurrency_limit_id, self.global_concurrency_limit_id.as_ref());
-        set(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref());
-        set(&mut deployment.parameter_openapi_schema, self.parameter_openapi_schema.as_ref());
-        set(&mut deployment.parameters, Some(&self.parameters));
-        set(&mut deployment.tags, self.tags.as_ref());
-        set(&mut deployment.pull_steps, self.pull_steps.as_ref());
-        set(&mut deployment.work_queue_name, self.work_queue_name.as_ref());
-        set(&mut deployment.description, self.description.as_ref());
-        set(&mut deployment.path, self.path.as_ref());
-        set(&mut deployment.version, self.version.as_ref());
-        set(&mut deployment.entrypoint, self.entrypoint.as_ref());
-        set(&mut deployment.job_variables, self.job_variables.as_ref());
+    /// Returns what the request makes of `deployment` at `now`.
+    fn changed(
+        &self,
+        mut deployment: Deployment,
+        schedules: &[NewSchedule],
+        flow: &Flow,
+        queue: &Asked,
+        now: Timestamp,
+    ) -> Result<DeploymentChange> {
+        deployment.updated = now;
+        self.apply_to(&mut deployment);
         deployment.labels = labels_of_flow(flow, self.labels.as_ref());
-        asked.put(&mut deployment);
-        deployment
+        queue.assign_to(&mut deployment);
+        schedules::replace(&mut deployment, schedules.to_vec(), now);
+        schedules::require_unique_slugs(&deployment)?;
+        Ok(DeploymentChange { deployment, limit: self.concurrency_limit.clone() })
     }
 
-    /// Gives the deployment the limit that was asked for, if one was; returns what writes the limit.
-    async fn limit(&self, app: &App, deployment: &mut Deployment) -> Result<Vec<Write>> {
-        match self.concurrency_limit {
-            Some(wanted) => app.store.limit_deployment(deployment, wanted, app.now()).await,
-            None => Ok(Vec::new()),
-        }
+    /// Puts what was sent over `deployment`, but for its labels, its queue, its limit and its schedules.
+    fn apply_to(&self, deployment: &mut Deployment) {
+        self.paused.set_unless_null(&mut deployment.paused);
+        self.concurrency_options.set_or_clear(&mut deployment.concurrency_options);
+        self.global_concurrency_limit_id.set_or_clear(&mut deployment.concurrency_limit_id);
+        self.enforce_parameter_schema.set_unless_null(&mut deployment.enforce_parameter_schema);
+        self.parameter_openapi_schema.set_or_clear(&mut deployment.parameter_openapi_schema);
+        deployment.parameters.clone_from(&self.parameters);
+        self.tags.set_unless_null(&mut deployment.tags);
+        self.pull_steps.set_or_clear(&mut deployment.pull_steps);
+        self.work_queue_name.set_or_clear(&mut deployment.work_queue_name);
+        self.description.set_or_clear(&mut deployment.description);
+        self.path.set_or_clear(&mut deployment.path);
+        self.version.set_or_clear(&mut deployment.version);
+        self.entrypoint.set_or_clear(&mut deployment.entrypoint);
+        self.job_variables.set_unless_null(&mut deployment.job_variables);
     }
 }
 

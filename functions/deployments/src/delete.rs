@@ -2,27 +2,19 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     jobs::removals,
     model::DeploymentId,
-    store::{
-        TableAccess,
-        commit::retry_on_conflict,
-        table::{self, Index},
-    },
+    store::table,
 };
 
 /// The contract's `delete_deployment`.
-pub static ROUTE: Route = Route::delete("delete_deployment", "/deployments/{id}", || on_delete(delete))
-    .accessing(TableAccess::WRITES_MANY.via(&[Index::ByParent, Index::Related, Index::WaitingOfDeployment]));
+pub static ROUTE: Route =
+    Route::delete("delete_deployment", "/deployments/{id}", || on_delete(delete)).accessing(removals::OF_DEPLOYMENTS);
 
 async fn delete(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let found = app.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
-        app.store.delete_deployment(found).await
-    })
-    .await?;
+    app.store.delete_deployment(path.id).await?;
     removals::within_request(&app, [table::deployment(path.id)]).await;
     Ok(StatusCode::NO_CONTENT)
 }

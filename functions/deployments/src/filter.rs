@@ -6,7 +6,7 @@ use common::{
     filter::{DeploymentSort, RunFilters},
     http::{Body, Route},
     model::deployment::DeploymentResponse,
-    store::{TableAccess, select::Window},
+    store::{deployments, select::Window},
 };
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::responses;
 
 /// The contract's `read_deployments`.
 pub static ROUTE: Route =
-    Route::post("read_deployments", "/deployments/filter", || post(filter)).accessing(TableAccess::FILTERS);
+    Route::post("read_deployments", "/deployments/filter", || post(filter)).accessing(deployments::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct DeploymentQuery {

@@ -70,7 +70,7 @@ impl Source {
     /// # Errors
     /// [`Error::NotFound`] without such a deployment.
     pub(crate) async fn read(app: &App, id: DeploymentId) -> Result<Self> {
-        let deployment = app.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?.record;
+        let deployment = app.store.read_one::<Deployment>(id).await?.record;
         let (queue, pool) = assignment_of(app, &deployment).await?;
         Ok(Self { deployment, queue, pool })
     }

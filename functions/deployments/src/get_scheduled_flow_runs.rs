@@ -5,14 +5,17 @@ use common::{
     App, Result,
     http::{Body, Route},
     model::{DeploymentId, FlowRun, Timestamp},
-    store::{TableAccess, table::Index, waiting_runs::Due},
+    store::{
+        TableAccess,
+        waiting_runs::{self, Due},
+    },
 };
 use serde::Deserialize;
 
 /// The contract's `get_scheduled_flow_runs_for_deployments`.
 pub static ROUTE: Route =
     Route::post("get_scheduled_flow_runs_for_deployments", "/deployments/get_scheduled_flow_runs", || post(poll))
-        .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
+        .accessing(TableAccess::WRITES.and(waiting_runs::OF_DEPLOYMENTS));
 
 #[derive(Debug, Deserialize)]
 struct Poll {

@@ -13,19 +13,21 @@ pub mod get_scheduled_flow_runs;
 mod limits;
 pub mod paginate;
 pub mod pause;
-mod places;
+mod queue_assignment;
 pub mod read;
 pub mod read_by_name;
 mod responses;
 pub mod resume;
 pub mod schedule;
 pub mod schedules;
-mod sent;
 pub mod slas;
 pub mod update;
 pub mod work_queue_check;
 
 use common::http::Route;
+
+/// How Prefect words that there is no such deployment, where one is changed.
+const NOT_FOUND: &str = "Deployment not found.";
 
 /// The routes of this resource.
 pub static ROUTES: &[&Route] = &[

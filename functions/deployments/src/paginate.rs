@@ -9,15 +9,15 @@ use common::{
         page::{Page, PageNumber},
     },
     model::deployment::DeploymentResponse,
-    store::TableAccess,
+    store::deployments,
 };
 use serde::Deserialize;
 
 use crate::responses;
 
 /// The contract's `paginate_deployments`.
-pub static ROUTE: Route =
-    Route::post("paginate_deployments", "/deployments/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
+pub static ROUTE: Route = Route::post("paginate_deployments", "/deployments/paginate", || post(paginate))
+    .accessing(deployments::FILTER.and(deployments::COUNT));
 
 #[derive(Debug, Deserialize)]
 struct DeploymentQuery {

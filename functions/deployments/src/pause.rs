@@ -2,15 +2,15 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
-    model::DeploymentId,
-    store::{TableAccess, commit::retry_on_conflict, deployments::AutoScheduled, table::Index},
+    model::{Deployment, DeploymentId},
+    store::deployments::{self, AutoScheduled},
 };
 
 /// The contract's `pause_deployment`.
 pub static ROUTE: Route = Route::post("pause_deployment", "/deployments/{id}/pause_deployment", || post(pause))
-    .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
+    .accessing(deployments::DELETE_SCHEDULED_RUNS);
 
 async fn pause(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<()>> {
     set_paused(&app, path.id, true).await?;
@@ -20,15 +20,12 @@ async fn pause(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Re
 
 /// Pauses the deployment or lets it go on; as Prefect, that is no event.
 pub(crate) async fn set_paused(app: &App, id: DeploymentId, paused: bool) -> Result<()> {
-    retry_on_conflict(|| async {
-        let found = app.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
-        if found.record.paused == paused {
-            return Ok(());
+    let set = |deployment: &mut Deployment| {
+        if deployment.paused != paused {
+            deployment.paused = paused;
+            deployment.updated = app.now();
         }
-        let mut changed = found.record.clone();
-        changed.paused = paused;
-        changed.updated = app.now();
-        app.store.update_deployment_silently(&found, &changed).await
-    })
-    .await
+        Ok(())
+    };
+    app.store.update_deployment_silently(id, set).await
 }

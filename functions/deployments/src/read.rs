@@ -2,9 +2,9 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
-    model::{DeploymentId, deployment::DeploymentResponse},
+    model::{Deployment, DeploymentId, deployment::DeploymentResponse},
 };
 
 use crate::responses;
@@ -13,6 +13,6 @@ use crate::responses;
 pub static ROUTE: Route = Route::get("read_deployment", "/deployments/{id}", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<DeploymentResponse>> {
-    let found = app.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
+    let found = app.store.read_one::<Deployment>(path.id).await?;
     Ok(Json(responses::one(&app, &found.record).await?))
 }

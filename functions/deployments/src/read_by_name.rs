@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route},
     model::deployment::DeploymentResponse,
 };
@@ -21,8 +21,6 @@ struct Names {
 }
 
 async fn read_by_name(State(app): State<App>, Path(names): Path<Names>) -> Result<Json<DeploymentResponse>> {
-    let nothing = || Error::not_found("Deployment");
-    let flow = app.store.flow_by_name(&names.flow_name).await?.ok_or_else(nothing)?;
-    let found = app.store.deployment_by_name(flow.record.id, &names.deployment_name).await?.ok_or_else(nothing)?;
-    Ok(Json(responses::one(&app, &found.record).await?))
+    let found = app.store.deployment_by_names(&names.flow_name, &names.deployment_name).await?;
+    Ok(Json(responses::one(&app, &found).await?))
 }

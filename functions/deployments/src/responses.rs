@@ -32,8 +32,3 @@ pub(crate) async fn all(app: &App, deployments: &[Deployment]) -> Result<Vec<Dep
     };
     deployments.iter().map(answer).collect()
 }
-
-/// Says that there is no such deployment, in the words of the operations that change one.
-pub(crate) fn no_deployment() -> Error {
-    Error::not_found_in_words("Deployment not found.")
-}

@@ -12,11 +12,10 @@ use common::{
     filter::event::ResourceSpecification,
     http::{Body, Path, Route, extract::Id},
     model::{
-        DeploymentId, Seconds, Timestamp,
+        Deployment, DeploymentId, Seconds, Timestamp,
         deployment::{ExpectedEvent, ServiceLevelAgreement, Severity, SlaCondition},
         event::RESOURCE_ID,
     },
-    store::commit::retry_on_conflict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,26 +79,20 @@ async fn replace(app: &App, id: DeploymentId, asked: Vec<Asked>) -> Result<Json<
     if names.len() < slas.len() {
         return Err(Error::Unprocessable("The names of a deployment's SLAs have to be unique.".into()));
     }
-    retry_on_conflict(|| async {
-        let found = app.store.deployment(id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
-        let before: HashSet<&str> = found.record.slas.iter().map(|sla| sla.name.as_str()).collect();
+    let replace = |deployment: &mut Deployment| {
+        let before: HashSet<&str> = deployment.slas.iter().map(|sla| sla.name.as_str()).collect();
         let name = |name: &str| Name { name: name.to_owned() };
         let (updated, created): (Vec<_>, Vec<_>) = slas.iter().partition(|sla| before.contains(sla.name.as_str()));
-        let deleted = found.record.slas.iter().filter(|sla| !names.contains(sla.name.as_str()));
+        let deleted = deployment.slas.iter().filter(|sla| !names.contains(sla.name.as_str()));
         let merged = Merged {
             created: created.iter().map(|sla| name(&sla.name)).collect(),
             updated: updated.iter().map(|sla| name(&sla.name)).collect(),
             deleted: deleted.map(|sla| name(&sla.name)).collect(),
         };
-        let mut changed = found.record.clone();
-        changed.slas = slas.iter().map(|sla| made(sla, &found.record.slas, app.now())).collect();
-        if changed.slas != found.record.slas {
-            // What runs are made does not depend on them.
-            app.store.commit(vec![app.store.replace(&changed, found.version)?]).await?;
-        }
-        Ok(Json(merged))
-    })
-    .await
+        deployment.slas = slas.iter().map(|sla| made(sla, &deployment.slas, app.now())).collect();
+        Ok(merged)
+    };
+    app.store.update_deployment_silently(id, replace).await.map(Json)
 }
 
 /// Returns the agreement with the time since when it is to be kept: that of the one before, if it asks for the same.

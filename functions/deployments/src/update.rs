@@ -2,67 +2,55 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Error, Result,
+    App, Error, InWords, Result,
     http::{Body, Path, Route, Sent, extract::Id},
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
-    patch::sent,
+    patch::Patch,
     schema_tools::validation::{Invalid, validate_incomplete},
     store::{
-        CommitError, TableAccess, Write, commit::retry_on_conflict, deployments::AutoScheduled, table::Index,
+        deployments::{self, AutoScheduled, DeploymentChange},
         work_queues::PoolWithQueues,
     },
     workspace_variables::WorkspaceVariables,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
 use crate::{
-    limits,
-    places::{self, Asked},
-    responses,
+    NOT_FOUND, limits,
+    queue_assignment::{self, Asked},
     schedules::{self, ScheduleUpdate, changes::Changes},
-    sent::{parameter_schema, set},
 };
 
 /// The contract's `update_deployment`.
 pub static ROUTE: Route = Route::patch("update_deployment", "/deployments/{id}", || patch(update))
-    .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
+    .accessing(deployments::DELETE_SCHEDULED_RUNS);
 
-#[derive(Debug, Deserialize)]
+/// What the client sent (contract schema `DeploymentUpdate`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct DeploymentUpdate {
-    #[serde(default, deserialize_with = "sent")]
-    version: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    description: Option<Option<String>>,
-    paused: Option<bool>,
+    version: Patch<String>,
+    description: Patch<String>,
+    paused: Patch<bool>,
     schedules: Option<Vec<Value>>,
-    #[serde(default, deserialize_with = "sent")]
-    concurrency_limit: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "sent")]
-    concurrency_options: Option<Option<ConcurrencyOptions>>,
-    #[serde(default, deserialize_with = "sent")]
-    global_concurrency_limit_id: Option<Option<ConcurrencyLimitId>>,
-    #[serde(default, deserialize_with = "sent")]
-    parameters: Option<Option<Object>>,
-    #[serde(default, deserialize_with = "parameter_schema")]
-    parameter_openapi_schema: Option<Option<Object>>,
-    tags: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    work_queue_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    work_pool_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    path: Option<Option<String>>,
-    job_variables: Option<Object>,
-    #[serde(default, deserialize_with = "sent")]
-    pull_steps: Option<Option<Vec<Object>>>,
-    #[serde(default, deserialize_with = "sent")]
-    entrypoint: Option<Option<String>>,
+    concurrency_limit: Patch<i64>,
+    concurrency_options: Patch<ConcurrencyOptions>,
+    global_concurrency_limit_id: Patch<ConcurrencyLimitId>,
+    parameters: Patch<Object>,
+    #[serde(deserialize_with = "parameter_schema")]
+    parameter_openapi_schema: Patch<Object>,
+    tags: Patch<Vec<String>>,
+    work_queue_name: Patch<String>,
+    work_pool_name: Patch<String>,
+    path: Patch<String>,
+    job_variables: Patch<Object>,
+    pull_steps: Patch<Vec<Object>>,
+    entrypoint: Patch<String>,
     storage_document_id: Option<BlockDocumentId>,
     infrastructure_document_id: Option<BlockDocumentId>,
-    #[serde(default, deserialize_with = "sent")]
-    enforce_parameter_schema: Option<Option<bool>>,
+    enforce_parameter_schema: Patch<bool>,
 }
 
 /// The schedules, each with the contract's defaults.
@@ -78,36 +66,25 @@ async fn update(
     Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<StatusCode> {
     let schedules = body.schedules.is_some().then_some(schedules);
-    retry_on_conflict(|| change(&app, path.id, &body, schedules.as_deref())).await?;
+    let change = |before| changed(&app, before, &body, schedules.as_deref());
+    app.store.update_deployment(path.id, change).await.in_words(NOT_FOUND)?;
     app.store.delete_scheduled_runs(path.id, AutoScheduled::After(app.now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn change(
-    app: &App,
-    id: DeploymentId,
-    body: &DeploymentUpdate,
-    schedules: Option<&[ScheduleUpdate]>,
-) -> Result<(), CommitError> {
-    let found = app.store.deployment(id).await?.ok_or_else(responses::no_deployment)?;
-    let (changed, beside) = changed(app, &found.record, body, schedules).await?;
-    app.store.update_deployment(&found, &changed, beside).await
-}
-
-/// Returns the deployment `before` as the update changes it, and what writes its limit.
+/// Returns what the update makes of `deployment`.
 pub(crate) async fn changed(
     app: &App,
-    before: &Deployment,
+    mut deployment: Deployment,
     body: &DeploymentUpdate,
     schedules: Option<&[ScheduleUpdate]>,
-) -> Result<(Deployment, Vec<Write>)> {
-    let schedules = Changes::new(&before.schedules, schedules)?;
-    let pool_name = body.work_pool_name.as_ref().and_then(Option::as_deref);
-    let pool = places::pool(app, pool_name).await?;
-    if let (Some(of), Some(variables)) = (&pool, &body.job_variables) {
+) -> Result<DeploymentChange> {
+    let schedules = Changes::new(&deployment.schedules, schedules)?;
+    let pool = queue_assignment::pool(app, body.work_pool_name.value()).await?;
+    if let (Some(of), Some(variables)) = (&pool, body.job_variables.value()) {
         job_variables::check_of_change(&of.pool.record.pool.base_job_template, variables)?;
     }
-    let parameters = match body.parameters.as_ref().and_then(Option::as_ref) {
+    let parameters = match body.parameters.value() {
         Some(sent) => {
             let hydrated = WorkspaceVariables::new(&app.store).hydrate(sent).await?;
             let refused = |error| Error::BadRequest(format!("Error hydrating deployment parameters: {error}"));
@@ -115,20 +92,15 @@ pub(crate) async fn changed(
         }
         None => None,
     };
-    body.enforce_schema(before, parameters.as_ref())?;
-    limits::require(app, body.global_concurrency_limit_id).await?;
+    body.enforce_schema(&deployment, parameters.as_ref())?;
+    limits::require(app, &body.global_concurrency_limit_id).await?;
     let now = app.now();
-    let mut changed = before.clone();
-    changed.updated = now;
-    body.apply_to(&mut changed, parameters)?;
-    schedules.apply_to(&mut changed, now);
-    schedules::require_unique_slugs(&changed)?;
-    body.place(app, pool.as_ref()).await?.put(&mut changed);
-    let beside = match body.concurrency_limit {
-        Some(wanted) => app.store.limit_deployment(&mut changed, wanted, now).await?,
-        None => Vec::new(),
-    };
-    Ok((changed, beside))
+    deployment.updated = now;
+    body.apply_to(&mut deployment, parameters)?;
+    schedules.apply_to(&mut deployment, now);
+    schedules::require_unique_slugs(&deployment)?;
+    body.queue(app, pool.as_ref()).await?.assign_to(&mut deployment);
+    Ok(DeploymentChange { deployment, limit: body.concurrency_limit.clone() })
 }
 
 impl DeploymentUpdate {
@@ -139,16 +111,16 @@ impl DeploymentUpdate {
 
     /// Says whether a limit was sent, of its own or shared.
     pub(crate) fn has_limit(&self) -> bool {
-        self.concurrency_limit.is_some() || self.global_concurrency_limit_id.is_some()
+        self.concurrency_limit.is_sent() || self.global_concurrency_limit_id.is_sent()
     }
 
     /// Checks that the parameters fit the schema, where that is enforced; some that are required may be missing.
     fn enforce_schema(&self, deployment: &Deployment, parameters: Option<&Value>) -> Result<()> {
-        if !self.enforce_parameter_schema.flatten().unwrap_or(deployment.enforce_parameter_schema) {
+        if !self.enforce_parameter_schema.value().unwrap_or(&deployment.enforce_parameter_schema) {
             return Ok(());
         }
-        let sent = self.parameter_openapi_schema.as_ref().and_then(Option::as_ref).filter(|schema| !schema.is_empty());
-        let Some(schema) = sent.or(deployment.parameter_openapi_schema.as_ref()) else {
+        let Some(schema) = self.parameter_openapi_schema.value().or(deployment.parameter_openapi_schema.as_ref())
+        else {
             return Err(Error::Conflict(NO_SCHEMA.into()));
         };
         let fits = match parameters {
@@ -170,39 +142,46 @@ impl DeploymentUpdate {
             // No block document is stored yet, so none can be referred to.
             return Err(Error::integrity_conflict());
         }
-        match (&self.parameters, parameters) {
-            (None, _) => {}
-            (Some(_), Some(Value::Object(parameters))) => deployment.parameters = parameters,
-            (Some(None), _) => return Err(Error::integrity_conflict()),
-            (Some(Some(_)), _) => {
-                return Err(Error::Unprocessable("The parameters have to make up an object.".into()));
-            }
+        match parameters {
+            Some(Value::Object(hydrated)) => deployment.parameters = hydrated,
+            Some(_) => return Err(Error::Unprocessable("The parameters have to make up an object.".into())),
+            None => self.parameters.set(&mut deployment.parameters)?,
         }
-        common::patch::set(&mut deployment.enforce_parameter_schema, self.enforce_parameter_schema.as_ref())?;
-        set(&mut deployment.version, self.version.as_ref());
-        set(&mut deployment.description, self.description.as_ref());
-        set(&mut deployment.paused, self.paused.as_ref());
-        set(&mut deployment.concurrency_options, self.concurrency_options.as_ref());
-        set(&mut deployment.concurrency_limit_id, self.global_concurrency_limit_id.as_ref());
-        set(&mut deployment.parameter_openapi_schema, self.parameter_openapi_schema.as_ref());
-        set(&mut deployment.tags, self.tags.as_ref());
-        set(&mut deployment.work_queue_name, self.work_queue_name.as_ref());
-        set(&mut deployment.path, self.path.as_ref());
-        set(&mut deployment.job_variables, self.job_variables.as_ref());
-        set(&mut deployment.pull_steps, self.pull_steps.as_ref());
-        set(&mut deployment.entrypoint, self.entrypoint.as_ref());
+        self.enforce_parameter_schema.set(&mut deployment.enforce_parameter_schema)?;
+        self.version.set_or_clear(&mut deployment.version);
+        self.description.set_or_clear(&mut deployment.description);
+        self.paused.set_unless_null(&mut deployment.paused);
+        self.concurrency_options.set_or_clear(&mut deployment.concurrency_options);
+        self.global_concurrency_limit_id.set_or_clear(&mut deployment.concurrency_limit_id);
+        self.parameter_openapi_schema.set_or_clear(&mut deployment.parameter_openapi_schema);
+        self.tags.set_unless_null(&mut deployment.tags);
+        self.work_queue_name.set_or_clear(&mut deployment.work_queue_name);
+        self.path.set_or_clear(&mut deployment.path);
+        self.job_variables.set_unless_null(&mut deployment.job_variables);
+        self.pull_steps.set_or_clear(&mut deployment.pull_steps);
+        self.entrypoint.set_or_clear(&mut deployment.entrypoint);
         Ok(())
     }
 
     /// Returns the queue that is asked for, made if it is not there; a null for the pool takes the queue away.
-    async fn place(&self, app: &App, pool: Option<&PoolWithQueues>) -> Result<Asked> {
-        if self.work_pool_name == Some(None) {
+    async fn queue(&self, app: &App, pool: Option<&PoolWithQueues>) -> Result<Asked> {
+        if self.work_pool_name.is_null() {
             return Ok(Asked::None);
         }
-        places::find_or_make(app, pool, self.work_queue_name.as_ref().and_then(Option::as_deref)).await
+        queue_assignment::find_or_make(app, pool, self.work_queue_name.value()).await
     }
 }
 
 /// What is answered where parameters are held against a schema that isn't there.
 pub(crate) const NO_SCHEMA: &str = "Error updating deployment: Cannot update parameters because parameter schema \
                                     enforcement is enabled and the deployment does not have a valid parameter schema.";
+
+/// Reads a schema of parameters that was sent; an empty one is that of no parameters.
+pub(crate) fn parameter_schema<'de, D: Deserializer<'de>>(field: D) -> Result<Patch<Object>, D::Error> {
+    Ok(match Patch::<Object>::deserialize(field)? {
+        Patch::Value(schema) if schema.is_empty() => {
+            Patch::Value(Object::from_iter([("type".into(), json!("object")), ("properties".into(), json!({}))]))
+        }
+        sent => sent,
+    })
+}

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::{Deployment, DeploymentId, WorkQueue, work_queue::QueueFilter},
     store::{TableAccess, select::Window, table::Index},
@@ -15,7 +15,7 @@ pub static ROUTE: Route =
         .accessing(TableAccess::READS.via(&[Index::ByName]));
 
 async fn check(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<Vec<Value>>> {
-    let found = app.store.deployment(path.id).await?.ok_or_else(|| Error::not_found("Deployment"))?;
+    let found = app.store.read_one::<Deployment>(path.id).await?;
     let mut queues = app.store.work_queues(None, Window { offset: 0, limit: usize::MAX }).await?;
     queues.retain(|queue| queue.filter.as_ref().is_none_or(|filter| takes_in(filter, &found.record)));
     queues.sort_by_key(|queue| (queue.created, queue.id));

@@ -341,9 +341,12 @@ impl Deployment {
 
     /// Returns the deployment as it is stored after a change from `before` at `now`: its schedules begin anew.
     ///
-    /// Where one was only added, the others go on.
+    /// Where one was only added, the others go on; so do all where only agreements were changed, which make no runs.
     #[must_use]
     pub fn rescheduled(&self, before: Option<&Self>, now: Timestamp) -> Self {
+        if before.is_some_and(|before| Self { slas: before.slas.clone(), ..self.clone() } == *before) {
+            return self.clone();
+        }
         let has_more = before.is_some_and(|before| {
             let was_there = |schedule: &&DeploymentSchedule| before.schedules.iter().any(|old| old.id == schedule.id);
             let without_new = Self {
@@ -423,5 +426,25 @@ mod tests {
             let read: Schedule = serde_json::from_value(schedule.clone()).unwrap();
             assert_eq!(serde_json::to_value(read).unwrap(), schedule);
         }
+    }
+
+    #[test]
+    fn schedules_begin_anew_with_any_change_but_that_of_agreements() {
+        let (made, now) = (Timestamp::now(), Timestamp::now().plus_seconds(1.0));
+        let flow = Flow::new(FlowId::new(), "a flow", made);
+        let mut deployment = Deployment::new(DeploymentId::new(), &flow, "a deployment", made);
+        deployment.schedules = serde_json::from_value(json!([{
+            "id": Uuid::now_v7(), "created": made, "updated": made, "schedule": {"interval": 60.0},
+        }]))
+        .unwrap();
+        let before = deployment.rescheduled(None, made);
+        let mut after = before.clone();
+        after.slas = serde_json::from_value(json!([
+            {"name": "agreed", "severity": "high", "enabled": true, "condition": {"duration": 1}}
+        ]))
+        .unwrap();
+        assert_eq!(after.rescheduled(Some(&before), now).scheduling, before.scheduling);
+        after.tags.push("new".into());
+        assert_eq!(after.rescheduled(Some(&before), now).scheduling.map(|scheduling| scheduling.since), Some(now));
     }
 }

@@ -15,7 +15,7 @@ use domain::model::{
 };
 use error::Result;
 use store::{
-    Item, Key, Store,
+    Item, Key, Store, TableAccess,
     query::Range,
     table::{self, Index, Subject},
 };
@@ -79,6 +79,9 @@ pub async fn step(app: &App, queue: &Queue, of: &Key, look: Look, patience: Dura
         Ok(())
     }
 }
+
+/// What [`within_request`] touches for deployments: their runs that never ran, with what is in the partitions of those.
+pub const OF_DEPLOYMENTS: TableAccess = TableAccess::WRITES_MANY.via(&[Index::WaitingOfDeployment]);
 
 /// Deletes what a reader would still find of what belonged to the records that this request has deleted, under the keys `of`.
 ///

@@ -7,7 +7,7 @@ use super::{
     events::{self, Party},
     frequency, freshness, lateness, time_to_completion, watches_deployment,
 };
-use domain::events::deployments;
+use domain::events::Lifecycle;
 use domain::model::{
     Deployment, DeploymentId, FlowRun, FlowRunId, Seconds, StateType, Timestamp,
     deployment::{ServiceLevelAgreement, SlaCondition},
@@ -175,6 +175,6 @@ fn party(deployment: &Deployment) -> Party {
         kind: "deployment",
         id: deployment.id.0,
         name: deployment.name.clone(),
-        related: json!(deployments::related(deployment)),
+        related: json!(deployment.related()),
     }
 }

@@ -1,9 +1,7 @@
 //! The events that tell of records that are made, changed and deleted: one file a kind of record makes them.
 
-use super::{
-    Failures, Written, artifact_events, concurrency_limit_events, deployment_events, flow_events, work_pool_events,
-};
-use domain::model::{Event, ReceivedEvent, Variable};
+use super::{Failures, Written, artifact_events, concurrency_limit_events, flow_events, work_pool_events};
+use domain::model::{Deployment, Event, ReceivedEvent, Variable};
 use error::Result;
 use store::{
     Item,
@@ -41,13 +39,13 @@ pub(super) async fn emit(app: &App, written: &[(usize, Written<'_>)], failures: 
 
 fn events_of(Written { before, after: item }: Written<'_>) -> Result<Vec<Event>> {
     match Subject::of(&item.key) {
+        Some(Subject::Deployment(_)) => return events_of_change::<Deployment>(before, item),
         Some(Subject::Variable(_)) => return events_of_change::<Variable>(before, item),
         Some(Subject::Tombstone) => return Ok(item.record::<Tombstone>()?.events),
         _ => {}
     }
     let mut events = work_pool_events::events_of(item)?;
     events.extend(flow_events::event_of(item)?);
-    events.extend(deployment_events::event_of(item)?);
     events.extend(concurrency_limit_events::event_of(item)?);
     Ok(events)
 }

@@ -8,7 +8,6 @@
 mod artifact_events;
 pub mod change;
 pub mod concurrency_limit_events;
-pub mod deployment_events;
 mod deployment_polling;
 pub mod flow_events;
 pub mod flow_run_events;

@@ -1,5 +1,5 @@
 //! The events of work pools, queues and the readiness of deployments, which are kept with what they tell of
-//! ([`domain::events::work_pools`], [`super::deployment_events`]).
+//! ([`domain::events::work_pools`], [`domain::events::deployments`]).
 
 use domain::model::Event;
 use error::Result;

@@ -2,17 +2,17 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, extract::Id},
-    model::{DeploymentId, deployment::DeploymentSchedule},
+    model::{Deployment, DeploymentId, deployment::DeploymentSchedule},
 };
 
-use crate::responses;
+use crate::NOT_FOUND;
 
 /// The contract's `read_deployment_schedules`.
 pub static ROUTE: Route = Route::get("read_deployment_schedules", "/deployments/{id}/schedules", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<Vec<DeploymentSchedule>>> {
-    let found = app.store.deployment(path.id).await?.ok_or_else(responses::no_deployment)?;
+    let found = app.store.read_one::<Deployment>(path.id).await.in_words(NOT_FOUND)?;
     Ok(Json(found.record.schedules))
 }

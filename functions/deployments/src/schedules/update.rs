@@ -2,34 +2,33 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Body, Path, Route},
-    store::{TableAccess, commit::retry_on_conflict, deployments::AutoScheduled, table::Index},
+    model::Deployment,
+    store::deployments::{self, AutoScheduled},
 };
 
 use super::{SchedulePath, ScheduleUpdate};
-use crate::{responses, schedules};
+use crate::{NOT_FOUND, schedules};
 
 /// The contract's `update_deployment_schedule`.
 pub static ROUTE: Route =
     Route::patch("update_deployment_schedule", "/deployments/{id}/schedules/{schedule_id}", || patch(update))
-        .accessing(TableAccess::WRITES.via(&[Index::WaitingOfDeployment]));
+        .accessing(deployments::DELETE_SCHEDULED_RUNS);
 
 async fn update(
     State(app): State<App>,
     Path(path): Path<SchedulePath>,
     Body(change): Body<ScheduleUpdate>,
 ) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let found = app.store.deployment(path.id).await?.ok_or_else(responses::no_deployment)?;
-        let mut deployment = found.record.clone();
+    let apply = |deployment: &mut Deployment| {
         let schedule = deployment.schedules.iter_mut().find(|schedule| schedule.id == path.schedule_id);
         change.apply_to(schedule.ok_or_else(schedules::not_found)?, app.now());
-        schedules::require_unique_slugs(&deployment)?;
+        schedules::require_unique_slugs(deployment)?;
         deployment.sort_schedules();
-        app.store.update_deployment_silently(&found, &deployment).await
-    })
-    .await?;
+        Ok(())
+    };
+    app.store.update_deployment_silently(path.id, apply).await.in_words(NOT_FOUND)?;
     app.store.delete_scheduled_runs(path.id, AutoScheduled::After(app.now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }

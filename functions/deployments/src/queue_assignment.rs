@@ -19,7 +19,7 @@ pub(crate) enum Asked {
 
 impl Asked {
     /// Has the deployment's runs wait where it was asked for.
-    pub(crate) fn put(&self, deployment: &mut Deployment) {
+    pub(crate) fn assign_to(&self, deployment: &mut Deployment) {
         match self {
             Self::Nothing => {}
             Self::None => deployment.assign_queue(None),
@@ -32,14 +32,14 @@ impl Asked {
 ///
 /// # Errors
 /// [`common::Error::NotFound`] without such a pool.
-pub(crate) async fn pool(app: &App, name: Option<&str>) -> Result<Option<PoolWithQueues>> {
+pub(crate) async fn pool(app: &App, name: Option<&String>) -> Result<Option<PoolWithQueues>> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
     app.store.work_pool_with_queues(name).await?.ok_or_else(|| no_such_pool(name)).map(Some)
 }
 
 /// Returns the queue that is named, made if it is not there; a pool without a queue stands for its default queue.
-pub(crate) async fn find_or_make(app: &App, pool: Option<&PoolWithQueues>, queue: Option<&str>) -> Result<Asked> {
-    let queue = queue.filter(|name| !name.is_empty());
+pub(crate) async fn find_or_make(app: &App, pool: Option<&PoolWithQueues>, queue: Option<&String>) -> Result<Asked> {
+    let queue = queue.map(String::as_str).filter(|name| !name.is_empty());
     Ok(match (pool, queue) {
         (Some(pool), _) => queue_in_pool(app, pool, queue).await?.map_or(Asked::None, Asked::In),
         (None, Some(queue)) => Asked::In(queue_without_pool(app, queue).await?),
