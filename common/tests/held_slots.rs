@@ -131,7 +131,7 @@ async fn runs_that_the_queue_deletes_give_their_slots_back() {
     jobs::bulk::begin(&world.app, filters, BulkAction::DeleteFlowRuns).await.unwrap();
     world.settle().await;
     assert_eq!(world.taken(limited.limit).await, 2);
-    assert!(world.app.store.delete_flow(limited.flow).await.unwrap());
+    world.app.store.delete::<Flow>(limited.flow).await.unwrap();
     world.settle().await;
     assert!(world.app.store.flow_run(with_flow).await.unwrap().is_none());
     assert_eq!(world.taken(limited.limit).await, 0);
@@ -141,7 +141,7 @@ async fn runs_that_the_queue_deletes_give_their_slots_back() {
 async fn a_deleted_flow_run_takes_the_slots_of_its_task_runs_along() {
     let mut world = world(&Faults::default()).await;
     let tag = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "tag:limited", 1, Timestamp::now());
-    world.app.store.add_concurrency_limit(&tag).await.unwrap();
+    world.app.store.add(&tag).await.unwrap();
     let limited = world.limited(1).await;
     let run = world.add_run(&limited).await;
     world.enter(run, Running).await.unwrap();

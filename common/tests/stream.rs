@@ -356,9 +356,12 @@ fn a_flow_says_that_it_is_made_changed_and_deleted() {
     block_on(async {
         let world = world(&Faults::default()).await;
         let (flow, _) = world.app.store.add_flow(Flow::new(FlowId::new(), "a flow", Timestamp::now())).await.unwrap();
-        let changed = Flow { tags: vec!["new".into()], updated: Timestamp::now(), ..flow.clone() };
-        world.app.store.update_flow(&changed, 1).await.unwrap();
-        world.app.store.delete_flow(flow.id).await.unwrap();
+        let retag = |flow: &mut Flow| {
+            (flow.tags, flow.updated) = (vec!["new".into()], Timestamp::now());
+            Ok(())
+        };
+        world.app.store.update(flow.id, retag).await.unwrap();
+        world.app.store.delete::<Flow>(flow.id).await.unwrap();
         world.settle().await;
         world.consume(&world.changes().await).await;
         let filter = json!({"resource": {"id": [format!("prefect.flow.{}", flow.id)]}, "order": "ASC"});
@@ -435,7 +438,7 @@ fn a_deleted_flow_takes_everything_along() {
         world.app.store.add_events(&life(id, Some(run.id)), 3_600).await.unwrap();
         world.settle().await;
         assert_eq!(world.recorded(id).await.1.len(), 5);
-        assert!(world.app.store.delete_flow(flow.id).await.unwrap());
+        world.app.store.delete::<Flow>(flow.id).await.unwrap();
         world.settle().await;
         assert!(world.app.store.flow_run(run.id).await.unwrap().is_none());
         assert_eq!(world.app.store.flow_run_states(run.id).await.unwrap(), []);

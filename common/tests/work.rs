@@ -243,7 +243,7 @@ async fn what_goes_with_a_record_is_gone_before_anybody_follows_the_writes() {
         task_runs.push(task_run.id);
     }
     let kept = world.add_runs(1).await[0];
-    assert!(store.delete_flow(flow.id).await.unwrap());
+    store.delete::<Flow>(flow.id).await.unwrap();
     jobs::removals::within_request(&world.app, [table::flow(flow.id)]).await;
     assert!(store.deployment(deployment.id).await.unwrap().is_none());
     assert!(store.find::<Deployment>(called(flow.id, "deployment")).await.unwrap().is_none());
@@ -464,7 +464,7 @@ async fn a_lease_that_nobody_renews_gives_its_slots_back() {
     let mut world = world(&Faults::default()).await;
     let (store, longest) = (world.app.store.clone(), world.app.settings.longest_waits);
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 5, Timestamp::now());
-    store.add_concurrency_limit(&limit).await.unwrap();
+    store.add(&limit).await.unwrap();
     let lease = |seconds| Lease {
         id: LeaseId::new(),
         expiration: seconds_from_now(seconds),
@@ -494,7 +494,7 @@ async fn slots_are_neither_lost_nor_taken_twice_when_answers_are_lost() {
     let world = world(&faults).await;
     let (store, longest) = (world.app.store.clone(), world.app.settings.longest_waits);
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 9, Timestamp::now());
-    store.add_concurrency_limit(&limit).await.unwrap();
+    store.add(&limit).await.unwrap();
     let names = ["limit".to_owned()];
     let slots = async || store.concurrency_limit(limit.id).await.unwrap().unwrap().record.active_slots;
     for fault in [Fault::AnswerLost, Fault::TransactionConflict, Fault::Throttled] {

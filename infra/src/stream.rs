@@ -102,13 +102,13 @@ fn source(function: &str) -> Value {
 fn what_is_consumed() -> Value {
     let subjects = [
         table::flow(FlowId::new()),
-        table::deleted_flow(FlowId::new()),
+        table::flow(FlowId::new()).tombstone(),
         table::flow_run(FlowRunId::new()),
         table::task_run(TaskRunId::new()),
         table::event(EventId::new()),
         table::bulk_part(BulkOperationId::new(), 0),
         table::concurrency_limit(ConcurrencyLimitId::new()),
-        table::deleted_concurrency_limit(ConcurrencyLimitId::new()),
+        table::concurrency_limit(ConcurrencyLimitId::new()).tombstone(),
         table::deployment(DeploymentId::new()),
         table::work_pool(WorkPoolId::new()),
         table::deleted_work_pool(WorkPoolId::new()),

@@ -2,8 +2,12 @@
 
 use domain::model::{Event, ReceivedEvent};
 use error::Result;
+use store::{TableAccess, events};
 
 use crate::App;
+
+/// What [`receive`] and [`keep`] touch.
+pub const RECEIVE: TableAccess = events::ADD;
 
 /// Keeps `events` as received now.
 ///

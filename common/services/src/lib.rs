@@ -3,10 +3,12 @@
 mod app;
 pub mod event_ingestion;
 pub mod flow_run_creation;
+pub mod flow_run_update;
 pub mod jobs;
 pub mod scheduler;
 pub mod service_levels;
 pub mod stream;
+pub mod task_run_creation;
 pub mod timers;
 pub mod transitions;
 pub mod work_queue_placement;

@@ -20,7 +20,10 @@ use domain::{
     },
 };
 use error::{Error, Result};
-use store::{CommitError, Item, Key, Record, Store, Versioned, Write, commit, slots::Slots, table, unique::Claim};
+use store::{
+    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write, commit, slots::Slots, table, task_runs,
+    unique::Claim,
+};
 
 use crate::{App, timers};
 
@@ -72,6 +75,9 @@ impl Orchestrated {
         OrchestrationResult { state: self.state.as_ref(), status: self.verdict.status(), details: &self.verdict }
     }
 }
+
+/// What [`propose_flow_run_state`] touches: the task runs of a flow run that is started again, besides the run.
+pub const PROPOSE_FLOW_RUN_STATE: TableAccess = task_runs::OF_FLOW_RUN.and(TableAccess::WRITES);
 
 /// Proposes a state for the flow run `id` (contract operation `set_flow_run_state`).
 ///

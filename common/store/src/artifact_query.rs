@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 
 use super::{
-    Key, Record, Store,
-    flow_run_query::FlowRunMatcher,
+    Key, Record, Store, TableAccess,
+    flow_run_query::{self, FlowRunMatcher},
     query::Range,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
+    task_run_query,
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -46,6 +47,21 @@ impl ArtifactFilters {
         artifacts.is_none() && !on_runs
     }
 }
+
+/// What [`Store::artifacts`] touches.
+pub const FILTER: TableAccess = FEW.via(&[Index::ByTime, Index::ByName]);
+
+/// What [`Store::count_artifacts`] touches.
+pub const COUNT: TableAccess = FEW.via(&[Index::ByTime]);
+
+/// What [`Store::latest_artifacts`] touches.
+pub const FILTER_LATEST: TableAccess = FEW.via(&[Index::ByTime, Index::ByName, Index::Lookup]);
+
+/// What [`Store::count_latest_artifacts`] touches.
+pub const COUNT_LATEST: TableAccess = FEW.via(&[Index::Lookup]);
+
+/// What the artifacts of runs are found in, and what an [`ArtifactMatcher`] touches.
+const FEW: TableAccess = flow_run_query::MATCHER.and(task_run_query::MATCHING).via(&[Index::Lookup, Index::Related]);
 
 impl Store {
     /// Returns the artifacts that `filters` select, within `window`, in the order of `sort`.

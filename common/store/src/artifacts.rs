@@ -6,24 +6,24 @@
 //! A result is kept with its state as well, where every reader of the state finds it, and is changed there together with its
 //! artifact: Prefect's states read it from the artifact.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write,
+    CommitError, Key, Record, Store, Versioned, Write,
     commit::retry_on_conflict,
-    events::LARGEST_EVENT,
     query::{Direction, Range},
     states::HistoricState,
     table::{self, Collection, Index, IndexKey, Shards, Subject},
 };
-use domain::model::{
-    Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, FlowRun, FlowRunId, LatestArtifact, State, TaskRun,
-    Timestamp, artifact::ResultOf,
+use domain::{
+    events::lifecycle,
+    model::{
+        Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, FlowRun, FlowRunId, LatestArtifact, State,
+        TaskRun, Timestamp, ToldCollection, artifact::ResultOf,
+    },
 };
-use error::Result;
+use error::{Error, Result};
 
 impl Record for Artifact {
     const HEAD: &'static [&'static str] = &["id", "created", "updated", "key", "type", "flow_run_id", "task_run_id"];
@@ -109,7 +109,7 @@ impl Store {
     /// Adds `artifact`, as the latest of its key if it has one.
     ///
     /// # Errors
-    /// [`error::Error::TooLarge`] if it doesn't fit into an item of 400 KB.
+    /// [`Error::TooLarge`] if it doesn't fit into an item of 400 KB.
     pub async fn add_artifact(&self, artifact: &Artifact) -> Result<()> {
         retry_on_conflict(|| async {
             match self.commit(self.artifact_writes(artifact).await?).await {
@@ -130,26 +130,36 @@ impl Store {
             writes.push(match self.get::<ArtifactCollection>(&table::artifact_collection(key)).await? {
                 None => {
                     let collection = ArtifactCollection::new(ArtifactCollectionId::new(), key, artifact);
-                    Write::Insert(self.with_new_latest(&collection, 1)?)
+                    Write::Insert(self.announced(&collection, 1)?)
                 }
                 Some(Versioned { mut record, version }) => {
                     record.follow(artifact, artifact.created);
-                    Write::Replace(self.with_new_latest(&record, version + 1)?)
+                    Write::Replace(self.announced(&record, version + 1)?)
                 }
             });
         }
         Ok(writes)
     }
 
-    /// Replaces the artifact that was read as `before`; neither its key nor its runs may have changed.
+    /// Changes the artifact `id`, but neither its key nor its runs.
     ///
-    /// Other data becomes the data of the state whose result it is, too.
-    pub async fn update_artifact(&self, before: &Versioned<Artifact>, after: &Artifact) -> Result<(), CommitError> {
-        let mut writes = vec![self.replace(after, before.version)?];
-        if after.data != before.record.data {
-            writes.extend(self.with_result(after, after.data.as_ref()).await?);
-        }
-        self.commit(writes).await
+    /// Other data becomes the data of the state whose result it is, too. `change` is called again if another request changed
+    /// the artifact meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn update_artifact(&self, id: ArtifactId, change: impl Fn(&mut Artifact) + Sync) -> Result<()> {
+        retry_on_conflict(|| async {
+            let before = self.artifact(id).await?.ok_or_else(|| Error::missing("artifact"))?;
+            let mut after = before.record.clone();
+            change(&mut after);
+            let mut writes = vec![self.replace(&after, before.version)?];
+            if after.data != before.record.data {
+                writes.extend(self.with_result(&after, after.data.as_ref()).await?);
+            }
+            self.commit(writes).await
+        })
+        .await
     }
 
     /// Returns the writes that make `data` the data of the state whose result `artifact` is, if that is still there: in its
@@ -210,16 +220,16 @@ impl Store {
             return Ok(vec![self.replace(&collection, version)?]);
         }
         let Some(before) = self.newest_but(key, gone.id).await? else {
-            let deleted = DeletedArtifactCollection::new(collection, gone, now);
-            let mut notice = Item::of(&deleted, 1, self.shards())?;
-            notice.expires = Some(now.plus(NOTICE_KEPT).as_seconds());
-            return Ok(vec![Write::DeleteVersion(table::artifact_collection(key), version), Write::Put(notice)]);
+            let event = lifecycle::deleted(&ToldCollection::new(collection, Some(gone)), version, now)?;
+            let item = table::artifact_collection(key);
+            let tombstone = self.bury(&item, vec![event])?;
+            return Ok(vec![Write::DeleteVersion(item, version), tombstone]);
         };
         // It was deleted between two reads, so the collection has changed as well.
         let before = self.artifact(before).await?.ok_or(CommitError::Contended)?.record;
         collection.created = before.created;
         collection.follow(&before, now);
-        Ok(vec![Write::Replace(self.with_new_latest(&collection, version + 1)?)])
+        Ok(vec![Write::Replace(self.announced(&collection, version + 1)?)])
     }
 
     /// Finds the artifact of `key` that was created last, other than `id`.
@@ -282,52 +292,8 @@ impl Store {
     pub fn artifacts_of_flow_run(id: FlowRunId) -> Range {
         Range::of_index(Index::Related, table::artifacts_of_flow_run(id))
     }
-
-    /// Makes the item of a collection that points to another artifact with this version, which the stream's consumer tells of.
-    fn with_new_latest(&self, collection: &ArtifactCollection, version: u64) -> Result<Item> {
-        let mut item = self.item(collection, version)?;
-        item.announced = Some(version);
-        Ok(item)
-    }
 }
 
 fn artifacts_of_key(key: &str) -> Range {
     Range::partition(table::artifacts_of_key(key)).starting_with(table::KEYED_ARTIFACTS)
-}
-
-/// How long a deleted collection is remembered: as long as DynamoDB keeps what its stream has to tell.
-const NOTICE_KEPT: Duration = Duration::from_hours(24);
-
-/// What is kept of a collection whose last artifact was deleted, because the stream tells no more of it than its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeletedArtifactCollection {
-    /// The collection as it was last.
-    pub collection: ArtifactCollection,
-    /// The last artifact's description.
-    pub description: Option<String>,
-    /// The last artifact's data, unless it is too large to be told of.
-    pub data: Option<Value>,
-    /// When it was deleted.
-    pub deleted: Timestamp,
-}
-
-impl DeletedArtifactCollection {
-    fn new(collection: ArtifactCollection, latest: Artifact, deleted: Timestamp) -> Self {
-        let Artifact { description, data, .. } = latest;
-        let length =
-            description.as_ref().map_or(0, String::len) + data.as_ref().map_or(0, |data| data.to_string().len());
-        Self { collection, description, data: data.filter(|_| length < LARGEST_EVENT), deleted }
-    }
-}
-
-impl Record for DeletedArtifactCollection {
-    const HEAD: &'static [&'static str] = &["deleted"];
-
-    fn key(&self) -> Key {
-        table::deleted_artifact_collection(&self.collection.key)
-    }
-
-    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
-        Vec::new()
-    }
 }

@@ -1,9 +1,9 @@
 //! Operations on many flow runs in the table: one item for each, and one for each of its parts.
 
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write,
+    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
-    flow_run_query::{FlowRunMatcher, Use},
+    flow_run_query::{self, FlowRunMatcher, Use},
     query::Range,
     select::Source,
     table::{self, IndexKey, Shards},
@@ -44,6 +44,9 @@ impl Record for FlowRunPart {
         Vec::new()
     }
 }
+
+/// What [`Store::ranges_of_flow_runs`] and [`Store::begin_bulk_operation`] touch.
+pub const BEGIN: TableAccess = flow_run_query::COUNT.and(TableAccess::WRITES);
 
 impl Store {
     /// Cuts what the flow runs are found in that `filters` select: one list of ranges for each part of an operation.

@@ -1,18 +1,15 @@
 //! Concurrency limits in the table, and the leases on their slots.
 //!
 //! A limit's counter is in its item, and a lease is written in the same transaction as the counters it changes: so a slot
-//! can neither be taken twice nor leak.
+//! can neither be taken twice nor leak. A slot that is taken or given back is no event; a change of the definition is, as
+//! [`Store::add`], [`Store::update`] and [`Store::delete`] write it.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write,
+    By, Entity, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
     query::Range,
     select::Window,
@@ -20,7 +17,7 @@ use super::{
     unique::Claim,
 };
 use domain::model::{ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, Timestamp, concurrency_limit::LongestWaits};
-use error::{Error, Result};
+use error::Result;
 
 impl Record for ConcurrencyLimit {
     const HEAD: &'static [&'static str] = &["id", "name"];
@@ -34,6 +31,26 @@ impl Record for ConcurrencyLimit {
         vec![IndexKey { index: Index::ByName, pk, sk: table::sort_with_id(&self.name, self.id) }]
     }
 }
+
+impl Entity for ConcurrencyLimit {
+    type Id = ConcurrencyLimitId;
+
+    fn key_of(id: ConcurrencyLimitId) -> Key {
+        table::concurrency_limit(id)
+    }
+
+    fn claim(&self) -> Option<Key> {
+        Some(table::unique_concurrency_limit_name(&self.name))
+    }
+}
+
+/// Names the limit called `name`.
+pub fn called(name: &str) -> By<ConcurrencyLimitId> {
+    By::Claim(table::unique_concurrency_limit_name(name))
+}
+
+/// What [`Store::all_concurrency_limits`] touches.
+pub const PAGE: TableAccess = TableAccess::READS.via(&[Index::ByName]);
 
 /// A request that changes counters, which must not be carried out twice when an answer of the store is lost.
 struct SlotRequest {
@@ -69,24 +86,15 @@ pub enum Taking {
 impl Store {
     /// Reads the limit `id`.
     pub async fn concurrency_limit(&self, id: ConcurrencyLimitId) -> Result<Option<Versioned<ConcurrencyLimit>>> {
-        self.get(&table::concurrency_limit(id)).await
-    }
-
-    /// Reads the limit called `name`.
-    pub async fn concurrency_limit_by_name(&self, name: &str) -> Result<Option<Versioned<ConcurrencyLimit>>> {
-        match self.owner(&table::unique_concurrency_limit_name(name)).await? {
-            Some(id) => self.concurrency_limit(id.into()).await,
-            None => Ok(None),
-        }
+        self.find(id).await
     }
 
     /// Reads the limits among `names` that exist, by name.
     pub async fn concurrency_limits_by_names(&self, names: &[String]) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
-        let mut claims: Vec<Key> = names.iter().map(|name| table::unique_concurrency_limit_name(name)).collect();
-        claims.sort();
-        claims.dedup();
-        let ids = self.owners(&claims).await?;
-        self.concurrency_limits_by_ids(ids.into_iter().map(ConcurrencyLimitId::from)).await
+        let claims: Vec<Key> = names.iter().map(|name| table::unique_concurrency_limit_name(name)).collect();
+        let mut limits = self.find_by_claims::<ConcurrencyLimit>(&claims).await?;
+        limits.sort_by(|one, other| one.record.name.cmp(&other.record.name));
+        Ok(limits)
     }
 
     async fn concurrency_limits_by_ids(
@@ -110,51 +118,6 @@ impl Store {
         }
         let page: Vec<Key> = keys.into_iter().skip(window.offset).take(window.limit).collect();
         Ok(self.get_many(&page).await?.into_iter().map(|found| found.record).collect())
-    }
-
-    /// Adds `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] if there is one of its name.
-    pub async fn add_concurrency_limit(&self, limit: &ConcurrencyLimit) -> Result<()> {
-        let claim = self.claim(table::unique_concurrency_limit_name(&limit.name), limit.id)?;
-        match self.commit(vec![Write::Insert(self.defined(limit, 1)?), claim]).await {
-            Ok(()) => Ok(()),
-            Err(CommitError::ConditionFailed(_)) if self.concurrency_limit(limit.id).await?.is_some() => Ok(()),
-            Err(CommitError::ConditionFailed(_)) => Err(Error::integrity_conflict()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Replaces the definition of a limit that was read as `before` at `version`.
-    ///
-    /// # Errors
-    /// [`CommitError::Failed`] with [`Error::Conflict`] if another limit has the new name.
-    pub async fn update_concurrency_limit(
-        &self,
-        before: &ConcurrencyLimit,
-        after: &ConcurrencyLimit,
-        version: u64,
-    ) -> Result<(), CommitError> {
-        let mut writes = vec![Write::Replace(self.defined(after, version + 1)?)];
-        if before.name != after.name {
-            writes.push(self.claim(table::unique_concurrency_limit_name(&after.name), after.id)?);
-            writes.push(Write::Delete(table::unique_concurrency_limit_name(&before.name)));
-        }
-        match self.commit(writes).await {
-            Err(CommitError::ConditionFailed(1)) => Err(Error::integrity_conflict().into()),
-            outcome => outcome,
-        }
-    }
-
-    /// Deletes a limit that was read at `version`; leases on it hold nothing from then on.
-    pub async fn delete_concurrency_limit(&self, limit: ConcurrencyLimit, version: u64) -> Result<(), CommitError> {
-        let claim = Write::Delete(table::unique_concurrency_limit_name(&limit.name));
-        let key = table::concurrency_limit(limit.id);
-        let deleted = DeletedConcurrencyLimit { limit, deleted: Timestamp::now() };
-        let mut notice = Item::of(&deleted, 1, self.shards())?;
-        notice.expires = Some(deleted.deleted.plus(NOTICE_KEPT).as_seconds());
-        self.commit(vec![Write::DeleteVersion(key, version), claim, Write::Put(notice)]).await
     }
 
     /// Takes `slots` of each active limit among `names` and writes a lease on them, all or none.
@@ -280,36 +243,5 @@ impl Store {
             self.commit(writes).await
         })
         .await
-    }
-
-    /// Makes the item of a limit whose definition changes with this version, which the stream's consumer tells of.
-    fn defined(&self, limit: &ConcurrencyLimit, version: u64) -> Result<Item> {
-        let mut item = self.item(limit, version)?;
-        item.announced = Some(version);
-        Ok(item)
-    }
-}
-
-/// How long a deleted limit is remembered: as long as DynamoDB keeps what its stream has to tell.
-const NOTICE_KEPT: Duration = Duration::from_hours(24);
-
-/// What is kept of a deleted limit for the stream's consumer, because the stream tells no more of it than its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeletedConcurrencyLimit {
-    /// The limit as it was last.
-    pub limit: ConcurrencyLimit,
-    /// When it was deleted.
-    pub deleted: Timestamp,
-}
-
-impl Record for DeletedConcurrencyLimit {
-    const HEAD: &'static [&'static str] = &["deleted"];
-
-    fn key(&self) -> Key {
-        table::deleted_concurrency_limit(self.limit.id)
-    }
-
-    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
-        Vec::new()
     }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    Item, Key, Record, Store, Write,
+    Item, Key, Record, Store, TableAccess, Write,
     commit::retry_on_conflict,
     table::{self, IndexKey, Shards},
 };
@@ -21,6 +21,9 @@ impl Record for CsrfToken {
         Vec::new()
     }
 }
+
+/// What [`Store::renew_csrf_token`] touches.
+pub const RENEW: TableAccess = TableAccess::WRITES;
 
 impl Store {
     /// Gives `client` a new token that holds for `lifetime` seconds from `now`, in the place of the one before.

@@ -131,6 +131,28 @@ impl Store {
         .await
     }
 
+    /// Changes the record of `resource` under `key`, of which no event tells and whose claims stay; returns it as it is then.
+    ///
+    /// `change` is called again if another request changed the record meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, and those of `change`.
+    pub(super) async fn change<R: Record + Clone>(
+        &self,
+        key: &Key,
+        resource: &'static str,
+        change: impl Fn(&mut R) -> Result<()> + Sync,
+    ) -> Result<R> {
+        retry_on_conflict(|| async {
+            let Versioned { mut record, version } =
+                self.get::<R>(key).await?.ok_or_else(|| Error::missing(resource))?;
+            change(&mut record)?;
+            self.commit(vec![self.replace(&record, version)?]).await?;
+            Ok(record)
+        })
+        .await
+    }
+
     /// Replaces the record that was read as `before`, moves the claim on its name, and carries out what is `beside` it.
     ///
     /// # Errors
@@ -218,16 +240,12 @@ impl Store {
 }
 
 /// Returns the events that tell of a change of an item from `before` to `after`; none if nobody is to hear of it.
-pub fn events_of_change<E: Entity>(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
+pub fn events_of_change<R: Record + Lifecycle>(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
     if !after.is_announced() {
         return Ok(Vec::new());
     }
-    let record: E = after.record()?;
-    let event = match before {
-        None => Some(lifecycle::created(&record, after.version)?),
-        Some(before) => lifecycle::updated(&before.record::<E>()?, &record, after.version)?,
-    };
-    Ok(event.into_iter().collect())
+    let before: Option<R> = before.map(Item::record).transpose()?;
+    Ok(lifecycle::changed(before.as_ref(), &after.record()?, after.version)?.into_iter().collect())
 }
 
 /// How long a tombstone stands, in seconds: as long as DynamoDB keeps what its stream has to tell.

@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use futures::future::try_join_all;
 
 use super::{
-    Item, Key, Store,
+    Item, Key, Store, TableAccess,
     events::{FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS},
     query::{Direction, Range, Reader},
     table::{self, Collection, Index, Projection},
@@ -55,6 +55,9 @@ pub enum Counting {
     /// Only enough to say whether more follow.
     PageOnly,
 }
+
+/// What [`Store::read_events`] touches.
+pub const READ: TableAccess = TableAccess::READS.via(&[Index::ByTime, Index::Lookup, Index::Related]);
 
 impl Store {
     /// Reads the `limit` first events that match `filter` after the place `after`.

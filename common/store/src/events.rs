@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Item, Key, Record, Store,
+    Item, Key, Record, Store, TableAccess,
     table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::model::ReceivedEvent;
 use error::{Error, Result};
 
-/// The largest event that an item holds, in bytes of JSON: DynamoDB's 400 KB less the keys and the attributes' names.
-pub const LARGEST_EVENT: usize = 390_000;
+pub use domain::events::lifecycle::LARGEST_EVENT;
 
 /// What the id of every flow run starts with when it is a resource.
 pub const FLOW_RUN_RESOURCE: &str = "prefect.flow-run.";
@@ -50,6 +49,9 @@ impl Record for ReceivedEvent {
         index_keys
     }
 }
+
+/// What [`Store::add_events`] touches.
+pub const ADD: TableAccess = TableAccess::WRITES_MANY;
 
 impl Store {
     /// Keeps `events` for `retention` seconds after they happened or arrived; an event that is there already stays.

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::{
-    Store,
+    Store, TableAccess, flow_run_query,
     query::Range,
+    relations,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
 };
@@ -14,6 +15,13 @@ use domain::{
     model::{Deployment, Flow, FlowId, FlowRun, TaskRun},
 };
 use error::Result;
+
+/// What [`Store::flows`] touches.
+pub const FILTER: TableAccess = COUNT.via(&[Index::Lookup]);
+
+/// What [`Store::count_flows`] touches.
+pub const COUNT: TableAccess =
+    relations::BOUND.and(relations::MATCHING).and(flow_run_query::HAS_ONE).via(&[Index::ByName, Index::ByParent]);
 
 impl Store {
     /// Returns the flows that `filters` select, within `window`, in the order of `sort`.

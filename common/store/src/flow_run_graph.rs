@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{
-    Item, Key, Store,
+    Item, Key, Store, TableAccess,
     query::Range,
     table::{self, Index},
 };
@@ -29,6 +29,12 @@ pub struct GraphLimits {
     /// How many artifacts; more of them are left out.
     pub artifacts: usize,
 }
+
+/// What [`Store::flow_run_graph`] touches.
+pub const GRAPH: TableAccess = TableAccess::READS.via(&[Index::ByParent, Index::Related]);
+
+/// What [`Store::task_runs_for_dependencies`] touches.
+pub const DEPENDENCIES: TableAccess = TableAccess::READS.via(&[Index::ByParent]);
 
 impl Store {
     /// Returns the graph of the flow run `id`: what has not ended before `since`, within `limits`.

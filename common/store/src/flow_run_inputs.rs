@@ -1,7 +1,7 @@
 //! The inputs of flow runs in the table, in the partition of their run.
 
 use super::{
-    CommitError, Item, Key, Record, Store, Write,
+    CommitError, Item, Key, Record, Store, TableAccess, Write,
     query::Range,
     table::{self, IndexKey, Shards},
 };
@@ -23,6 +23,9 @@ impl Record for FlowRunInput {
     }
 }
 
+/// What [`Store::flow_run_inputs`] touches.
+pub const FILTER: TableAccess = TableAccess::READS;
+
 impl Store {
     /// Adds `input`.
     ///
@@ -31,7 +34,7 @@ impl Store {
     /// [`Error::TooLarge`] for a value that doesn't fit into an item of 400 KB.
     pub async fn add_flow_run_input(&self, input: &FlowRunInput) -> Result<()> {
         if self.flow_run(input.flow_run_id).await?.is_none() {
-            return Err(Error::not_found("Flow run"));
+            return Err(Error::missing("flow-run"));
         }
         match self.commit(vec![self.insert(input)?]).await {
             Ok(()) => Ok(()),

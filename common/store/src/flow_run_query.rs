@@ -9,11 +9,12 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Key, Store,
+    Key, Store, TableAccess,
     query::{Direction, Range},
-    relations::Relations,
+    relations::{self, Relations},
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
+    task_run_query,
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -23,6 +24,36 @@ use domain::{
     model::{FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
 };
 use error::Result;
+
+/// What [`Store::flow_runs`] touches: each order has its index.
+pub const FILTER: TableAccess = MATCHER.and(GROUPS).via(&[
+    Index::ByStart,
+    Index::ByTime,
+    Index::ByNextStart,
+    Index::ByEnd,
+    Index::ByName,
+    Index::Lookup,
+]);
+
+/// What [`Store::count_flow_runs`] touches.
+pub const COUNT: TableAccess = LATENESS.via(&[Index::Lookup]);
+
+/// What [`Store::flow_run_lateness`] touches.
+pub const LATENESS: TableAccess =
+    MATCHER.and(GROUPS).via(&[Index::ByStart, Index::ByTime, Index::ByEnd, Index::ByName]);
+
+/// What [`Store::flow_run_history`] touches: a window of time, or what the filters name one by one.
+pub const HISTORY: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByName, Index::Related]);
+
+/// What [`Store::has_flow_run`] touches besides the index that it is given.
+pub(super) const HAS_ONE: TableAccess = MATCHER;
+
+/// What a [`FlowRunMatcher`] touches.
+pub(super) const MATCHER: TableAccess = relations::MATCHING.and(task_run_query::HAS_ONE);
+
+/// What runs are found in that belong to something or are in some state, or have a parent.
+const GROUPS: TableAccess =
+    relations::BOUND.via(&[Index::ByDeployment, Index::ByParent, Index::ByWorkQueue, Index::ByState, Index::Related]);
 
 /// What a query does with what it finds, by which the index is chosen.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,9 @@ use super::{
 };
 use domain::{
     filter::flow_run::started_or_expected,
-    model::{FlowId, FlowRun, FlowRunId, RunSummary, StateType, Timestamp, concurrency_limit::LongestWaits},
+    model::{FlowId, FlowRun, FlowRunId, Object, RunSummary, StateType, Timestamp, concurrency_limit::LongestWaits},
 };
-use error::Result;
+use error::{Error, Result};
 
 impl Record for FlowRun {
     const HEAD: &'static [&'static str] = &[
@@ -124,6 +124,22 @@ impl Store {
     /// Reads the flow run `id`.
     pub async fn flow_run(&self, id: FlowRunId) -> Result<Option<Versioned<FlowRun>>> {
         self.get(&table::flow_run(id)).await
+    }
+
+    /// Adds `labels` to those of the flow run `id`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRun`] if there is none.
+    pub async fn add_flow_run_labels(&self, id: FlowRunId, labels: &Object, now: Timestamp) -> Result<()> {
+        let add = |run: &mut FlowRun| {
+            run.labels.extend(labels.clone());
+            run.updated = now;
+            Ok(())
+        };
+        match self.change(&table::flow_run(id), "flow-run", add).await {
+            Err(Error::NotFound(_)) => Err(Error::no_such_run("Flow run", id)),
+            outcome => outcome.map(drop),
+        }
     }
 
     /// Looks for the flow run of `flow` under its idempotency key.

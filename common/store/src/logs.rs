@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    Item, Key, Store,
+    Item, Key, Store, TableAccess,
     log_chunks::{self, ChunkHead},
     query::{Range, Reader},
     select,
@@ -32,6 +32,12 @@ pub struct Stretch {
     /// Where the next stretch starts, unless this is the last one.
     pub next: Option<Timestamp>,
 }
+
+/// What [`Store::add_logs`] touches.
+pub const ADD: TableAccess = TableAccess::WRITES_MANY;
+
+/// What [`Store::logs`] touches.
+pub const FILTER: TableAccess = TableAccess::READS.via(&[Index::ByTime, Index::Lookup]);
 
 impl Store {
     /// Keeps the lines that a request brought at `now`.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Key, Record, Store,
+    Key, Record, Store, TableAccess,
     query::Range,
     table::{self, Collection, Index, Subject},
     work_pools::StoredWorkPool,
@@ -20,6 +20,12 @@ use domain::{
     model::{Deployment, DeploymentId, Flow, FlowId, FlowRun, WorkPoolId, WorkQueueId},
 };
 use error::Result;
+
+/// What [`Relations::keep`] and [`Store::flow_matches`] touch.
+pub(super) const MATCHING: TableAccess = TableAccess::READS.via(&[Index::ByParent]);
+
+/// What [`Store::deployments_bound`] touches; flows and work queues are found by their keys.
+pub(super) const BOUND: TableAccess = TableAccess::READS.via(&[Index::ByName]);
 
 /// The ids of what a record belongs to.
 #[derive(Clone, Copy, Debug)]

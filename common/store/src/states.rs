@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Key, Record, Store, Write,
+    Item, Key, Record, Store, TableAccess, Write,
     query::Range,
     table::{self, Collection, Index, IndexKey, Shards},
 };
@@ -53,6 +53,9 @@ impl Record for HistoricState {
         index_keys
     }
 }
+
+/// What [`Store::flow_run_state`] and [`Store::task_run_state`] touch.
+pub const READ: TableAccess = TableAccess::READS.via(&[Index::Lookup]);
 
 impl Store {
     /// Returns the write that adds `state` to the history of the run under the key `run`.

@@ -523,11 +523,6 @@ pub fn flow(id: FlowId) -> Key {
     Key::new(format!("flow#{id}"), "flow")
 }
 
-/// Returns the key of what is kept of a deleted flow.
-pub fn deleted_flow(id: FlowId) -> Key {
-    Key::new(format!("flow#{id}"), "deleted")
-}
-
 /// Returns the key of a deployment.
 pub fn deployment(id: DeploymentId) -> Key {
     Key::new(format!("deployment#{id}"), "deployment")
@@ -573,11 +568,6 @@ pub fn task_run(id: TaskRunId) -> Key {
 /// Returns the key of a concurrency limit.
 pub fn concurrency_limit(id: ConcurrencyLimitId) -> Key {
     Key::new(format!("concurrency_limit#{id}"), "limit")
-}
-
-/// Returns the key of what is kept of a deleted concurrency limit.
-pub fn deleted_concurrency_limit(id: ConcurrencyLimitId) -> Key {
-    Key::new(format!("concurrency_limit#{id}"), "deleted")
 }
 
 /// Returns the key of the claim on a concurrency limit's name.
@@ -641,11 +631,6 @@ pub fn artifact(id: ArtifactId) -> Key {
 /// Returns the key of the collection of the artifacts of `key`.
 pub fn artifact_collection(key: &str) -> Key {
     Key::new(artifacts_of_key(key), "collection")
-}
-
-/// Returns the key of what is kept of the collection of `key` after its last artifact was deleted.
-pub fn deleted_artifact_collection(key: &str) -> Key {
-    Key::new(artifacts_of_key(key), "deleted")
 }
 
 /// Returns the key of what says that an artifact is in the collection of `key`.
@@ -716,8 +701,6 @@ pub fn event(id: EventId) -> Key {
 pub enum Subject {
     /// A flow.
     Flow(FlowId),
-    /// What is kept of a deleted flow.
-    DeletedFlow(FlowId),
     /// A deployment.
     Deployment(DeploymentId),
     /// What is known of the polls for a deployment's runs.
@@ -736,8 +719,6 @@ pub enum Subject {
     BulkPart(BulkOperationId),
     /// A concurrency limit.
     ConcurrencyLimit(ConcurrencyLimitId),
-    /// What is kept of a deleted concurrency limit.
-    DeletedConcurrencyLimit(ConcurrencyLimitId),
     /// A lease.
     Lease(LeaseId),
     /// A variable.
@@ -758,8 +739,6 @@ pub enum Subject {
     Artifact(ArtifactId),
     /// The collection of the artifacts of a key.
     ArtifactCollection,
-    /// What is kept of a collection whose last artifact was deleted.
-    DeletedArtifactCollection,
 }
 
 impl Subject {
@@ -768,7 +747,7 @@ impl Subject {
         let (kind, id) = key.pk.split_once('#')?;
         match (kind, key.sk.as_str()) {
             ("flow", "flow") => id.parse().ok().map(Self::Flow),
-            ("flow", "deleted") => id.parse().ok().map(Self::DeletedFlow),
+            ("flow", TOMBSTONE) => Some(Self::Tombstone),
             ("deployment", "deployment") => id.parse().ok().map(Self::Deployment),
             ("deployment", "readiness") => id.parse().ok().map(Self::Readiness),
             ("deployment", WATCH) => id.parse().ok().map(Self::DeploymentWatch),
@@ -777,7 +756,7 @@ impl Subject {
             ("task_run", "run") => id.parse().ok().map(Self::TaskRun),
             ("event", "event") => id.parse().ok().map(Self::Event),
             ("concurrency_limit", "limit") => id.parse().ok().map(Self::ConcurrencyLimit),
-            ("concurrency_limit", "deleted") => id.parse().ok().map(Self::DeletedConcurrencyLimit),
+            ("concurrency_limit", TOMBSTONE) => Some(Self::Tombstone),
             ("lease", "lease") => id.parse().ok().map(Self::Lease),
             ("variable", "variable") => id.parse().ok().map(Self::Variable),
             ("variable" | "deployment", TOMBSTONE) => Some(Self::Tombstone),
@@ -788,7 +767,7 @@ impl Subject {
             ("work_queue", "deleted") => id.parse().ok().map(Self::DeletedWorkQueue),
             ("artifact", "artifact") => id.parse().ok().map(Self::Artifact),
             ("artifact_key", "collection") => Some(Self::ArtifactCollection),
-            ("artifact_key", "deleted") => Some(Self::DeletedArtifactCollection),
+            ("artifact_key", TOMBSTONE) => Some(Self::Tombstone),
             ("bulk_operation", "part") => id.split('#').next()?.parse().ok().map(Self::BulkPart),
             _ => None,
         }
@@ -1066,7 +1045,7 @@ mod tests {
     fn a_key_tells_its_subject() {
         let (flow, run, task_run, event_id) = (FlowId::new(), FlowRunId::new(), TaskRunId::new(), EventId::new());
         assert_eq!(Subject::of(&super::flow(flow)), Some(Subject::Flow(flow)));
-        assert_eq!(Subject::of(&deleted_flow(flow)), Some(Subject::DeletedFlow(flow)));
+        assert_eq!(Subject::of(&super::flow(flow).tombstone()), Some(Subject::Tombstone));
         let id = DeploymentId::new();
         assert_eq!(Subject::of(&deployment(id)), Some(Subject::Deployment(id)));
         assert_eq!(Subject::of(&deployment(id).tombstone()), Some(Subject::Tombstone));
@@ -1081,7 +1060,7 @@ mod tests {
         assert_eq!(Subject::of(&bulk_operation(operation)), None);
         let (limit, lease_id) = (ConcurrencyLimitId::new(), LeaseId::new());
         assert_eq!(Subject::of(&concurrency_limit(limit)), Some(Subject::ConcurrencyLimit(limit)));
-        assert_eq!(Subject::of(&deleted_concurrency_limit(limit)), Some(Subject::DeletedConcurrencyLimit(limit)));
+        assert_eq!(Subject::of(&concurrency_limit(limit).tombstone()), Some(Subject::Tombstone));
         assert_eq!(Subject::of(&lease(lease_id)), Some(Subject::Lease(lease_id)));
         let variable_id = VariableId::new();
         assert_eq!(Subject::of(&variable(variable_id)), Some(Subject::Variable(variable_id)));
@@ -1089,7 +1068,7 @@ mod tests {
         let artifact_id = ArtifactId::new();
         assert_eq!(Subject::of(&artifact(artifact_id)), Some(Subject::Artifact(artifact_id)));
         assert_eq!(Subject::of(&artifact_collection("report")), Some(Subject::ArtifactCollection));
-        assert_eq!(Subject::of(&deleted_artifact_collection("report")), Some(Subject::DeletedArtifactCollection));
+        assert_eq!(Subject::of(&artifact_collection("report").tombstone()), Some(Subject::Tombstone));
         assert_eq!(Subject::of(&keyed_artifact("report", Timestamp::now(), ArtifactId::new())), None);
         let (pool, queue) = (WorkPoolId::new(), WorkQueueId::new());
         assert_eq!(Subject::of(&worker(pool, "deleted")), Some(Subject::Worker(pool)));

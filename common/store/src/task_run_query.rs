@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Item, Store,
+    Item, Store, TableAccess,
     flow_run_query::{key_bounds, texts_of_state},
     query::Range,
-    relations::Relations,
+    relations::{self, Relations},
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
 };
@@ -18,6 +18,27 @@ use domain::{
     model::{FlowRun, FlowRunId, RunSummary, TaskRun, Timestamp},
 };
 use error::Result;
+
+/// What [`Store::task_runs`] touches: each order has its index.
+pub const FILTER: TableAccess =
+    MATCHER.via(&[Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName, Index::ByParent, Index::Lookup]);
+
+/// What [`Store::count_task_runs`] touches.
+pub const COUNT: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByEnd, Index::ByParent, Index::Lookup]);
+
+/// What [`Store::task_run_history`] touches.
+pub const HISTORY: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByParent]);
+
+/// What [`Store::count_own_task_runs`] touches.
+pub const COUNT_OWN: TableAccess = TableAccess::READS.via(&[Index::ByParent, Index::Related]);
+
+/// What [`Store::matching`] touches.
+pub(super) const MATCHING: TableAccess = TableAccess::READS.via(&[Index::Related]);
+
+/// What [`Store::has_task_run`] touches.
+pub(super) const HAS_ONE: TableAccess = MATCHING.via(&[Index::ByParent]);
+
+const MATCHER: TableAccess = MATCHING.and(relations::MATCHING);
 
 impl Store {
     /// Returns the task runs that `filters` select, within `window`, in the order of `sort`.

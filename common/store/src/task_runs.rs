@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write,
+    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::{self, retry_on_conflict},
     query::{Direction, Range},
     slots::Slots,
@@ -61,10 +61,28 @@ impl Record for TaskRun {
     }
 }
 
+/// What [`Store::task_runs_of`] touches.
+pub const OF_FLOW_RUN: TableAccess = TableAccess::READS.via(&[Index::ByParent]);
+
+/// What [`Store::delete_task_run`] touches.
+pub const DELETE: TableAccess = TableAccess::WRITES.via(&[Index::Related]);
+
 impl Store {
     /// Reads the task run `id`.
     pub async fn task_run(&self, id: TaskRunId) -> Result<Option<Versioned<TaskRun>>> {
         self.get(&table::task_run(id)).await
+    }
+
+    /// Changes what the task run `id` says besides its state.
+    ///
+    /// # Errors
+    /// [`error::Error::NotFound`] if there is none.
+    pub async fn update_task_run(&self, id: TaskRunId, change: impl Fn(&mut TaskRun) + Sync) -> Result<()> {
+        let change = |run: &mut TaskRun| {
+            change(run);
+            Ok(())
+        };
+        self.change(&table::task_run(id), "task-run", change).await.map(drop)
     }
 
     /// Reads the task run at its place in a flow run.

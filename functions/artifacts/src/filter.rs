@@ -6,13 +6,16 @@ use common::{
     filter::ArtifactSort,
     http::{Body, Route},
     model::Artifact,
-    store::{TableAccess, artifact_query::ArtifactFilters, select::Window},
+    store::{
+        artifact_query::{self, ArtifactFilters},
+        select::Window,
+    },
 };
 use serde::Deserialize;
 
 /// The contract's `read_artifacts`.
 pub static ROUTE: Route =
-    Route::post("read_artifacts", "/artifacts/filter", || post(filter)).accessing(TableAccess::FILTERS);
+    Route::post("read_artifacts", "/artifacts/filter", || post(filter)).accessing(artifact_query::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct ArtifactQuery {

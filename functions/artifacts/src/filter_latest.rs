@@ -6,13 +6,16 @@ use common::{
     filter::ArtifactSort,
     http::{Body, Route},
     model::LatestArtifact,
-    store::{TableAccess, artifact_query::ArtifactFilters, select::Window},
+    store::{
+        artifact_query::{self, ArtifactFilters},
+        select::Window,
+    },
 };
 use serde::Deserialize;
 
 /// The contract's `read_latest_artifacts`.
-pub static ROUTE: Route =
-    Route::post("read_latest_artifacts", "/artifacts/latest/filter", || post(filter)).accessing(TableAccess::FILTERS);
+pub static ROUTE: Route = Route::post("read_latest_artifacts", "/artifacts/latest/filter", || post(filter))
+    .accessing(artifact_query::FILTER_LATEST);
 
 #[derive(Debug, Deserialize)]
 struct ArtifactQuery {

@@ -10,7 +10,10 @@ pub mod read;
 pub mod read_latest;
 pub mod update;
 
-use common::{Error, http::Route};
+use common::http::Route;
+
+/// How Prefect words that there is no such artifact.
+const NOT_FOUND: &str = "Artifact not found.";
 
 /// The routes of this resource.
 pub static ROUTES: &[&Route] = &[
@@ -24,8 +27,3 @@ pub static ROUTES: &[&Route] = &[
     &update::ROUTE,
     &delete::ROUTE,
 ];
-
-/// Says that there is no such artifact, as Prefect words it for artifacts alone.
-fn not_found() -> Error {
-    Error::not_found_in_words("Artifact not found.")
-}

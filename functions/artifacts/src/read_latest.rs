@@ -2,13 +2,13 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Result,
+    App, Error, Result,
     http::{Path, Route},
     model::Artifact,
 };
 use serde::Deserialize;
 
-use crate::not_found;
+use crate::NOT_FOUND;
 
 /// The contract's `read_latest_artifact`.
 pub static ROUTE: Route = Route::get("read_latest_artifact", "/artifacts/{key}/latest", || get(read_latest));
@@ -19,6 +19,6 @@ struct OfKey {
 }
 
 async fn read_latest(State(app): State<App>, Path(path): Path<OfKey>) -> Result<Json<Artifact>> {
-    let found = app.store.latest_artifact(&path.key).await?.ok_or_else(not_found)?;
+    let found = app.store.latest_artifact(&path.key).await?.ok_or_else(|| Error::not_found_in_words(NOT_FOUND))?;
     Ok(Json(found.into_artifact()))
 }

@@ -2,29 +2,26 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, Sent, extract::Id},
-    model::{ArtifactId, artifact::Metadata},
-    patch::sent,
-    store::commit::retry_on_conflict,
+    model::{Artifact, ArtifactId, Timestamp, artifact::Metadata},
+    patch::Patch,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::not_found;
+use crate::NOT_FOUND;
 
 /// The contract's `update_artifact`.
 pub static ROUTE: Route = Route::patch("update_artifact", "/artifacts/{id}", || patch(update));
 
 /// What the client sent; a null empties the field.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct ArtifactUpdate {
-    #[serde(default, deserialize_with = "sent")]
-    data: Option<Option<Value>>,
-    #[serde(default, deserialize_with = "sent")]
-    description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    metadata_: Option<Option<Metadata>>,
+    data: Patch<Value>,
+    description: Patch<String>,
+    metadata_: Patch<Metadata>,
 }
 
 async fn update(
@@ -32,22 +29,19 @@ async fn update(
     Path(path): Path<Id<ArtifactId>>,
     Sent(body): Sent<ArtifactUpdate>,
 ) -> Result<StatusCode> {
-    let metadata = body.metadata_.map(|sent| sent.map(Metadata::shortened));
-    retry_on_conflict(|| async {
-        let found = app.store.artifact(path.id).await?.ok_or_else(not_found)?;
-        let mut artifact = found.record.clone();
-        set(&mut artifact.data, body.data.as_ref());
-        set(&mut artifact.description, body.description.as_ref());
-        set(&mut artifact.metadata, metadata.as_ref());
-        artifact.updated = app.now();
-        app.store.update_artifact(&found, &artifact).await
-    })
-    .await?;
+    app.store.update_artifact(path.id, |artifact| body.apply(artifact, app.now())).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn set<T: Clone>(field: &mut Option<T>, sent: Option<&Option<T>>) {
-    if let Some(value) = sent {
-        field.clone_from(value);
+impl ArtifactUpdate {
+    /// Changes `artifact` at `now`.
+    fn apply(&self, artifact: &mut Artifact, now: Timestamp) {
+        self.data.set_or_clear(&mut artifact.data);
+        self.description.set_or_clear(&mut artifact.description);
+        self.metadata_.set_or_clear(&mut artifact.metadata);
+        if self.metadata_.is_sent() {
+            artifact.metadata = artifact.metadata.take().map(Metadata::shortened);
+        }
+        artifact.updated = now;
     }
 }

@@ -13,7 +13,7 @@ pub static ROUTE: Route = Route::get("read_bulk_operation", "/operations/{id}", 
 
 async fn read(State(app): State<App>, Path(path): Path<Id<BulkOperationId>>) -> Result<Json<Progress>> {
     let found = app.store.bulk_operation(path.id).await?;
-    let operation = found.ok_or_else(|| Error::not_found("Operation"))?.record;
+    let operation = found.ok_or_else(|| Error::missing("operation"))?.record;
     let parts = app.store.bulk_parts(&operation).await?;
     Ok(Json(Progress::of(&operation, parts)))
 }

@@ -29,6 +29,6 @@ async fn create(State(app): State<App>, Body(body): Body<LimitCreate>) -> Result
         slot_decay_per_second: body.slot_decay_per_second,
         ..ConcurrencyLimit::new(ConcurrencyLimitId::new(), body.name, body.limit, app.now())
     };
-    app.store.add_concurrency_limit(&limit).await?;
+    app.store.add(&limit).await?;
     Ok((StatusCode::CREATED, Json(limit)))
 }

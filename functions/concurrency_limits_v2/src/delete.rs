@@ -2,22 +2,18 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route},
-    store::commit::retry_on_conflict,
+    model::ConcurrencyLimit,
 };
 
-use crate::path::IdOrName;
+use crate::{NOT_FOUND, path::IdOrName};
 
 /// The contract's `delete_concurrency_limit_v2`.
 pub static ROUTE: Route =
     Route::delete("delete_concurrency_limit_v2", "/v2/concurrency_limits/{id_or_name}", || on_delete(delete));
 
 async fn delete(State(app): State<App>, Path(path): Path<IdOrName>) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let found = path.limit(&app).await?;
-        app.store.delete_concurrency_limit(found.record, found.version).await
-    })
-    .await?;
+    app.store.delete::<ConcurrencyLimit>(path.limit()).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }

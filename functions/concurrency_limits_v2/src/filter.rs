@@ -9,13 +9,13 @@ use axum::{
 use common::{
     App, Result,
     http::{Body, Route},
-    store::{TableAccess, select::Window, table::Index},
+    store::{concurrency_limits, select::Window},
 };
 
 /// The contract's `read_all_concurrency_limits_v2`.
 pub static ROUTE: Route =
     Route::post("read_all_concurrency_limits_v2", "/v2/concurrency_limits/filter", || post(filter))
-        .accessing(TableAccess::READS.via(&[Index::ByName]));
+        .accessing(concurrency_limits::PAGE);
 
 async fn filter(State(app): State<App>, Body(window): Body<Window>) -> Result<Response> {
     let limits = app.store.all_concurrency_limits(window).await?;

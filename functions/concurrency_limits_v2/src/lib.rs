@@ -15,6 +15,9 @@ pub mod update;
 
 use common::http::Route;
 
+/// How Prefect words that there is no such limit.
+const NOT_FOUND: &str = "Concurrency Limit not found";
+
 /// The routes of this resource.
 pub static ROUTES: &[&Route] = &[
     &create::ROUTE,

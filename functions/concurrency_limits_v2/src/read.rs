@@ -7,16 +7,17 @@ use axum::{
     routing::get,
 };
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route},
+    model::ConcurrencyLimit,
 };
 
-use crate::path::IdOrName;
+use crate::{NOT_FOUND, path::IdOrName};
 
 /// The contract's `read_concurrency_limit_v2`.
 pub static ROUTE: Route = Route::get("read_concurrency_limit_v2", "/v2/concurrency_limits/{id_or_name}", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<IdOrName>) -> Result<Response> {
-    let limit = path.limit(&app).await?.record;
-    Ok(Json(limit.as_of(app.now())).into_response())
+    let limit = app.store.read_one::<ConcurrencyLimit>(path.limit()).await.in_words(NOT_FOUND)?;
+    Ok(Json(limit.record.as_of(app.now())).into_response())
 }

@@ -2,37 +2,29 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Error, Result,
+    App, InWords, Result,
     http::{Path, Route, Sent},
-    store::commit::retry_on_conflict,
+    model::{ConcurrencyLimit, Timestamp},
+    patch::Patch,
 };
 use serde::Deserialize;
 
-use crate::path::IdOrName;
+use crate::{NOT_FOUND, path::IdOrName};
 
 /// The contract's `update_concurrency_limit_v2`.
 pub static ROUTE: Route =
     Route::patch("update_concurrency_limit_v2", "/v2/concurrency_limits/{id_or_name}", || patch(update));
 
 /// What the client sent; a null is no value for any of these.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct LimitUpdate {
-    #[serde(default, deserialize_with = "sent")]
-    active: Option<Option<bool>>,
-    #[serde(default, deserialize_with = "sent")]
-    name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    limit: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "sent")]
-    active_slots: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "sent")]
-    denied_slots: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "sent")]
-    slot_decay_per_second: Option<Option<f64>>,
-}
-
-fn sent<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(field: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(field).map(Some)
+    active: Patch<bool>,
+    name: Patch<String>,
+    limit: Patch<i64>,
+    active_slots: Patch<i64>,
+    denied_slots: Patch<i64>,
+    slot_decay_per_second: Patch<f64>,
 }
 
 async fn update(
@@ -40,31 +32,20 @@ async fn update(
     Path(path): Path<IdOrName>,
     Sent(sent): Sent<LimitUpdate>,
 ) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let found = path.limit(&app).await?;
-        let mut limit = found.record.clone();
-        set(&mut limit.active, sent.active.as_ref())?;
-        set(&mut limit.name, sent.name.as_ref())?;
-        set(&mut limit.limit, sent.limit.as_ref())?;
-        set(&mut limit.active_slots, sent.active_slots.as_ref())?;
-        set(&mut limit.denied_slots, sent.denied_slots.as_ref())?;
-        set(&mut limit.slot_decay_per_second, sent.slot_decay_per_second.as_ref())?;
-        limit.updated = app.now();
-        app.store.update_concurrency_limit(&found.record, &limit, found.version).await
-    })
-    .await?;
+    app.store.update(path.limit(), |limit| sent.apply(limit, app.now())).await.in_words(NOT_FOUND)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes over what was sent.
-///
-/// # Errors
-/// [`Error::Conflict`] for a null, which Prefect's database refuses.
-fn set<T: Clone>(field: &mut T, sent: Option<&Option<T>>) -> Result<()> {
-    match sent {
-        None => {}
-        Some(Some(value)) => field.clone_from(value),
-        Some(None) => return Err(Error::integrity_conflict()),
+impl LimitUpdate {
+    /// Changes `limit` at `now`.
+    fn apply(&self, limit: &mut ConcurrencyLimit, now: Timestamp) -> Result<()> {
+        self.active.set(&mut limit.active)?;
+        self.name.set(&mut limit.name)?;
+        self.limit.set(&mut limit.limit)?;
+        self.active_slots.set(&mut limit.active_slots)?;
+        self.denied_slots.set(&mut limit.denied_slots)?;
+        self.slot_decay_per_second.set(&mut limit.slot_decay_per_second)?;
+        limit.updated = now;
+        Ok(())
     }
-    Ok(())
 }

@@ -5,15 +5,14 @@ use common::{
     App, Result,
     filter::EventFilter,
     http::{Body, Route},
-    store::{TableAccess, event_query::Counting, table::Index},
+    store::event_query::{self, Counting},
 };
 use serde::Deserialize;
 
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_events`.
-pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read))
-    .accessing(TableAccess::READS.via(&[Index::ByTime, Index::Lookup, Index::Related]));
+pub static ROUTE: Route = Route::post("read_events", "/events/filter", || post(read)).accessing(event_query::READ);
 
 #[derive(Debug, Deserialize)]
 struct EventQuery {

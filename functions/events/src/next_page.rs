@@ -4,15 +4,15 @@ use axum::{Json, extract::State, http::HeaderMap, routing::get};
 use common::{
     App, Error, Result,
     http::{Query, Route},
-    store::{TableAccess, event_query::Counting, table::Index},
+    store::event_query::{self, Counting},
 };
 use serde::Deserialize;
 
 use crate::page::{EventPage, PageToken};
 
 /// The contract's `read_account_events_page`.
-pub static ROUTE: Route = Route::get("read_account_events_page", "/events/filter/next", || get(read))
-    .accessing(TableAccess::READS.via(&[Index::ByTime, Index::Lookup, Index::Related]));
+pub static ROUTE: Route =
+    Route::get("read_account_events_page", "/events/filter/next", || get(read)).accessing(event_query::READ);
 
 #[derive(Debug, Deserialize)]
 struct NextPage {

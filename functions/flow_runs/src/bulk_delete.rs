@@ -16,11 +16,7 @@ use common::{
     http::{Body, Route, Sent, bulk::accepted, extract::PrefersAsync},
     jobs::{bulk, removals},
     model::{BulkAction, FlowRunId},
-    store::{
-        TableAccess,
-        select::Window,
-        table::{self, Index},
-    },
+    store::{flow_run_query, select::Window, table},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -28,7 +24,7 @@ use serde_json::Value;
 
 /// The contract's `bulk_delete_flow_runs`.
 pub static ROUTE: Route = Route::post("bulk_delete_flow_runs", "/flow_runs/bulk_delete", || post(bulk_delete))
-    .accessing(TableAccess::WRITES_MANY.via(&Index::ALL));
+    .accessing(flow_run_query::FILTER.and(bulk::BEGIN).and(removals::OF_FLOW_RUNS));
 
 #[derive(Debug, Deserialize)]
 struct WhichRuns {

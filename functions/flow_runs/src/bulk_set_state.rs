@@ -22,8 +22,8 @@ use common::{
     jobs::bulk,
     model::{self, BulkAction, FlowRunId, StateCreate},
     orchestration::{Status, Verdict},
-    store::{TableAccess, select::Window, table::Index},
-    transitions::{Proposal, propose_flow_run_state},
+    store::{flow_run_query, select::Window},
+    transitions::{PROPOSE_FLOW_RUN_STATE, Proposal, propose_flow_run_state},
 };
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ use serde_json::Value;
 
 /// The contract's `bulk_set_flow_run_state`.
 pub static ROUTE: Route = Route::post("bulk_set_flow_run_state", "/flow_runs/bulk_set_state", || post(bulk_set_state))
-    .accessing(TableAccess::WRITES.via(&Index::ALL));
+    .accessing(flow_run_query::FILTER.and(bulk::BEGIN).and(PROPOSE_FLOW_RUN_STATE));
 
 #[derive(Debug, Deserialize)]
 struct ProposedStates {

@@ -6,19 +6,16 @@ use common::{
     http::{Path, Route, extract::Id},
     jobs::removals,
     model::FlowRunId,
-    store::{
-        TableAccess,
-        table::{self, Index},
-    },
+    store::table,
 };
 
 /// The contract's `delete_flow_run`.
-pub static ROUTE: Route = Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete))
-    .accessing(TableAccess::WRITES_MANY.via(&[Index::ByParent, Index::Related]));
+pub static ROUTE: Route =
+    Route::delete("delete_flow_run", "/flow_runs/{id}", || on_delete(delete)).accessing(removals::OF_FLOW_RUNS);
 
 async fn delete(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<StatusCode> {
     if !app.store.delete_flow_run(path.id, app.now(), app.settings.longest_waits).await? {
-        return Err(Error::not_found("Flow run"));
+        return Err(Error::missing("flow-run"));
     }
     removals::within_request(&app, [table::flow_run(path.id)]).await;
     Ok(StatusCode::NO_CONTENT)

@@ -23,5 +23,5 @@ async fn delete(State(app): State<App>, Path(path): Path<OfFlowRun>) -> Result<S
         Ok(key) => app.store.delete_flow_run_input(path.id, &key).await?,
         Err(_) => false,
     };
-    if is_deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Error::not_found("Flow run input")) }
+    if is_deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Error::missing("flow-run-input")) }
 }

@@ -19,7 +19,7 @@ use futures::{StreamExt, future, stream};
 pub static ROUTE: Route = Route::get("download_logs", "/flow_runs/{id}/logs/download", || get(download_logs));
 
 async fn download_logs(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<Response> {
-    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
+    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::missing("flow-run"))?;
     // Read before the answer starts, so that a failure is still answered as one.
     let first = app.store.flow_run_logs(path.id, None).await?;
     let start = [logs_csv::header()?, logs_csv::rows(&first.logs)?].concat();

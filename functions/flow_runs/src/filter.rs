@@ -6,13 +6,13 @@ use common::{
     filter::{FlowRunSort, RunFilters},
     http::{Body, Route},
     model::FlowRun,
-    store::{TableAccess, select::Window},
+    store::{flow_run_query, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flow_runs`.
 pub static ROUTE: Route =
-    Route::post("read_flow_runs", "/flow_runs/filter", || post(filter)).accessing(TableAccess::FILTERS);
+    Route::post("read_flow_runs", "/flow_runs/filter", || post(filter)).accessing(flow_run_query::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {

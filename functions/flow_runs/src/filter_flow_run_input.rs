@@ -6,13 +6,13 @@ use common::{
     filter::FlowRunInputFilter,
     http::{Body, Path, Route, extract::Id},
     model::{FlowRunId, FlowRunInput},
-    store::TableAccess,
+    store::flow_run_inputs,
 };
 use serde::Deserialize;
 
 /// The contract's `filter_flow_run_input`.
-pub static ROUTE: Route =
-    Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter)).accessing(TableAccess::READS);
+pub static ROUTE: Route = Route::post("filter_flow_run_input", "/flow_runs/{id}/input/filter", || post(filter))
+    .accessing(flow_run_inputs::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct InputQuery {

@@ -6,12 +6,12 @@ use common::{
     dependencies::Dependency,
     http::{Path, Route, extract::Id},
     model::FlowRunId,
-    store::{TableAccess, table::Index},
+    store::flow_run_graph,
 };
 
 /// The contract's `read_flow_run_graph_v1`.
 pub static ROUTE: Route = Route::get("read_flow_run_graph_v1", "/flow_runs/{id}/graph", || get(graph))
-    .accessing(TableAccess::READS.via(&[Index::ByParent]));
+    .accessing(flow_run_graph::DEPENDENCIES);
 
 async fn graph(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<Vec<Dependency>>> {
     let task_runs = app.store.task_runs_for_dependencies(path.id).await?;

@@ -6,13 +6,13 @@ use common::{
     graph::Graph,
     http::{Path, Query, Route, extract::Id},
     model::{FlowRunId, Timestamp},
-    store::{TableAccess, flow_run_graph::GraphLimits, table::Index},
+    store::flow_run_graph::{self, GraphLimits},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flow_run_graph_v2`.
-pub static ROUTE: Route = Route::get("read_flow_run_graph_v2", "/flow_runs/{id}/graph-v2", || get(graph))
-    .accessing(TableAccess::READS.via(&[Index::ByParent, Index::Related]));
+pub static ROUTE: Route =
+    Route::get("read_flow_run_graph_v2", "/flow_runs/{id}/graph-v2", || get(graph)).accessing(flow_run_graph::GRAPH);
 
 #[derive(Debug, Deserialize)]
 struct Since {

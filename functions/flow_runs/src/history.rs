@@ -7,13 +7,13 @@ use common::{
     history::{History, Interval},
     http::{Body, Route},
     model::Timestamp,
-    store::TableAccess,
+    store::flow_run_query,
 };
 use serde::Deserialize;
 
 /// The contract's `flow_run_history`.
 pub static ROUTE: Route =
-    Route::post("flow_run_history", "/flow_runs/history", || post(history)).accessing(TableAccess::FILTERS);
+    Route::post("flow_run_history", "/flow_runs/history", || post(history)).accessing(flow_run_query::HISTORY);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {

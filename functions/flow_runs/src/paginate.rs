@@ -9,13 +9,13 @@ use common::{
         page::{Page, PageNumber},
     },
     model::FlowRun,
-    store::TableAccess,
+    store::flow_run_query,
 };
 use serde::Deserialize;
 
 /// The contract's `paginate_flow_runs`.
-pub static ROUTE: Route =
-    Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
+pub static ROUTE: Route = Route::post("paginate_flow_runs", "/flow_runs/paginate", || post(paginate))
+    .accessing(flow_run_query::FILTER.and(flow_run_query::COUNT));
 
 #[derive(Debug, Deserialize)]
 struct FlowRunQuery {

@@ -11,6 +11,6 @@ use common::{
 pub static ROUTE: Route = Route::get("read_flow_run", "/flow_runs/{id}", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<Id<FlowRunId>>) -> Result<Json<FlowRun>> {
-    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::not_found("Flow run"))?;
+    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::missing("flow-run"))?;
     Ok(Json(run.record.with_estimates(app.now())))
 }

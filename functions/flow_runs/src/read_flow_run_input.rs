@@ -24,5 +24,5 @@ async fn read(State(app): State<App>, Path(path): Path<OfFlowRun>) -> Result<Str
         Ok(key) => app.store.flow_run_input(path.id, &key).await?,
         Err(_) => None,
     };
-    Ok(found.ok_or_else(|| Error::not_found("Flow run input"))?.value)
+    Ok(found.ok_or_else(|| Error::missing("flow-run-input"))?.value)
 }

@@ -19,16 +19,16 @@ use common::{
     },
     orchestration::{OrchestrationResult, Status, Verdict},
     schema_tools::validation::{Invalid, validate},
-    store::{TableAccess, Write, table::Index},
-    transitions::{Proposal, propose_flow_run_state_with},
+    store::Write,
+    transitions::{PROPOSE_FLOW_RUN_STATE, Proposal, propose_flow_run_state_with},
     workspace_variables::WorkspaceVariables,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The contract's `resume_flow_run`.
-pub static ROUTE: Route = Route::post("resume_flow_run", "/flow_runs/{id}/resume", || post(resume))
-    .accessing(TableAccess::WRITES.via(&[Index::ByParent]));
+pub static ROUTE: Route =
+    Route::post("resume_flow_run", "/flow_runs/{id}/resume", || post(resume)).accessing(PROPOSE_FLOW_RUN_STATE);
 
 /// The entry of a pause's keys under which the schema of its input is found.
 const SCHEMA: &str = "schema";

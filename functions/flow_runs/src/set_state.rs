@@ -14,14 +14,13 @@ use common::{
         extract::{FromClient, Id},
     },
     model::{FlowRunId, StateCreate},
-    store::{TableAccess, table::Index},
-    transitions::{Proposal, propose_flow_run_state},
+    transitions::{PROPOSE_FLOW_RUN_STATE, Proposal, propose_flow_run_state},
 };
 use serde::Deserialize;
 
 /// The contract's `set_flow_run_state`.
 pub static ROUTE: Route = Route::post("set_flow_run_state", "/flow_runs/{id}/set_state", || post(set_state))
-    .accessing(TableAccess::WRITES.via(&[Index::ByParent]));
+    .accessing(PROPOSE_FLOW_RUN_STATE);
 
 #[derive(Debug, Deserialize)]
 struct ProposedState {

@@ -2,22 +2,18 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    App, Result,
+    App, Error, Result,
     filter::{FlowFilter, FlowSort, RunFilters},
     http::{Body, Route},
     jobs::removals,
-    model::FlowId,
-    store::{
-        TableAccess,
-        select::Window,
-        table::{self, Index},
-    },
+    model::{Flow, FlowId},
+    store::{flow_query, select::Window, table},
 };
 use serde::{Deserialize, Serialize};
 
 /// The contract's `bulk_delete_flows`.
 pub static ROUTE: Route = Route::post("bulk_delete_flows", "/flows/bulk_delete", || post(bulk_delete))
-    .accessing(TableAccess::WRITES_MANY.via(&Index::ALL));
+    .accessing(flow_query::FILTER.and(removals::OF_FLOWS));
 
 #[derive(Debug, Deserialize)]
 struct WhichFlows {
@@ -36,8 +32,10 @@ async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichFlows>) -> R
     let window = Window { offset: 0, limit: which.limit };
     let mut deleted = Vec::new();
     for flow in app.store.flows(&filters, FlowSort::default(), window).await? {
-        if app.store.delete_flow(flow.id).await? {
-            deleted.push(flow.id);
+        match app.store.delete::<Flow>(flow.id).await {
+            Ok(flow) => deleted.push(flow.id),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     removals::within_request(&app, deleted.iter().copied().map(table::flow)).await;

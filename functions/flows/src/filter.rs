@@ -6,12 +6,12 @@ use common::{
     filter::{FlowSort, RunFilters},
     http::{Body, Route},
     model::Flow,
-    store::{TableAccess, select::Window},
+    store::{flow_query, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_flows`.
-pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter)).accessing(TableAccess::FILTERS);
+pub static ROUTE: Route = Route::post("read_flows", "/flows/filter", || post(filter)).accessing(flow_query::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {

@@ -9,13 +9,13 @@ use common::{
         page::{Page, PageNumber},
     },
     model::Flow,
-    store::TableAccess,
+    store::flow_query,
 };
 use serde::Deserialize;
 
 /// The contract's `paginate_flows`.
-pub static ROUTE: Route =
-    Route::post("paginate_flows", "/flows/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
+pub static ROUTE: Route = Route::post("paginate_flows", "/flows/paginate", || post(paginate))
+    .accessing(flow_query::FILTER.and(flow_query::COUNT));
 
 #[derive(Debug, Deserialize)]
 struct FlowQuery {

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, extract::Id},
     model::{Flow, FlowId},
 };
@@ -11,6 +11,5 @@ use common::{
 pub static ROUTE: Route = Route::get("read_flow", "/flows/{id}", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<Id<FlowId>>) -> Result<Json<Flow>> {
-    let flow = app.store.flow(path.id).await?.ok_or_else(|| Error::not_found("Flow"))?;
-    Ok(Json(flow.record))
+    Ok(Json(app.store.read_one::<Flow>(path.id).await?.record))
 }

@@ -2,9 +2,10 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route},
     model::Flow,
+    store::flows::called,
 };
 use serde::Deserialize;
 
@@ -17,6 +18,5 @@ struct Name {
 }
 
 async fn read_by_name(State(app): State<App>, Path(path): Path<Name>) -> Result<Json<Flow>> {
-    let flow = app.store.flow_by_name(&path.name).await?.ok_or_else(|| Error::not_found("Flow"))?;
-    Ok(Json(flow.record))
+    Ok(Json(app.store.read_one::<Flow>(called(&path.name)).await?.record))
 }

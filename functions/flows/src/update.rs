@@ -2,19 +2,20 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, Sent, extract::Id},
-    model::FlowId,
-    store::commit::retry_on_conflict,
+    model::{Flow, FlowId},
+    patch::Patch,
 };
 use serde::Deserialize;
 
 /// The contract's `update_flow`.
 pub static ROUTE: Route = Route::patch("update_flow", "/flows/{id}", || patch(update));
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct FlowUpdate {
-    tags: Option<Vec<String>>,
+    tags: Patch<Vec<String>>,
 }
 
 async fn update(
@@ -22,14 +23,12 @@ async fn update(
     Path(path): Path<Id<FlowId>>,
     Sent(body): Sent<FlowUpdate>,
 ) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let mut flow = app.store.flow(path.id).await?.ok_or_else(|| Error::not_found("Flow"))?;
-        if let Some(tags) = &body.tags {
-            flow.record.tags.clone_from(tags);
-        }
-        flow.record.updated = app.now();
-        app.store.update_flow(&flow.record, flow.version).await
-    })
-    .await?;
+    app.store
+        .update(path.id, |flow: &mut Flow| {
+            body.tags.set_unless_null(&mut flow.tags);
+            flow.updated = app.now();
+            Ok(())
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

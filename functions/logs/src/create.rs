@@ -5,11 +5,11 @@ use common::{
     App, Result,
     http::{Body, Route},
     model::LogCreate,
-    store::TableAccess,
+    store::logs,
 };
 
 /// The contract's `create_logs`.
-pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create)).accessing(TableAccess::WRITES_MANY);
+pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create)).accessing(logs::ADD);
 
 async fn create(State(app): State<App>, Body(logs): Body<Vec<LogCreate>>) -> Result<(StatusCode, Json<()>)> {
     app.store.add_logs(logs, app.now()).await?;

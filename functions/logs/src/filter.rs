@@ -6,13 +6,12 @@ use common::{
     filter::{LogFilter, LogSort},
     http::{Body, Route},
     model::Log,
-    store::{TableAccess, select::Window, table::Index},
+    store::{logs, select::Window},
 };
 use serde::Deserialize;
 
 /// The contract's `read_logs`.
-pub static ROUTE: Route = Route::post("read_logs", "/logs/filter", || post(filter))
-    .accessing(TableAccess::READS.via(&[Index::ByTime, Index::Lookup]));
+pub static ROUTE: Route = Route::post("read_logs", "/logs/filter", || post(filter)).accessing(logs::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct LogQuery {

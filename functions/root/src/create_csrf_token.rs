@@ -5,13 +5,13 @@ use common::{
     App, Error, Result,
     http::{Query, Route},
     model::CsrfToken,
-    store::TableAccess,
+    store::csrf_tokens,
 };
 use serde::Deserialize;
 
 /// The contract's `create_csrf_token`.
 pub static ROUTE: Route =
-    Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token)).accessing(TableAccess::WRITES);
+    Route::get("create_csrf_token", "/csrf-token", || get(create_csrf_token)).accessing(csrf_tokens::RENEW);
 
 #[derive(Debug, Deserialize)]
 struct Asked {

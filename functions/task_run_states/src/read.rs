@@ -5,15 +5,15 @@ use common::{
     App, Error, Result,
     http::{Path, Route, extract::Id},
     model::{self, StateId},
-    store::{TableAccess, table::Index},
+    store::states,
 };
 
 /// The contract's `read_task_run_state`.
-pub static ROUTE: Route = Route::get("read_task_run_state", "/task_run_states/{id}", || get(read))
-    .accessing(TableAccess::READS.via(&[Index::Lookup]));
+pub static ROUTE: Route =
+    Route::get("read_task_run_state", "/task_run_states/{id}", || get(read)).accessing(states::READ);
 
 async fn read(State(app): State<App>, Path(path): Path<Id<StateId>>) -> Result<Json<model::State>> {
     let state = app.store.task_run_state(path.id).await?;
     // Prefect words it so, for states of task runs too.
-    Ok(Json(state.ok_or_else(|| Error::not_found("Flow run state"))?))
+    Ok(Json(state.ok_or_else(|| Error::not_found_in_words("Flow run state not found"))?))
 }

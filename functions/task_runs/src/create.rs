@@ -5,12 +5,10 @@ use common::{
     App, Error, Result,
     http::{Body, Route, extract::FromClient},
     model::{
-        FlowRunId, Object, StateCreate, StateId, StateType, TaskRun, TaskRunId, TaskRunPolicy, Timestamp,
+        self, FlowRunId, Object, StateCreate, StateId, StateType, TaskRun, TaskRunId, TaskRunPolicy, Timestamp,
         name::random_name, task_run::RunInput,
     },
-    orchestration::{Client, policy::task_policy},
-    store::{CommitError, Write, commit::retry_on_conflict, table},
-    transitions,
+    task_run_creation::{self, NewTaskRun},
 };
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -42,48 +40,9 @@ async fn create(
     Body(body): Body<TaskRunCreate>,
 ) -> Result<(StatusCode, Json<TaskRun>)> {
     let new = body.into_task_run(&app).await?;
-    let state = StateId::new();
-    let (run, status) = retry_on_conflict(|| Box::pin(add(&app, &new, state, client.clone()))).await?;
-    Ok((status, Json(run.with_estimates(app.now()))))
-}
-
-/// Adds the run together with its first state, or finds the one that has its place.
-async fn add(
-    app: &App,
-    new: &NewTaskRun,
-    state: StateId,
-    client: Client,
-) -> Result<(TaskRun, StatusCode), CommitError> {
-    let TaskRun { id, created, flow_run_id, task_key, dynamic_key, .. } = &new.run;
-    let state = match &new.state {
-        Some(proposed) => proposed.clone().into_state(state, *created),
-        None => common::model::State::new(state, StateType::Pending, *created),
-    };
-    let policy = task_policy(&state, true);
-    let (run, entering) = Box::pin(transitions::create(app, new.run.clone(), Some(state), policy, client)).await?;
-    let mut writes: Vec<Write> =
-        vec![app.store.claim(table::unique_task_run(*flow_run_id, task_key, dynamic_key), *id)?];
-    writes.extend(entering);
-    let refused = match app.store.commit(writes).await {
-        Ok(()) => return Ok((run, StatusCode::CREATED)),
-        Err(refused @ CommitError::ConditionFailed(_)) => refused,
-        Err(error) => return Err(error),
-    };
-    match app.store.task_run_by_key(*flow_run_id, task_key, dynamic_key).await? {
-        // The write before was carried out, only its answer was lost.
-        Some(found) if (found.record.id, found.record.created) == (*id, *created) => {
-            Ok((found.record, StatusCode::CREATED))
-        }
-        Some(found) => Ok((found.record, StatusCode::OK)),
-        None if app.store.task_run(*id).await?.is_some() => Err(Error::integrity_conflict().into()),
-        None => Err(refused),
-    }
-}
-
-/// A task run that has not entered its first state, and the state that the client proposes as that.
-struct NewTaskRun {
-    run: TaskRun,
-    state: Option<StateCreate>,
+    let made = task_run_creation::create(&app, &new, &client).await?;
+    let status = if made.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(made.run.with_estimates(app.now()))))
 }
 
 impl TaskRunCreate {
@@ -108,6 +67,11 @@ impl TaskRunCreate {
             task_inputs: self.task_inputs,
             ..TaskRun::new(id, self.task_key, self.dynamic_key, name, app.now())
         };
-        Ok(NewTaskRun { run, state: self.state })
+        let (state, now) = (StateId::new(), run.created);
+        let state = match self.state {
+            Some(proposed) => proposed.into_state(state, now),
+            None => model::State::new(state, StateType::Pending, now),
+        };
+        Ok(NewTaskRun { run, state })
     }
 }

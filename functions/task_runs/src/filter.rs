@@ -6,13 +6,13 @@ use common::{
     filter::{RunFilters, TaskRunSort},
     http::{Body, Route},
     model::TaskRun,
-    store::{TableAccess, select::Window},
+    store::{select::Window, task_run_query},
 };
 use serde::Deserialize;
 
 /// The contract's `read_task_runs`.
 pub static ROUTE: Route =
-    Route::post("read_task_runs", "/task_runs/filter", || post(filter)).accessing(TableAccess::FILTERS);
+    Route::post("read_task_runs", "/task_runs/filter", || post(filter)).accessing(task_run_query::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {

@@ -7,13 +7,13 @@ use common::{
     history::{History, Interval},
     http::{Body, Route},
     model::Timestamp,
-    store::TableAccess,
+    store::task_run_query,
 };
 use serde::Deserialize;
 
 /// The contract's `task_run_history`.
 pub static ROUTE: Route =
-    Route::post("task_run_history", "/task_runs/history", || post(history)).accessing(TableAccess::FILTERS);
+    Route::post("task_run_history", "/task_runs/history", || post(history)).accessing(task_run_query::HISTORY);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {

@@ -12,6 +12,9 @@ pub mod update;
 
 use common::http::Route;
 
+/// How Prefect words that there is no such task run, where one is read or deleted.
+const NOT_FOUND: &str = "Task not found";
+
 /// The routes of this resource.
 pub static ROUTES: &[&Route] = &[
     &create::ROUTE,

@@ -9,14 +9,14 @@ use common::{
         page::{Page, PageNumber},
     },
     model::{self, FlowRunId, RunInput, Seconds, StateId, TaskRun, TaskRunId, TaskRunPolicy, Timestamp},
-    store::TableAccess,
+    store::task_run_query,
 };
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// The contract's `paginate_task_runs`.
-pub static ROUTE: Route =
-    Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate)).accessing(TableAccess::FILTERS);
+pub static ROUTE: Route = Route::post("paginate_task_runs", "/task_runs/paginate", || post(paginate))
+    .accessing(task_run_query::FILTER.and(task_run_query::COUNT));
 
 #[derive(Debug, Deserialize)]
 struct TaskRunQuery {

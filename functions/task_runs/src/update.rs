@@ -2,25 +2,21 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, Sent, extract::Id},
-    model::{TaskRunId, name::random_name},
-    store::commit::retry_on_conflict,
+    model::{TaskRun, TaskRunId, name::random_name},
+    patch::Patch,
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// The contract's `update_task_run`.
 pub static ROUTE: Route = Route::patch("update_task_run", "/task_runs/{id}", || patch(update));
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct TaskRunUpdate {
-    /// The name, or nothing if the client asks for one that the server makes up.
-    #[serde(default, deserialize_with = "sent")]
-    name: Option<Option<String>>,
-}
-
-fn sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    /// As null it asks for a new random name.
+    name: Patch<String>,
 }
 
 async fn update(
@@ -28,15 +24,14 @@ async fn update(
     Path(path): Path<Id<TaskRunId>>,
     Sent(body): Sent<TaskRunUpdate>,
 ) -> Result<StatusCode> {
-    let name = body.name.map(|name| name.unwrap_or_else(random_name));
-    retry_on_conflict(|| async {
-        let mut run = app.store.task_run(path.id).await?.ok_or_else(|| Error::not_found("Task run"))?;
-        if let Some(name) = &name {
-            run.record.name.clone_from(name);
+    let rename = |run: &mut TaskRun| {
+        match &body.name {
+            Patch::Absent => {}
+            Patch::Null => run.name = random_name(),
+            Patch::Value(name) => run.name.clone_from(name),
         }
-        run.record.updated = app.now();
-        app.store.commit(vec![app.store.replace(&run.record, run.version)?]).await
-    })
-    .await?;
+        run.updated = app.now();
+    };
+    app.store.update_task_run(path.id, rename).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,7 @@ use common::{
     App, Error, Result,
     http::{Body, Route},
     model::FlowRunId,
-    store::{TableAccess, table::Index},
+    store::task_run_query,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use indexmap::{IndexMap, IndexSet};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 /// The contract's `count_task_runs_by_flow_run`.
 pub static ROUTE: Route =
     Route::post("count_task_runs_by_flow_run", "/ui/flow_runs/count-task-runs", || post(count_task_runs))
-        .accessing(TableAccess::READS.via(&[Index::ByParent, Index::Related]));
+        .accessing(task_run_query::COUNT_OWN);
 
 /// How many flow runs are counted at once.
 const AT_ONCE: usize = 16;

@@ -6,13 +6,13 @@ use common::{
     filter::{FlowRunSort, RunFilters},
     http::{Body, Route},
     model::{FlowRun, FlowRunId, Seconds, StateType, Timestamp},
-    store::{TableAccess, select::Window},
+    store::{flow_run_query, select::Window},
 };
 use serde::{Deserialize, Serialize};
 
 /// The contract's `read_flow_run_history`.
 pub static ROUTE: Route =
-    Route::post("read_flow_run_history", "/ui/flow_runs/history", || post(history)).accessing(TableAccess::FILTERS);
+    Route::post("read_flow_run_history", "/ui/flow_runs/history", || post(history)).accessing(flow_run_query::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {

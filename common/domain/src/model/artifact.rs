@@ -2,10 +2,11 @@
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::{Builder, Uuid};
 
 use super::{ArtifactCollectionId, ArtifactId, FlowRunId, StateId, TaskRunId, Timestamp};
+use crate::events::Lifecycle;
 
 /// The type of the artifact that shows how far something has got, whose data a graph shows as well.
 pub const PROGRESS: &str = "progress";
@@ -160,6 +161,59 @@ impl ArtifactCollection {
         self.r#type.clone_from(&latest.r#type);
         self.flow_run_id = latest.flow_run_id;
         self.task_run_id = latest.task_run_id;
+    }
+}
+
+/// A collection as events tell of it: with what its latest artifact holds, or nothing of that if the artifact is gone.
+#[derive(Clone, Debug)]
+pub struct ToldCollection {
+    collection: ArtifactCollection,
+    data: Option<Value>,
+    description: Option<String>,
+}
+
+impl ToldCollection {
+    /// Takes `collection` with what `latest` holds.
+    pub fn new(collection: ArtifactCollection, latest: Option<Artifact>) -> Self {
+        let (data, description) = latest.map(|latest| (latest.data, latest.description)).unwrap_or_default();
+        Self { collection, data, description }
+    }
+}
+
+impl Lifecycle for ToldCollection {
+    const RESOURCE: &'static str = "artifact-collection";
+
+    fn uuid(&self) -> Uuid {
+        self.collection.id.0
+    }
+
+    fn name(&self) -> &str {
+        &self.collection.key
+    }
+
+    fn created(&self) -> Timestamp {
+        self.collection.created
+    }
+
+    fn updated(&self) -> Timestamp {
+        self.collection.updated
+    }
+
+    fn related(&self) -> Vec<Value> {
+        let related = |role: &str, kind: &str, id: Uuid| json!({ "prefect.resource.id": format!("prefect.{kind}.{id}"), "prefect.resource.role": role });
+        let latest = related("latest", "artifact", self.collection.latest_id.0);
+        let flow_run = self.collection.flow_run_id.map(|id| related("flow-run", "flow-run", id.0));
+        let task_run = self.collection.task_run_id.map(|id| related("task-run", "task-run", id.0));
+        std::iter::once(latest).chain(flow_run).chain(task_run).collect()
+    }
+
+    fn payload(&self) -> Value {
+        let ArtifactCollection { key, r#type, .. } = &self.collection;
+        json!({ "key": key, "type": r#type, "data": self.data, "description": self.description })
+    }
+
+    fn short_payload(&self) -> Option<Value> {
+        Some(json!({ "type": self.collection.r#type }))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Concurrency limits: names of which a bounded number of slots can be taken at a time, or at a rate.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{ConcurrencyLimitId, Timestamp};
+use crate::events::Lifecycle;
 
 /// Over how many releases, for each slot, the average occupancy is taken.
 const SAMPLES_PER_SLOT: f64 = 2.0;
@@ -179,6 +182,35 @@ impl ConcurrencyLimit {
     #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
     fn decayed(&self, per_second: f64, now: Timestamp) -> i64 {
         (per_second * now.seconds_since(self.updated)).floor().max(0.0) as i64
+    }
+}
+
+impl Lifecycle for ConcurrencyLimit {
+    const RESOURCE: &'static str = "concurrency-limit";
+
+    fn uuid(&self) -> Uuid {
+        self.id.0
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    fn updated(&self) -> Timestamp {
+        self.updated
+    }
+
+    fn payload(&self) -> Value {
+        json!({
+            "name": self.name,
+            "limit": self.limit,
+            "active": self.active,
+            "slot_decay_per_second": self.slot_decay_per_second,
+        })
     }
 }
 

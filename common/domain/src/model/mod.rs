@@ -32,7 +32,7 @@ pub mod work_queue;
 pub mod worker;
 
 pub use api_key::ApiKey;
-pub use artifact::{Artifact, ArtifactCollection, LatestArtifact};
+pub use artifact::{Artifact, ArtifactCollection, LatestArtifact, ToldCollection};
 pub use automation::Automation;
 pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkPart, BulkProgress};
 pub use concurrency_limit::ConcurrencyLimit;

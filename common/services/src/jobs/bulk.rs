@@ -18,7 +18,12 @@ use domain::{
     orchestration::Status,
 };
 use error::{Error, Result};
-use store::{CommitError, bulk_operations::FlowRunPart, table, unique::Claim};
+use store::{
+    CommitError, TableAccess,
+    bulk_operations::{self, FlowRunPart},
+    table,
+    unique::Claim,
+};
 
 use crate::{
     App,
@@ -34,6 +39,9 @@ const PAGE: usize = 100;
 
 /// How long a step goes on to read pages, where few flow runs match.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What [`begin`] touches.
+pub const BEGIN: TableAccess = bulk_operations::BEGIN;
 
 /// Begins an operation on the flow runs that `filters` select; returns how far it has got.
 pub async fn begin(app: &App, filters: RunFilters, work: BulkAction) -> Result<Progress> {

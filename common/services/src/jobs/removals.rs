@@ -18,12 +18,19 @@ use store::{
     Item, Key, Store, TableAccess,
     query::Range,
     table::{self, Index, Subject},
+    task_runs,
 };
 
 use crate::{
     App,
     jobs::queue::{Message, Queue},
 };
+
+/// What [`within_request`] touches of what belonged to flow runs.
+pub const OF_FLOW_RUNS: TableAccess = TableAccess::WRITES_MANY.and(task_runs::OF_FLOW_RUN).and(task_runs::DELETE);
+
+/// What [`within_request`] touches of what belonged to flows.
+pub const OF_FLOWS: TableAccess = OF_FLOW_RUNS.via(&[Index::ByParent]);
 
 /// How many runs are deleted at the same time.
 const DELETIONS_AT_ONCE: usize = 8;

@@ -5,11 +5,8 @@
 //! The stream tells of a change at least once, and in the order of the writes only for one item. So every step here
 //! may be repeated, ids derive from what the change is about, and nothing depends on which of two items came first.
 
-mod artifact_events;
 pub mod change;
-pub mod concurrency_limit_events;
 mod deployment_polling;
-pub mod flow_events;
 pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;

@@ -226,7 +226,7 @@ impl World {
 
     async fn add_task_runs(&mut self) {
         let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), format!("tag:{TAG}"), 2, self.app.now());
-        self.app.store.add_concurrency_limit(&limit).await.unwrap();
+        self.app.store.add(&limit).await.unwrap();
         self.limits.push(limit.id);
         let flow = self.flow().await;
         for _ in 0..2 {

@@ -206,7 +206,7 @@ async fn add_lease(stage: &Stage) {
     let now = Timestamp::now();
     let store = &stage.app.store;
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 1, now);
-    store.add_concurrency_limit(&limit).await.unwrap();
+    store.add(&limit).await.unwrap();
     let (id, expiration) = (LeaseId::new(), now.plus_seconds(LONG_AGO));
     let lease = Lease { id, expiration, slots: 1, holder: None, created: Some(now), limits: Vec::new() };
     let names = ["limit".to_owned()];
@@ -239,7 +239,7 @@ async fn a_full_run(stage: &Stage) -> FlowRunId {
     enter(&stage.app, run, json!({"type": "RUNNING"})).await;
     let now = Timestamp::now();
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "tag:limited", 1, now);
-    stage.app.store.add_concurrency_limit(&limit).await.unwrap();
+    stage.app.store.add(&limit).await.unwrap();
     let task_run = json!({
         "flow_run_id": run, "task_key": "task", "dynamic_key": "0", "name": "task", "tags": ["limited"],
     });
