@@ -12,7 +12,7 @@ use domain::{
 };
 use error::{Error, Result};
 use store::{
-    Item, Store,
+    Store,
     entity::{Tombstone, events_of_change},
     table::{self, Subject},
 };
