@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use common::contract::{Operation, Request};
+use common::{
+    contract::{Operation, PAGE_LIMIT, Request},
+    schema_tools::validation::check_parameters,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,7 +68,7 @@ impl Vector {
         let path: Vec<(&str, &str)> = self.path.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let (headers, body) = (self.headers(), self.bytes());
         let request = Request { path: &path, query: &self.query, headers: &headers, body: &body };
-        match operation.validate(&request) {
+        match operation.validate_with(&request, PAGE_LIMIT, Some(check_parameters)) {
             Ok(_) => (200, Value::Null),
             Err(rejection) => rejection.into_answer(),
         }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
+    ParameterCheck,
     fault::{Complaint, Fault, Step, echo},
     refinements::{self, FieldRule},
     scalar::{self, Fit},
@@ -32,6 +33,8 @@ pub(super) struct Checker<'a> {
     unions: usize,
     /// Whether the body is bytes rather than JSON, which only some errors tell.
     pub(super) raw_bytes: bool,
+    /// What holds parameters against their schema.
+    pub(super) parameter_check: Option<ParameterCheck>,
 }
 
 impl<'a> Checker<'a> {
@@ -45,6 +48,7 @@ impl<'a> Checker<'a> {
             depth: 0,
             unions: 0,
             raw_bytes: false,
+            parameter_check: None,
         }
     }
 
@@ -258,7 +262,7 @@ impl<'a> Checker<'a> {
             let msg = "Input should be a valid dictionary or object to extract fields from";
             return self.complain(Complaint::new("model_attributes_type", msg), input);
         };
-        if let Err(complaint) = refinements::precondition(model.rules, sent) {
+        if let Err(complaint) = refinements::precondition(model.rules, sent, self.parameter_check) {
             return self.complain(complaint, input);
         }
         let before = self.faults.len();
@@ -375,20 +379,20 @@ impl<'a> Checker<'a> {
 }
 
 /// Lets the models that rewrite their input do so, wherever they lie in `input`.
-pub(super) fn prepare(schemas: &Schemas, id: NodeId, input: &mut Value) {
+pub(super) fn prepare(schemas: &Schemas, id: NodeId, input: &mut Value, check: Option<ParameterCheck>) {
     match (schemas.node(id), input) {
         (Node::Model(model), Value::Object(sent)) => {
-            refinements::prepare(model.rules, sent);
+            refinements::prepare(model.rules, sent, check);
             for field in &model.fields {
                 if let Some(value) = sent.get_mut(&field.name) {
-                    prepare(schemas, field.node, value);
+                    prepare(schemas, field.node, value, check);
                 }
             }
         }
-        (Node::Nullable(inner) | Node::Refined { inner, .. }, input) => prepare(schemas, *inner, input),
+        (Node::Nullable(inner) | Node::Refined { inner, .. }, input) => prepare(schemas, *inner, input, check),
         (Node::List { items, .. }, Value::Array(values)) => {
             for value in values {
-                prepare(schemas, *items, value);
+                prepare(schemas, *items, value, check);
             }
         }
         _ => {}

@@ -37,6 +37,7 @@ pub use request::{Request, Validated};
 use std::sync::OnceLock;
 
 use request::Plan;
+use serde_json::Value;
 
 /// The release of Prefect whose contract this is.
 pub const RELEASE: &str = "3.8.8";
@@ -46,6 +47,11 @@ pub const API_VERSION: &str = "0.8.4";
 
 /// How many entries a page of a filter has by default, and at most, unless a server is told otherwise.
 pub const PAGE_LIMIT: u32 = 200;
+
+/// Holds parameters against a JSON Schema, and says what is wrong in Prefect's words.
+///
+/// Few operations need it and it is large, so that it is not linked with the contract: their routes bring it along.
+pub type ParameterCheck = fn(parameters: &Value, schema: &Value) -> Result<(), String>;
 
 include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
@@ -114,25 +120,41 @@ impl Operation {
     ///
     /// Some parameters must look like UUIDs for that.
     pub fn takes_path(&self, parameters: &[(&str, &str)]) -> bool {
-        self.plan.get_or_init(|| Plan::compile(self.id, self.source)).path_matches(parameters)
+        self.plan().path_matches(parameters)
+    }
+
+    /// Tells whether some requests of this operation can't be validated without a [`ParameterCheck`].
+    pub fn checks_parameters(&self) -> bool {
+        self.plan().checks_parameters()
+    }
+
+    fn plan(&self) -> &Plan {
+        self.plan.get_or_init(|| Plan::compile(self.id, self.source))
     }
 
     /// Validates and coerces a request.
     ///
-    /// The first call parses and compiles the operation's schemas; later ones take a few microseconds.
+    /// The first call parses and compiles the operation's schemas; later ones take a few microseconds. Parameters that
+    /// have to fit a schema are refused: [`Self::validate_with`] takes what checks them.
     ///
     /// # Errors
     /// The [`Rejection`] that Prefect answers with.
     pub fn validate(&self, request: &Request<'_>) -> Result<Validated, Rejection> {
-        self.validate_with(request, PAGE_LIMIT)
+        self.validate_with(request, PAGE_LIMIT, None)
     }
 
-    /// Validates as [`Self::validate`], where a page has `page_limit` entries by default and at most.
+    /// Validates as [`Self::validate`], where a page has `page_limit` entries by default and at most, and where
+    /// parameters have to pass `check`.
     ///
     /// # Errors
     /// The [`Rejection`] that Prefect answers with.
-    pub fn validate_with(&self, request: &Request<'_>, page_limit: u32) -> Result<Validated, Rejection> {
-        self.plan.get_or_init(|| Plan::compile(self.id, self.source)).validate(self.method, request, page_limit)
+    pub fn validate_with(
+        &self,
+        request: &Request<'_>,
+        page_limit: u32,
+        check: Option<ParameterCheck>,
+    ) -> Result<Validated, Rejection> {
+        self.plan().validate(self.method, request, page_limit, check)
     }
 }
 

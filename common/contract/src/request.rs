@@ -4,6 +4,7 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 use super::{
+    ParameterCheck,
     check::{At, Checker, default_of, prepare},
     fault::{Complaint, Step},
     refinements,
@@ -140,6 +141,7 @@ impl Plan {
         method: &str,
         request: &Request<'_>,
         page_limit: u32,
+        parameter_check: Option<ParameterCheck>,
     ) -> Result<Validated, Rejection> {
         if !self.path_matches(request.path) {
             return Err(Rejection::NotFound);
@@ -149,7 +151,7 @@ impl Plan {
             check_api_version(request.headers)?;
         }
         if self.schemas.prepares {
-            self.prepare_body(&mut raw.value);
+            self.prepare_body(&mut raw.value, parameter_check);
         }
         let query: Vec<(String, Value)> =
             form_urlencoded::parse(request.query.as_bytes()).map(|(key, value)| (key.into(), value.into())).collect();
@@ -166,6 +168,7 @@ impl Plan {
 
         let mut checker = Checker::new(&self.schemas);
         checker.raw_bytes = raw.is_bytes;
+        checker.parameter_check = parameter_check;
         let mut parts = Parts { schemas: &self.schemas, checker };
         let mut own_headers = parts.parameters("header", &self.dependency_headers, headers);
         let mut fields = Map::new();
@@ -189,6 +192,11 @@ impl Plan {
         } else {
             Err(Rejection::Invalid { faults, body: raw.value })
         }
+    }
+
+    /// Tells whether some parameters of the request have to fit a schema.
+    pub(super) fn checks_parameters(&self) -> bool {
+        self.schemas.checks_parameters
     }
 
     /// Tells whether every path parameter that Prefect's router wants to be a UUID is one.
@@ -226,14 +234,14 @@ impl Plan {
         }
     }
 
-    fn prepare_body(&self, raw: &mut Value) {
+    fn prepare_body(&self, raw: &mut Value, check: Option<ParameterCheck>) {
         match &self.body {
             Body::None => {}
-            Body::Single(field) => prepare(&self.schemas, field.node, raw),
+            Body::Single(field) => prepare(&self.schemas, field.node, raw, check),
             Body::Embedded { fields, .. } => {
                 for field in fields {
                     if let Some(value) = raw.get_mut(&field.name) {
-                        prepare(&self.schemas, field.node, value);
+                        prepare(&self.schemas, field.node, value, check);
                     }
                 }
             }

@@ -19,6 +19,8 @@ pub(super) struct Schemas {
     nodes: Vec<Node>,
     /// Whether some model rewrites its input before validation.
     pub(super) prepares: bool,
+    /// Whether some model's parameters have to fit a schema.
+    pub(super) checks_parameters: bool,
 }
 
 /// One schema; what it accepts is named as pydantic names its core schemas.
@@ -274,6 +276,7 @@ impl<'a> Compiler<'a> {
         };
         let rules = refinements::of_model(component);
         self.schemas.prepares |= refinements::rewrites(rules);
+        self.schemas.checks_parameters |= refinements::checks_parameters(rules);
         Model { name: python_name(component).to_owned(), fields, extra, rules }
     }
 

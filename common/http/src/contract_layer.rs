@@ -11,14 +11,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use contract::{self, Operation};
+use contract::{self, Operation, ParameterCheck};
 use error::Error;
 
 /// Validates the request as `operation` of the contract, and hands what is valid to the handler.
 ///
-/// A page has `page_limit` entries by default and at most.
+/// A page has `page_limit` entries by default and at most, and parameters have to pass `check`.
 pub(super) async fn validate(
-    State((operation, page_limit)): State<(&'static Operation, u32)>,
+    State((operation, page_limit, check)): State<(&'static Operation, u32, Option<ParameterCheck>)>,
     parameters: RawPathParams,
     request: Request,
     next: Next,
@@ -38,7 +38,7 @@ pub(super) async fn validate(
         headers: &parts.headers,
         body: &body,
     };
-    match operation.validate_with(&incoming, page_limit) {
+    match operation.validate_with(&incoming, page_limit, check) {
         Ok(validated) => {
             parts.extensions.insert(Arc::new(validated));
             next.run(Request::from_parts(parts, axum::body::Body::from(body))).await

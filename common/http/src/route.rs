@@ -19,7 +19,7 @@ use tower_http::{
 
 use super::{LARGEST_BODY, authentication, boundary, contract_layer, cors, csrf, documents, lossy_path, unrouted};
 use access::operations;
-use contract::{Mount, Operation};
+use contract::{Mount, Operation, ParameterCheck};
 use domain::access::Mode;
 use services::App;
 use store::TableAccess;
@@ -61,38 +61,56 @@ pub struct Route {
     pub service: fn() -> MethodRouter<App>,
     /// What it does with the table.
     pub access: TableAccess,
+    /// What holds the parameters that it is sent against their schema.
+    pub parameter_check: Option<ParameterCheck>,
 }
 
 impl Route {
+    const fn new(
+        operation: &'static str,
+        method: Method,
+        path: &'static str,
+        service: fn() -> MethodRouter<App>,
+        access: TableAccess,
+    ) -> Self {
+        Self { operation, method, path, service, access, parameter_check: None }
+    }
+
     /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
     pub const fn get(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Get, path, service, access: TableAccess::READS }
+        Self::new(operation, Method::Get, path, service, TableAccess::READS)
     }
 
     /// Declares a `POST` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn post(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Post, path, service, access: TableAccess::WRITES }
+        Self::new(operation, Method::Post, path, service, TableAccess::WRITES)
     }
 
     /// Declares a `PATCH` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn patch(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Patch, path, service, access: TableAccess::WRITES }
+        Self::new(operation, Method::Patch, path, service, TableAccess::WRITES)
     }
 
     /// Declares a `PUT` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn put(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Put, path, service, access: TableAccess::WRITES }
+        Self::new(operation, Method::Put, path, service, TableAccess::WRITES)
     }
 
     /// Declares a `DELETE` route, which reads and writes items by their keys unless it says otherwise.
     pub const fn delete(operation: &'static str, path: &'static str, service: fn() -> MethodRouter<App>) -> Self {
-        Self { operation, method: Method::Delete, path, service, access: TableAccess::WRITES }
+        Self::new(operation, Method::Delete, path, service, TableAccess::WRITES)
     }
 
     /// Declares what else the route does with the table.
     #[must_use]
     pub const fn accessing(self, access: TableAccess) -> Self {
         Self { access, ..self }
+    }
+
+    /// Declares what holds parameters against their schema, for an operation whose contract asks for that.
+    #[must_use]
+    pub const fn checking_parameters(self, check: ParameterCheck) -> Self {
+        Self { parameter_check: Some(check), ..self }
     }
 
     /// Returns the contract's operation of this method and path.
@@ -128,7 +146,7 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
     for route in routes {
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
-            let state = (operation, app.settings.default_limit);
+            let state = (operation, app.settings.default_limit, route.parameter_check);
             handler = handler.layer(middleware::from_fn_with_state(state, contract_layer::validate));
         }
         handler = handler.layer(middleware::from_fn_with_state(route.access, enforce_access));

@@ -68,6 +68,17 @@ pub fn validate_part(value: &Value, schema: &Value) -> Result<(), Invalid> {
     }
 }
 
+/// Holds the parameters of a new deployment against their schema as [`validate_part`] does.
+///
+/// # Errors
+/// Says what is wrong, in the words of Prefect's validator of new deployments.
+pub fn check_parameters(parameters: &Value, schema: &Value) -> Result<(), String> {
+    validate_part(parameters, schema).map_err(|invalid| match invalid {
+        Invalid::NotASchema(why) => format!("The provided schema is not a valid json schema. Schema error: {why}"),
+        other => other.to_string(),
+    })
+}
+
 /// Whether what a schema requires has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Required {

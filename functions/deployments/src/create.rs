@@ -11,6 +11,7 @@ use common::{
         deployment::{ConcurrencyOptions, DeploymentResponse},
     },
     patch::Patch,
+    schema_tools::validation::check_parameters,
     store::{
         deployments::{self, AutoScheduled, DeploymentChange, Named},
         work_pools::DEFAULT_AGENT_POOL,
@@ -27,8 +28,9 @@ use crate::{
 };
 
 /// The contract's `create_deployment`.
-pub static ROUTE: Route =
-    Route::post("create_deployment", "/deployments/", || post(create)).accessing(deployments::DELETE_SCHEDULED_RUNS);
+pub static ROUTE: Route = Route::post("create_deployment", "/deployments/", || post(create))
+    .accessing(deployments::DELETE_SCHEDULED_RUNS)
+    .checking_parameters(check_parameters);
 
 /// What the client sent; of a deployment that is there already, the rest stays as it is.
 #[derive(Debug, Deserialize)]

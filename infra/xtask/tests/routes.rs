@@ -81,7 +81,16 @@ fn takes(route: &Route, event: &str) -> Result<(), String> {
         headers: request.headers(),
         body: request.body(),
     };
-    operation_of(route).validate(&request).map(drop).map_err(|rejection| format!("{rejection:?}"))
+    let validated = operation_of(route).validate_with(&request, contract::PAGE_LIMIT, route.parameter_check);
+    validated.map(drop).map_err(|rejection| format!("{rejection:?}"))
+}
+
+#[test]
+fn a_route_can_check_parameters_if_its_contract_asks_for_it() {
+    for route in registry::routes() {
+        let asked = route.contract().is_some_and(Operation::checks_parameters);
+        assert_eq!(route.parameter_check.is_some(), asked, "{}", route.operation);
+    }
 }
 
 /// Returns the parameters of `template` at `path`, if the path is one of the template's.
