@@ -163,11 +163,41 @@ fn whole<N: FromStr<Err = ParseIntError>>(number: &str) -> Result<N> {
     number.parse().map_err(|error| Error::Internal(format!("an item's number could not be read: {error}")))
 }
 
-/// Reads a record however deep its parameters or labels are nested, on a stack that grows with them.
+/// How much stack one level of nesting takes to read, and a whole record besides, in a build without optimisation.
+const STACK: (usize, usize) = (8 * 1024, 1024 * 1024);
+
+/// Reads a record however deep its parameters or labels are nested.
+///
+/// Nearly every record is read at once. What is refused may be nested too deeply for a thread's stack, so it is read
+/// again on one that is large enough; a deserializer that grows its stack as it goes is a copy of all code per record.
 fn parse<R: Record>(text: &str) -> Result<R> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.disable_recursion_limit();
-    Ok(R::deserialize(serde_stacker::Deserializer::new(&mut deserializer))?)
+    serde_json::from_str(text).or_else(|_| {
+        let (level, base) = STACK;
+        stacker::grow(base + level * depth(text), || {
+            let mut deserializer = serde_json::Deserializer::from_str(text);
+            deserializer.disable_recursion_limit();
+            Ok(R::deserialize(&mut deserializer)?)
+        })
+    })
+}
+
+/// Returns how many lists and objects of a JSON text lie within each other.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 #[cfg(test)]
@@ -199,6 +229,19 @@ mod tests {
         let record = Nested { first: json!({"a": {"b": {}}}), last: json!({"c": {"d": {}}}) };
         let item = Item::of(&record, 1, Shards(1)).unwrap();
         assert_eq!(item.record::<Nested>().unwrap(), record);
+    }
+
+    #[test]
+    fn is_read_however_deep_it_is_nested() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let record = |levels: usize| format!(r#"{{"first":"\\\"[","last":{}}}"#, nested(levels));
+        for levels in [3, 127, 128, 1000] {
+            assert_eq!(depth(&record(levels)), levels + 1);
+            // Such a value is written and dropped on a stack of a test's size, too.
+            let read: Nested = parse(&record(levels)).unwrap();
+            assert_eq!(serde_json::to_string(&read.last).unwrap(), nested(levels));
+        }
+        assert!(parse::<Nested>("{").is_err());
     }
 
     #[test]
