@@ -375,11 +375,7 @@ pub(super) fn precondition(
 }
 
 /// Holds the parameters of a new deployment against their schema, neither of which has been validated.
-fn enforce(
-    parameters: Option<&Value>,
-    schema: Option<&Value>,
-    check: Option<ParameterCheck>,
-) -> Result<(), Complaint> {
+fn enforce(parameters: Option<&Value>, schema: Option<&Value>, check: Option<ParameterCheck>) -> Result<(), Complaint> {
     let none = Value::Object(Map::new());
     let Some(schema) = schema.filter(|schema| !schema.is_null()) else { return Ok(()) };
     let parameters = parameters.unwrap_or(&none);

@@ -1,6 +1,7 @@
 //! The connection of a process to the table and the queue in AWS.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use error::Result;
 use services::{App, jobs::queue::Queue};
 use settings::Settings;
@@ -13,7 +14,7 @@ use crate::tls;
 /// # Errors
 /// Names a variable whose value can't be read.
 pub async fn from_env() -> Result<App> {
-    Ok(configured(Settings::from_env()?, &sdk_config().await?))
+    Ok(configured(Settings::from_env()?, &sdk_config(tls::http_client()?).await))
 }
 
 /// Connects a function to the table and to the queue (`PROCTOR_QUEUE_URL`) that the environment names.
@@ -23,13 +24,13 @@ pub async fn from_env() -> Result<App> {
 pub async fn from_env_with_queue() -> Result<(App, Queue)> {
     let settings = Settings::from_env()?;
     let url = settings.queue_url()?;
-    let config = sdk_config().await?;
+    let config = sdk_config(tls::http_client()?).await;
     Ok((configured(settings, &config), Queue::new(aws_sdk_sqs::Client::new(&config), &url)))
 }
 
 /// Connects to the table that the settings name, with the credentials and the trust of the environment.
 pub async fn to_table(settings: Settings) -> App {
-    configured(settings, &aws_config::load_defaults(BehaviorVersion::latest()).await)
+    configured(settings, &sdk_config(tls::client_of_everybody()).await)
 }
 
 fn configured(settings: Settings, config: &SdkConfig) -> App {
@@ -40,11 +41,7 @@ fn configured(settings: Settings, config: &SdkConfig) -> App {
     App::new(Store::new(client, &settings.table, settings.shards), settings)
 }
 
-/// Loads the SDK's configuration for a function, with the authorities that it trusts.
-async fn sdk_config() -> Result<SdkConfig> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(http_client) = tls::http_client()? {
-        loader = loader.http_client(http_client);
-    }
-    Ok(loader.load().await)
+/// Loads the SDK's configuration, whose requests and whose credentials' requests `http_client` sends.
+pub(crate) async fn sdk_config(http_client: SharedHttpClient) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await
 }

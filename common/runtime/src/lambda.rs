@@ -4,7 +4,6 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use aws_config::BehaviorVersion;
 use aws_lambda_events::{
     dynamodb::{Event as StreamEvent, StreamRecord},
     sqs::SqsEvent,
@@ -30,7 +29,7 @@ use services::{
 use socket::gateway::{Answer, EventsIn};
 use store::{access, cost};
 
-use crate::{connect, logging};
+use crate::{connect, logging, tls};
 
 /// Runs the Lambda function of `route` until the runtime ends the process.
 ///
@@ -275,7 +274,7 @@ fn headers_of(request: &ApiGatewayWebsocketProxyRequest) -> HeaderMap {
 async fn client_of_connections() -> Result<Client, Error> {
     let url =
         std::env::var("PROCTOR_CONNECTIONS_URL").map_err(|_| Error::from("PROCTOR_CONNECTIONS_URL is not set"))?;
-    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let config = connect::sdk_config(tls::client_of_everybody()).await;
     Ok(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
 }
 

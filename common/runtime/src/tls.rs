@@ -21,20 +21,27 @@ const CHOICES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// Variables that may name an endpoint that is not AWS's.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"];
 
-/// Returns the HTTP client for AWS alone; none where the environment says that something else may answer.
+/// What encrypts: ring, as the C of the SDK's default takes minutes to compile.
+const PROVIDER: Provider = Provider::Rustls(CryptoMode::Ring);
+
+/// Returns the HTTP client of a function, which trusts AWS alone unless the environment says that something else may answer.
 ///
 /// # Errors
-/// [`Error::Internal`] if the TLS library refuses these settings.
-pub fn http_client() -> Result<Option<SharedHttpClient>> {
-    is_aws_alone(|name| std::env::var(name).ok()).then(client_of_amazon).transpose()
+/// [`Error::Internal`] if the TLS library refuses its settings.
+pub fn http_client() -> Result<SharedHttpClient> {
+    if is_aws_alone(|name| std::env::var(name).ok()) { client_of_amazon() } else { Ok(client_of_everybody()) }
+}
+
+/// Returns an HTTP client that trusts the authorities of the system, or those that the environment names.
+pub fn client_of_everybody() -> SharedHttpClient {
+    Builder::new().tls_provider(PROVIDER).build_https()
 }
 
 fn client_of_amazon() -> Result<SharedHttpClient> {
     let roots = TrustStore::empty().with_pem_certificate(AMAZONS_ROOTS);
     let context = TlsContext::builder().with_trust_store(roots).build();
     let context = context.map_err(|error| Error::Internal(format!("TLS can't be set up: {error}")))?;
-    let tls = Provider::Rustls(CryptoMode::AwsLc);
-    Ok(Builder::new().tls_provider(tls).tls_context(context).build_https())
+    Ok(Builder::new().tls_provider(PROVIDER).tls_context(context).build_https())
 }
 
 fn is_aws_alone(variable: impl Fn(&str) -> Option<String>) -> bool {
