@@ -25,6 +25,8 @@ struct Numbered {
     number: usize,
 }
 
+common::store::json_record!(Numbered);
+
 impl Record for Numbered {
     const HEAD: &'static [&'static str] = &["number"];
 

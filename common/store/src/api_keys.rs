@@ -15,6 +15,8 @@ const KEPT_SECONDS: f64 = 90.0 * 86_400.0;
 /// All keys are in one partition of the index: they are few, and listed by people alone.
 const SHARDS: Shards = Shards(1);
 
+crate::json_record!(ApiKey);
+
 impl Record for ApiKey {
     const HEAD: &'static [&'static str] = &["id", "created", "name", "role", "digest", "expiration", "revoked"];
 

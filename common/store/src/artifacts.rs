@@ -25,6 +25,8 @@ use domain::{
 };
 use error::{Error, Result};
 
+crate::json_record!(Artifact);
+
 impl Record for Artifact {
     const HEAD: &'static [&'static str] = &["id", "created", "updated", "key", "type", "flow_run_id", "task_run_id"];
 
@@ -54,6 +56,8 @@ impl Record for Artifact {
     }
 }
 
+crate::json_record!(ArtifactCollection);
+
 impl Record for ArtifactCollection {
     const HEAD: &'static [&'static str] =
         &["id", "created", "updated", "key", "latest_id", "type", "flow_run_id", "task_run_id"];
@@ -80,6 +84,8 @@ struct KeyedArtifact {
     created: Timestamp,
     id: ArtifactId,
 }
+
+crate::json_record!(KeyedArtifact);
 
 impl Record for KeyedArtifact {
     const HEAD: &'static [&'static str] = &["key", "created", "id"];

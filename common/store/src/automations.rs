@@ -8,6 +8,8 @@ use super::{
 use domain::model::{Automation, AutomationId};
 use error::Result;
 
+crate::json_record!(Automation);
+
 impl Record for Automation {
     const HEAD: &'static [&'static str] = &["id", "created", "updated", "name", "enabled", "tags"];
 

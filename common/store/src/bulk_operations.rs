@@ -21,6 +21,8 @@ const PARTS: usize = 16;
 /// A part of an operation on many flow runs, with what is left of its ranges.
 pub type FlowRunPart = BulkPart<Range>;
 
+crate::json_record!(BulkOperation);
+
 impl Record for BulkOperation {
     const HEAD: &'static [&'static str] = &["id", "created", "parts", "stopped"];
 
@@ -32,6 +34,8 @@ impl Record for BulkOperation {
         Vec::new()
     }
 }
+
+crate::json_record!(FlowRunPart);
 
 impl Record for FlowRunPart {
     const HEAD: &'static [&'static str] = &["operation", "number", "step", "progress", "finished"];

@@ -19,6 +19,8 @@ use super::{
 use domain::model::{ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, Timestamp, concurrency_limit::LongestWaits};
 use error::Result;
 
+crate::json_record!(ConcurrencyLimit);
+
 impl Record for ConcurrencyLimit {
     const HEAD: &'static [&'static str] = &["id", "name"];
 

@@ -10,6 +10,8 @@ use error::Result;
 /// How long a connection is kept, in seconds: API Gateway ends it after two hours (AWS: "Amazon API Gateway quotas").
 const KEPT_SECONDS: f64 = 2.25 * 3_600.0;
 
+crate::json_record!(Connection);
+
 impl Record for Connection {
     const HEAD: &'static [&'static str] = &["id", "opened", "is_authenticated"];
 

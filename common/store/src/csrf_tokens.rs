@@ -10,6 +10,8 @@ use super::{
 use domain::model::{CsrfToken, Timestamp};
 use error::{Error, Result};
 
+crate::json_record!(CsrfToken);
+
 impl Record for CsrfToken {
     const HEAD: &'static [&'static str] = &["client", "token", "expiration"];
 

@@ -70,6 +70,8 @@ impl Readiness {
     }
 }
 
+crate::json_record!(Readiness);
+
 impl Record for Readiness {
     const HEAD: &'static [&'static str] = &["deployment", "queue", "status", "last_polled"];
 

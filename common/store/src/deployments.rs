@@ -25,6 +25,8 @@ use error::{Error, Result};
 
 pub use super::deployment_query::{COUNT, FILTER};
 
+crate::json_record!(Deployment);
+
 impl Record for Deployment {
     const HEAD: &'static [&'static str] =
         &["id", "created", "updated", "name", "flow_id", "flow_name", "paused", "tags", "work_queue_name"];

@@ -261,6 +261,8 @@ pub struct Tombstone {
     pub events: Vec<Event>,
 }
 
+crate::json_record!(Tombstone);
+
 impl Record for Tombstone {
     const HEAD: &'static [&'static str] = &[];
 

@@ -19,6 +19,8 @@ pub const FLOW_RUN_RESOURCE: &str = "prefect.flow-run.";
 /// An item has one place in an index. These events are rare, so each query by flow run reads them too.
 pub const SEVERAL_FLOW_RUNS: &str = "several";
 
+crate::json_record!(ReceivedEvent);
+
 impl Record for ReceivedEvent {
     /// All but the payload, so that only a text search needs whole items.
     const HEAD: &'static [&'static str] = &["occurred", "event", "resource", "related", "id", "follows", "received"];

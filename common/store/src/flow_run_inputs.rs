@@ -11,6 +11,8 @@ use domain::{
 };
 use error::{Error, Result};
 
+crate::json_record!(FlowRunInput);
+
 impl Record for FlowRunInput {
     const HEAD: &'static [&'static str] = &["id", "created", "updated", "flow_run_id", "key", "sender"];
 

@@ -14,6 +14,8 @@ use domain::{
 };
 use error::{Error, Result};
 
+crate::json_record!(FlowRun);
+
 impl Record for FlowRun {
     const HEAD: &'static [&'static str] = &[
         "id",

@@ -7,6 +7,8 @@ use super::{
 use domain::model::{Flow, FlowId};
 use error::Result;
 
+crate::json_record!(Flow);
+
 impl Record for Flow {
     const HEAD: &'static [&'static str] = &["id", "created", "updated", "name", "tags"];
 

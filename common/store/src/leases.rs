@@ -8,6 +8,8 @@ use super::{
 use domain::model::{Lease, LeaseId, Timestamp};
 use error::Result;
 
+crate::json_record!(Lease);
+
 impl Record for Lease {
     const HEAD: &'static [&'static str] = &["id", "expiration", "slots", "holder", "created", "limits"];
 

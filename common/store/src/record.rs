@@ -1,6 +1,7 @@
 //! Records as items: which fields go to `head`, and where the indexes find them.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     num::ParseIntError,
     str::FromStr,
@@ -14,8 +15,36 @@ use super::table::{self, IndexKey, Key, Shards};
 use domain::model::Timestamp;
 use error::{Error, Result};
 
+/// Something that is read and written as JSON by functions that are not generic.
+///
+/// Generic ones are compiled into each crate that calls them, so that every handler's crate had all the code by which
+/// serde reads the records that it asks for. [`json_record!`](crate::json_record) implements it where a record is declared.
+pub trait Json: Sized {
+    /// Reads it from text.
+    fn parse(text: &str) -> serde_json::Result<Self>;
+
+    /// Returns it as a JSON value.
+    fn to_json(&self) -> serde_json::Result<Value>;
+}
+
+/// Has a record read and written as JSON by code that stands in this crate alone.
+#[macro_export]
+macro_rules! json_record {
+    ($record:ty) => {
+        impl $crate::record::Json for $record {
+            fn parse(text: &str) -> serde_json::Result<Self> {
+                $crate::record::parse(text)
+            }
+
+            fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+                serde_json::to_value(self)
+            }
+        }
+    };
+}
+
 /// Something that is kept as one item.
-pub trait Record: Serialize + DeserializeOwned + Send {
+pub trait Record: Json + Send {
     /// The fields that filters and sorts look at, kept in `head`.
     const HEAD: &'static [&'static str];
 
@@ -77,18 +106,12 @@ pub struct Item {
 impl Item {
     /// Turns `record` into an item of the given version.
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
-        let Value::Object(fields) = serde_json::to_value(record)? else {
-            return Err(Error::Internal("a record is a JSON object".into()));
-        };
-        // A field that is missing is read as null, and every index and every read pays for what is written.
-        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-        let (head, tail): (Map<_, _>, Map<_, _>) = fields.partition(|(name, _)| R::HEAD.contains(&name.as_str()));
-        let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
+        let (head, tail) = head_and_tail(record.to_json()?, R::HEAD)?;
         Ok(Self {
             key: record.key(),
             version,
             announced: None,
-            head: Some(serde_json::to_string(&head)?),
+            head: Some(head),
             tail,
             brief: record.brief(),
             expires: None,
@@ -131,14 +154,19 @@ impl Item {
 
     /// Reads the record, as far as the item carries it.
     pub fn record<R: Record>(&self) -> Result<R> {
+        Ok(R::parse(&self.text())?)
+    }
+
+    /// Returns the JSON text of the record, as far as the item carries it.
+    fn text(&self) -> Cow<'_, str> {
         let head = self.head.as_deref().unwrap_or("{}");
         match &self.tail {
-            None => parse(head),
+            None => head.into(),
             Some(tail) => {
                 let head = head.strip_suffix('}').unwrap_or(head);
                 let tail = tail.strip_prefix('{').unwrap_or(tail);
                 let comma = if head.len() > 1 && tail.len() > 1 { "," } else { "" };
-                parse(&format!("{head}{comma}{tail}"))
+                format!("{head}{comma}{tail}").into()
             }
         }
     }
@@ -152,6 +180,16 @@ impl Item {
     pub fn is_announced(&self) -> bool {
         self.announced == Some(self.version)
     }
+}
+
+/// Writes a record's fields: those that `head` names, and the others if there are any.
+fn head_and_tail(record: Value, head: &[&str]) -> Result<(String, Option<String>)> {
+    let Value::Object(fields) = record else { return Err(Error::Internal("a record is a JSON object".into())) };
+    // A field that is missing is read as null, and every index and every read pays for what is written.
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+    let (head, tail): (Map<_, _>, Map<_, _>) = fields.partition(|(name, _)| head.contains(&name.as_str()));
+    let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
+    Ok((serde_json::to_string(&head)?, tail))
 }
 
 /// Turns a key, an item or anything like them into attributes.
@@ -170,13 +208,16 @@ const STACK: (usize, usize) = (8 * 1024, 1024 * 1024);
 ///
 /// Nearly every record is read at once. What is refused may be nested too deeply for a thread's stack, so it is read
 /// again on one that is large enough; a deserializer that grows its stack as it goes is a copy of all code per record.
-fn parse<R: Record>(text: &str) -> Result<R> {
+///
+/// # Errors
+/// Says what is wrong with the text.
+pub fn parse<R: DeserializeOwned>(text: &str) -> serde_json::Result<R> {
     serde_json::from_str(text).or_else(|_| {
         let (level, base) = STACK;
         stacker::grow(base + level * depth(text), || {
             let mut deserializer = serde_json::Deserializer::from_str(text);
             deserializer.disable_recursion_limit();
-            Ok(R::deserialize(&mut deserializer)?)
+            R::deserialize(&mut deserializer)
         })
     })
 }
@@ -211,6 +252,8 @@ mod tests {
         first: Value,
         last: Value,
     }
+
+    crate::json_record!(Nested);
 
     impl Record for Nested {
         const HEAD: &'static [&'static str] = &["last"];

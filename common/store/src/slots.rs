@@ -24,6 +24,8 @@ struct HeldLease {
     lease: LeaseId,
 }
 
+crate::json_record!(HeldLease);
+
 impl Record for HeldLease {
     const HEAD: &'static [&'static str] = &["run", "lease"];
 

@@ -36,6 +36,8 @@ impl HistoricState {
     }
 }
 
+crate::json_record!(HistoricState);
+
 impl Record for HistoricState {
     const HEAD: &'static [&'static str] = &["id", "type", "name", "timestamp"];
 

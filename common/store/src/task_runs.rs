@@ -15,6 +15,8 @@ use domain::model::{
 };
 use error::{Error, Result};
 
+crate::json_record!(TaskRun);
+
 impl Record for TaskRun {
     const HEAD: &'static [&'static str] = &[
         "id",
@@ -225,6 +227,8 @@ struct CachedState {
     timestamp: Timestamp,
     id: StateId,
 }
+
+crate::json_record!(CachedState);
 
 impl Record for CachedState {
     const HEAD: &'static [&'static str] = &["cache_key", "expiration"];

@@ -36,6 +36,8 @@ impl Claim {
     }
 }
 
+crate::json_record!(Claim);
+
 impl Record for Claim {
     const HEAD: &'static [&'static str] = &["owner"];
 

@@ -17,6 +17,8 @@ use super::{
     table::{self, Collection, Index, IndexKey, Shards},
 };
 
+crate::json_record!(Variable);
+
 impl Record for Variable {
     const HEAD: &'static [&'static str] = &["id", "created", "updated", "name", "tags"];
 

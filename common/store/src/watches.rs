@@ -21,6 +21,8 @@ pub struct FlowRunWatch {
     pub due: Option<Timestamp>,
 }
 
+crate::json_record!(FlowRunWatch);
+
 impl Record for FlowRunWatch {
     const HEAD: &'static [&'static str] = &["due"];
 
@@ -55,6 +57,8 @@ impl DeploymentWatch {
         Self { deployment, completed: None, seen: BTreeMap::new(), due: None }
     }
 }
+
+crate::json_record!(DeploymentWatch);
 
 impl Record for DeploymentWatch {
     const HEAD: &'static [&'static str] = &["due"];

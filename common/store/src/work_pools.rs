@@ -84,6 +84,8 @@ pub struct StatusEvent {
     pub occurred: Timestamp,
 }
 
+crate::json_record!(StoredWorkPool);
+
 impl Record for StoredWorkPool {
     const HEAD: &'static [&'static str] = &["pool"];
 
@@ -280,6 +282,8 @@ pub struct LastEvents {
 fn nowhere() -> Key {
     Key { pk: String::new(), sk: String::new() }
 }
+
+crate::json_record!(LastEvents);
 
 impl Record for LastEvents {
     const HEAD: &'static [&'static str] = &["events"];

@@ -46,6 +46,8 @@ impl StoredWorkQueue {
     }
 }
 
+crate::json_record!(StoredWorkQueue);
+
 impl Record for StoredWorkQueue {
     const HEAD: &'static [&'static str] = &["queue"];
 

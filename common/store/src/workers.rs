@@ -26,6 +26,8 @@ pub struct KeptWorker {
     pub check: Option<Timestamp>,
 }
 
+crate::json_record!(KeptWorker);
+
 impl Record for KeptWorker {
     const HEAD: &'static [&'static str] = &["worker"];
 
