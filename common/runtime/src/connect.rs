@@ -1,7 +1,13 @@
 //! The connection of a process to the table and the queue in AWS.
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider, identity::IdentityCache,
+    retry::RetryConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::{rt::sleep::TokioSleep, time::SystemTimeSource};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use error::Result;
 use services::{App, jobs::queue::Queue};
 use settings::Settings;
@@ -13,24 +19,25 @@ use crate::tls;
 ///
 /// # Errors
 /// Names a variable whose value can't be read.
-pub async fn from_env() -> Result<App> {
-    Ok(configured(Settings::from_env()?, &sdk_config(tls::http_client()?).await))
+pub fn from_env() -> Result<App> {
+    Ok(configured(Settings::from_env()?, &sdk_config(tls::http_client()?)))
 }
 
 /// Connects a function to the table and to the queue (`PROCTOR_QUEUE_URL`) that the environment names.
 ///
 /// # Errors
 /// Names a variable that is missing, or whose value can't be read.
-pub async fn from_env_with_queue() -> Result<(App, Queue)> {
+pub fn from_env_with_queue() -> Result<(App, Queue)> {
     let settings = Settings::from_env()?;
     let url = settings.queue_url()?;
-    let config = sdk_config(tls::http_client()?).await;
+    let config = sdk_config(tls::http_client()?);
     Ok((configured(settings, &config), Queue::new(aws_sdk_sqs::Client::new(&config), &url)))
 }
 
 /// Connects to the table that the settings name, with the credentials and the trust of the environment.
 pub async fn to_table(settings: Settings) -> App {
-    configured(settings, &sdk_config(tls::client_of_everybody()).await)
+    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(tls::client_of_everybody());
+    configured(settings, &loader.load().await)
 }
 
 fn configured(settings: Settings, config: &SdkConfig) -> App {
@@ -41,7 +48,36 @@ fn configured(settings: Settings, config: &SdkConfig) -> App {
     App::new(Store::new(client, &settings.table, settings.shards), settings)
 }
 
-/// Loads the SDK's configuration, whose requests and whose credentials' requests `http_client` sends.
-pub(crate) async fn sdk_config(http_client: SharedHttpClient) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await
+/// Configures the SDK of a function, whose requests `http_client` sends, as the environment says.
+///
+/// Lambda puts region and credentials there. The SDK's own search for them also knows profiles, roles and metadata
+/// services, which would be a seventh of each function; commands that a person runs use it ([`to_table`]).
+pub(crate) fn sdk_config(http_client: SharedHttpClient) -> SdkConfig {
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .http_client(http_client)
+        .identity_cache(IdentityCache::lazy().build())
+        .retry_config(RetryConfig::standard())
+        .service_config(Endpoints)
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new());
+    config.set_region(variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).map(Region::new));
+    config.set_endpoint_url(variable(ENDPOINT));
+    config.build()
+}
+
+/// The variable that names an endpoint of all services, and with `_` and a service's name behind it of one.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+
+/// The endpoints of single services that the environment names.
+#[derive(Debug)]
+struct Endpoints;
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        (key.env() == ENDPOINT).then(|| std::env::var(format!("{ENDPOINT}_{service}")).ok()).flatten()
+    }
 }

@@ -41,7 +41,7 @@ pub fn run(route: &Route) -> ExitCode {
 }
 
 async fn serve(route: Route) -> Result<(), Error> {
-    let app = connect::from_env().await?;
+    let app = connect::from_env()?;
     lambda_http::run(http_api::service(app, [&route])).await
 }
 
@@ -57,7 +57,7 @@ pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
 }
 
 async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
-    let app = connect::from_env().await?;
+    let app = connect::from_env()?;
     lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new())).await
 }
 
@@ -73,7 +73,7 @@ pub fn run_stream_consumer() -> ExitCode {
 }
 
 async fn serve_stream() -> Result<(), Error> {
-    let (app, queue) = connect::from_env_with_queue().await?;
+    let (app, queue) = connect::from_env_with_queue()?;
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<StreamEvent>| async move {
         let id = event.context.request_id;
@@ -94,7 +94,7 @@ pub fn run_job_runner() -> ExitCode {
 }
 
 async fn serve_queue() -> Result<(), Error> {
-    let (app, queue) = connect::from_env_with_queue().await?;
+    let (app, queue) = connect::from_env_with_queue()?;
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let id = event.context.request_id;
@@ -112,7 +112,7 @@ pub fn run_timers() -> ExitCode {
 }
 
 async fn serve_timers() -> Result<(), Error> {
-    let (app, queue) = connect::from_env_with_queue().await?;
+    let (app, queue) = connect::from_env_with_queue()?;
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<IgnoredAny>| async move {
         let id = event.context.request_id;
@@ -241,7 +241,7 @@ pub fn run_events_in(route: SocketRoute) -> ExitCode {
 }
 
 async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
-    let socket = EventsIn::new(connect::from_env().await?);
+    let socket = EventsIn::new(connect::from_env()?);
     // Connections are seldom cut: the client for it is made at the first one, not at the start.
     let connections = OnceCell::new();
     let (socket, connections) = (&socket, &connections);
@@ -274,7 +274,7 @@ fn headers_of(request: &ApiGatewayWebsocketProxyRequest) -> HeaderMap {
 async fn client_of_connections() -> Result<Client, Error> {
     let url =
         std::env::var("PROCTOR_CONNECTIONS_URL").map_err(|_| Error::from("PROCTOR_CONNECTIONS_URL is not set"))?;
-    let config = connect::sdk_config(tls::client_of_everybody()).await;
+    let config = connect::sdk_config(tls::client_of_everybody());
     Ok(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
 }
 
