@@ -1,13 +1,7 @@
 //! The nested stack of the consumer of the table's stream, and of where it puts what it could not consume.
 
-use std::collections::BTreeSet;
-
 use common::{
-    model::{
-        BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId, TaskRunId, WorkPoolId,
-        WorkQueueId,
-    },
-    store::table,
+    store::table::{self, EntityKind, Key, Piece},
     stream::NEEDS,
 };
 use serde_json::{Map, Value, json};
@@ -100,21 +94,16 @@ fn source(function: &str) -> Value {
 
 /// Returns the pattern of the changes that something follows from; states and logs, which are most, are not among them.
 fn what_is_consumed() -> Value {
-    let subjects = [
-        table::flow(FlowId::new()),
-        table::flow(FlowId::new()).tombstone(),
-        table::flow_run(FlowRunId::new()),
-        table::task_run(TaskRunId::new()),
-        table::event(EventId::new()),
-        table::bulk_part(BulkOperationId::new(), 0),
-        table::concurrency_limit(ConcurrencyLimitId::new()),
-        table::concurrency_limit(ConcurrencyLimitId::new()).tombstone(),
-        table::deployment(DeploymentId::new()),
-        table::work_pool(WorkPoolId::new()),
-        table::deleted_work_pool(WorkPoolId::new()),
-        table::work_queue(WorkQueueId::new()),
-        table::deleted_work_queue(WorkQueueId::new()),
-    ];
-    let sort_keys: BTreeSet<String> = subjects.into_iter().map(|key| key.sk).collect();
+    let words = |kind: &EntityKind| match kind.sort {
+        [Piece::Word(word)] => json!(word),
+        [Piece::Word(word), ..] => json!({ "prefix": format!("{word}#") }),
+        _ => Value::Null,
+    };
+    let mut sort_keys = vec![json!(Key::TOMBSTONE)];
+    for words in table::CONSUMED.iter().map(words) {
+        if !sort_keys.contains(&words) {
+            sort_keys.push(words);
+        }
+    }
     json!({ "dynamodb": { "Keys": { (table::SORT): { "S": sort_keys } } } })
 }

@@ -14,6 +14,7 @@ pub mod concurrency_limits;
 pub mod connections;
 pub mod cost;
 pub mod csrf_tokens;
+pub mod definition;
 pub mod deployment_polling;
 mod deployment_query;
 pub mod deployments;
@@ -27,6 +28,7 @@ pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
 mod id_cache;
+mod key;
 pub mod leases;
 mod log_chunks;
 pub mod logs;
@@ -35,7 +37,9 @@ pub mod query;
 pub mod record;
 mod relations;
 pub mod scheduling;
+pub mod schema;
 pub mod select;
+mod shards;
 pub mod slots;
 pub mod states;
 pub mod table;
@@ -137,7 +141,7 @@ impl Store {
 
     /// Makes the table if there is none; only for local databases, the template makes the real one.
     pub async fn create_table(&self) -> Result<()> {
-        let request = table::definition(&self.client, &self.table)
+        let request = definition::definition(&self.client, &self.table)
             .map_err(|error| Error::Internal(format!("the table's definition is wrong: {error}")))?;
         match request.send().await {
             Ok(_) => {}

@@ -170,8 +170,13 @@ impl Chunk {
                 part,
                 parts: texts.len(),
             };
-            let partition = table::logs_partition(self.flow_run_id, self.task_run_id);
-            let key = table::log_chunk(partition, self.window, self.first, id, part);
+            let key = table::log_chunk(
+                table::LogsOf::of(self.flow_run_id, self.task_run_id),
+                self.window,
+                self.first,
+                id,
+                part,
+            );
             let all = IndexKey { index: Index::ByTime, pk: shards.of(Collection::Logs, id), sk: key.sk.clone() };
             let of_task_run = self.task_run_id.map(|task_run| IndexKey {
                 index: Index::Lookup,

@@ -92,7 +92,7 @@ impl Store {
     ///
     /// After an error, a repeat deletes what is left.
     pub async fn delete_logs_of(&self, flow_run: FlowRunId) -> Result<()> {
-        self.delete_chunks(Range::partition(table::logs_partition(Some(flow_run), None))).await
+        self.delete_chunks(Range::partition(table::LogsOf::FlowRun(flow_run).partition())).await
     }
 
     /// Deletes the logs of a task run.
@@ -132,7 +132,7 @@ impl Store {
                 Range { partitions, ..Range::of_index(Index::Lookup, "") }
             }
             (None, Some(ids)) => {
-                let partitions = distinct(ids.iter().map(|id| table::logs_partition(Some(*id), None)));
+                let partitions = distinct(ids.iter().map(|id| table::LogsOf::FlowRun(*id).partition()));
                 Range { partitions, ..Range::partition("") }
             }
             (None, None) => Range::all(self, Index::ByTime, Collection::Logs),

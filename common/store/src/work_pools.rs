@@ -234,7 +234,7 @@ impl Store {
             events.push(work_pool_events::queue_deleted(&queue.record.queue, pool)?);
         }
         events.push(work_pool_events::pool_deleted(pool)?);
-        writes.push(self.notice(table::deleted_work_pool(pool.id), events)?);
+        writes.push(self.notice(table::work_pool(pool.id).tombstone(), events)?);
         self.commit(writes).await
     }
 

@@ -314,7 +314,7 @@ impl Store {
         let told = vec![work_pool_events::queue_deleted(queue, &pool.pool)?];
         let writes = vec![
             Write::DeleteVersion(table::work_queue(queue.id), found.version),
-            self.notice(table::deleted_work_queue(queue.id), told)?,
+            self.notice(table::work_queue(queue.id).tombstone(), told)?,
         ];
         self.commit_with_pool(of, pool, writes).await
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use common::store::table::{ACCESS_PATTERNS, ENTITIES, Index, Projection};
+use common::store::table::{ACCESS_PATTERNS, ENTITIES, GROUPS, Index, Projection, Step, shown};
 
 use crate::stale::Files;
 
@@ -24,8 +24,14 @@ This is everything that is in the one DynamoDB table, and every way that leads t
 |---|---|---|
 ",
     );
-    for (entity, partition, sort) in ENTITIES {
-        let _ = writeln!(text, "| {entity} | `{partition}` | `{sort}` |");
+    for kind in ENTITIES {
+        let _ = writeln!(text, "| {} | `{}` | `{}` |", kind.what, shown(kind.partition), shown(kind.sort));
+    }
+    text.push_str(
+        "\n## Groups in the indexes\n\nA shard may follow the key.\n\n| group | partition key |\n|---|---|\n",
+    );
+    for kind in GROUPS {
+        let _ = writeln!(text, "| {} | `{}` |", kind.what, shown(kind.partition));
     }
     text.push_str("\n## Indexes\n\n| index | partition key | sort key | carries |\n|---|---|---|---|\n");
     for index in Index::ALL {
@@ -39,8 +45,20 @@ This is everything that is in the one DynamoDB table, and every way that leads t
         let _ = writeln!(text, "| `{name}` | `{partition}` | `{sort}` | {projection} |");
     }
     text.push_str("\n## Access patterns\n\n| what is asked | how it is reached |\n|---|---|\n");
-    for (question, way) in ACCESS_PATTERNS {
-        let _ = writeln!(text, "| {question} | {way} |");
+    for pattern in ACCESS_PATTERNS {
+        let way: Vec<String> = pattern.way.iter().map(told).collect();
+        let _ = writeln!(text, "| {} | {} |", pattern.asked, way.join(", then "));
     }
     text
+}
+
+fn told(step: &Step) -> String {
+    let kind = |name: &str| ENTITIES.iter().find(|kind| kind.name == name).map(|kind| shown(kind.partition));
+    let group = |name: &str| GROUPS.iter().find(|kind| kind.name == name).map(|kind| shown(kind.partition));
+    match step {
+        Step::Get(name) => format!("get `{}`", kind(name).unwrap_or_default()),
+        Step::Items(name) => format!("query `{}` of the table", kind(name).unwrap_or_default()),
+        Step::Group(index, name) => format!("query `{}` of `{}`", group(name).unwrap_or_default(), index.name()),
+        Step::All(index, collection) => format!("query each shard of `{}` in `{}`", collection.name(), index.name()),
+    }
 }

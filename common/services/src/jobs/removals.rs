@@ -166,7 +166,7 @@ impl Removal<'_> {
             Some(Subject::FlowRun(id)) => {
                 let task_runs = Range::group(store, Index::ByParent, &table::runs_in_flow_run(id));
                 let artifacts = Store::artifacts_of_flow_run(id);
-                let logs = Range::partition(table::logs_partition(Some(id), None));
+                let logs = Range::partition(table::LogsOf::FlowRun(id).partition());
                 let fates = [Fate::Run, Fate::Artifact, Fate::Item, Fate::Item];
                 self.all([task_runs, artifacts, logs, partition].into_iter().zip(fates)).await
             }

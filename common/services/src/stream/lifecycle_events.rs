@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
     use domain::model::{ArtifactCollectionId, ConcurrencyLimitId, FlowId, FlowRunId, StateId, Timestamp};
-    use store::{Record, Shards};
+    use store::{Item, Record, Shards};
 
     async fn store() -> Store {
         let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();

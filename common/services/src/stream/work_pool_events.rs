@@ -4,11 +4,7 @@
 use domain::model::Event;
 use error::Result;
 use store::{
-    Item,
-    deployment_polling::Readiness,
-    table::Subject,
-    work_pools::{LastEvents, StoredWorkPool},
-    work_queues::StoredWorkQueue,
+    Item, deployment_polling::Readiness, table::Subject, work_pools::StoredWorkPool, work_queues::StoredWorkQueue,
 };
 
 /// Returns the events of a change of a pool, queue or readiness; none for any other change.
@@ -16,7 +12,6 @@ pub(super) fn events_of(item: &Item) -> Result<Vec<Event>> {
     Ok(match Subject::of(&item.key) {
         Some(Subject::WorkPool(_)) => item.record::<StoredWorkPool>()?.events,
         Some(Subject::WorkQueue(_)) => item.record::<StoredWorkQueue>()?.events,
-        Some(Subject::DeletedWorkPool(_) | Subject::DeletedWorkQueue(_)) => item.record::<LastEvents>()?.events,
         Some(Subject::Readiness(_)) => item.record::<Readiness>()?.events,
         _ => Vec::new(),
     })
