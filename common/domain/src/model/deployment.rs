@@ -377,7 +377,7 @@ impl Deployment {
         now: Timestamp,
     ) -> serde_json::Result<DeploymentResponse> {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentResponse(Map::new())) };
-        for of_the_record in ["concurrency_limit_id", "flow_name", "work_place", "scheduling", "slas"] {
+        for of_the_record in ["concurrency_limit_id", "flow_name", "queue_assignment", "scheduling", "slas"] {
             fields.remove(of_the_record);
         }
         fields.insert("concurrency_limit".into(), Value::Null);
