@@ -38,7 +38,7 @@ async fn add_pool(store: &Store, now: Timestamp) -> PoolWithQueues {
         "id": WorkPoolId::new(), "created": now, "updated": now, "name": "p", "type": "process", "status": "NOT_READY",
     });
     let pool: WorkPool = serde_json::from_value(document).unwrap();
-    let (pool, queue) = StoredWorkPool::with_default_queue(pool).unwrap();
+    let (pool, queue) = StoredWorkPool::with_default_queue(pool);
     store.add_work_pool(&pool, &queue).await.unwrap();
     store.work_pool_with_queues("p").await.unwrap().unwrap()
 }
@@ -146,13 +146,13 @@ async fn a_heartbeat_is_a_read_and_a_write() {
 async fn a_poll_that_was_noted_a_moment_ago_is_not_noted_again() {
     let (store, now) = (store(1).await, Timestamp::now());
     let found = add_pool(&store, now).await;
-    store.note_poll(&found.pool.record.pool, &found.queues, now).await.unwrap();
+    store.note_poll(&found.queues, now).await.unwrap();
     let found = store.work_pool_with_queues("p").await.unwrap().unwrap();
     let soon = now.plus_seconds(4.0);
-    let (_, cost) = cost::measured(store.note_poll(&found.pool.record.pool, &found.queues, soon)).await;
+    let (_, cost) = cost::measured(store.note_poll(&found.queues, soon)).await;
     assert!(cost.write_units.abs() < f64::EPSILON, "{cost:?}");
     let later = now.plus_seconds(6.0);
-    store.note_poll(&found.pool.record.pool, &found.queues, later).await.unwrap();
+    store.note_poll(&found.queues, later).await.unwrap();
     let found = store.work_pool_with_queues("p").await.unwrap().unwrap();
     assert_eq!(found.queues[0].record.queue.last_polled, Some(later));
 }
@@ -185,7 +185,7 @@ async fn deployments_follow_their_queue() {
         store.place_deployment(deployment.id, Some(queue)).await.unwrap();
         deployments.push(deployment);
     }
-    store.note_poll(&found.pool.record.pool, &found.queues, now).await.unwrap();
+    store.note_poll(&found.queues, now).await.unwrap();
     assert_eq!(ready(&store, &deployments).await, vec![Some(now); 20], "a poll takes some of them along");
     let key = table::work_queue(queue);
     assert!(!store.check_queue(&key, now).await.unwrap());
@@ -193,7 +193,7 @@ async fn deployments_follow_their_queue() {
 
     let found = store.work_pool_with_queues("p").await.unwrap().unwrap();
     let later = now.plus_seconds(40.0);
-    let (_, cost) = cost::measured(store.note_poll(&found.pool.record.pool, &found.queues, later)).await;
+    let (_, cost) = cost::measured(store.note_poll(&found.queues, later)).await;
     assert_eq!(cost.round_trips, 2, "deployments that are ready cost a poll nothing");
     assert!(!store.check_queue(&key, now.plus_seconds(60.0)).await.unwrap());
     assert_eq!(ready(&store, &deployments).await, vec![Some(later); 50]);

@@ -9,7 +9,7 @@ use common::{
     lateness::AverageLateness,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp,
-        WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
+        WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_queue::PoolOfQueue,
     },
     store::{Item, Shards, cost, select::Window, work_pools::StoredWorkPool, work_queues::StoredWorkQueue},
 };
@@ -66,23 +66,14 @@ impl Data {
                     json!({"id": id, "created": now, "updated": now, "name": name, "work_pool_id": pool, "priority": priority}),
                 )
             };
-            let kept = StoredWorkPool {
-                pool: from(document),
-                queues: vec![default],
-                last_status: None,
-                events: Vec::new(),
-                check: None,
-            };
-            let first = StoredWorkQueue::new(queue(default, "default", 1), Vec::new());
+            let kept = StoredWorkPool { pool: from(document), queues: vec![default], last_status: None, check: None };
+            let first = StoredWorkQueue::new(queue(default, "default", 1), PoolOfQueue::new(&kept.pool));
             store.add_work_pool(&kept, &first).await.unwrap();
-            let other = StoredWorkQueue::new(
-                queue(WorkQueueId(uuid(3, 2 * number + 1)), &format!("queue {number}"), 2),
-                Vec::new(),
-            );
+            let other = queue(WorkQueueId(uuid(3, 2 * number + 1)), &format!("queue {number}"), 2);
             let to = store.work_pool_with_queues(&kept.pool.name).await.unwrap().unwrap();
-            store.add_work_queue(&to, &other).await.unwrap();
+            let other = store.add_work_queue(&to, other).await.unwrap();
             pools.push(kept.pool);
-            queues.extend([first.queue, other.queue]);
+            queues.extend([first.queue, other]);
         }
         let mut deployments = Vec::new();
         for number in 0..4 {

@@ -2,16 +2,12 @@
 //!
 //! As Prefect's `WorkerLookups` and `ensure_work_queue_exists`.
 
-use domain::{
-    model::{Deployment, QueueAssignment, WorkPool, WorkQueue, WorkQueueId, work_queue::WorkQueueCreate},
-    priorities::first_free,
+use domain::model::{
+    Deployment, QueueAssignment, WorkPool, WorkQueue, WorkQueueId,
+    work_queue::{WorkQueueAnswer, WorkQueueCreate},
 };
 use error::{Error, Result};
-use store::{
-    CommitError,
-    commit::retry_on_conflict,
-    work_queues::{PoolWithQueues, StoredWorkQueue},
-};
+use store::{CommitError, commit::retry_on_conflict, work_queues::PoolWithQueues};
 
 use crate::App;
 
@@ -47,7 +43,7 @@ pub async fn queue_in_pool(app: &App, of: &PoolWithQueues, queue: Option<&str>) 
     if let Some(found) = of.queue(queue) {
         return Ok(Some(placed(&found.record.queue, of)));
     }
-    match add(app, of, WorkQueueId::new(), queue, first_free(&of.ranks())).await {
+    match add(app, of, WorkQueueId::new(), queue, of.first_free()).await {
         Ok(made) => Ok(Some(made)),
         Err(CommitError::Failed(error)) => Err(error),
         // The pool was changed since it was read; perhaps the queue is there by now.
@@ -77,7 +73,7 @@ pub async fn queue_of_pool(
         let found = of.as_ref().and_then(|of| Some(placed(&of.queue(queue)?.record.queue, of)));
         match (found, of, missing) {
             (Some(found), ..) => Ok(Some(found)),
-            (None, Some(of), MissingQueue::Made) => Ok(Some(add(app, &of, id, queue, first_free(&of.ranks())).await?)),
+            (None, Some(of), MissingQueue::Made) => Ok(Some(add(app, &of, id, queue, of.first_free()).await?)),
             (None, None, MissingQueue::Made) => Err(no_such_pool(pool).into()),
             (None, _, MissingQueue::Refused) => {
                 Err(Error::not_found_in_words(format!("Work pool queue '{pool}/{queue}' not found.")).into())
@@ -97,6 +93,32 @@ pub async fn queue_without_pool(app: &App, queue: &str) -> Result<QueueInPool> {
             // The last one that is made comes first.
             None => add(app, &of, id, queue, 1).await,
         }
+    })
+    .await
+}
+
+/// Makes the queue that is `asked` for in the pool called `pool`, or in the one of queues of which no pool is named.
+///
+/// # Errors
+/// [`Error::NotFound`] without such a pool, and [`Error::Conflict`] if the pool has a queue of the name.
+pub async fn create_queue(app: &App, pool: Option<&str>, asked: &WorkQueueCreate) -> Result<WorkQueueAnswer> {
+    let (id, now) = (WorkQueueId::new(), app.now());
+    retry_on_conflict(|| async {
+        let (to, is_new) = match pool {
+            Some(name) => (app.store.read_work_pool_with_queues(name).await?, false),
+            None => app.store.default_agent_pool(now).await?,
+        };
+        let pool = &to.pool.record.pool;
+        let queue = match to.queue(&asked.name) {
+            // A new pool has brought its default queue along; with our id, the answer of an attempt before was lost.
+            Some(found) if is_new || found.record.queue.id == id => found.record.queue.clone(),
+            Some(_) => return Err(Error::integrity_conflict().into()),
+            None => {
+                let queue = asked.clone().into_queue(id, pool.id, to.first_free(), now);
+                app.store.add_work_queue(&to, queue).await?
+            }
+        };
+        Ok(WorkQueueAnswer::new(queue, Some(pool.name.clone()), 0))
     })
     .await
 }
@@ -129,9 +151,7 @@ async fn add(
         filter: None,
     };
     let queue = asked.into_queue(id, pool.id, priority, app.now());
-    let kept = StoredWorkQueue::added(queue, pool)?;
-    app.store.add_work_queue(to, &kept).await?;
-    Ok(placed(&kept.queue, to))
+    Ok(placed(&app.store.add_work_queue(to, queue).await?, to))
 }
 
 fn placed(queue: &WorkQueue, of: &PoolWithQueues) -> QueueInPool {

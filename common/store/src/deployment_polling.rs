@@ -11,15 +11,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Key, Record, Store, Versioned, Write,
+    CommitError, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
     query::Range,
     table::{self, Collection, Index, IndexKey, Shards, Subject},
 };
-use domain::{
-    events::deployments,
-    model::{Deployment, DeploymentId, Event, Timestamp, WorkQueue, WorkQueueId, deployment::DeploymentStatus},
-};
+use domain::model::{Deployment, DeploymentId, Timestamp, WorkQueue, WorkQueueId, deployment::DeploymentStatus};
 use error::Result;
 
 /// What is known of the polls for a deployment's runs.
@@ -39,21 +36,14 @@ pub struct Readiness {
     /// When the server looks whether its runs were polled for by its id lately.
     #[serde(default)]
     check: Option<Timestamp>,
-    /// The events of the write that made this version.
+    /// When it entered its status, if ever it has been ready.
     #[serde(default)]
-    pub events: Vec<Event>,
+    pub entered: Option<Timestamp>,
 }
 
 impl Readiness {
     fn new(deployment: DeploymentId, queue: Option<WorkQueueId>) -> Self {
-        Self {
-            deployment,
-            queue,
-            status: DeploymentStatus::NotReady,
-            last_polled: None,
-            check: None,
-            events: Vec::new(),
-        }
+        Self { deployment, queue, status: DeploymentStatus::NotReady, last_polled: None, check: None, entered: None }
     }
 
     /// Fills in what is known of the polls for the runs of `deployment`, which wait in `queue`.
@@ -65,8 +55,14 @@ impl Readiness {
         deployment.last_polled = self.last_polled.max(queue.and_then(|queue| queue.last_polled));
     }
 
-    fn without_events(&self) -> Self {
-        Self { events: Vec::new(), ..self.clone() }
+    /// Returns when it entered its status, if that is another one than `before`.
+    pub fn entered_since(&self, before: Option<&Self>) -> Option<Timestamp> {
+        let before = before.map_or(DeploymentStatus::NotReady, |before| before.status);
+        self.entered.filter(|_| self.status != before)
+    }
+
+    fn enter(&mut self, status: DeploymentStatus, now: Timestamp) {
+        (self.status, self.entered) = (status, Some(now));
     }
 }
 
@@ -91,6 +87,9 @@ impl Record for Readiness {
         place.map(|(pk, sk)| IndexKey { index: Index::Related, pk, sk }).into_iter().collect()
     }
 }
+
+/// What finding the deployments of a queue touches that are ready or are not.
+pub(super) const OF_QUEUE: TableAccess = TableAccess::READS.via(&[Index::Related]);
 
 /// For how many seconds a poll by ids is not written down again: readers see the last one within so many seconds.
 const POLLS_APART_SECONDS: f64 = 5.0;
@@ -144,11 +143,11 @@ impl Store {
         found: Option<&Versioned<Readiness>>,
         now: Timestamp,
     ) -> Result<()> {
-        let mut after = found.map_or_else(|| Readiness::new(id, None), |found| found.record.without_events());
+        let mut after = found.map_or_else(|| Readiness::new(id, None), |found| found.record.clone());
         if after.status == DeploymentStatus::NotReady {
             let Some(deployment) = self.deployment(id).await? else { return Ok(()) };
             after.queue = deployment.record.work_queue_id;
-            enter(&mut after, &deployment.record, DeploymentStatus::Ready, now)?;
+            after.enter(DeploymentStatus::Ready, now);
         }
         after.last_polled = Some(now);
         after.check = after.check.or_else(|| self.liveness.deployment_deadline(now));
@@ -170,7 +169,7 @@ impl Store {
                 Some(found) if found.record.queue == queue => return Ok(()),
                 None if queue.is_none() => return Ok(()),
                 Some(found) => {
-                    let mut after = Readiness { queue, ..found.record.without_events() };
+                    let mut after = Readiness { queue, ..found.record.clone() };
                     // Without a queue that would tell, its own timer has to.
                     if queue.is_none() && after.status == DeploymentStatus::Ready && self.liveness.enabled {
                         after.check = after.check.or_else(|| Some(Timestamp::now()));
@@ -238,13 +237,13 @@ impl Store {
             if found.record.status == to || found.record.queue != Some(queue) {
                 return Ok(());
             }
-            let mut after = found.record.without_events();
+            let mut after = found.record.clone();
             // What the queue tells is remembered here from now on.
             after.last_polled = after.last_polled.max(polled);
-            match self.deployment(id).await? {
-                Some(deployment) => enter(&mut after, &deployment.record, to, now)?,
-                None => return self.commit(vec![Write::Delete(found.record.key())]).await,
+            if self.deployment(id).await?.is_none() {
+                return self.commit(vec![Write::Delete(found.record.key())]).await;
             }
+            after.enter(to, now);
             self.commit(vec![self.replace(&after, found.version)?]).await
         })
         .await
@@ -254,7 +253,7 @@ impl Store {
     pub async fn check_deployment(&self, key: &Key, now: Timestamp) -> Result<()> {
         retry_on_conflict(|| async {
             let Some(found) = self.get::<Readiness>(key).await? else { return Ok(()) };
-            let mut after = found.record.without_events();
+            let mut after = found.record.clone();
             if after.check.is_none_or(|check| check > now) {
                 return Ok(());
             }
@@ -269,23 +268,15 @@ impl Store {
                     }),
                     None => false,
                 };
-                match self.deployment(after.deployment).await? {
-                    Some(deployment) if !is_polled && after.status == DeploymentStatus::Ready => {
-                        enter(&mut after, &deployment.record, DeploymentStatus::NotReady, now)?;
-                    }
-                    Some(_) => {}
-                    None => return self.commit(vec![Write::Delete(key.clone())]).await,
+                if self.deployment(after.deployment).await?.is_none() {
+                    return self.commit(vec![Write::Delete(key.clone())]).await;
+                }
+                if !is_polled && after.status == DeploymentStatus::Ready {
+                    after.enter(DeploymentStatus::NotReady, now);
                 }
             }
             self.commit(vec![self.replace(&after, found.version)?]).await
         })
         .await
     }
-}
-
-/// Puts the deployment that `readiness` is of into `status`, with the event that tells of it.
-fn enter(readiness: &mut Readiness, deployment: &Deployment, status: DeploymentStatus, now: Timestamp) -> Result<()> {
-    readiness.status = status;
-    readiness.events = vec![deployments::status_event(deployment, status, now)?];
-    Ok(())
 }

@@ -91,7 +91,17 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] if another record has the name.
     pub async fn add<E: Entity>(&self, record: &E) -> Result<()> {
-        match self.commit(self.additions(record)?).await {
+        self.add_with(record, Vec::new()).await
+    }
+
+    /// Adds `record`, together with the claim on its name and what is `beside` it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another record has the name.
+    pub async fn add_with<E: Entity>(&self, record: &E, beside: Vec<Write>) -> Result<()> {
+        let mut writes = self.additions(record)?;
+        writes.extend(beside);
+        match self.commit(writes).await {
             Ok(()) => Ok(()),
             // With our id, the write before was carried out, only its answer was lost.
             Err(CommitError::ConditionFailed(_)) if self.get_item(&record.key()).await?.is_some() => Ok(()),
@@ -244,8 +254,9 @@ pub fn events_of_change<R: Record + Lifecycle>(before: Option<&Item>, after: &It
     if !after.is_announced() {
         return Ok(Vec::new());
     }
+    let record: R = after.record()?;
     let before: Option<R> = before.map(Item::record).transpose()?;
-    Ok(lifecycle::changed(before.as_ref(), &after.record()?, after.version)?.into_iter().collect())
+    lifecycle::events(before.as_ref(), &record, after.version)
 }
 
 /// How long a tombstone stands, in seconds: as long as DynamoDB keeps what its stream has to tell.

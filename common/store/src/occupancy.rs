@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::{
-    Item, Key, Store,
+    Item, Key, Store, TableAccess,
     query::Range,
     table::{self, Index, Subject},
 };
@@ -49,6 +49,9 @@ pub enum Holders {
     /// Those and the ones that are being cancelled, as where a queue alone is polled.
     ActiveOrCancelling,
 }
+
+/// What [`Store::occupied_slots`] and [`Store::slot_holders`] touch.
+pub const SLOTS: TableAccess = TableAccess::READS.via(&[Index::Occupying]);
 
 impl Store {
     /// Counts the runs that hold a slot of each of `queues`.

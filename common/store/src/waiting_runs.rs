@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 
 use super::{
     Item, Key, Store, TableAccess,
+    entity::Each,
     query::{Range, Reader},
-    select::{Matcher, Source},
+    select::Source,
     table::{self, Index},
 };
 use domain::model::{DeploymentId, FlowRun, RetryType, StateType, Timestamp, WorkQueueId};
@@ -45,6 +46,9 @@ pub struct OpenQueue {
 
 /// What [`Store::waiting_of_deployments`] touches.
 pub const OF_DEPLOYMENTS: TableAccess = TableAccess::READS.via(&[Index::WaitingOfDeployment]);
+
+/// What [`Store::waiting_in_queues`], [`Store::waiting_in_queue`] and [`Store::count_late_runs`] touch.
+pub const IN_QUEUES: TableAccess = TableAccess::READS.via(&[Index::WaitingInQueue]);
 
 /// A run that waits, and the place of its queue in the list that was polled.
 type Waiting = (usize, FlowRun);
@@ -90,7 +94,7 @@ impl Store {
     pub async fn count_late_runs(&self, queue: WorkQueueId, now: Timestamp) -> Result<u64> {
         let group = table::runs_of_work_queue(queue);
         let overdue = Due { after: None, before: Some(now) }.range(Range::group(self, Index::WaitingInQueue, &group));
-        self.select_count(Source::Ordered(overdue), &mut Late).await
+        self.select_count(Source::Ordered(overdue), &mut Each(Some(is_late))).await
     }
 
     async fn waiting(
@@ -130,18 +134,8 @@ impl Store {
     }
 }
 
-/// Decides which runs are late.
-struct Late;
-
-impl Matcher<FlowRun> for Late {
-    fn matches_all(&self) -> bool {
-        false
-    }
-
-    async fn keep(&mut self, _store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {
-        runs.retain(|run| run.state_name.as_deref() == Some("Late"));
-        Ok(runs)
-    }
+fn is_late(run: &FlowRun) -> bool {
+    run.state_name.as_deref() == Some("Late")
 }
 
 /// Takes the keys of the next runs, `wanted` at most.

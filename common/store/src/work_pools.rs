@@ -3,86 +3,26 @@
 //! A pool's item lists its queues, and is written whenever a queue is added, renamed, moved or deleted: so its version
 //! guards the names and ranks of all of them.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write,
+    CommitError, Entity, Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
+    entity::Each,
     query::Range,
-    select::{Matcher, Source, Window},
+    select::{Source, Window},
     table::{self, Collection, Index, IndexKey, Shards},
-    work_queues::{PoolWithQueues, StoredWorkQueue},
+    work_queues::PoolWithQueues,
 };
+pub use domain::model::work_pool::StoredWorkPool;
 use domain::{
-    events::work_pools as work_pool_events,
+    events::{Lifecycle, lifecycle},
     filter::WorkPoolFilter,
     model::{
-        Event, EventId, Object, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId,
+        Object, Timestamp, WorkPool, WorkPoolId,
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
+        work_queue::StoredWorkQueue,
     },
 };
 use error::{Error, Result};
-
-/// A work pool as it is kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredWorkPool {
-    /// The pool.
-    pub pool: WorkPool,
-    /// Its queues, in no order.
-    pub queues: Vec<WorkQueueId>,
-    /// The event of its last change of status, which the next one follows.
-    pub last_status: Option<StatusEvent>,
-    /// The events of the write that made this version.
-    pub events: Vec<Event>,
-    /// When the server looks whether a worker still serves the pool, after one was deleted.
-    #[serde(default)]
-    pub check: Option<Timestamp>,
-}
-
-/// For how many seconds a change of status is one that the next one's event follows.
-const RECENT_SECONDS: f64 = 600.0;
-
-impl StoredWorkPool {
-    /// Makes `pool` with its default queue, both with the events that tell of them.
-    pub fn with_default_queue(mut pool: WorkPool) -> Result<(Self, StoredWorkQueue)> {
-        let id = WorkQueueId::new();
-        pool.default_queue_id = Some(id);
-        let mut queue = WorkQueue::new(id, "default", 1, pool.id, pool.created);
-        queue.description = Some("The work pool's default queue.".into());
-        let queue = StoredWorkQueue::added(queue, &pool)?;
-        let events = vec![work_pool_events::pool_created(&pool)?];
-        Ok((Self { pool, queues: vec![id], last_status: None, events, check: None }, queue))
-    }
-
-    /// Returns the pool as it enters `status` at `now`, with the event that tells of it.
-    pub fn entering(&self, status: WorkPoolStatus, now: Timestamp) -> Result<Self> {
-        let mut after = self.clone().without_events();
-        after.pool.updated = now;
-        after.pool.status = Some(status);
-        let recent = self.last_status.filter(|last| now.seconds_since(last.occurred) < RECENT_SECONDS);
-        let event = work_pool_events::pool_status(&after.pool, recent.map(|last| last.id))?;
-        after.last_status = Some(StatusEvent { id: event.id, occurred: event.occurred });
-        after.events.push(event);
-        Ok(after)
-    }
-
-    /// Returns the pool without the events of the write before.
-    #[must_use]
-    pub fn without_events(self) -> Self {
-        Self { events: Vec::new(), ..self }
-    }
-}
-
-/// The event of a change of status.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct StatusEvent {
-    /// The event's id.
-    pub id: EventId,
-    /// When the status changed.
-    pub occurred: Timestamp,
-}
 
 crate::json_record!(StoredWorkPool);
 
@@ -105,6 +45,21 @@ impl Record for StoredWorkPool {
     }
 }
 
+impl Entity for StoredWorkPool {
+    type Id = WorkPoolId;
+
+    fn key_of(id: WorkPoolId) -> Key {
+        table::work_pool(id)
+    }
+
+    fn claim(&self) -> Option<Key> {
+        Some(table::unique_work_pool_name(&self.pool.name))
+    }
+}
+
+/// What [`Store::work_pools`] and [`Store::count_work_pools`] touch.
+pub const FILTER: TableAccess = TableAccess::READS.via(&[Index::ByName]);
+
 /// How many queues a pool has at most, so that one transaction can change or delete all of them.
 pub const MOST_QUEUES: usize = 90;
 
@@ -112,6 +67,14 @@ impl Store {
     /// Reads the pool called `name`.
     pub async fn work_pool(&self, name: &str) -> Result<Option<Versioned<StoredWorkPool>>> {
         Ok(self.work_pool_beside(name, |_| Vec::new()).await?.map(|(pool, _)| pool))
+    }
+
+    /// Reads the pool called `name`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn read_work_pool(&self, name: &str) -> Result<Versioned<StoredWorkPool>> {
+        self.work_pool(name).await?.ok_or_else(|| Error::missing(StoredWorkPool::RESOURCE))
     }
 
     /// Reads the pool called `name`, and with it the items under the keys that `beside` names.
@@ -154,28 +117,24 @@ impl Store {
     pub async fn work_pools(&self, filter: Option<&WorkPoolFilter>, window: Window) -> Result<Vec<StoredWorkPool>> {
         let source = self.work_pool_source(filter).await?;
         let by_name = |one: &StoredWorkPool, other: &StoredWorkPool| one.pool.name.cmp(&other.pool.name);
-        self.select(source, &mut WorkPoolMatcher(filter), by_name, window).await
+        self.select(source, &mut matcher(filter), by_name, window).await
     }
 
     /// Counts the pools that `filter` selects.
     pub async fn count_work_pools(&self, filter: Option<&WorkPoolFilter>) -> Result<u64> {
         let source = self.work_pool_source(filter).await?;
-        self.select_count::<StoredWorkPool>(source, &mut WorkPoolMatcher(filter)).await
+        self.select_count(source, &mut matcher(filter)).await
     }
 
     async fn work_pool_source(&self, filter: Option<&WorkPoolFilter>) -> Result<Source> {
-        let ids: Vec<WorkPoolId> = if let Some(ids) = filter.and_then(WorkPoolFilter::ids) {
-            ids.to_vec()
-        } else if let Some(names) = filter.and_then(WorkPoolFilter::names) {
+        if let Some(ids) = filter.and_then(WorkPoolFilter::ids) {
+            return Ok(Source::keys(ids.iter().copied().map(table::work_pool)));
+        }
+        if let Some(names) = filter.and_then(WorkPoolFilter::names) {
             let claims: Vec<Key> = names.iter().map(|name| table::unique_work_pool_name(name)).collect();
-            self.owners(&claims).await?.into_iter().map(WorkPoolId::from).collect()
-        } else {
-            return Ok(Source::Ordered(Range::all(self, Index::ByName, Collection::WorkPools)));
-        };
-        let mut keys: Vec<Key> = ids.into_iter().map(table::work_pool).collect();
-        keys.sort();
-        keys.dedup();
-        Ok(Source::Keys(keys))
+            return Ok(Source::Keys(self.keys_by_claims::<StoredWorkPool>(&claims).await?));
+        }
+        Ok(Source::Ordered(Range::all(self, Index::ByName, Collection::WorkPools)))
     }
 
     /// Adds `pool` with its default queue.
@@ -183,16 +142,7 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] if there is one of its name.
     pub async fn add_work_pool(&self, pool: &StoredWorkPool, default_queue: &StoredWorkQueue) -> Result<()> {
-        let claim = self.claim(table::unique_work_pool_name(&pool.pool.name), pool.pool.id)?;
-        let writes = vec![self.insert(pool)?, claim, self.insert(default_queue)?];
-        match self.commit(writes).await {
-            Ok(()) => Ok(()),
-            Err(CommitError::ConditionFailed(_)) if self.get_item(&pool.key()).await?.is_some() => Ok(()),
-            Err(CommitError::ConditionFailed(_)) => {
-                Err(Error::Conflict("A work pool with this name already exists.".into()))
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.add_with(pool, self.additions(default_queue)?).await
     }
 
     /// Reads the pool that queues belong to of which no pool is named, with its queues; makes it if there is none.
@@ -203,7 +153,7 @@ impl Store {
             if let Some(found) = self.work_pool_with_queues(DEFAULT_AGENT_POOL).await? {
                 return Ok((found, false));
             }
-            let (pool, queue) = StoredWorkPool::with_default_queue(default_agent_pool(now))?;
+            let (pool, queue) = StoredWorkPool::with_default_queue(default_agent_pool(now));
             match self.add_work_pool(&pool, &queue).await {
                 Ok(()) => {}
                 // Another request has made it meanwhile.
@@ -216,33 +166,52 @@ impl Store {
         .await
     }
 
-    /// Replaces a pool that was read at `version`; its name and its queues stay.
-    pub async fn update_work_pool(&self, pool: &StoredWorkPool, version: u64) -> Result<(), CommitError> {
-        self.commit(vec![self.replace(pool, version)?]).await
+    /// Changes the pool called `name`.
+    ///
+    /// `change` is called again if another request changed the pool meanwhile. Where `asks` says so of the pool, it is told
+    /// whether a worker serves it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, and those of `change`.
+    pub async fn update_work_pool(
+        &self,
+        name: &str,
+        asks: impl Fn(&WorkPool) -> bool + Sync,
+        change: impl Fn(&mut StoredWorkPool, bool) -> Result<()> + Sync,
+    ) -> Result<()> {
+        retry_on_conflict(|| async {
+            let before = self.read_work_pool(name).await?;
+            let pool = &before.record.pool;
+            let is_served = asks(pool) && self.is_served(pool.id, None).await?;
+            let mut after = before.record.clone();
+            change(&mut after, is_served)?;
+            self.replace_one(&before, &after, Vec::new()).await
+        })
+        .await
     }
 
-    /// Deletes a pool that was read at its version, with its queues.
-    pub async fn delete_work_pool(&self, found: &Versioned<StoredWorkPool>) -> Result<(), CommitError> {
-        let StoredWorkPool { pool, queues, .. } = &found.record;
-        let mut writes = vec![
-            Write::DeleteVersion(table::work_pool(pool.id), found.version),
-            Write::Delete(table::unique_work_pool_name(&pool.name)),
-        ];
-        writes.extend(queues.iter().map(|id| Write::Delete(table::work_queue(*id))));
-        let mut events = Vec::new();
-        for queue in self.work_queues_of(&found.record).await? {
-            events.push(work_pool_events::queue_deleted(&queue.record.queue, pool)?);
-        }
-        events.push(work_pool_events::pool_deleted(pool)?);
-        writes.push(self.notice(table::work_pool(pool.id).tombstone(), events)?);
-        self.commit(writes).await
-    }
-
-    /// Returns the write that leaves `events` of something deleted to the stream's consumer.
-    pub(super) fn notice(&self, key: Key, events: Vec<Event>) -> Result<Write> {
-        let mut notice = Item::of(&LastEvents { key, events }, 1, self.shards())?;
-        notice.expires = Some(Timestamp::now().plus(NOTICE_KEPT).as_seconds());
-        Ok(Write::Put(notice))
+    /// Deletes the pool called `name`, with its queues; returns it as it was.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn delete_work_pool(&self, name: &str, now: Timestamp) -> Result<StoredWorkPool> {
+        retry_on_conflict(|| async {
+            let found = self.read_work_pool(name).await?;
+            let key = found.record.key();
+            let mut writes = vec![Write::DeleteVersion(key.clone(), found.version)];
+            writes.extend(found.record.claim().map(Write::Delete));
+            writes.extend(found.record.queues.iter().map(|id| Write::Delete(table::work_queue(*id))));
+            let mut events = Vec::new();
+            for queue in self.work_queues_of(&found.record).await? {
+                events.push(lifecycle::deleted(&queue.record, queue.version, now)?);
+            }
+            events.push(lifecycle::deleted(&found.record, found.version, now)?);
+            // One transaction takes no tombstone for each of the queues.
+            writes.push(self.bury(&key, lifecycle::a_moment_apart(events))?);
+            self.commit(writes).await?;
+            Ok(found.record)
+        })
+        .await
     }
 }
 
@@ -266,47 +235,6 @@ fn default_agent_pool(now: Timestamp) -> WorkPool {
     }
 }
 
-/// How long something deleted is remembered: as long as DynamoDB keeps what its stream has to tell.
-const NOTICE_KEPT: Duration = Duration::from_hours(24);
-
-/// What is kept of a deleted pool or queue for the stream's consumer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LastEvents {
-    /// Where this is kept.
-    #[serde(skip, default = "nowhere")]
-    key: Key,
-    /// The events of the deletion.
-    pub events: Vec<Event>,
-}
-
-fn nowhere() -> Key {
-    Key { pk: String::new(), sk: String::new() }
-}
-
-crate::json_record!(LastEvents);
-
-impl Record for LastEvents {
-    const HEAD: &'static [&'static str] = &["events"];
-
-    fn key(&self) -> Key {
-        self.key.clone()
-    }
-
-    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
-        Vec::new()
-    }
-}
-
-/// Decides which pools match.
-struct WorkPoolMatcher<'f>(Option<&'f WorkPoolFilter>);
-
-impl Matcher<StoredWorkPool> for WorkPoolMatcher<'_> {
-    fn matches_all(&self) -> bool {
-        self.0.is_none()
-    }
-
-    async fn keep(&mut self, _store: &Store, mut pools: Vec<StoredWorkPool>) -> Result<Vec<StoredWorkPool>> {
-        pools.retain(|kept| self.0.is_none_or(|filter| filter.matches(&kept.pool)));
-        Ok(pools)
-    }
+fn matcher(filter: Option<&WorkPoolFilter>) -> Each<impl Fn(&StoredWorkPool) -> bool> {
+    Each(filter.map(|filter| |kept: &StoredWorkPool| filter.matches(&kept.pool)))
 }

@@ -2,49 +2,27 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    CommitError, Key, Record, Store, Versioned, Write,
+    CommitError, Entity, Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
-    deployment_polling::READY_AT_ONCE,
+    deployment_polling::{self, READY_AT_ONCE},
+    entity::Each,
     query::Range,
-    select::{Matcher, Source, Window},
+    select::{Source, Window},
     table::{self, Collection, Index, IndexKey, Shards, Subject},
     work_pools::{MOST_QUEUES, StoredWorkPool},
 };
+pub use domain::model::work_queue::StoredWorkQueue;
 use domain::{
-    events::work_pools as work_pool_events,
+    events::Lifecycle,
     filter::{WorkQueueFilter, work_queue::WorkQueueNameFilter},
-    model::{Event, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_queue::WorkQueueStatus},
-    priorities::{Ranked, make_room},
+    model::{
+        Timestamp, WorkQueue, WorkQueueId,
+        work_queue::{PoolOfQueue, WorkQueueStatus},
+    },
+    priorities::{Ranked, first_free, make_room},
 };
 use error::{Error, Result};
-
-/// A work queue as it is kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredWorkQueue {
-    /// The queue.
-    pub queue: WorkQueue,
-    /// The events of the write that made this version.
-    pub events: Vec<Event>,
-    /// When the server looks whether the queue was polled lately.
-    #[serde(default)]
-    check: Option<Timestamp>,
-}
-
-impl StoredWorkQueue {
-    /// Makes a queue that is written together with `events`.
-    pub fn new(queue: WorkQueue, events: Vec<Event>) -> Self {
-        Self { queue, events, check: None }
-    }
-
-    /// Makes a queue that is added to `pool`, with the event that tells of it.
-    pub fn added(queue: WorkQueue, pool: &WorkPool) -> Result<Self> {
-        let events = vec![work_pool_events::queue_created(&queue, pool)?];
-        Ok(Self::new(queue, events))
-    }
-}
 
 crate::json_record!(StoredWorkQueue);
 
@@ -68,6 +46,20 @@ impl Record for StoredWorkQueue {
     }
 }
 
+impl Entity for StoredWorkQueue {
+    type Id = WorkQueueId;
+
+    fn key_of(id: WorkQueueId) -> Key {
+        table::work_queue(id)
+    }
+}
+
+/// What [`Store::work_queues`] and [`Store::work_queue_called`] touch.
+pub const FILTER: TableAccess = TableAccess::READS.via(&[Index::ByName]);
+
+/// What [`Store::note_poll`] touches.
+pub const NOTE_POLL: TableAccess = TableAccess::WRITES.and(deployment_polling::OF_QUEUE);
+
 /// Whether two queues of a pool may have the same rank after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranks {
@@ -75,6 +67,15 @@ pub enum Ranks {
     Unique,
     /// The other queues stay as they are, as Prefect has it where a queue is changed by its id.
     Shared,
+}
+
+/// How a change or deletion names a queue.
+#[derive(Clone, Copy, Debug)]
+pub enum QueueName<'n> {
+    /// By its id.
+    Id(WorkQueueId),
+    /// By the names of its pool and its own.
+    InPool(&'n str, &'n str),
 }
 
 /// A work pool with all of its queues, by priority.
@@ -92,8 +93,12 @@ impl PoolWithQueues {
         self.queues.iter().find(|found| found.record.queue.name == name)
     }
 
-    /// Returns the queues' ranks.
-    pub fn ranks(&self) -> Vec<Ranked> {
+    /// Returns the first rank that no queue has.
+    pub fn first_free(&self) -> i64 {
+        first_free(&self.ranks())
+    }
+
+    fn ranks(&self) -> Vec<Ranked> {
         self.queues.iter().map(|found| (found.record.queue.id, found.record.queue.priority)).collect()
     }
 }
@@ -105,38 +110,35 @@ const POLLS_APART_SECONDS: f64 = 5.0;
 const DEPLOYMENTS_AT_ONCE: usize = 100;
 
 impl Store {
-    /// Notes that `queues` of `pool` were polled at `now`; they and their deployments are ready then.
+    /// Notes that `queues` were polled at `now`; they and their deployments are ready then.
     ///
     /// What another poll has noted, or will at its next turn, needs no second attempt.
     pub async fn note_poll<'q>(
         &self,
-        pool: &WorkPool,
         queues: impl IntoIterator<Item = &'q Versioned<StoredWorkQueue>>,
         now: Timestamp,
     ) -> Result<()> {
-        let notes = queues.into_iter().map(|found| self.note_poll_of(pool, found, now));
+        let notes = queues.into_iter().map(|found| self.note_poll_of(found, now));
         futures::future::try_join_all(notes).await.map(drop)
     }
 
-    async fn note_poll_of(&self, pool: &WorkPool, found: &Versioned<StoredWorkQueue>, now: Timestamp) -> Result<()> {
+    async fn note_poll_of(&self, found: &Versioned<StoredWorkQueue>, now: Timestamp) -> Result<()> {
         let before = &found.record.queue;
         let has_more_deployments = self.ready_deployments(before.id, READY_AT_ONCE, now).await?;
         let is_known = before.last_polled.is_some_and(|polled| now.seconds_since(polled) < POLLS_APART_SECONDS);
         if is_known && before.status != WorkQueueStatus::NotReady && !has_more_deployments {
             return Ok(());
         }
-        let mut queue = WorkQueue { updated: now, last_polled: Some(now), ..before.clone() };
-        let mut events = Vec::new();
-        if queue.status == WorkQueueStatus::NotReady {
-            queue.status = WorkQueueStatus::Ready;
-            events.push(work_pool_events::queue_status(&queue, pool)?);
+        let mut kept = found.record.clone();
+        (kept.queue.updated, kept.queue.last_polled) = (now, Some(now));
+        if kept.queue.status == WorkQueueStatus::NotReady {
+            kept.queue.status = WorkQueueStatus::Ready;
         }
-        let mut kept = StoredWorkQueue { check: found.record.check, ..StoredWorkQueue::new(queue, events) };
         if has_more_deployments {
             kept.check = Some(now);
         }
         kept.check = kept.check.or_else(|| self.liveness.queue_deadline(&kept.queue));
-        match self.commit(vec![self.replace(&kept, found.version)?]).await {
+        match self.replace_one(found, &kept, Vec::new()).await {
             Ok(()) | Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error),
         }
@@ -152,7 +154,6 @@ impl Store {
             if found.record.check.is_none_or(|check| check > now) {
                 return Ok(false);
             }
-            found.record.events.clear();
             let id = found.record.queue.id;
             let deadline = self.liveness.queue_deadline(&found.record.queue).filter(|deadline| *deadline > now);
             let has_more = if deadline.is_some() {
@@ -165,7 +166,7 @@ impl Store {
                 self.unready_deployments(id, polled, DEPLOYMENTS_AT_ONCE, now).await?
             };
             if !has_more {
-                let kept = StoredWorkQueue { check: deadline, events: Vec::new(), ..found.record };
+                let kept = StoredWorkQueue { check: deadline, ..found.record };
                 self.commit(vec![self.replace(&kept, found.version)?]).await?;
             }
             Ok(has_more)
@@ -175,14 +176,10 @@ impl Store {
 
     /// Marks a queue that nobody polls as not ready.
     async fn silence_queue(&self, found: &mut Versioned<StoredWorkQueue>, now: Timestamp) -> Result<(), CommitError> {
-        let kept = &mut found.record;
-        kept.queue.status = WorkQueueStatus::NotReady;
-        kept.queue.updated = now;
-        if let Some(pool) = self.work_pool_of(&kept.queue).await? {
-            kept.events.push(work_pool_events::queue_status(&kept.queue, &pool)?);
-        }
-        self.commit(vec![self.replace(kept, found.version)?]).await?;
-        found.version += 1;
+        let mut after = found.record.clone();
+        (after.queue.status, after.queue.updated) = (WorkQueueStatus::NotReady, now);
+        self.replace_one(found, &after, Vec::new()).await?;
+        *found = Versioned { record: after, version: found.version + 1 };
         Ok(())
     }
 
@@ -193,27 +190,42 @@ impl Store {
         Ok(Some(PoolWithQueues { pool, queues }))
     }
 
+    /// Reads the pool called `name` with its queues.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn read_work_pool_with_queues(&self, name: &str) -> Result<PoolWithQueues> {
+        self.work_pool_with_queues(name).await?.ok_or_else(|| Error::missing(StoredWorkPool::RESOURCE))
+    }
+
     /// Reads the queue `id`.
     pub async fn work_queue(&self, id: WorkQueueId) -> Result<Option<Versioned<StoredWorkQueue>>> {
         self.get(&table::work_queue(id)).await
     }
 
-    /// Reads the pool of `queue`.
-    pub async fn work_pool_of(&self, queue: &WorkQueue) -> Result<Option<WorkPool>> {
-        let Some(id) = queue.work_pool_id else { return Ok(None) };
-        Ok(self.get::<StoredWorkPool>(&table::work_pool(id)).await?.map(|found| found.record.pool))
-    }
-
-    /// Reads the pool of `queue` with all of its queues.
-    pub async fn pool_of_queue(&self, queue: &WorkQueue) -> Result<Option<PoolWithQueues>> {
-        let Some(id) = queue.work_pool_id else { return Ok(None) };
-        let Some(pool) = self.get::<StoredWorkPool>(&table::work_pool(id)).await? else { return Ok(None) };
-        let queues = self.work_queues_of(&pool.record).await?;
-        Ok(Some(PoolWithQueues { pool, queues }))
+    /// Reads the queue that is named, and its pool with all queues.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such queue, or no such pool.
+    async fn work_queue_in_pool(&self, name: QueueName<'_>) -> Result<(PoolWithQueues, Versioned<StoredWorkQueue>)> {
+        let no_queue = || Error::missing(StoredWorkQueue::RESOURCE);
+        match name {
+            QueueName::Id(id) => {
+                let queue = self.read_one::<StoredWorkQueue>(id).await?;
+                let pool = self.find::<StoredWorkPool>(queue.record.pool.id).await?.ok_or_else(no_queue)?;
+                let queues = self.work_queues_of(&pool.record).await?;
+                Ok((PoolWithQueues { pool, queues }, queue))
+            }
+            QueueName::InPool(pool, name) => {
+                let of = self.read_work_pool_with_queues(pool).await?;
+                let queue = of.queue(name).ok_or_else(no_queue)?.clone();
+                Ok((of, queue))
+            }
+        }
     }
 
     /// Reads the first queue called `name` of any pool.
-    pub async fn work_queue_called(&self, name: &str) -> Result<Option<WorkQueue>> {
+    pub async fn work_queue_called(&self, name: &str) -> Result<Option<StoredWorkQueue>> {
         let filter = WorkQueueFilter {
             name: Some(WorkQueueNameFilter { any: Some(vec![name.to_owned()]), starts_with: None }),
             ..WorkQueueFilter::default()
@@ -222,30 +234,17 @@ impl Store {
     }
 
     /// Returns the queues of all pools that `filter` selects, within `window`, by name.
-    pub async fn work_queues(&self, filter: Option<&WorkQueueFilter>, window: Window) -> Result<Vec<WorkQueue>> {
+    pub async fn work_queues(&self, filter: Option<&WorkQueueFilter>, window: Window) -> Result<Vec<StoredWorkQueue>> {
         let all = Range::all(self, Index::ByName, Collection::WorkQueues);
         let source = if let Some(ids) = filter.and_then(WorkQueueFilter::ids) {
-            let mut keys: Vec<Key> = ids.iter().copied().map(table::work_queue).collect();
-            keys.sort();
-            keys.dedup();
-            Source::Keys(keys)
+            Source::keys(ids.iter().copied().map(table::work_queue))
         } else if let Some([name]) = filter.and_then(WorkQueueFilter::names) {
             Source::Ordered(all.starting_with(table::sort_with_id(name, "")))
         } else {
             Source::Ordered(all)
         };
         let by_name = |one: &StoredWorkQueue, other: &StoredWorkQueue| one.queue.name.cmp(&other.queue.name);
-        let found = self.select(source, &mut WorkQueueMatcher(filter), by_name, window).await?;
-        Ok(found.into_iter().map(|kept| kept.queue).collect())
-    }
-
-    /// Returns the names of the pools of `queues`.
-    pub async fn names_of_pools(&self, queues: &[WorkQueue]) -> Result<HashMap<WorkPoolId, String>> {
-        let mut keys: Vec<Key> = queues.iter().filter_map(|queue| queue.work_pool_id).map(table::work_pool).collect();
-        keys.sort();
-        keys.dedup();
-        let pools = self.get_many::<StoredWorkPool>(&keys).await?;
-        Ok(pools.into_iter().map(|found| (found.record.pool.id, found.record.pool.name)).collect())
+        self.select(source, &mut matcher(filter), by_name, window).await
     }
 
     /// Reads the queues `ids`, those that are still there.
@@ -271,58 +270,84 @@ impl Store {
     ///
     /// # Errors
     /// [`CommitError::Failed`] with [`Error::Unprocessable`] if the pool has [`MOST_QUEUES`] already.
-    pub async fn add_work_queue(&self, to: &PoolWithQueues, queue: &StoredWorkQueue) -> Result<(), CommitError> {
+    pub async fn add_work_queue(&self, to: &PoolWithQueues, queue: WorkQueue) -> Result<WorkQueue, CommitError> {
         let mut pool = to.pool.record.clone();
         if pool.queues.len() >= MOST_QUEUES {
             return Err(Error::Unprocessable(format!("A work pool takes at most {MOST_QUEUES} work queues.")).into());
         }
-        pool.queues.push(queue.queue.id);
-        let mut writes = self.stepped_back(to, &queue.queue)?;
-        writes.push(self.insert(queue)?);
-        self.commit_with_pool(to, pool, writes).await
+        pool.queues.push(queue.id);
+        let mut writes = self.stepped_back(to, &queue)?;
+        let kept = StoredWorkQueue::new(queue, PoolOfQueue::new(&pool.pool));
+        writes.extend(self.additions(&kept)?);
+        self.commit_with_pool(to, &pool, writes).await?;
+        Ok(kept.queue)
     }
 
-    /// Replaces the queue that was read as `before`; queues in its way step back, unless they may share its rank.
+    /// Changes the queue that is named; queues in its way step back, unless they may share its rank.
+    ///
+    /// `change` is called again if another request changed the queue or its pool meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such queue or pool, [`Error::Conflict`] if another queue of the pool has the new
+    /// name, and those of `change`.
     pub async fn update_work_queue(
         &self,
-        of: &PoolWithQueues,
-        before: &Versioned<StoredWorkQueue>,
-        after: &StoredWorkQueue,
+        name: QueueName<'_>,
         ranks: Ranks,
-    ) -> Result<(), CommitError> {
-        let (old, new) = (&before.record.queue, &after.queue);
-        if old.name == new.name && old.priority == new.priority {
-            return self.commit(vec![self.changed_queue(before, after)?]).await;
-        }
-        let mut writes = match ranks {
-            Ranks::Unique => self.stepped_back(of, new)?,
-            Ranks::Shared => Vec::new(),
-        };
-        writes.push(self.changed_queue(before, after)?);
-        self.commit_with_pool(of, of.pool.record.clone(), writes).await
+        change: impl Fn(&mut WorkQueue) -> Result<()> + Sync,
+    ) -> Result<()> {
+        retry_on_conflict(|| async {
+            let (of, before) = self.work_queue_in_pool(name).await?;
+            let mut after = before.record.queue.clone();
+            change(&mut after)?;
+            if of.queue(&after.name).is_some_and(|other| other.record.queue.id != after.id) {
+                return Err(Error::integrity_conflict().into());
+            }
+            let old = &before.record.queue;
+            let stays_in_place = old.name == after.name && old.priority == after.priority;
+            let write = Write::Replace(self.changed_queue(&before, after.clone(), Store::announced)?);
+            if stays_in_place {
+                return self.commit(vec![write]).await;
+            }
+            let mut writes = match ranks {
+                Ranks::Unique => self.stepped_back(&of, &after)?,
+                Ranks::Shared => Vec::new(),
+            };
+            writes.push(write);
+            self.commit_with_pool(&of, &of.pool.record, writes).await
+        })
+        .await
     }
 
-    /// Deletes a queue of a pool.
-    pub async fn delete_work_queue(
+    /// Deletes the queue that is named; returns its id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such queue or pool, [`Error::Conflict`] if it is its pool's default queue.
+    pub async fn delete_work_queue(&self, name: QueueName<'_>, now: Timestamp) -> Result<WorkQueueId> {
+        retry_on_conflict(|| async {
+            let (of, found) = self.work_queue_in_pool(name).await?;
+            let id = found.record.queue.id;
+            let mut pool = of.pool.record.clone();
+            if pool.pool.default_queue_id == Some(id) {
+                return Err(Error::integrity_conflict().into());
+            }
+            pool.queues.retain(|queue| *queue != id);
+            let writes = self.deletions(&found, now)?;
+            self.commit_with_pool(&of, &pool, writes).await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Returns the item of `queue`, which was read as `before`, with its timer where it was.
+    fn changed_queue(
         &self,
-        of: &PoolWithQueues,
-        found: &Versioned<StoredWorkQueue>,
-    ) -> Result<(), CommitError> {
-        let queue = &found.record.queue;
-        let mut pool = of.pool.record.clone();
-        pool.queues.retain(|id| *id != queue.id);
-        let told = vec![work_pool_events::queue_deleted(queue, &pool.pool)?];
-        let writes = vec![
-            Write::DeleteVersion(table::work_queue(queue.id), found.version),
-            self.notice(table::work_queue(queue.id).tombstone(), told)?,
-        ];
-        self.commit_with_pool(of, pool, writes).await
-    }
-
-    /// Returns the write that replaces the queue that was read as `before`, whose timer stays where it is.
-    fn changed_queue(&self, before: &Versioned<StoredWorkQueue>, after: &StoredWorkQueue) -> Result<Write> {
-        let check = before.record.check.or_else(|| self.liveness.queue_deadline(&after.queue));
-        self.replace(&StoredWorkQueue { check, ..after.clone() }, before.version)
+        before: &Versioned<StoredWorkQueue>,
+        queue: WorkQueue,
+        item: impl Fn(&Self, &StoredWorkQueue, u64) -> Result<Item>,
+    ) -> Result<Item> {
+        let check = before.record.check.or_else(|| self.liveness.queue_deadline(&queue));
+        item(self, &StoredWorkQueue { queue, check, ..before.record.clone() }, before.version + 1)
     }
 
     /// Takes the flow run, or the deployment whose readiness is kept, under `key` out of the deleted queue `queue`.
@@ -364,7 +389,8 @@ impl Store {
         for found in of.queues.iter().filter(|found| found.record.queue.id != queue.id) {
             let Some(priority) = rank(found.record.queue.id) else { continue };
             let other = WorkQueue { priority, updated: Timestamp::now(), ..found.record.queue.clone() };
-            writes.push(self.changed_queue(found, &StoredWorkQueue::new(other, Vec::new()))?);
+            // Prefect tells of the queue alone that made the others step back.
+            writes.push(Write::Replace(self.changed_queue(found, other, Store::item)?));
         }
         Ok(writes)
     }
@@ -373,25 +399,14 @@ impl Store {
     async fn commit_with_pool(
         &self,
         read: &PoolWithQueues,
-        mut pool: StoredWorkPool,
+        pool: &StoredWorkPool,
         mut writes: Vec<Write>,
     ) -> Result<(), CommitError> {
-        pool.events.clear();
-        writes.push(self.replace(&pool, read.pool.version)?);
+        writes.push(self.replace(pool, read.pool.version)?);
         self.commit(writes).await
     }
 }
 
-/// Decides which queues match.
-struct WorkQueueMatcher<'f>(Option<&'f WorkQueueFilter>);
-
-impl Matcher<StoredWorkQueue> for WorkQueueMatcher<'_> {
-    fn matches_all(&self) -> bool {
-        self.0.is_none()
-    }
-
-    async fn keep(&mut self, _store: &Store, mut queues: Vec<StoredWorkQueue>) -> Result<Vec<StoredWorkQueue>> {
-        queues.retain(|kept| self.0.is_none_or(|filter| filter.matches(&kept.queue)));
-        Ok(queues)
-    }
+fn matcher(filter: Option<&WorkQueueFilter>) -> Each<impl Fn(&StoredWorkQueue) -> bool> {
+    Each(filter.map(|filter| |kept: &StoredWorkQueue| filter.matches(&kept.queue)))
 }

@@ -11,6 +11,7 @@ use super::{
     work_pools::StoredWorkPool,
 };
 use domain::{
+    events::Lifecycle,
     filter::WorkerFilter,
     model::{Timestamp, WorkPoolId, Worker, WorkerId, work_pool::WorkPoolStatus, worker::WorkerStatus},
 };
@@ -51,7 +52,7 @@ impl Store {
     pub async fn record_heartbeat(&self, pool: &str, name: &str, interval: Option<i64>, now: Timestamp) -> Result<()> {
         retry_on_conflict(|| async {
             let beside = |id| vec![table::worker(id, name)];
-            let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(|| no_pool(pool))?;
+            let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(no_pool)?;
             let before = items.first().map(Item::versioned::<KeptWorker>).transpose()?;
             let mut worker = before
                 .as_ref()
@@ -60,15 +61,16 @@ impl Store {
             worker.worker.status = WorkerStatus::Online;
             worker.worker.heartbeat_interval_seconds = interval.or(worker.worker.heartbeat_interval_seconds);
             worker.check = worker.check.or_else(|| self.liveness.worker_deadline(&worker.worker));
-            let mut writes = vec![match before {
+            let write = match before {
                 Some(before) => self.replace(&worker, before.version)?,
                 None => self.insert(&worker)?,
-            }];
-            if found.record.pool.status.unwrap_or_default() == WorkPoolStatus::NotReady {
-                let ready = found.record.entering(WorkPoolStatus::Ready, now)?;
-                writes.push(self.replace(&ready, found.version)?);
+            };
+            if found.record.pool.status.unwrap_or_default() != WorkPoolStatus::NotReady {
+                return self.commit(vec![write]).await;
             }
-            self.commit(writes).await
+            let mut pool = found.record.clone();
+            pool.enter(WorkPoolStatus::Ready, now);
+            self.replace_one(&found, &pool, vec![write]).await
         })
         .await
     }
@@ -102,23 +104,25 @@ impl Store {
         Ok(false)
     }
 
-    /// Deletes the worker `name` of `pool`; returns whether there was one.
+    /// Deletes the worker `name` of `pool`.
     ///
     /// If it was online, the server looks whether another one still serves the pool.
-    pub async fn delete_worker(&self, pool: &str, name: &str, now: Timestamp) -> Result<bool> {
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such pool or worker.
+    pub async fn delete_worker(&self, pool: &str, name: &str, now: Timestamp) -> Result<()> {
         retry_on_conflict(|| async {
             let beside = |id| vec![table::worker(id, name)];
-            let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(|| no_pool(pool))?;
-            let Some(item) = items.first() else { return Ok(false) };
+            let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(no_pool)?;
+            let Some(item) = items.first() else { return Err(Error::missing("worker").into()) };
             let worker = item.versioned::<KeptWorker>()?;
             let mut writes = vec![Write::DeleteVersion(worker.record.key(), worker.version)];
             let was_serving = worker.record.worker.status == WorkerStatus::Online;
             if was_serving && self.liveness.enabled && found.record.pool.status == Some(WorkPoolStatus::Ready) {
-                let checked = StoredWorkPool { check: Some(now), events: Vec::new(), ..found.record.clone() };
+                let checked = StoredWorkPool { check: Some(now), ..found.record.clone() };
                 writes.push(self.replace(&checked, found.version)?);
             }
-            self.commit(writes).await?;
-            Ok(true)
+            self.commit(writes).await
         })
         .await
     }
@@ -153,10 +157,11 @@ impl Store {
             if !is_stale && pool.check.is_none() {
                 return Ok(());
             }
-            let mut after =
-                if is_stale { pool.entering(WorkPoolStatus::NotReady, now)? } else { pool.clone().without_events() };
-            after.check = None;
-            self.commit(vec![self.replace(&after, found.version)?]).await
+            let mut after = StoredWorkPool { check: None, ..pool.clone() };
+            if is_stale {
+                after.enter(WorkPoolStatus::NotReady, now);
+            }
+            self.replace_one(&found, &after, Vec::new()).await
         })
         .await
     }
@@ -169,8 +174,8 @@ fn workers_of(pool: WorkPoolId) -> Range {
     Range::partition(table::work_pool(pool).pk).starting_with(table::WORKERS)
 }
 
-fn no_pool(name: &str) -> CommitError {
-    Error::not_found_in_words(format!("Work pool \"{name}\" not found.")).into()
+fn no_pool() -> CommitError {
+    Error::missing(StoredWorkPool::RESOURCE).into()
 }
 
 fn new_worker(pool: WorkPoolId, name: &str, now: Timestamp) -> KeptWorker {

@@ -16,7 +16,8 @@ pub static ROUTE: Route =
 
 async fn check(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<Vec<Value>>> {
     let found = app.store.read_one::<Deployment>(path.id).await?;
-    let mut queues = app.store.work_queues(None, Window { offset: 0, limit: usize::MAX }).await?;
+    let found_queues = app.store.work_queues(None, Window { offset: 0, limit: usize::MAX }).await?;
+    let mut queues: Vec<WorkQueue> = found_queues.into_iter().map(|kept| kept.queue).collect();
     queues.retain(|queue| queue.filter.as_ref().is_none_or(|filter| takes_in(filter, &found.record)));
     queues.sort_by_key(|queue| (queue.created, queue.id));
     Ok(Json(queues.iter().map(answer).collect::<Result<_>>()?))

@@ -5,11 +5,7 @@ use common::{
     App, Result,
     http::{Body, Path, Route, page::PageNumber},
     model::{WorkQueue, WorkQueueId},
-    store::{
-        TableAccess,
-        occupancy::{Holders, SlotSummary},
-        table::Index,
-    },
+    store::occupancy::{self, Holders, SlotSummary},
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +14,7 @@ use crate::path::PoolPath;
 /// The contract's `read_work_pool_concurrency_status`.
 pub static ROUTE: Route =
     Route::post("read_work_pool_concurrency_status", "/work_pools/{name}/concurrency_status", || post(read))
-        .accessing(TableAccess::READS.via(&[Index::Occupying]));
+        .accessing(occupancy::SLOTS);
 
 #[derive(Debug, Deserialize)]
 struct Query {
@@ -55,7 +51,7 @@ async fn read(
     Path(path): Path<PoolPath>,
     Body(query): Body<Query>,
 ) -> Result<Json<PoolStatus>> {
-    let found = path.pool_with_queues(&app).await.map_err(|error| path.worded_as_python_writes_it(error))?;
+    let found = path.worded_as_python_writes_it(app.store.read_work_pool_with_queues(path.name()).await)?;
     let window = query.page.window();
     let mut queues: Vec<WorkQueue> = found.queues.into_iter().map(|found| found.record.queue).collect();
     let count = u64::try_from(queues.len()).unwrap_or(u64::MAX);

@@ -5,13 +5,13 @@ use common::{
     App, Result,
     filter::WorkPoolFilter,
     http::{Body, Route},
-    store::{TableAccess, table::Index},
+    store::work_pools,
 };
 use serde::Deserialize;
 
 /// The contract's `count_work_pools`.
-pub static ROUTE: Route = Route::post("count_work_pools", "/work_pools/count", || post(count))
-    .accessing(TableAccess::READS.via(&[Index::ByName]));
+pub static ROUTE: Route =
+    Route::post("count_work_pools", "/work_pools/count", || post(count)).accessing(work_pools::FILTER);
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolCount {

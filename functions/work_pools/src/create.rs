@@ -3,7 +3,6 @@
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    domain::events::work_pools,
     http::{Body, Route, extract::FromClient},
     job_variables,
     model::{
@@ -41,14 +40,14 @@ async fn create(
         return Err(Error::Forbidden(message.into()));
     }
     job_variables::check_defaults(&body.base_job_template)?;
-    let now = app.now();
+    let (now, status) = (app.now(), status(&body.r#type, body.is_paused));
     let pool = WorkPool {
         id: WorkPoolId::new(),
         created: now,
         updated: now,
         name: body.name,
         description: body.description,
-        status: Some(status(&body.r#type, body.is_paused)),
+        status: None,
         r#type: body.r#type,
         base_job_template: body.base_job_template,
         is_paused: body.is_paused,
@@ -56,9 +55,12 @@ async fn create(
         default_queue_id: None,
         storage_configuration: body.storage_configuration,
     };
-    let (mut kept, queue) = StoredWorkPool::with_default_queue(pool)?;
-    kept.events.push(work_pools::pool_status(&kept.pool, None)?);
-    app.store.add_work_pool(&kept, &queue).await?;
+    let (mut kept, queue) = StoredWorkPool::with_default_queue(pool);
+    kept.enter(status, now);
+    app.store.add_work_pool(&kept, &queue).await.map_err(|error| match error {
+        Error::Conflict(_) => Error::Conflict("A work pool with this name already exists.".into()),
+        other => other,
+    })?;
     Ok((StatusCode::CREATED, Json(WorkPoolResponse::new(kept.pool, 0, &client))))
 }
 

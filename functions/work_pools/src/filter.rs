@@ -5,7 +5,7 @@ use common::{
     App, Result,
     filter::WorkPoolFilter,
     http::{Body, Route, extract::FromClient},
-    store::{TableAccess, select::Window, table::Index},
+    store::{occupancy, select::Window, work_pools},
 };
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use crate::response::{self, WorkPoolResponse};
 
 /// The contract's `read_work_pools`.
 pub static ROUTE: Route = Route::post("read_work_pools", "/work_pools/filter", || post(filter))
-    .accessing(TableAccess::READS.via(&[Index::ByName, Index::Occupying]));
+    .accessing(work_pools::FILTER.and(occupancy::SLOTS));
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolQuery {

@@ -6,11 +6,10 @@ use common::{
     http::{Body, Path, Route},
     model::{FlowRun, Object, Timestamp, WorkPoolId, WorkQueueId},
     store::{
-        TableAccess, Versioned,
-        occupancy::Holders,
-        table::Index,
-        waiting_runs::{Due, OpenQueue},
-        work_queues::{PoolWithQueues, StoredWorkQueue},
+        Versioned,
+        occupancy::{self, Holders},
+        waiting_runs::{self, Due, OpenQueue},
+        work_queues::{self, PoolWithQueues, StoredWorkQueue},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +20,7 @@ use crate::path::{PoolPath, no_queue};
 /// The contract's `get_scheduled_flow_runs`.
 pub static ROUTE: Route =
     Route::post("get_scheduled_flow_runs", "/work_pools/{name}/get_scheduled_flow_runs", || post(poll))
-        .accessing(TableAccess::WRITES.via(&[Index::WaitingInQueue, Index::Occupying, Index::Related]));
+        .accessing(work_queues::NOTE_POLL.and(waiting_runs::IN_QUEUES).and(occupancy::SLOTS));
 
 /// How many runs a pool or a queue hands out at most, whatever its limit.
 const MOST_SLOTS: usize = 1_000;
@@ -51,10 +50,8 @@ async fn poll(
     let queues = polled_queues(&found, &path, &request)?;
     let now = app.now();
     let pool = &found.pool.record.pool;
-    let (runs, ()) = tokio::try_join!(
-        due_runs(&app, &found, &queues, &request),
-        app.store.note_poll(pool, queues.iter().copied(), now)
-    )?;
+    let (runs, ()) =
+        tokio::try_join!(due_runs(&app, &found, &queues, &request), app.store.note_poll(queues.iter().copied(), now))?;
     let answer = |(queue, run): (WorkQueueId, FlowRun)| {
         Ok(WorkerFlowRun {
             work_pool_id: pool.id,

@@ -1,13 +1,16 @@
 //! The paths of operations on a pool or a queue, both named.
 
 use common::{
-    App, Error, Result,
+    App, Error, InWords, Result,
+    error::Missing,
+    lifecycle_events::Lifecycle,
     python::repr_str,
     store::{
         Versioned,
         work_pools::StoredWorkPool,
-        work_queues::{PoolWithQueues, StoredWorkQueue},
+        work_queues::{PoolWithQueues, QueueName, StoredWorkQueue},
     },
+    work_queue_placement::no_such_pool,
 };
 use serde::Deserialize;
 
@@ -25,20 +28,22 @@ impl PoolPath {
 
     /// Reads the pool.
     pub(crate) async fn pool(&self, app: &App) -> Result<Versioned<StoredWorkPool>> {
-        app.store.work_pool(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+        self.worded(app.store.read_work_pool(&self.name).await)
     }
 
     /// Reads the pool with its queues.
     pub(crate) async fn pool_with_queues(&self, app: &App) -> Result<PoolWithQueues> {
-        app.store.work_pool_with_queues(&self.name).await?.ok_or_else(|| no_pool(&self.name))
+        self.worded(app.store.read_work_pool_with_queues(&self.name).await)
     }
 
-    /// Words that there is no such pool as Prefect does where it formats the name as Python writes a text.
-    pub(crate) fn worded_as_python_writes_it(&self, error: Error) -> Error {
-        match error {
-            Error::NotFound(_) => Error::not_found_in_words(format!("Work pool {} not found.", repr_str(&self.name))),
-            other => other,
-        }
+    /// Says which pool there is not, in Prefect's words.
+    pub(crate) fn worded<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|error| pool_in_words(&self.name, error))
+    }
+
+    /// Says which pool there is not as Prefect does where it formats the name as Python writes a text.
+    pub(crate) fn worded_as_python_writes_it<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome.in_words(&format!("Work pool {} not found.", repr_str(&self.name)))
     }
 
     /// Says whether the pool's name is one of those that Prefect keeps for itself.
@@ -64,9 +69,15 @@ impl QueuePath {
         pool.queue(&self.name).ok_or_else(|| self.no_queue())
     }
 
-    /// Says that there is no such pool.
-    pub(crate) fn no_pool(&self) -> Error {
-        no_pool(&self.work_pool_name)
+    /// Returns how the store names the queue.
+    pub(crate) fn queue_name(&self) -> QueueName<'_> {
+        QueueName::InPool(&self.work_pool_name, &self.name)
+    }
+
+    /// Says which pool or queue there is not, in Prefect's words.
+    pub(crate) fn worded<T>(&self, outcome: Result<T>) -> Result<T> {
+        let outcome = outcome.map_err(|error| pool_in_words(&self.work_pool_name, error));
+        outcome.in_words(&format!("Work pool queue '{}/{}' not found.", self.work_pool_name, self.name))
     }
 
     /// Says that there is no such queue.
@@ -85,6 +96,10 @@ pub(crate) fn no_queue(pool: &str, name: &str) -> Error {
     Error::not_found_in_words(format!("Work pool queue '{pool}/{name}' not found."))
 }
 
-fn no_pool(name: &str) -> Error {
-    Error::not_found_in_words(format!("Work pool \"{name}\" not found."))
+/// Says instead of `error` that there is no pool called `name`, if that is what it says.
+pub(crate) fn pool_in_words(name: &str, error: Error) -> Error {
+    match error {
+        Error::NotFound(Missing::Record(StoredWorkPool::RESOURCE)) => no_such_pool(name),
+        other => other,
+    }
 }

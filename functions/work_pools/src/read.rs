@@ -4,7 +4,7 @@ use axum::{Json, extract::State, routing::get};
 use common::{
     App, Error, Result,
     http::{Path, Route, extract::FromClient},
-    store::{TableAccess, table::Index},
+    store::occupancy,
 };
 
 use crate::{
@@ -13,8 +13,7 @@ use crate::{
 };
 
 /// The contract's `read_work_pool`.
-pub static ROUTE: Route = Route::get("read_work_pool", "/work_pools/{name}", || get(read))
-    .accessing(TableAccess::READS.via(&[Index::Occupying]));
+pub static ROUTE: Route = Route::get("read_work_pool", "/work_pools/{name}", || get(read)).accessing(occupancy::SLOTS);
 
 async fn read(
     State(app): State<App>,

@@ -3,14 +3,12 @@
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     App, Error, Result,
-    domain::events::work_pools::{self, Updates},
     http::{Path, Route, Sent},
     model::{
-        Object, Timestamp,
-        work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
+        Object, Timestamp, WorkPool,
+        work_pool::{FOR_AGENTS, StoredWorkPool, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
-    patch::{sent, set, set_or_clear},
-    store::{commit::retry_on_conflict, work_pools::StoredWorkPool},
+    patch::Patch,
 };
 use serde::Deserialize;
 
@@ -19,24 +17,15 @@ use crate::path::PoolPath;
 /// The contract's `update_work_pool`.
 pub static ROUTE: Route = Route::patch("update_work_pool", "/work_pools/{name}", || patch(update));
 
-#[derive(Debug, Deserialize)]
+/// What the client sent (contract schema `WorkPoolUpdate`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct WorkPoolUpdate {
-    #[serde(default, deserialize_with = "sent")]
-    description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "sent")]
-    is_paused: Option<Option<bool>>,
-    #[serde(default, deserialize_with = "sent")]
-    base_job_template: Option<Option<Object>>,
-    #[serde(default, deserialize_with = "sent")]
-    concurrency_limit: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "sent")]
-    storage_configuration: Option<Option<WorkPoolStorageConfiguration>>,
-}
-
-impl WorkPoolUpdate {
-    fn only_pauses_or_limits(&self) -> bool {
-        self.description.is_none() && self.base_job_template.is_none() && self.storage_configuration.is_none()
-    }
+    description: Patch<String>,
+    is_paused: Patch<bool>,
+    base_job_template: Patch<Object>,
+    concurrency_limit: Patch<i64>,
+    storage_configuration: Patch<WorkPoolStorageConfiguration>,
 }
 
 async fn update(
@@ -51,42 +40,37 @@ async fn update(
                 .into(),
         ));
     }
-    retry_on_conflict(|| async {
-        let found = path.pool(&app).await?;
-        let pool = &found.record.pool;
-        let resumes = sent.is_paused.flatten() == Some(false) && pool.r#type != FOR_AGENTS;
-        let is_served = resumes && app.store.is_served(pool.id, None).await?;
-        app.store.update_work_pool(&changed(&found.record, &sent, is_served, app.now())?, found.version).await
-    })
-    .await?;
+    let change = |pool: &mut _, is_served| sent.apply(pool, is_served, app.now());
+    path.worded(app.store.update_work_pool(path.name(), |pool| sent.resumes(pool), change).await)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn changed(before: &StoredWorkPool, sent: &WorkPoolUpdate, is_served: bool, now: Timestamp) -> Result<StoredWorkPool> {
-    let mut after = before.clone().without_events();
-    if let Some(is_paused) = sent.is_paused.flatten().filter(|_| before.pool.r#type != FOR_AGENTS) {
-        let status = match (is_paused, is_served) {
-            (true, _) => WorkPoolStatus::Paused,
-            (false, true) => WorkPoolStatus::Ready,
-            (false, false) => WorkPoolStatus::NotReady,
-        };
-        after = before.entering(status, now)?;
+impl WorkPoolUpdate {
+    fn only_pauses_or_limits(&self) -> bool {
+        !(self.description.is_sent() || self.base_job_template.is_sent() || self.storage_configuration.is_sent())
     }
-    let (old, pool) = (&before.pool, &mut after.pool);
-    pool.updated = now;
-    set_or_clear(&mut pool.description, sent.description.as_ref());
-    set(&mut pool.is_paused, sent.is_paused.as_ref())?;
-    set(&mut pool.base_job_template, sent.base_job_template.as_ref())?;
-    set_or_clear(&mut pool.concurrency_limit, sent.concurrency_limit.as_ref());
-    set(&mut pool.storage_configuration, sent.storage_configuration.as_ref())?;
 
-    let mut updates = Updates::default();
-    updates.note("description", &old.description, &pool.description)?;
-    updates.note("base_job_template", &old.base_job_template, &pool.base_job_template)?;
-    updates.note("concurrency_limit", &old.concurrency_limit, &pool.concurrency_limit)?;
-    updates.note("storage_configuration", &old.storage_configuration, &pool.storage_configuration)?;
-    if !updates.is_empty() {
-        after.events.push(work_pools::pool_updated(pool, &updates)?);
+    /// Says whether `pool` is to be as ready as its workers are.
+    fn resumes(&self, pool: &WorkPool) -> bool {
+        self.is_paused.value() == Some(&false) && pool.r#type != FOR_AGENTS
     }
-    Ok(after)
+
+    /// Changes `kept` at `now`, of which is known, if it resumes, whether a worker serves it.
+    fn apply(&self, kept: &mut StoredWorkPool, is_served: bool, now: Timestamp) -> Result<()> {
+        if let Some(is_paused) = self.is_paused.value().filter(|_| kept.pool.r#type != FOR_AGENTS) {
+            let status = match (is_paused, is_served) {
+                (true, _) => WorkPoolStatus::Paused,
+                (false, true) => WorkPoolStatus::Ready,
+                (false, false) => WorkPoolStatus::NotReady,
+            };
+            kept.enter(status, now);
+        }
+        let pool = &mut kept.pool;
+        pool.updated = now;
+        self.description.set_or_clear(&mut pool.description);
+        self.is_paused.set(&mut pool.is_paused)?;
+        self.base_job_template.set(&mut pool.base_job_template)?;
+        self.concurrency_limit.set_or_clear(&mut pool.concurrency_limit);
+        self.storage_configuration.set(&mut pool.storage_configuration)
+    }
 }

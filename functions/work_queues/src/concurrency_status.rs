@@ -2,13 +2,12 @@
 
 use axum::{Json, extract::State, routing::post};
 use common::{
-    App, Error, Result,
+    App, InWords, Result,
     http::{Body, Path, Route, extract::Id, page::PageNumber},
     model::WorkQueueId,
     store::{
-        TableAccess,
-        occupancy::{Holders, SlotSummary},
-        table::Index,
+        occupancy::{self, Holders, SlotSummary},
+        work_queues::StoredWorkQueue,
     },
 };
 use serde::Serialize;
@@ -16,7 +15,7 @@ use serde::Serialize;
 /// The contract's `read_work_queue_concurrency_status`.
 pub static ROUTE: Route =
     Route::post("read_work_queue_concurrency_status", "/work_queues/{id}/concurrency_status", || post(read))
-        .accessing(TableAccess::READS.via(&[Index::Occupying]));
+        .accessing(occupancy::SLOTS);
 
 /// The answer (contract schema `WorkQueueConcurrencyStatus`).
 #[derive(Debug, Serialize)]
@@ -35,8 +34,8 @@ async fn read(
     Path(path): Path<Id<WorkQueueId>>,
     Body(page): Body<PageNumber>,
 ) -> Result<Json<QueueStatus>> {
-    let found = app.store.work_queue(path.id).await?;
-    let queue = found.ok_or_else(|| Error::not_found_in_words("Work queue not found."))?.record.queue;
+    let found = app.store.read_one::<StoredWorkQueue>(path.id).await.in_words("Work queue not found.")?;
+    let queue = found.record.queue;
     let holders = app.store.slot_holders(path.id, Holders::ActiveOrCancelling).await?;
     let window = page.window();
     let shown: Vec<_> = holders.iter().copied().skip(window.offset).take(window.limit).collect();

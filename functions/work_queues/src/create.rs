@@ -4,12 +4,8 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     http::{Body, Route},
-    model::{
-        WorkQueueId,
-        work_queue::{WorkQueueAnswer, WorkQueueCreate},
-    },
-    priorities::first_free,
-    store::{commit::retry_on_conflict, work_queues::StoredWorkQueue},
+    model::work_queue::{WorkQueueAnswer, WorkQueueCreate},
+    work_queue_placement::create_queue,
 };
 
 /// The contract's `create_work_queue` without a pool.
@@ -19,25 +15,9 @@ async fn create(
     State(app): State<App>,
     Body(body): Body<WorkQueueCreate>,
 ) -> Result<(StatusCode, Json<WorkQueueAnswer>)> {
-    let (id, now) = (WorkQueueId::new(), app.now());
-    let answer = retry_on_conflict(|| async {
-        let (to, is_new) = app.store.default_agent_pool(now).await?;
-        let pool = &to.pool.record.pool;
-        let answer = |queue| Ok(WorkQueueAnswer::new(queue, Some(pool.name.clone()), 0));
-        if let Some(found) = to.queue(&body.name) {
-            let queue = found.record.queue.clone();
-            // A new pool has brought its default queue along; with our id, the answer of an attempt before was lost.
-            return if is_new || queue.id == id { answer(queue) } else { Err(exists().into()) };
-        }
-        let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
-        let kept = StoredWorkQueue::added(queue, pool)?;
-        app.store.add_work_queue(&to, &kept).await?;
-        answer(kept.queue)
-    })
-    .await?;
+    let answer = create_queue(&app, None, &body).await.map_err(|error| match error {
+        Error::Conflict(_) => Error::Conflict("A work queue with this name already exists.".into()),
+        other => other,
+    })?;
     Ok((StatusCode::CREATED, Json(answer)))
-}
-
-fn exists() -> Error {
-    Error::Conflict("A work queue with this name already exists.".into())
 }

@@ -2,33 +2,21 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    App, Error, Result,
+    App, InWords, Result,
     http::{Path, Route, extract::Id},
     jobs::removals,
     model::WorkQueueId,
-    store::{
-        TableAccess,
-        commit::retry_on_conflict,
-        table::{self, Index},
-    },
+    store::{table, work_queues::QueueName},
 };
 
-use crate::responses::no_queue;
+use crate::responses::NOT_FOUND;
 
 /// The contract's `delete_work_queue` by id.
-pub static ROUTE: Route = Route::delete("delete_work_queue_by_id", "/work_queues/{id}", || on_delete(delete))
-    .accessing(TableAccess::WRITES.via(&[Index::Occupying, Index::Related, Index::WaitingInQueue]));
+pub static ROUTE: Route =
+    Route::delete("delete_work_queue_by_id", "/work_queues/{id}", || on_delete(delete)).accessing(removals::OF_QUEUE);
 
 async fn delete(State(app): State<App>, Path(path): Path<Id<WorkQueueId>>) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
-        let of = app.store.pool_of_queue(&found.record.queue).await?.ok_or_else(no_queue)?;
-        if of.pool.record.pool.default_queue_id == Some(path.id) {
-            return Err(Error::integrity_conflict().into());
-        }
-        app.store.delete_work_queue(&of, &found).await
-    })
-    .await?;
+    app.store.delete_work_queue(QueueName::Id(path.id), app.now()).await.in_words(NOT_FOUND)?;
     removals::within_request(&app, [table::work_queue(path.id)]).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,7 @@ use common::{
     filter::WorkQueueFilter,
     http::{Body, Route},
     model::work_queue::WorkQueueAnswer,
-    store::{TableAccess, select::Window},
+    store::{select::Window, work_queues},
 };
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::responses;
 
 /// The contract's `read_work_queues` of all pools.
 pub static ROUTE: Route = Route::post("read_work_queues_of_all_pools", "/work_queues/filter", || post(filter))
-    .accessing(TableAccess::FILTERS);
+    .accessing(work_queues::FILTER.and(responses::NEEDS));
 
 #[derive(Debug, Deserialize)]
 struct WorkQueueQuery {

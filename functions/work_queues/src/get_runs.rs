@@ -6,15 +6,19 @@ use common::{
     filter::FlowRunSort,
     http::{Body, Headers, Path, Route, extract::Id},
     model::{FlowRun, StateType, Timestamp, WorkQueue, WorkQueueId},
-    store::{TableAccess, select::Window, table::Index, waiting_runs::Due},
+    store::{
+        select::Window,
+        waiting_runs::{self, Due},
+        work_queues,
+    },
 };
 use serde::Deserialize;
 
-use crate::responses::{occupied, selected_runs};
+use crate::responses::{self, occupied, selected_runs};
 
 /// The contract's `read_work_queue_runs`.
 pub static ROUTE: Route = Route::post("read_work_queue_runs", "/work_queues/{id}/get_runs", || post(get_runs))
-    .accessing(TableAccess::WRITES.via(&Index::ALL));
+    .accessing(responses::NEEDS.and(waiting_runs::IN_QUEUES).and(work_queues::NOTE_POLL));
 
 #[derive(Debug, Deserialize)]
 struct Poll {
@@ -38,12 +42,7 @@ async fn get_runs(
     let no_queue = || Error::NoSuchRun(format!("Work queue with id {} not found.", path.id));
     let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
     let now = app.now();
-    let note = async {
-        match app.store.work_pool_of(&found.record.queue).await? {
-            Some(pool) if asker.is_ui != Some(true) => app.store.note_poll(&pool, [&found], now).await,
-            _ => Ok(()),
-        }
-    };
+    let note = async { if asker.is_ui == Some(true) { Ok(()) } else { app.store.note_poll([&found], now).await } };
     let (runs, ()) = tokio::try_join!(due_runs(&app, &found.record.queue, &request), note)?;
     let answer = |run: FlowRun| FlowRun { work_pool_id: None, work_pool_name: None, ..run.with_estimates(now) };
     Ok(Json(runs.into_iter().map(answer).collect()))
@@ -56,7 +55,7 @@ async fn due_runs(app: &App, queue: &WorkQueue, request: &Poll) -> Result<Vec<Fl
     let limit = match queue.concurrency_limit {
         None => request.limit,
         Some(limit) => {
-            let taken = occupied(app, std::slice::from_ref(queue)).await?.get(&queue.id).copied().unwrap_or_default();
+            let taken = occupied(app, std::iter::once(queue)).await?.get(&queue.id).copied().unwrap_or_default();
             let left = i128::from(limit).saturating_sub(i128::from(taken)).max(0);
             request.limit.min(usize::try_from(left).unwrap_or(usize::MAX))
         }

@@ -2,19 +2,19 @@
 
 use axum::{Json, extract::State, routing::get};
 use common::{
-    App, Result,
+    App, InWords, Result,
     http::{Path, Route, extract::Id},
     model::{WorkQueueId, work_queue::WorkQueueAnswer},
-    store::TableAccess,
+    store::work_queues::StoredWorkQueue,
 };
 
-use crate::responses::{self, no_queue};
+use crate::responses::{self, NOT_FOUND};
 
 /// The contract's `read_work_queue` by id.
 pub static ROUTE: Route =
-    Route::get("read_work_queue_by_id", "/work_queues/{id}", || get(read)).accessing(TableAccess::FILTERS);
+    Route::get("read_work_queue_by_id", "/work_queues/{id}", || get(read)).accessing(responses::NEEDS);
 
 async fn read(State(app): State<App>, Path(path): Path<Id<WorkQueueId>>) -> Result<Json<WorkQueueAnswer>> {
-    let found = app.store.work_queue(path.id).await?.ok_or_else(no_queue)?;
-    Ok(Json(responses::one(&app, found.record.queue).await?))
+    let found = app.store.read_one::<StoredWorkQueue>(path.id).await.in_words(NOT_FOUND)?;
+    Ok(Json(responses::one(&app, found.record).await?))
 }

@@ -9,37 +9,41 @@ use common::{
         StateType, Timestamp, WorkQueue, WorkQueueId,
         work_queue::{QueueFilter, WorkQueueAnswer},
     },
-    store::occupancy::Holders,
+    store::{TableAccess, occupancy::Holders, work_queues::StoredWorkQueue},
 };
 use serde_json::json;
 
-/// Says that there is no such queue, in Prefect's words.
-pub(crate) fn no_queue() -> Error {
-    Error::not_found("work queue")
-}
+/// How Prefect words that there is no such queue.
+pub(crate) const NOT_FOUND: &str = "work queue not found";
+
+/// What [`one`], [`all`] and [`occupied`] touch; a queue with the deprecated filter takes any index that runs are found by.
+pub(crate) const NEEDS: TableAccess = TableAccess::FILTERS;
 
 /// Returns the answer for `queue`.
-pub(crate) async fn one(app: &App, queue: WorkQueue) -> Result<WorkQueueAnswer> {
+pub(crate) async fn one(app: &App, queue: StoredWorkQueue) -> Result<WorkQueueAnswer> {
     let answer = all(app, vec![queue]).await?.pop();
     answer.ok_or_else(|| Error::Internal("a queue has one answer".into()))
 }
 
 /// Returns the answers for `queues`, in their order.
-pub(crate) async fn all(app: &App, queues: Vec<WorkQueue>) -> Result<Vec<WorkQueueAnswer>> {
-    let (names, occupied) = tokio::try_join!(app.store.names_of_pools(&queues), occupied(app, &queues))?;
-    let answer = |queue: WorkQueue| {
-        let name = queue.work_pool_id.and_then(|pool| names.get(&pool).cloned());
-        let occupied = occupied.get(&queue.id).copied().unwrap_or_default();
-        WorkQueueAnswer::new(queue, name, occupied)
+pub(crate) async fn all(app: &App, queues: Vec<StoredWorkQueue>) -> Result<Vec<WorkQueueAnswer>> {
+    let occupied = occupied(app, queues.iter().map(|kept| &kept.queue)).await?;
+    let answer = |kept: StoredWorkQueue| {
+        let occupied = occupied.get(&kept.queue.id).copied().unwrap_or_default();
+        WorkQueueAnswer::new(kept.queue, Some(kept.pool.name), occupied)
     };
     Ok(queues.into_iter().map(answer).collect())
 }
 
 /// Counts the runs that hold slots of those of `queues` that have a limit.
-pub(crate) async fn occupied(app: &App, queues: &[WorkQueue]) -> Result<HashMap<WorkQueueId, u64>> {
-    let limited = || queues.iter().filter(|queue| queue.concurrency_limit.is_some());
-    let plain: Vec<WorkQueueId> = limited().filter(|queue| queue.filter.is_none()).map(|queue| queue.id).collect();
-    let selecting = limited().filter_map(|queue| Some((queue.id, queue.filter.as_ref()?)));
+pub(crate) async fn occupied<'q>(
+    app: &App,
+    queues: impl Iterator<Item = &'q WorkQueue> + Clone,
+) -> Result<HashMap<WorkQueueId, u64>> {
+    let limited = queues.filter(|queue| queue.concurrency_limit.is_some());
+    let plain = limited.clone().filter(|queue| queue.filter.is_none());
+    let plain: Vec<WorkQueueId> = plain.map(|queue| queue.id).collect();
+    let selecting = limited.filter_map(|queue| Some((queue.id, queue.filter.as_ref()?)));
     let selected = selecting.map(|(id, filter)| async move {
         let active = [StateType::Pending, StateType::Running];
         Ok::<_, Error>((id, app.store.count_flow_runs(&selected_runs(filter, &active, None)?).await?))

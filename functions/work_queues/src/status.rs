@@ -5,13 +5,13 @@ use common::{
     App, Error, Result,
     http::{Path, Route, extract::Id},
     model::{Timestamp, WorkQueueId},
-    store::{TableAccess, table::Index},
+    store::waiting_runs,
 };
 use serde::Serialize;
 
 /// The contract's `read_work_queue_status`.
-pub static ROUTE: Route = Route::get("read_work_queue_status", "/work_queues/{id}/status", || get(read))
-    .accessing(TableAccess::READS.via(&[Index::WaitingInQueue]));
+pub static ROUTE: Route =
+    Route::get("read_work_queue_status", "/work_queues/{id}/status", || get(read)).accessing(waiting_runs::IN_QUEUES);
 
 /// When a queue counts as healthy: the one policy there is, as Prefect.
 const POLICY: HealthPolicy = HealthPolicy { maximum_late_runs: 0, maximum_seconds_since_last_polled: 60 };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use error::Result;
 
 use super::Lifecycle;
-use crate::model::{Deployment, Event, EventId, Object, Timestamp, deployment::DeploymentStatus};
+use crate::model::{Deployment, Event, Object, Timestamp, deployment::DeploymentStatus};
 
 impl Lifecycle for Deployment {
     const RESOURCE: &'static str = "deployment";
@@ -89,7 +89,9 @@ const TOLD: [(&str, &str); 15] = [
 ];
 
 /// Makes the event of a deployment that enters `status` (Prefect's `deployment_status_event`).
-pub fn status_event(of: &Deployment, status: DeploymentStatus, occurred: Timestamp) -> Result<Event> {
+///
+/// Its id derives from the deployment and the `version` of what is known of its polls.
+pub fn status_event(of: &Deployment, status: DeploymentStatus, version: u64, occurred: Timestamp) -> Result<Event> {
     let status = match status {
         DeploymentStatus::Ready => "ready",
         DeploymentStatus::NotReady => "not-ready",
@@ -103,7 +105,7 @@ pub fn status_event(of: &Deployment, status: DeploymentStatus, occurred: Timesta
         },
         "related": of.related(),
         "payload": {},
-        "id": EventId::new(),
+        "id": Uuid::new_v5(&of.id.0, format!("{status}#{version}").as_bytes()),
     }))?)
 }
 

@@ -1,9 +1,11 @@
 //! The events that tell of a record's life: that it was made, changed and deleted.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::model::{Event, Timestamp};
+use crate::model::{Event, EventId, Timestamp};
 use error::Result;
 
 /// The largest event that is kept, in bytes of JSON: what an item of the table holds, less its keys.
@@ -13,6 +15,9 @@ pub const LARGEST_EVENT: usize = 390_000;
 pub trait Lifecycle {
     /// What the events and the resource are called after `prefect.`, such as `work-pool`.
     const RESOURCE: &'static str;
+
+    /// Whether a new status is told of before what else the change has changed.
+    const STATUS_FIRST: bool = false;
 
     /// Returns the record's id.
     fn uuid(&self) -> Uuid;
@@ -36,6 +41,16 @@ pub trait Lifecycle {
         Vec::new()
     }
 
+    /// Returns what the event of `action` relates to: for most records, the same whatever happens to them.
+    fn related_to(&self, _action: Action) -> Vec<Value> {
+        self.related()
+    }
+
+    /// Returns the status that the record has entered since it was `before`, where an event of its own tells of that.
+    fn entered(&self, _before: Option<&Self>) -> Option<Status> {
+        None
+    }
+
     /// Returns what the events of its beginning and end say of the record.
     fn payload(&self) -> Value {
         json!({})
@@ -52,17 +67,76 @@ pub trait Lifecycle {
     }
 }
 
-/// Returns the event of a record that was made in this version of its item.
+/// What happens to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It is made.
+    Created,
+    /// It is changed.
+    Updated,
+    /// It is deleted.
+    Deleted,
+}
+
+impl Action {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// A status that a record has entered, as its event tells of it.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// What the event is called after the resource, such as `not-ready`.
+    pub name: String,
+    /// The labels of the resource besides its id and name.
+    pub labels: Vec<(&'static str, String)>,
+    /// What the record has to do with.
+    pub related: Vec<Value>,
+    /// The event's id, where the record keeps it; else it derives from the version.
+    pub id: Option<EventId>,
+    /// The event of the status before, where this one follows it.
+    pub follows: Option<EventId>,
+}
+
+/// Returns the events of a record that was made of `before` in this version of its item, in their order.
 ///
-/// The id derives from the record and the version, so that a change that is told of twice is one event.
+/// The ids derive from the record and the version, so that a change that is told of twice makes the same events. They
+/// are a microsecond apart, so that readers find them in this order.
+pub fn events<R: Lifecycle>(before: Option<&R>, record: &R, version: u64) -> Result<Vec<Event>> {
+    let change = match before {
+        None => Some(created(record, version)?),
+        Some(before) => updated(before, record, version)?,
+    };
+    let status = record.entered(before).map(|status| entered(record, status, version)).transpose()?;
+    let told = if R::STATUS_FIRST && before.is_some() { [status, change] } else { [change, status] };
+    Ok(a_moment_apart(told.into_iter().flatten()))
+}
+
+/// Returns `events`, which are of one time, each a microsecond after the one before.
+pub fn a_moment_apart(events: impl IntoIterator<Item = Event>) -> Vec<Event> {
+    let mut later = Duration::ZERO;
+    let apart = events.into_iter().map(|mut event| {
+        event.occurred = event.occurred.plus(later);
+        later += Duration::from_micros(1);
+        event
+    });
+    apart.collect()
+}
+
+/// Returns the event of a record that was made in this version of its item.
 pub fn created<R: Lifecycle>(record: &R, version: u64) -> Result<Event> {
-    event(record, "created", version, record.created(), &record.payload())
+    event(record, Action::Created, version, record.created(), &record.payload())
 }
 
 /// Returns the event of a record that was `before` and was changed in this version; none if that is not told of.
 pub fn updated<R: Lifecycle>(before: &R, record: &R, version: u64) -> Result<Option<Event>> {
     let payload = record.update(before);
-    payload.map(|payload| event(record, "updated", version, record.updated(), &payload)).transpose()
+    payload.map(|payload| event(record, Action::Updated, version, record.updated(), &payload)).transpose()
 }
 
 /// Returns the event of a record that is so in this version and was `before`, or was not; none if that is not told of.
@@ -75,22 +149,47 @@ pub fn changed<R: Lifecycle>(before: Option<&R>, record: &R, version: u64) -> Re
 
 /// Returns the event of a record that is deleted at `now`, in its version `version`.
 pub fn deleted<R: Lifecycle>(record: &R, version: u64, now: Timestamp) -> Result<Event> {
-    event(record, "deleted", version, now, &record.payload())
+    event(record, Action::Deleted, version, now, &record.payload())
 }
 
-fn event<R: Lifecycle>(record: &R, action: &str, version: u64, occurred: Timestamp, payload: &Value) -> Result<Event> {
+fn event<R: Lifecycle>(
+    record: &R,
+    action: Action,
+    version: u64,
+    occurred: Timestamp,
+    payload: &Value,
+) -> Result<Event> {
+    let (labels, related) = (record.labels(), record.related_to(action));
+    told(record, action.as_str(), labels, related, version, occurred, payload)
+}
+
+fn entered<R: Lifecycle>(record: &R, status: Status, version: u64) -> Result<Event> {
+    let Status { name, labels, related, id, follows } = status;
+    let event = told(record, &name, labels, related, version, record.updated(), &json!({}))?;
+    Ok(Event { id: id.unwrap_or(event.id), follows, ..event })
+}
+
+fn told<R: Lifecycle>(
+    record: &R,
+    what: &str,
+    more_labels: Vec<(&'static str, String)>,
+    related: Vec<Value>,
+    version: u64,
+    occurred: Timestamp,
+    payload: &Value,
+) -> Result<Event> {
     let (resource, id) = (R::RESOURCE, record.uuid());
     let mut labels = Map::new();
     labels.insert("prefect.resource.id".into(), format!("prefect.{resource}.{id}").into());
     labels.insert("prefect.resource.name".into(), record.name().into());
-    labels.extend(record.labels().into_iter().map(|(label, value)| (label.to_owned(), value.into())));
+    labels.extend(more_labels.into_iter().map(|(label, value)| (label.to_owned(), value.into())));
     let mut event = json!({
         "occurred": occurred,
-        "event": format!("prefect.{resource}.{action}"),
+        "event": format!("prefect.{resource}.{what}"),
         "resource": labels,
-        "related": record.related(),
+        "related": related,
         "payload": payload,
-        "id": Uuid::new_v5(&id, format!("{action}#{version}").as_bytes()),
+        "id": Uuid::new_v5(&id, format!("{what}#{version}").as_bytes()),
     });
     if let Some(short) = record.short_payload()
         && event.to_string().len() > LARGEST_EVENT

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockDocumentId, Object, Timestamp, WorkPoolId, WorkQueueId};
+use super::{
+    BlockDocumentId, EventId, Object, Timestamp, WorkPoolId, WorkQueue, WorkQueueId,
+    work_queue::{PoolOfQueue, StoredWorkQueue},
+};
 
 /// The type of the pools that agents polled, of which no status is answered.
 pub const FOR_AGENTS: &str = "prefect-agent";
@@ -66,4 +69,53 @@ pub struct WorkPool {
     /// Where the pool's flow code and results are kept.
     #[serde(default)]
     pub storage_configuration: WorkPoolStorageConfiguration,
+}
+
+/// A work pool as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredWorkPool {
+    /// The pool.
+    pub pool: WorkPool,
+    /// Its queues, in no order.
+    pub queues: Vec<WorkQueueId>,
+    /// The event of the status that the pool entered last, if one was to tell of it.
+    pub last_status: Option<StatusEvent>,
+    /// When the server looks whether a worker still serves the pool, after one was deleted.
+    #[serde(default)]
+    pub check: Option<Timestamp>,
+}
+
+/// The event of a change of status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusEvent {
+    /// The event's id.
+    pub id: EventId,
+    /// When the status changed.
+    pub occurred: Timestamp,
+}
+
+impl StatusEvent {
+    /// Makes the event of a status that is entered at `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self { id: EventId::new(), occurred: now }
+    }
+}
+
+impl StoredWorkPool {
+    /// Makes `pool` with its default queue.
+    pub fn with_default_queue(mut pool: WorkPool) -> (Self, StoredWorkQueue) {
+        let id = WorkQueueId::new();
+        pool.default_queue_id = Some(id);
+        let mut queue = WorkQueue::new(id, "default", 1, pool.id, pool.created);
+        queue.description = Some("The work pool's default queue.".into());
+        let queue = StoredWorkQueue::new(queue, PoolOfQueue::new(&pool));
+        (Self { pool, queues: vec![id], last_status: None, check: None }, queue)
+    }
+
+    /// Puts the pool into `status` at `now`, of which an event tells even if it is the status that the pool was in.
+    pub fn enter(&mut self, status: WorkPoolStatus, now: Timestamp) {
+        self.pool.updated = now;
+        self.pool.status = Some(status);
+        self.last_status = Some(StatusEvent::new(now));
+    }
 }

@@ -83,6 +83,43 @@ impl WorkQueue {
     }
 }
 
+/// What a queue keeps of its pool; none of it ever changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolOfQueue {
+    /// The pool's id.
+    pub id: WorkPoolId,
+    /// The pool's name.
+    pub name: String,
+    /// The kind of the pool's workers.
+    pub r#type: String,
+}
+
+impl PoolOfQueue {
+    /// Returns what the queues of `pool` keep of it.
+    pub fn new(pool: &WorkPool) -> Self {
+        Self { id: pool.id, name: pool.name.clone(), r#type: pool.r#type.clone() }
+    }
+}
+
+/// A work queue as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredWorkQueue {
+    /// The queue.
+    pub queue: WorkQueue,
+    /// The pool that the queue belongs to.
+    pub pool: PoolOfQueue,
+    /// When the server looks whether the queue was polled lately.
+    #[serde(default)]
+    pub check: Option<Timestamp>,
+}
+
+impl StoredWorkQueue {
+    /// Makes a queue of `pool` that nothing has polled yet.
+    pub fn new(queue: WorkQueue, pool: PoolOfQueue) -> Self {
+        Self { queue, pool, check: None }
+    }
+}
+
 /// A work queue as the API answers it (contract schema `WorkQueueResponse`).
 #[derive(Clone, Debug, Serialize)]
 pub struct WorkQueueAnswer {

@@ -44,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// When the indexes are asked once more what belonged to the record: by the first time they may not have told of the latest.
 const SECOND_LOOK: Duration = Duration::from_mins(1);
 
+/// What [`within_request`] touches for a work queue, besides what the request does that deletes it.
+pub const OF_QUEUE: TableAccess = TableAccess::WRITES.via(&[Index::Occupying, Index::Related, Index::WaitingInQueue]);
+
 /// Which time it is that everything has to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Failures, Written, work_pool_events};
+use super::{Failures, Written, deployment_polling};
 use domain::{
     events::lifecycle,
     model::{
@@ -15,6 +15,8 @@ use store::{
     Store,
     entity::{Tombstone, events_of_change},
     table::{self, Subject},
+    work_pools::StoredWorkPool,
+    work_queues::StoredWorkQueue,
 };
 
 use crate::{App, event_ingestion};
@@ -31,6 +33,13 @@ pub(super) async fn emit(app: &App, written: &[(usize, Written<'_>)], failures: 
             }
             Err(error) => tracing::error!(key = written.after.key.pk, %error, "a record can't be read from the stream"),
         }
+    }
+    match deployment_polling::events_of(app, written).await {
+        Ok(told) => {
+            places.extend(told.iter().map(|(place, _)| *place));
+            events.extend(told.into_iter().map(|(_, event)| event.receive(app.now())));
+        }
+        Err(error) => failures.add_all(written.iter().map(|(place, _)| *place), &error),
     }
     match events_of_collections(&app.store, written).await {
         Ok(told) => {
@@ -50,10 +59,12 @@ fn events_of(Written { before, after: item }: Written<'_>) -> Result<Vec<Event>>
         Some(Subject::Deployment(_)) => return events_of_change::<Deployment>(before, item),
         Some(Subject::ConcurrencyLimit(_)) => return events_of_change::<ConcurrencyLimit>(before, item),
         Some(Subject::Variable(_)) => return events_of_change::<Variable>(before, item),
+        Some(Subject::WorkPool(_)) => return events_of_change::<StoredWorkPool>(before, item),
+        Some(Subject::WorkQueue(_)) => return events_of_change::<StoredWorkQueue>(before, item),
         Some(Subject::Tombstone) => return Ok(item.record::<Tombstone>()?.events),
         _ => {}
     }
-    work_pool_events::events_of(item)
+    Ok(Vec::new())
 }
 
 /// Returns the events of the collections in `written` that have another latest artifact, each with the change's place.

@@ -11,7 +11,6 @@ pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;
 pub mod task_run_recorder;
-pub mod work_pool_events;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -4,12 +4,8 @@ use axum::{Json, extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     http::{Body, Path, Route},
-    model::{
-        WorkQueueId,
-        work_queue::{WorkQueueAnswer, WorkQueueCreate},
-    },
-    priorities::first_free,
-    store::{commit::retry_on_conflict, work_queues::StoredWorkQueue},
+    model::work_queue::{WorkQueueAnswer, WorkQueueCreate},
+    work_queue_placement::create_queue,
 };
 
 use crate::path::PoolPath;
@@ -22,24 +18,13 @@ async fn create(
     Path(path): Path<PoolPath>,
     Body(body): Body<WorkQueueCreate>,
 ) -> Result<(StatusCode, Json<WorkQueueAnswer>)> {
-    let (id, now) = (WorkQueueId::new(), app.now());
-    let answer = retry_on_conflict(|| async {
-        let to = path.pool_with_queues(&app).await?;
-        let pool = &to.pool.record.pool;
-        if let Some(found) = to.queue(&body.name) {
-            if found.record.queue.id == id {
-                // An attempt before this one was carried out, and its answer was lost.
-                return Ok(WorkQueueAnswer::new(found.record.queue.clone(), Some(pool.name.clone()), 0));
-            }
-            // Prefect forgot to fill the name in.
-            let message = "A work queue with this name already exists in work pool {work_pool_name!r}.";
-            return Err(Error::Conflict(message.into()).into());
+    let made = create_queue(&app, Some(path.name()), &body).await;
+    let answer = path.worded(made).map_err(|error| match error {
+        // Prefect forgot to fill the name in.
+        Error::Conflict(_) => {
+            Error::Conflict("A work queue with this name already exists in work pool {work_pool_name!r}.".into())
         }
-        let queue = body.clone().into_queue(id, pool.id, first_free(&to.ranks()), now);
-        let kept = StoredWorkQueue::added(queue, pool)?;
-        app.store.add_work_queue(&to, &kept).await?;
-        Ok(WorkQueueAnswer::new(kept.queue, Some(pool.name.clone()), 0))
-    })
-    .await?;
+        other => other,
+    })?;
     Ok((StatusCode::CREATED, Json(answer)))
 }

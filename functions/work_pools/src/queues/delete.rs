@@ -5,11 +5,7 @@ use common::{
     App, Error, Result,
     http::{Path, Route},
     jobs::removals,
-    store::{
-        TableAccess,
-        commit::retry_on_conflict,
-        table::{self, Index},
-    },
+    store::table,
 };
 
 use crate::path::QueuePath;
@@ -17,19 +13,14 @@ use crate::path::QueuePath;
 /// The contract's `delete_work_queue` of a pool.
 pub static ROUTE: Route =
     Route::delete("delete_work_queue", "/work_pools/{work_pool_name}/queues/{name}", || on_delete(delete))
-        .accessing(TableAccess::WRITES.via(&[Index::Occupying, Index::Related, Index::WaitingInQueue]));
+        .accessing(removals::OF_QUEUE);
 
 async fn delete(State(app): State<App>, Path(path): Path<QueuePath>) -> Result<StatusCode> {
-    let deleted = retry_on_conflict(|| async {
-        let of = path.pool_with_queues(&app).await?.ok_or_else(|| path.no_pool())?;
-        let found = path.queue(&of)?;
-        if of.pool.record.pool.default_queue_id == Some(found.record.queue.id) {
-            return Err(Error::Conflict("Can't delete a pool's default queue.".into()).into());
-        }
-        app.store.delete_work_queue(&of, found).await?;
-        Ok(found.record.queue.id)
-    })
-    .await?;
+    let deleted = app.store.delete_work_queue(path.queue_name(), app.now()).await;
+    let deleted = path.worded(deleted).map_err(|error| match error {
+        Error::Conflict(_) => Error::Conflict("Can't delete a pool's default queue.".into()),
+        other => other,
+    })?;
     removals::within_request(&app, [table::work_queue(deleted)]).await;
     Ok(StatusCode::NO_CONTENT)
 }

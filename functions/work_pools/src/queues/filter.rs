@@ -6,7 +6,7 @@ use common::{
     filter::WorkQueueFilter,
     http::{Body, Path, Route},
     model::work_queue::WorkQueueAnswer,
-    store::{TableAccess, select::Window, table::Index},
+    store::{occupancy, select::Window},
 };
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::{path::PoolPath, response};
 /// The contract's `read_work_queues` of a pool.
 pub static ROUTE: Route =
     Route::post("read_work_queues", "/work_pools/{work_pool_name}/queues/filter", || post(filter))
-        .accessing(TableAccess::READS.via(&[Index::Occupying]));
+        .accessing(occupancy::SLOTS);
 
 #[derive(Debug, Deserialize)]
 struct WorkQueueQuery {

@@ -5,14 +5,14 @@ use common::{
     App, Error, Result,
     http::{Path, Route},
     model::work_queue::WorkQueueAnswer,
-    store::{TableAccess, table::Index},
+    store::occupancy,
 };
 
 use crate::{path::QueuePath, response};
 
 /// The contract's `read_work_queue` of a pool.
 pub static ROUTE: Route = Route::get("read_work_queue", "/work_pools/{work_pool_name}/queues/{name}", || get(read))
-    .accessing(TableAccess::READS.via(&[Index::Occupying]));
+    .accessing(occupancy::SLOTS);
 
 async fn read(State(app): State<App>, Path(path): Path<QueuePath>) -> Result<Json<WorkQueueAnswer>> {
     let found = path.pool_with_queues(&app).await?.ok_or_else(|| path.no_queue())?;

@@ -2,9 +2,9 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Error, Result,
+    App, Result,
     http::{Path, Route, Sent},
-    store::{commit::retry_on_conflict, work_queues::Ranks},
+    store::work_queues::Ranks,
     work_queue_update::WorkQueueUpdate,
 };
 
@@ -19,15 +19,7 @@ async fn update(
     Path(path): Path<QueuePath>,
     Sent(sent): Sent<WorkQueueUpdate>,
 ) -> Result<StatusCode> {
-    retry_on_conflict(|| async {
-        let of = path.pool_with_queues(&app).await?.ok_or_else(|| path.no_pool())?;
-        let before = path.queue(&of)?;
-        let after = sent.apply(&before.record.queue, &of.pool.record.pool, app.now())?;
-        if of.queue(&after.queue.name).is_some_and(|other| other.record.queue.id != after.queue.id) {
-            return Err(Error::integrity_conflict().into());
-        }
-        app.store.update_work_queue(&of, before, &after, Ranks::Unique).await
-    })
-    .await?;
+    let change = |queue: &mut _| sent.apply(queue, app.now());
+    path.worded(app.store.update_work_queue(path.queue_name(), Ranks::Unique, change).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,10 +2,12 @@
 
 use axum::{extract::State, http::StatusCode, routing::delete as on_delete};
 use common::{
-    App, Error, Result,
+    App, InWords, Result,
     http::{Path, Route},
 };
 use serde::Deserialize;
+
+use crate::path::pool_in_words;
 
 /// The contract's `delete_worker`.
 pub static ROUTE: Route =
@@ -18,9 +20,7 @@ struct WorkerPath {
 }
 
 async fn delete(State(app): State<App>, Path(path): Path<WorkerPath>) -> Result<StatusCode> {
-    if app.store.delete_worker(&path.work_pool_name, &path.name, app.now()).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Error::not_found_in_words("Worker not found."))
-    }
+    let deleted = app.store.delete_worker(&path.work_pool_name, &path.name, app.now()).await;
+    deleted.map_err(|error| pool_in_words(&path.work_pool_name, error)).in_words("Worker not found.")?;
+    Ok(StatusCode::NO_CONTENT)
 }

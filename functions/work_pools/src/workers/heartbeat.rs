@@ -24,6 +24,7 @@ async fn heartbeat(
     Path(path): Path<PoolPath>,
     Body(body): Body<Heartbeat>,
 ) -> Result<StatusCode> {
-    app.store.record_heartbeat(path.name(), &body.name, body.heartbeat_interval_seconds, app.now()).await?;
+    let interval = body.heartbeat_interval_seconds;
+    path.worded(app.store.record_heartbeat(path.name(), &body.name, interval, app.now()).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

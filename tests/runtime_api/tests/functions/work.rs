@@ -228,7 +228,7 @@ async fn timers(stage: &Stage) -> Value {
     let store = &stage.app.store;
     store.record_heartbeat("pool", "worker", Some(30), long_ago).await.unwrap();
     let found = store.work_pool_with_queues("pool").await.unwrap().unwrap();
-    store.note_poll(&found.pool.record.pool, &found.queues, long_ago).await.unwrap();
+    store.note_poll(&found.queues, long_ago).await.unwrap();
     delivery(&Message::Timers { partition: store.timer_partitions().remove(0) })
 }
 

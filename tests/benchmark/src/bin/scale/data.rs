@@ -6,7 +6,7 @@ use common::{
     Store,
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, Seconds, State, StateType, Timestamp, WorkPool, WorkPoolId,
-        WorkQueue, WorkQueueId,
+        WorkQueue, WorkQueueId, work_queue::PoolOfQueue,
     },
     store::{Item, work_pools::StoredWorkPool, work_queues::StoredWorkQueue},
 };
@@ -113,9 +113,9 @@ pub(crate) async fn fill(
         let _ = store.add_flow(flow).await?;
     }
     for (pool, queue) in pools.into_iter().zip(queues) {
-        let (queues, events) = (vec![queue.id], Vec::new());
-        let kept = StoredWorkPool { pool, queues, last_status: None, events, check: None };
-        store.add_work_pool(&kept, &StoredWorkQueue::new(queue, Vec::new())).await?;
+        let queue = StoredWorkQueue::new(queue, PoolOfQueue::new(&pool));
+        let kept = StoredWorkPool { pool, queues: vec![queue.queue.id], last_status: None, check: None };
+        store.add_work_pool(&kept, &queue).await?;
     }
     for deployment in deployments {
         store.add_deployment(&deployment, Vec::new()).await.map_err(common::Error::from)?;
