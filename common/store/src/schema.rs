@@ -29,7 +29,7 @@ pub fn shown(shape: Shape) -> String {
 }
 
 /// Returns the first value in a text of this shape, empty if it has none; nothing if the text has another shape.
-fn first_value<'t>(shape: Shape, text: &'t str) -> Option<&'t str> {
+fn first_value(shape: Shape, text: &str) -> Option<&str> {
     let (mut rest, mut first) = (text, None);
     for (place, piece) in shape.iter().enumerate() {
         // The last value may hold what separates the others.

@@ -160,12 +160,12 @@ fn event<R: Lifecycle>(
     payload: &Value,
 ) -> Result<Event> {
     let (labels, related) = (record.labels(), record.related_to(action));
-    told(record, action.as_str(), labels, related, version, occurred, payload)
+    told(record, action.as_str(), labels, &related, version, occurred, payload)
 }
 
 fn entered<R: Lifecycle>(record: &R, status: Status, version: u64) -> Result<Event> {
     let Status { name, labels, related, id, follows } = status;
-    let event = told(record, &name, labels, related, version, record.updated(), &json!({}))?;
+    let event = told(record, &name, labels, &related, version, record.updated(), &json!({}))?;
     Ok(Event { id: id.unwrap_or(event.id), follows, ..event })
 }
 
@@ -173,7 +173,7 @@ fn told<R: Lifecycle>(
     record: &R,
     what: &str,
     more_labels: Vec<(&'static str, String)>,
-    related: Vec<Value>,
+    related: &[Value],
     version: u64,
     occurred: Timestamp,
     payload: &Value,
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, ConcurrencyLimit, ConcurrencyLimitId, Flow,
-        FlowId, FlowRunId, ToldCollection,
+        FlowId, FlowRunId, ToldCollection, event::RelatedResource,
     };
 
     fn time(second: u8) -> Timestamp {
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(event.resource.label("prefect.resource.name"), Some("report"));
         let payload = json!({"key": "report", "type": "table", "data": {"rows": 2}, "description": null});
         assert_eq!(json!(event.payload), payload);
-        let roles = event.related.iter().map(|related| related.role()).collect::<Vec<_>>();
+        let roles = event.related.iter().map(RelatedResource::role).collect::<Vec<_>>();
         assert_eq!(roles, ["latest", "flow-run"]);
     }
 

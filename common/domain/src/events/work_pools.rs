@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::{
         events::lifecycle::{deleted, events},
-        model::{BlockDocumentId, Event, WorkPool, WorkPoolId, work_pool::StatusEvent},
+        model::{BlockDocumentId, Event, WorkPool, WorkPoolId, event::RelatedResource, work_pool::StatusEvent},
     };
 
     fn made() -> (StoredWorkPool, StoredWorkQueue) {
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!((json!(told[0].related), told[1].related.len()), (default, 0));
         let end = deleted(&pool, 2, pool.pool.updated.plus_seconds(1.0)).unwrap();
         assert_eq!(
-            end.related.iter().map(|related| related.role()).collect::<Vec<_>>(),
+            end.related.iter().map(RelatedResource::role).collect::<Vec<_>>(),
             ["default-queue", "result-storage"]
         );
     }
