@@ -53,7 +53,7 @@ pub(super) async fn events_of(app: &App, written: &[(usize, Written<'_>)]) -> Re
         }
     }
     let keys: Vec<_> = changes.iter().map(|(_, readiness, ..)| table::deployment(readiness.deployment)).collect();
-    let found = app.store.get_many_settled::<Deployment>(&keys).await?;
+    let found = app.store.get_many::<Deployment>(&keys).await?;
     let deployments: HashMap<DeploymentId, Deployment> =
         found.into_iter().map(|found| (found.record.id, found.record)).collect();
     let events = changes.into_iter().filter_map(|(place, readiness, version, entered)| {
