@@ -1,7 +1,7 @@
 //! The nested stack of the queue of work: the queue, its worker, where what could not be worked off ends up, and the
 //! schedule that looks for what is due.
 
-use common::jobs::{self, NEEDS};
+use common::jobs::{self, ACCESS};
 use serde_json::{Map, Value, json};
 
 use crate::{attribute, function::Function, parameters, reference};
@@ -30,7 +30,7 @@ pub(crate) fn template() -> Value {
         name: WORKER,
         description: "Operations on many flow runs and removals, step by step".into(),
         timeout: TIMEOUT,
-        access: NEEDS,
+        access: ACCESS,
         statements: vec![json!({
             "Sid": "WorksOffTheQueue",
             "Effect": "Allow",
@@ -100,7 +100,7 @@ fn timers() -> Map<String, Value> {
         name: TIMERS,
         description: "Finds late runs, expired pauses, long cancellations, and deployments that need runs".into(),
         timeout: 30,
-        access: jobs::timers::NEEDS,
+        access: jobs::timers::ACCESS,
         statements: vec![json!({
             "Sid": "LeavesWork",
             "Effect": "Allow",

@@ -2,7 +2,7 @@
 
 use common::{
     store::table::{self, EntityKind, Key, Piece},
-    stream::NEEDS,
+    stream::ACCESS,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) fn template() -> Value {
         name: CONSUMER,
         description: "What follows from a write: events, recorded task runs, removals".into(),
         timeout: TIMEOUT,
-        access: NEEDS,
+        access: ACCESS,
         statements: vec![
             json!({
                 "Sid": "ReadsTheStream",

@@ -1,6 +1,6 @@
 """Records what the oracle makes of valid bodies, into coerced.json beside this file.
 
-Usage: /opt/oracle/bin/python record_coerced.py. Answers over HTTP don't show every coerced value, so this asks the
+Usage: .venv/bin/python record_coerced.py. Answers over HTTP don't show every coerced value, so this asks the
 pydantic fields of upstream's own routes. Of each body, the coerced value without defaults (`sent`) is kept, and with
 them (`body`) for the operations' plainest bodies.
 """

@@ -1,6 +1,6 @@
 """Records what the oracle answers to hundreds of filters and to every sort, into `vectors.json`.
 
-Run it with the oracle's own Python: `/opt/oracle/bin/python tests/filters/record.py`. The real server runs in this
+Run it with the oracle's own Python: `.venv/bin/python tests/filters/record.py`. The real server runs in this
 process on an empty database of its own. The records are written through its ORM, since no operation could give
 them every combination of nulls, and everything else goes through its HTTP operations. The recorded answers are
 what `common/tests/filter_vectors.rs` compares with.

@@ -1,6 +1,6 @@
 """Records the golden vectors: what the real server answers to every proposed state.
 
-Run it with the Python of the oracle's environment: `/opt/oracle/bin/python tests/golden/record.py`.
+Run it with the Python of the oracle's environment: `.venv/bin/python tests/golden/record.py`.
 It writes `flow_run_transitions.json` and `task_run_transitions.json` beside itself, in about
 ten minutes. Name `flows` or `tasks` as the argument to record only one of them.
 """

@@ -1,6 +1,6 @@
 """Records the instants of hundreds of schedules over five years, and what is said of good and bad ones.
 
-Run it with the oracle's own Python: `/opt/oracle/bin/python tests/schedules/record.py`. The instants are those of the
+Run it with the oracle's own Python: `.venv/bin/python tests/schedules/record.py`. The instants are those of the
 oracle's schedule classes, the verdicts those of its model of a new schedule. `common/tests/schedule_vectors.rs` compares
 with `vectors.json`.
 """

@@ -2,7 +2,7 @@
 //!
 //! The contract carries types, bounds and patterns. Defaults that come from factories, strictness and validators
 //! written in Python are not in it; this file is the whole list of those, found by comparing the contract with the
-//! oracle's pydantic models.
+//! Prefect's pydantic models.
 
 use std::{
     io::{self, Write},

@@ -30,7 +30,7 @@ pub enum Unreadable {
 /// errors carry Python's message and offset.
 ///
 /// Where Python would accept what JSON and the table can't hold (`NaN`, `Infinity`, lone surrogates), which the
-/// oracle then answers with 500, this is a syntax error on purpose. Integers beyond 64 bits become the nearest float.
+/// real server then answers with 500, this is a syntax error on purpose. Integers beyond 64 bits become the nearest float.
 ///
 /// # Errors
 /// [`Unreadable`] when the bytes aren't text or the text isn't JSON.

@@ -14,7 +14,6 @@ use serde_json::Value;
 
 use contract::Validated;
 use domain::orchestration::{Client, ClientVersion};
-pub use domain::patch::sent;
 use error::{Error, Result};
 
 /// The path parameters, as a struct with a field for each.

@@ -121,7 +121,7 @@ async fn serve_timers() -> Result<(), Error> {
             let (timers, schedules) = futures::join!(jobs::timers::tick(app, queue), jobs::schedules::tick(app, queue));
             timers.and(schedules)
         };
-        let work = access::within(jobs::timers::NEEDS, look);
+        let work = access::within(jobs::timers::ACCESS, look);
         reported(app, "fire_timers", id, work).await.map_err(Error::from)
     }))
     .await

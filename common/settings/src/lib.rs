@@ -24,7 +24,7 @@ pub fn is_collected_by_lambda() -> bool {
 
 /// The settings of a process.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "upstream's settings, of which each stands for itself")]
+#[allow(clippy::struct_excessive_bools, reason = "Prefect's settings, of which each stands for itself")]
 pub struct Settings {
     /// The variables that these settings were read from.
     pub variables: Variables,

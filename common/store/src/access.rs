@@ -122,12 +122,12 @@ impl TableAccess {
 }
 
 tokio::task_local! {
-    static NEEDS: TableAccess;
+    static DECLARED: TableAccess;
 }
 
 /// Runs `work` for an operation that has declared `access`.
 pub async fn within<T>(access: TableAccess, work: impl Future<Output = T>) -> T {
-    NEEDS.scope(access, work).await
+    DECLARED.scope(access, work).await
 }
 
 /// An SDK interceptor that refuses what the running operation has not declared, as its role in the cloud would.
@@ -147,7 +147,7 @@ struct Undeclared {
 
 impl Intercept for EnforceAccess {
     fn name(&self) -> &'static str {
-        "HeldTo"
+        "EnforceAccess"
     }
 
     fn read_before_serialization(
@@ -160,7 +160,7 @@ impl Intercept for EnforceAccess {
         if input.downcast_ref::<ScanInput>().is_some() {
             return Err("the table is never scanned".into());
         }
-        let Ok(access) = NEEDS.try_with(|access| *access) else { return Ok(()) };
+        let Ok(access) = DECLARED.try_with(|access| *access) else { return Ok(()) };
         let index = input.downcast_ref::<QueryInput>().and_then(QueryInput::index_name);
         let actions: &[&str] = if input.downcast_ref::<GetItemInput>().is_some() {
             &["dynamodb:GetItem"]

@@ -117,7 +117,7 @@ impl Store {
     /// Notes a step of `part`, which was read at `version`.
     ///
     /// # Errors
-    /// [`CommitError::Refused`] if another worker noted one since.
+    /// [`CommitError::ConditionFailed`] if another worker noted one since.
     pub async fn advance_bulk_part(
         &self,
         part: &FlowRunPart,

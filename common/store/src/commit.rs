@@ -83,7 +83,7 @@ impl Store {
     /// Carries out `writes`: all of them or none.
     ///
     /// # Errors
-    /// [`CommitError::Refused`] names the first write whose condition failed.
+    /// [`CommitError::ConditionFailed`] names the first write whose condition failed.
     pub fn commit(&self, mut writes: Vec<Write>) -> BoxFuture<'_, Result<(), CommitError>> {
         Box::pin(async move {
             match writes.len() {

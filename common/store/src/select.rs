@@ -48,7 +48,7 @@ impl Source {
     }
 }
 
-/// How much the ranges of [`Source::Either`] may cost in turn, in entries of an index of keys.
+/// How much the ranges of [`Source::Race`] may cost in turn, in entries of an index of keys.
 ///
 /// Each turn costs twice as much as the one before, so that the range that was not needed costs no more than twice the
 /// other. At the end of the last one the memory of a function bears no more of the narrow range.

@@ -14,7 +14,7 @@ use crate::responses;
 
 /// The contract's `read_work_queues` of all pools.
 pub static ROUTE: Route = Route::post("read_work_queues_of_all_pools", "/work_queues/filter", || post(filter))
-    .accessing(work_queues::FILTER.and(responses::NEEDS));
+    .accessing(work_queues::FILTER.and(responses::ACCESS));
 
 #[derive(Debug, Deserialize)]
 struct WorkQueueQuery {

@@ -18,7 +18,7 @@ use crate::responses::{self, occupied, selected_runs};
 
 /// The contract's `read_work_queue_runs`.
 pub static ROUTE: Route = Route::post("read_work_queue_runs", "/work_queues/{id}/get_runs", || post(get_runs))
-    .accessing(responses::NEEDS.and(waiting_runs::IN_QUEUES).and(work_queues::NOTE_POLL));
+    .accessing(responses::ACCESS.and(waiting_runs::IN_QUEUES).and(work_queues::NOTE_POLL));
 
 #[derive(Debug, Deserialize)]
 struct Poll {

@@ -12,7 +12,7 @@ use crate::responses::{self, NOT_FOUND};
 
 /// The contract's `read_work_queue` by id.
 pub static ROUTE: Route =
-    Route::get("read_work_queue_by_id", "/work_queues/{id}", || get(read)).accessing(responses::NEEDS);
+    Route::get("read_work_queue_by_id", "/work_queues/{id}", || get(read)).accessing(responses::ACCESS);
 
 async fn read(State(app): State<App>, Path(path): Path<Id<WorkQueueId>>) -> Result<Json<WorkQueueAnswer>> {
     let found = app.store.read_one::<StoredWorkQueue>(path.id).await.in_words(NOT_FOUND)?;

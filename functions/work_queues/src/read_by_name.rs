@@ -13,7 +13,7 @@ use crate::responses::{self, NOT_FOUND};
 
 /// The contract's `read_work_queue_by_name`.
 pub static ROUTE: Route = Route::get("read_work_queue_by_name", "/work_queues/name/{name}", || get(read_by_name))
-    .accessing(work_queues::FILTER.and(responses::NEEDS));
+    .accessing(work_queues::FILTER.and(responses::ACCESS));
 
 #[derive(Debug, Deserialize)]
 struct Name {

@@ -17,7 +17,7 @@ use serde_json::json;
 pub(crate) const NOT_FOUND: &str = "work queue not found";
 
 /// What [`one`], [`all`] and [`occupied`] touch; a queue with the deprecated filter takes any index that runs are found by.
-pub(crate) const NEEDS: TableAccess = TableAccess::FILTERS;
+pub(crate) const ACCESS: TableAccess = TableAccess::FILTERS;
 
 /// Returns the answer for `queue`.
 pub(crate) async fn one(app: &App, queue: StoredWorkQueue) -> Result<WorkQueueAnswer> {

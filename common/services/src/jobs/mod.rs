@@ -27,7 +27,7 @@ use crate::{
 use removals::Look;
 
 /// What the worker does with the table.
-pub const NEEDS: TableAccess = TableAccess::WRITES_MANY.via(&Index::ALL);
+pub const ACCESS: TableAccess = TableAccess::WRITES_MANY.via(&Index::ALL);
 
 /// How many messages of a batch are worked on at the same time.
 const AT_ONCE: usize = 4;
@@ -48,7 +48,7 @@ pub struct Failure {
 ///
 /// The future is boxed here, so that the binaries only link it.
 pub fn consume<'c>(app: &'c App, queue: &'c Queue, messages: &'c [Message]) -> BoxFuture<'c, Vec<Failure>> {
-    Box::pin(access::within(NEEDS, async move {
+    Box::pin(access::within(ACCESS, async move {
         let outcomes: Vec<_> = stream::iter(messages.iter().cloned().enumerate())
             .map(|(place, message)| async move { (place, carry_out(app, queue, &message).await) })
             .buffer_unordered(AT_ONCE)

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// What the schedule's function does with the table, here and for the schedules of deployments; the worker does the rest.
-pub const NEEDS: TableAccess = TableAccess::NOTHING.via(&[Index::Related]);
+pub const ACCESS: TableAccess = TableAccess::NOTHING.via(&[Index::Related]);
 
 /// How many timers of a partition one message is about.
 const PAGE: usize = 100;

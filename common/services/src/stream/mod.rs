@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What the consumer does with the table.
-pub const NEEDS: TableAccess = TableAccess::WRITES_MANY.via(&[
+pub const ACCESS: TableAccess = TableAccess::WRITES_MANY.via(&[
     Index::ByParent,
     Index::Lookup,
     Index::Related,
@@ -57,7 +57,7 @@ pub struct Failure {
 ///
 /// The future is boxed here, so that the binaries only link it.
 pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
-    Box::pin(access::within(NEEDS, async move {
+    Box::pin(access::within(ACCESS, async move {
         let mut failures = Failures::default();
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
         for (place, key) in removed(changes) {
