@@ -132,7 +132,7 @@ impl Store {
     ) -> Result<E> {
         let by = &by.into();
         retry_on_conflict(|| async {
-            let found = self.read_named::<E>(by).await?;
+            let found = self.read_one::<E>(by.clone()).await?;
             let mut after = found.record.clone();
             change(&mut after)?;
             self.replace_one(&found, &after, Vec::new()).await?;
@@ -210,7 +210,7 @@ impl Store {
     pub async fn delete<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<E> {
         let by = &by.into();
         retry_on_conflict(|| async {
-            let found = self.read_named::<E>(by).await?;
+            let found = self.read_one::<E>(by.clone()).await?;
             self.commit(self.deletions(&found, Timestamp::now())?).await?;
             Ok(found.record)
         })
@@ -238,14 +238,6 @@ impl Store {
     /// Turns `record` into an item of the given version, whose change is told of in events.
     pub fn announced<R: Record>(&self, record: &R, version: u64) -> Result<Item> {
         Ok(Item { announced: Some(version), ..self.item(record, version)? })
-    }
-
-    async fn read_named<E: Entity>(&self, by: &By<E::Id>) -> Result<Versioned<E>> {
-        let by = match by {
-            By::Id(id) => By::Id(*id),
-            By::Claim(claim) => By::Claim(claim.clone()),
-        };
-        self.read_one(by).await
     }
 }
 

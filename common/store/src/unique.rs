@@ -19,14 +19,10 @@ const KEPT_SECONDS: f64 = 30.0 * 24.0 * 3_600.0;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
     /// The name's or key's place.
-    #[serde(skip, default = "nowhere")]
+    #[serde(skip, default = "Key::nowhere")]
     pub key: Key,
     /// The id of the record that owns the name or key.
     pub owner: Uuid,
-}
-
-fn nowhere() -> Key {
-    Key { pk: String::new(), sk: String::new() }
 }
 
 impl Claim {

@@ -55,16 +55,15 @@ pub(super) async fn emit(app: &App, written: &[(usize, Written<'_>)], failures: 
 
 fn events_of(Written { before, after: item }: Written<'_>) -> Result<Vec<Event>> {
     match Subject::of(&item.key) {
-        Some(Subject::Flow(_)) => return events_of_change::<Flow>(before, item),
-        Some(Subject::Deployment(_)) => return events_of_change::<Deployment>(before, item),
-        Some(Subject::ConcurrencyLimit(_)) => return events_of_change::<ConcurrencyLimit>(before, item),
-        Some(Subject::Variable(_)) => return events_of_change::<Variable>(before, item),
-        Some(Subject::WorkPool(_)) => return events_of_change::<StoredWorkPool>(before, item),
-        Some(Subject::WorkQueue(_)) => return events_of_change::<StoredWorkQueue>(before, item),
-        Some(Subject::Tombstone) => return Ok(item.record::<Tombstone>()?.events),
-        _ => {}
+        Some(Subject::Flow(_)) => events_of_change::<Flow>(before, item),
+        Some(Subject::Deployment(_)) => events_of_change::<Deployment>(before, item),
+        Some(Subject::ConcurrencyLimit(_)) => events_of_change::<ConcurrencyLimit>(before, item),
+        Some(Subject::Variable(_)) => events_of_change::<Variable>(before, item),
+        Some(Subject::WorkPool(_)) => events_of_change::<StoredWorkPool>(before, item),
+        Some(Subject::WorkQueue(_)) => events_of_change::<StoredWorkQueue>(before, item),
+        Some(Subject::Tombstone) => Ok(item.record::<Tombstone>()?.events),
+        _ => Ok(Vec::new()),
     }
-    Ok(Vec::new())
 }
 
 /// Returns the events of the collections in `written` that have another latest artifact, each with the change's place.
