@@ -242,7 +242,7 @@ impl Store {
 }
 
 /// Returns the events that tell of a change of an item from `before` to `after`; none if nobody is to hear of it.
-pub fn events_of_change<R: Record + Lifecycle>(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
+pub(crate) fn events_of_change<R: Record + Lifecycle>(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
     if !after.is_announced() {
         return Ok(Vec::new());
     }

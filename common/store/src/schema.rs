@@ -122,26 +122,26 @@ impl<T: KeyPart> KeyPart for Option<T> {
     }
 }
 
-macro_rules! ids_as_key_parts {
-    ($($id:ident),+ $(,)?) => {$(
-        impl KeyPart for domain::model::$id {
-            fn part(&self) -> Cow<'_, str> {
-                self.to_string().into()
-            }
-        }
+/// Declares the typed ids that are written into keys, and brings them into scope.
+macro_rules! ids {
+    ($($id:ident),+ $(,)?) => {
+        use domain::model::{$($id),+};
 
-        #[cfg(test)]
-        impl samples::Sample for domain::model::$id {
-            fn sample() -> Self {
-                Self::new()
+        $(
+            impl KeyPart for $id {
+                fn part(&self) -> Cow<'_, str> {
+                    self.to_string().into()
+                }
             }
-        }
-    )+};
-}
 
-ids_as_key_parts! {
-    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId,
-    LeaseId, StateId, TaskRunId, VariableId, WorkPoolId, WorkQueueId,
+            #[cfg(test)]
+            impl $crate::schema::samples::Sample for $id {
+                fn sample() -> Self {
+                    Self::new()
+                }
+            }
+        )+
+    };
 }
 
 /// Appends a piece to a key.
@@ -383,6 +383,20 @@ macro_rules! indexes {
     };
 }
 
+/// Declares the records whose life is told of in events: `Subject => Record;`.
+macro_rules! told_of {
+    ($($subject:ident => $record:ty;)+) => {
+        /// Returns the events that tell of a change of an item from `before` to `after`; none if nobody is to hear of it.
+        pub fn events_of_change(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
+            match Subject::of(&after.key) {
+                $(Some(Subject::$subject(_)) => entity::events_of_change::<$record>(before, after),)+
+                Some(Subject::Tombstone) => Ok(after.record::<Tombstone>()?.events),
+                _ => Ok(Vec::new()),
+            }
+        }
+    };
+}
+
 macro_rules! partition_attribute {
     ($name:literal, collection) => {
         SHARD.to_owned()
@@ -402,8 +416,8 @@ macro_rules! sort_attribute {
 }
 
 pub(crate) use {
-    collections, consumed, entities, groups, indexes, partition_attribute, piece, shape, shape_of, sort_attribute,
-    subject, written,
+    collections, consumed, entities, groups, ids, indexes, partition_attribute, piece, shape, shape_of, sort_attribute,
+    subject, told_of, written,
 };
 
 /// Values for the round-trip tests of keys.

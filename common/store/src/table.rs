@@ -14,17 +14,18 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use domain::model::{
-    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId,
-    LeaseId, StateId, StateType, TaskRunId, Timestamp, VariableId, WorkPoolId, WorkQueueId,
-};
+use domain::model::{ConcurrencyLimit, Deployment, Event, Flow, StateType, Timestamp, Variable};
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    entity::{self, Tombstone},
     key::starting_alike,
-    schema::{KeyPart, collections, entities, groups, indexes},
+    record::Item,
+    schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
+    work_pools::StoredWorkPool,
+    work_queues::StoredWorkQueue,
 };
 pub use crate::{
     key::{Key, LONGEST_TEXT, null, sort_with_id, time_of, time_or_null, without_id},
@@ -44,6 +45,11 @@ pub const EXPIRES: &str = "expires";
 pub const READ_OUT: &str = "pk, sk, version, head, tail";
 /// The attribute with the little that queries over very many records look at.
 pub const BRIEF: &str = "brief";
+
+ids! {
+    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId,
+    LeaseId, StateId, TaskRunId, VariableId, WorkPoolId, WorkQueueId,
+}
 
 entities! {
     /// a flow
@@ -148,6 +154,15 @@ entities! {
     api_key(key_id: ApiKeyId) = ["api_key", key_id] / ["key"];
     /// a websocket connection
     connection(connection_id: &str) = ["connection", connection_id] / ["connection"];
+}
+
+told_of! {
+    Flow => Flow;
+    Deployment => Deployment;
+    ConcurrencyLimit => ConcurrencyLimit;
+    Variable => Variable;
+    WorkPool => StoredWorkPool;
+    WorkQueue => StoredWorkQueue;
 }
 
 groups! {

@@ -43,6 +43,9 @@ pub enum Error {
     /// A resource can't be called that.
     #[error("{0:?} is no name for a resource: a crate's name in snake_case is, which Rust has no other use for")]
     Name(String),
+    /// A record can't be called that.
+    #[error("{0:?} is no name for a record: one such as SavedSearch is")]
+    Record(String),
     /// The name of a new resource is in use.
     #[error("{0} exists already: {1}")]
     Exists(String, &'static str),

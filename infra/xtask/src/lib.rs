@@ -8,6 +8,7 @@ mod binaries;
 mod error;
 mod missing;
 mod new_resource;
+mod record;
 mod registration;
 mod router;
 pub mod sample;

@@ -18,10 +18,13 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Start the crate of a resource, and register it.
+    /// Start the crate of a resource, and its record, and register them.
     NewResource {
         /// The name of the resource, in `snake_case`, as it stands in its paths.
         name: String,
+        /// The name of its record, such as SavedSearch: its model, its filter, its place in the table.
+        #[arg(long)]
+        record: Option<String>,
     },
 }
 
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Generate { check: true } => check(),
         Task::Generate { check: false } => generate(),
-        Task::NewResource { name } => start(&name),
+        Task::NewResource { name, record } => start(&name, record.as_deref()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -62,11 +65,11 @@ fn generate_again(root: &Path) -> Result<ExitCode, Error> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn start(name: &str) -> Result<ExitCode, Error> {
+fn start(name: &str, record: Option<&str>) -> Result<ExitCode, Error> {
     let root = repository()?;
-    for file in new_resource(&root, name)? {
+    for file in new_resource(&root, name, record)? {
         println!("wrote {}", file.display());
     }
-    println!("next: write a verb, as docs/adding-a-route.md says");
+    println!("next: see docs/adding-a-resource.md");
     Ok(ExitCode::SUCCESS)
 }

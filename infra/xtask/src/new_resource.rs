@@ -1,4 +1,4 @@
-//! Starts the crate of a resource: what is left to do is to write its verbs.
+//! Starts the crate of a resource, and its record: what is left to do is to make it the contract's, and its verbs.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Error, Result, sources,
+    Error, Result, record, sources,
     stale::{self, Change},
 };
 
@@ -18,11 +18,14 @@ use crate::{
 const OF_RUST: [&str; 5] = ["alloc", "core", "proc_macro", "std", "test"];
 
 /// Creates the crate `functions/NAME` in the repository at `root`, and registers it; returns the files it wrote.
-pub fn new_resource(root: &Path, name: &str) -> Result<Vec<PathBuf>> {
+///
+/// A `record`, such as `SavedSearch`, is started in `common` as well.
+pub fn new_resource(root: &Path, name: &str, record: Option<&str>) -> Result<Vec<PathBuf>> {
     if !is_name(name) {
         return Err(Error::Name(name.to_owned()));
     }
     refuse_taken(root, name)?;
+    let of_record = record.map(|record| record::files(root, record, name)).transpose()?.unwrap_or_default();
     let directory = Path::new("functions").join(name);
     let mut written = vec![directory.join("Cargo.toml"), directory.join("src/lib.rs")];
     for (file, text) in written.iter().zip([manifest(name), library(name)]) {
@@ -32,6 +35,7 @@ pub fn new_resource(root: &Path, name: &str) -> Result<Vec<PathBuf>> {
         stale::write(root, &file, &change)?;
         written.push(file);
     }
+    written.extend(record::write(root, of_record)?);
     Ok(written)
 }
 

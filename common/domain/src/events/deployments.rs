@@ -6,26 +6,12 @@ use uuid::Uuid;
 use error::Result;
 
 use super::Lifecycle;
-use crate::model::{Deployment, Event, Object, Timestamp, deployment::DeploymentStatus};
+use crate::model::{Deployment, Event, Object, Timestamp, deployment::DeploymentStatus, named};
+
+named!(Deployment);
 
 impl Lifecycle for Deployment {
     const RESOURCE: &'static str = "deployment";
-
-    fn uuid(&self) -> Uuid {
-        self.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.updated
-    }
 
     fn related(&self) -> Vec<Value> {
         let flow = json!({

@@ -5,31 +5,19 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::model::{Event, EventId, Timestamp};
+use crate::model::{Event, EventId, Named, Timestamp};
 use error::Result;
 
 /// The largest event that is kept, in bytes of JSON: what an item of the table holds, less its keys.
 pub const LARGEST_EVENT: usize = 390_000;
 
 /// A record whose life is told of in events, as Prefect's `<record>_created_event` and its siblings.
-pub trait Lifecycle {
+pub trait Lifecycle: Named {
     /// What the events and the resource are called after `prefect.`, such as `work-pool`.
     const RESOURCE: &'static str;
 
     /// Whether a new status is told of before what else the change has changed.
     const STATUS_FIRST: bool = false;
-
-    /// Returns the record's id.
-    fn uuid(&self) -> Uuid;
-
-    /// Returns the resource's name.
-    fn name(&self) -> &str;
-
-    /// Returns when the record was made.
-    fn created(&self) -> Timestamp;
-
-    /// Returns when the record was last changed.
-    fn updated(&self) -> Timestamp;
 
     /// Returns the labels of the resource besides its id and name.
     fn labels(&self) -> Vec<(&'static str, String)> {

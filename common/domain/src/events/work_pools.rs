@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{
     Lifecycle,
     lifecycle::{Action, Status},
 };
 use crate::model::{
-    Object, Timestamp,
+    Object, named,
     work_pool::{StoredWorkPool, WorkPoolStatus},
     work_queue::{StoredWorkQueue, WorkQueueStatus},
 };
@@ -17,25 +16,11 @@ use crate::model::{
 /// For how many seconds a change of status is one that the next one's event follows.
 const RECENT_SECONDS: f64 = 600.0;
 
+named!(StoredWorkPool, pool);
+
 impl Lifecycle for StoredWorkPool {
     const RESOURCE: &'static str = "work-pool";
     const STATUS_FIRST: bool = true;
-
-    fn uuid(&self) -> Uuid {
-        self.pool.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.pool.name
-    }
-
-    fn created(&self) -> Timestamp {
-        self.pool.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.pool.updated
-    }
 
     fn labels(&self) -> Vec<(&'static str, String)> {
         vec![pool_type(&self.pool.r#type), ("prefect.resource.role", "work-pool".to_owned())]
@@ -85,24 +70,10 @@ impl Lifecycle for StoredWorkPool {
     }
 }
 
+named!(StoredWorkQueue, queue);
+
 impl Lifecycle for StoredWorkQueue {
     const RESOURCE: &'static str = "work-queue";
-
-    fn uuid(&self) -> Uuid {
-        self.queue.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.queue.name
-    }
-
-    fn created(&self) -> Timestamp {
-        self.queue.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.queue.updated
-    }
 
     fn labels(&self) -> Vec<(&'static str, String)> {
         vec![("prefect.resource.role", "work-queue".to_owned())]

@@ -6,6 +6,7 @@ use super::{
     membership::{AnyOf, AnyOrNotAny},
     name::{NameFilter, contains},
     operator::Operator,
+    sort::NamedSort,
     tags::AnyTagsFilter,
 };
 use crate::model::{Deployment, DeploymentId};
@@ -42,6 +43,9 @@ pub struct ConcurrencyLimitFilter {
     #[serde(rename = "is_null_")]
     pub is_null: Option<bool>,
 }
+
+/// How deployments are sorted (contract schema `DeploymentSort`).
+pub type DeploymentSort = NamedSort;
 
 /// Filters deployments (contract schema `DeploymentFilter`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{membership::AnyOrNotAny, name::NameFilter, operator::Operator, tags::TagsFilter};
+use super::{membership::AnyOrNotAny, name::NameFilter, operator::Operator, sort::NamedSort, tags::TagsFilter};
 use crate::model::{Flow, FlowId};
 
 /// A filter object on a flow's deployments (contract schema `FlowFilterDeployment`).
@@ -15,6 +15,9 @@ pub struct FlowDeploymentFilter {
     #[serde(rename = "is_null_")]
     pub is_null: Option<bool>,
 }
+
+/// How flows are sorted (contract schema `FlowSort`).
+pub type FlowSort = NamedSort;
 
 /// Filters flows (contract schema `FlowFilter`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -33,20 +33,18 @@ pub mod work_queue;
 pub mod worker;
 
 pub use artifact::ArtifactFilter;
-pub use deployment::{DeploymentFacts, DeploymentFilter};
+pub use deployment::{DeploymentFacts, DeploymentFilter, DeploymentSort};
 pub use event::EventFilter;
-pub use flow::{FlowFacts, FlowFilter};
+pub use flow::{FlowFacts, FlowFilter, FlowSort};
 pub use flow_run::{FlowRunFacts, FlowRunFilter};
 pub use flow_run_input::FlowRunInputFilter;
 pub use log::LogFilter;
 pub use operator::Operator;
 pub use run_filters::RunFilters;
-pub use sort::{
-    ArtifactSort, DeploymentSort, Direction, EventOrder, FlowRunSort, FlowSort, LogSort, TaskRunSort, VariableSort,
-};
+pub use sort::{ArtifactSort, Direction, EventOrder, FlowRunSort, LogSort, NamedSort, TaskRunSort};
 pub use task_run::{TaskRunFacts, TaskRunFilter};
 pub use time::TimeBounds;
-pub use variable::VariableFilter;
+pub use variable::{VariableFilter, VariableSort};
 pub use work_pool::WorkPoolFilter;
 pub use work_queue::WorkQueueFilter;
 pub use worker::WorkerFilter;

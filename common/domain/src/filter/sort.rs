@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use super::flow_run::started_or_expected;
 use crate::model::{
-    Artifact, ArtifactCollection, Deployment, Flow, FlowRun, LatestArtifact, Log, ReceivedEvent, TaskRun, Timestamp,
-    Variable,
+    Artifact, ArtifactCollection, FlowRun, LatestArtifact, Log, Named, ReceivedEvent, TaskRun, Timestamp,
 };
 
 /// Which way a sort goes.
@@ -48,13 +47,6 @@ pub enum NamedSort {
     NameDesc,
 }
 
-/// How flows are sorted (contract schema `FlowSort`).
-pub type FlowSort = NamedSort;
-/// How deployments are sorted (contract schema `DeploymentSort`).
-pub type DeploymentSort = NamedSort;
-/// How variables are sorted (contract schema `VariableSort`).
-pub type VariableSort = NamedSort;
-
 impl NamedSort {
     /// Returns which way the sort goes.
     pub fn direction(self) -> Direction {
@@ -64,45 +56,14 @@ impl NamedSort {
         }
     }
 
-    /// Returns which of two flows, two deployments or two variables comes first.
-    pub fn compare<'a, R>(self, a: &'a R, b: &'a R) -> Ordering
-    where
-        NamedRank<'a>: From<&'a R>,
-    {
-        let (a, b) = (NamedRank::from(a), NamedRank::from(b));
+    /// Returns which of two records comes first.
+    pub fn compare<R: Named>(self, a: &R, b: &R) -> Ordering {
         let by_key = match self {
-            Self::CreatedDesc => a.created.cmp(&b.created),
-            Self::UpdatedDesc => a.updated.cmp(&b.updated),
-            Self::NameAsc | Self::NameDesc => a.name.cmp(b.name),
+            Self::CreatedDesc => a.created().cmp(&b.created()),
+            Self::UpdatedDesc => a.updated().cmp(&b.updated()),
+            Self::NameAsc | Self::NameDesc => a.name().cmp(b.name()),
         };
-        self.direction().apply(by_key.then_with(|| a.id.cmp(&b.id)))
-    }
-}
-
-/// What records with names of their own are sorted by.
-#[derive(Clone, Copy, Debug)]
-pub struct NamedRank<'a> {
-    created: Timestamp,
-    updated: Timestamp,
-    name: &'a str,
-    id: Uuid,
-}
-
-impl<'a> From<&'a Flow> for NamedRank<'a> {
-    fn from(of: &'a Flow) -> Self {
-        Self { created: of.created, updated: of.updated, name: &of.name, id: of.id.0 }
-    }
-}
-
-impl<'a> From<&'a Deployment> for NamedRank<'a> {
-    fn from(of: &'a Deployment) -> Self {
-        Self { created: of.created, updated: of.updated, name: &of.name, id: of.id.0 }
-    }
-}
-
-impl<'a> From<&'a Variable> for NamedRank<'a> {
-    fn from(of: &'a Variable) -> Self {
-        Self { created: of.created, updated: of.updated, name: &of.name, id: of.id.0 }
+        self.direction().apply(by_key.then_with(|| a.uuid().cmp(&b.uuid())))
     }
 }
 

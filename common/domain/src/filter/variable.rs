@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{membership::AnyOf, name::NameFilter, operator::Operator, tags::TagsFilter};
+use super::{membership::AnyOf, name::NameFilter, operator::Operator, sort::NamedSort, tags::TagsFilter};
 use crate::model::{Variable, VariableId};
+
+/// How variables are sorted (contract schema `VariableSort`).
+pub type VariableSort = NamedSort;
 
 /// Filters variables (contract schema `VariableFilter`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,8 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{ApiKeyId, Timestamp};
+use super::{Timestamp, id::typed_id};
 use crate::access::{Role, key};
+
+typed_id! {
+    /// The id of an API key.
+    ApiKeyId
+}
 
 /// The record of an API key: what its holder may do and until when, and by what the key is recognised.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

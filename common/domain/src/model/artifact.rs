@@ -5,8 +5,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::{Builder, Uuid};
 
-use super::{ArtifactCollectionId, ArtifactId, FlowRunId, StateId, TaskRunId, Timestamp};
+use super::{FlowRunId, StateId, TaskRunId, Timestamp, id::typed_id, named};
 use crate::events::Lifecycle;
+
+typed_id! {
+    /// The id of an artifact.
+    ArtifactId
+}
+
+typed_id! {
+    /// The id of the collection of the artifacts of one key.
+    ArtifactCollectionId
+}
 
 /// The type of the artifact that shows how far something has got, whose data a graph shows as well.
 pub const PROGRESS: &str = "progress";
@@ -180,24 +190,10 @@ impl ToldCollection {
     }
 }
 
+named!(ToldCollection, collection, key);
+
 impl Lifecycle for ToldCollection {
     const RESOURCE: &'static str = "artifact-collection";
-
-    fn uuid(&self) -> Uuid {
-        self.collection.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.collection.key
-    }
-
-    fn created(&self) -> Timestamp {
-        self.collection.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.collection.updated
-    }
 
     fn related(&self) -> Vec<Value> {
         let related = |role: &str, kind: &str, id: Uuid| json!({ "prefect.resource.id": format!("prefect.{kind}.{id}"), "prefect.resource.role": role });

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AutomationId, Object, Timestamp};
+use super::{Object, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of an automation.
+    AutomationId
+}
 
 /// An automation (contract schema `Automation`).
 ///

@@ -2,8 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BulkOperationId, FlowRunId, StateCreate, Timestamp};
+use super::{FlowRunId, StateCreate, Timestamp, id::typed_id};
 use crate::{filter::FlowRunFilter, orchestration::Client};
+
+typed_id! {
+    /// The id of an operation on many flow runs.
+    BulkOperationId
+}
 
 /// An operation on every flow run that a filter selects.
 ///

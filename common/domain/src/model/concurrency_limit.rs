@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::{ConcurrencyLimitId, Timestamp};
+use super::{Timestamp, id::typed_id, named};
 use crate::events::Lifecycle;
+
+typed_id! {
+    /// The id of a concurrency limit, of a tag, of a deployment or global.
+    ConcurrencyLimitId
+}
 
 /// Over how many releases, for each slot, the average occupancy is taken.
 const SAMPLES_PER_SLOT: f64 = 2.0;
@@ -185,24 +189,10 @@ impl ConcurrencyLimit {
     }
 }
 
+named!(ConcurrencyLimit);
+
 impl Lifecycle for ConcurrencyLimit {
     const RESOURCE: &'static str = "concurrency-limit";
-
-    fn uuid(&self) -> Uuid {
-        self.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.updated
-    }
 
     fn payload(&self) -> Value {
         json!({

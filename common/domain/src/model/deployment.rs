@@ -7,10 +7,15 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, DeploymentId, Flow, FlowId, Object,
-    QueueAssignment, Seconds, Timestamp, WorkQueue, WorkQueueId,
+    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, Flow, FlowId, Object, QueueAssignment, Seconds,
+    Timestamp, WorkQueue, WorkQueueId, id::typed_id,
 };
 use crate::filter::event::ResourceSpecification;
+
+typed_id! {
+    /// The id of a deployment.
+    DeploymentId
+}
 
 /// Whether something polls for a deployment's runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

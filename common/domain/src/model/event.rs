@@ -5,7 +5,12 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{EventId, Object, Timestamp};
+use super::{Object, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of an event.
+    EventId
+}
 
 /// The label under which every resource carries its id.
 pub const RESOURCE_ID: &str = "prefect.resource.id";

@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::{FlowId, Object, Timestamp};
+use super::{Object, Timestamp, id::typed_id, named};
 use crate::events::Lifecycle;
+
+typed_id! {
+    /// The id of a flow.
+    FlowId
+}
 
 /// A flow, known by its unique name (contract schema `Flow`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,24 +37,10 @@ impl Flow {
     }
 }
 
+named!(Flow);
+
 impl Lifecycle for Flow {
     const RESOURCE: &'static str = "flow";
-
-    fn uuid(&self) -> Uuid {
-        self.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.updated
-    }
 
     fn payload(&self) -> Value {
         json!({ "name": self.name, "tags": self.tags, "labels": self.labels })

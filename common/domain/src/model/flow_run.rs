@@ -6,9 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, DeploymentId, FlowId, FlowRunId, LeaseId, Object, QueueAssignment, RunSummary, Seconds, State,
-    StateId, StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId,
+    BlockDocumentId, DeploymentId, FlowId, LeaseId, Object, QueueAssignment, RunSummary, Seconds, State, StateId,
+    StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId, id::typed_id,
 };
+
+typed_id! {
+    /// The id of a flow run.
+    FlowRunId
+}
 
 /// How a flow run that failed is being retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,12 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlowRunId, FlowRunInputId, Timestamp};
+use super::{FlowRunId, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of a key-value input of a flow run.
+    FlowRunInputId
+}
 
 /// The key of an input: lower-case ASCII letters, digits and dashes.
 ///

@@ -3,7 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConcurrencyLimitId, LeaseId, TaskRunId, Timestamp};
+use super::{ConcurrencyLimitId, TaskRunId, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of a lease on slots of concurrency limits.
+    LeaseId
+}
 
 /// A lease on slots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlowRunId, LogId, TaskRunId, Timestamp};
+use super::{FlowRunId, TaskRunId, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of a log line.
+    LogId
+}
 
 /// A log line as a client sends it (contract schema `LogCreate`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

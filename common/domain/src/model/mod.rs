@@ -21,6 +21,7 @@ pub mod id;
 pub mod lease;
 pub mod log;
 pub mod name;
+pub mod named;
 pub mod run_summary;
 pub mod seconds;
 pub mod state;
@@ -31,34 +32,32 @@ pub mod work_pool;
 pub mod work_queue;
 pub mod worker;
 
-pub use api_key::ApiKey;
-pub use artifact::{Artifact, ArtifactCollection, LatestArtifact, ToldCollection};
-pub use automation::Automation;
-pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkPart, BulkProgress};
-pub use concurrency_limit::ConcurrencyLimit;
+pub use api_key::{ApiKey, ApiKeyId};
+pub use artifact::{Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, LatestArtifact, ToldCollection};
+pub use automation::{Automation, AutomationId};
+pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkOperationId, BulkPart, BulkProgress};
+pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitId};
 pub use connection::Connection;
 pub use csrf_token::CsrfToken;
-pub use deployment::Deployment;
-pub use event::{Event, ReceivedEvent, RelatedResource, Resource};
-pub use flow::Flow;
-pub use flow_run::{CreatedBy, FlowRun, FlowRunPolicy, RetryType};
-pub use flow_run_input::{FlowRunInput, InputKey};
-pub use id::{
-    ApiKeyId, ArtifactCollectionId, ArtifactId, AutomationId, BlockDocumentId, BulkOperationId, ConcurrencyLimitId,
-    DeploymentId, EventId, FlowId, FlowRunId, FlowRunInputId, LeaseId, LogId, StateId, TaskRunId, VariableId,
-    WorkPoolId, WorkQueueId, WorkerId,
-};
-pub use lease::Lease;
-pub use log::{Log, LogCreate};
+pub use deployment::{Deployment, DeploymentId};
+pub use event::{Event, EventId, ReceivedEvent, RelatedResource, Resource};
+pub use flow::{Flow, FlowId};
+pub use flow_run::{CreatedBy, FlowRun, FlowRunId, FlowRunPolicy, RetryType};
+pub use flow_run_input::{FlowRunInput, FlowRunInputId, InputKey};
+pub use id::BlockDocumentId;
+pub use lease::{Lease, LeaseId};
+pub use log::{Log, LogCreate, LogId};
+pub use named::Named;
+pub(crate) use named::named;
 pub use run_summary::RunSummary;
 pub use seconds::Seconds;
-pub use state::{State, StateCreate, StateDetails, StateType};
-pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunPolicy};
+pub use state::{State, StateCreate, StateDetails, StateId, StateType};
+pub use task_run::{RetryDelay, RunInput, TaskRun, TaskRunId, TaskRunPolicy};
 pub use timestamp::Timestamp;
-pub use variable::Variable;
-pub use work_pool::WorkPool;
-pub use work_queue::{QueueAssignment, WorkQueue};
-pub use worker::Worker;
+pub use variable::{Variable, VariableId};
+pub use work_pool::{WorkPool, WorkPoolId};
+pub use work_queue::{QueueAssignment, WorkQueue, WorkQueueId};
+pub use worker::{Worker, WorkerId};
 
 use serde_json::{Map, Value};
 

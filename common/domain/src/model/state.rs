@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{FlowRunId, LeaseId, StateId, TaskRunId, Timestamp};
+use super::{FlowRunId, LeaseId, TaskRunId, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of a state of a flow run or task run.
+    StateId
+}
 
 /// The type of a state, which the orchestration rules go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

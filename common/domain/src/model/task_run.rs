@@ -3,7 +3,12 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType, TaskRunId, Timestamp};
+use super::{FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType, Timestamp, id::typed_id};
+
+typed_id! {
+    /// The id of a task run.
+    TaskRunId
+}
 
 /// How long to wait before a task run's retries, in seconds: one delay, or one for each retry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

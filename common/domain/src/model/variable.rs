@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::{Timestamp, VariableId};
+use super::{Timestamp, id::typed_id, named};
 use crate::events::Lifecycle;
+
+typed_id! {
+    /// The id of a variable.
+    VariableId
+}
 
 /// A variable, known by its unique name (contract schema `Variable`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,24 +30,10 @@ pub struct Variable {
     pub tags: Vec<String>,
 }
 
+named!(Variable);
+
 impl Lifecycle for Variable {
     const RESOURCE: &'static str = "variable";
-
-    fn uuid(&self) -> Uuid {
-        self.id.0
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn created(&self) -> Timestamp {
-        self.created
-    }
-
-    fn updated(&self) -> Timestamp {
-        self.updated
-    }
 
     fn payload(&self) -> Value {
         json!({ "name": self.name, "value": self.value, "tags": self.tags })

@@ -3,9 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockDocumentId, EventId, Object, Timestamp, WorkPoolId, WorkQueue, WorkQueueId,
+    BlockDocumentId, EventId, Object, Timestamp, WorkQueue, WorkQueueId,
+    id::typed_id,
     work_queue::{PoolOfQueue, StoredWorkQueue},
 };
+
+typed_id! {
+    /// The id of a work pool.
+    WorkPoolId
+}
 
 /// The type of the pools that agents polled, of which no status is answered.
 pub const FOR_AGENTS: &str = "prefect-agent";

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeploymentId, Timestamp, WorkPool, WorkPoolId, WorkQueueId};
+use super::{DeploymentId, Timestamp, WorkPool, WorkPoolId, id::typed_id};
+
+typed_id! {
+    /// The id of a work queue.
+    WorkQueueId
+}
 
 /// Whether something polls a work queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

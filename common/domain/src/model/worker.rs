@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, WorkPoolId, WorkerId};
+use super::{Timestamp, WorkPoolId, id::typed_id};
+
+typed_id! {
+    /// The id of a worker.
+    WorkerId
+}
 
 /// Whether a worker sends heartbeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,64 +5,36 @@ use std::collections::HashMap;
 use super::{Failures, Written, deployment_polling};
 use domain::{
     events::lifecycle,
-    model::{
-        Artifact, ArtifactCollection, ArtifactId, ConcurrencyLimit, Deployment, Event, Flow, ReceivedEvent,
-        ToldCollection, Variable,
-    },
+    model::{Artifact, ArtifactCollection, ArtifactId, Event, ReceivedEvent, ToldCollection},
 };
 use error::{Error, Result};
 use store::{
     Store,
-    entity::{Tombstone, events_of_change},
     table::{self, Subject},
-    work_pools::StoredWorkPool,
-    work_queues::StoredWorkQueue,
 };
 
 use crate::{App, event_ingestion};
 
 /// Keeps the events of the changes in `written`.
 pub(super) async fn emit(app: &App, written: &[(usize, Written<'_>)], failures: &mut Failures) {
-    let mut events: Vec<ReceivedEvent> = Vec::new();
-    let mut places = Vec::new();
-    for (place, written) in written {
-        match events_of(*written) {
-            Ok(told) => {
-                places.extend(told.iter().map(|_| *place));
-                events.extend(told.into_iter().map(|event| event.receive(app.now())));
-            }
-            Err(error) => tracing::error!(key = written.after.key.pk, %error, "a record can't be read from the stream"),
+    let mut told: Vec<(usize, Event)> = Vec::new();
+    for (place, Written { before, after }) in written {
+        match table::events_of_change(*before, after) {
+            Ok(events) => told.extend(events.into_iter().map(|event| (*place, event))),
+            Err(error) => tracing::error!(key = after.key.pk, %error, "a record can't be read from the stream"),
         }
     }
-    match deployment_polling::events_of(app, written).await {
-        Ok(told) => {
-            places.extend(told.iter().map(|(place, _)| *place));
-            events.extend(told.into_iter().map(|(_, event)| event.receive(app.now())));
+    for events in [deployment_polling::events_of(app, written).await, events_of_collections(&app.store, written).await]
+    {
+        match events {
+            Ok(events) => told.extend(events),
+            Err(error) => failures.add_all(written.iter().map(|(place, _)| *place), &error),
         }
-        Err(error) => failures.add_all(written.iter().map(|(place, _)| *place), &error),
     }
-    match events_of_collections(&app.store, written).await {
-        Ok(told) => {
-            places.extend(told.iter().map(|(place, _)| *place));
-            events.extend(told.into_iter().map(|(_, event)| event.receive(app.now())));
-        }
-        Err(error) => failures.add_all(written.iter().map(|(place, _)| *place), &error),
-    }
+    let (places, events): (Vec<usize>, Vec<ReceivedEvent>) =
+        told.into_iter().map(|(place, event)| (place, event.receive(app.now()))).unzip();
     if let Err(error) = event_ingestion::keep(app, &events).await {
         failures.add_all(places, &error);
-    }
-}
-
-fn events_of(Written { before, after: item }: Written<'_>) -> Result<Vec<Event>> {
-    match Subject::of(&item.key) {
-        Some(Subject::Flow(_)) => events_of_change::<Flow>(before, item),
-        Some(Subject::Deployment(_)) => events_of_change::<Deployment>(before, item),
-        Some(Subject::ConcurrencyLimit(_)) => events_of_change::<ConcurrencyLimit>(before, item),
-        Some(Subject::Variable(_)) => events_of_change::<Variable>(before, item),
-        Some(Subject::WorkPool(_)) => events_of_change::<StoredWorkPool>(before, item),
-        Some(Subject::WorkQueue(_)) => events_of_change::<StoredWorkQueue>(before, item),
-        Some(Subject::Tombstone) => Ok(item.record::<Tombstone>()?.events),
-        _ => Ok(Vec::new()),
     }
 }
 
@@ -96,7 +68,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use domain::model::{ArtifactCollectionId, ConcurrencyLimitId, FlowId, FlowRunId, StateId, Timestamp};
+    use domain::model::{
+        ArtifactCollectionId, ConcurrencyLimit, ConcurrencyLimitId, Flow, FlowId, FlowRunId, StateId, Timestamp,
+    };
     use store::{Item, Record, Shards};
 
     async fn store() -> Store {
@@ -111,7 +85,7 @@ mod tests {
     }
 
     fn names(before: Option<&Item>, after: &Item) -> Vec<String> {
-        events_of(Written { before, after }).unwrap().into_iter().map(|event| event.event).collect()
+        table::events_of_change(before, after).unwrap().into_iter().map(|event| event.event).collect()
     }
 
     #[test]
@@ -130,7 +104,7 @@ mod tests {
         store.add_flow(flow.clone()).await.unwrap();
         store.delete::<Flow>(flow.id).await.unwrap();
         let tombstone = store.get_item(&table::flow(flow.id).tombstone()).await.unwrap().unwrap();
-        let events = events_of(Written::added(&tombstone)).unwrap();
+        let events = table::events_of_change(None, &tombstone).unwrap();
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].event, "prefect.flow.deleted");
         assert_eq!(events[0].resource.id(), format!("prefect.flow.{}", flow.id));

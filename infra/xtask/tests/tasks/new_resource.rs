@@ -38,6 +38,48 @@ fn it_is_registered_in_its_place() {
 }
 
 #[test]
+fn its_record_is_started_and_listed_in_the_table() {
+    let copy = Repository::copy();
+    let started = run(copy.root(), &["new-resource", "saved_gadgets", "--record", "SavedGadget"]);
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let in_common = |path: &str| copy.read(&format!("common/{path}"));
+    let files = [
+        ("domain/src/model/saved_gadget.rs", "impl Lifecycle for SavedGadget"),
+        ("domain/src/filter/saved_gadget.rs", "pub struct SavedGadgetFilter"),
+        ("store/src/saved_gadgets.rs", "pub async fn count_saved_gadgets("),
+        (
+            "store/src/lib.rs",
+            "pub mod query;\npub mod record;\nmod relations;\npub mod saved_gadgets;\npub mod scheduling;",
+        ),
+        (
+            "domain/src/model/mod.rs",
+            "pub use run_summary::RunSummary;\npub use saved_gadget::{SavedGadget, SavedGadgetId};\n",
+        ),
+        ("domain/src/filter/mod.rs", "pub use saved_gadget::{SavedGadgetFilter, SavedGadgetSort};\npub use sort::"),
+        (
+            "store/src/table.rs",
+            "SavedGadget(SavedGadgetId) = [\"saved_gadget\", saved_gadget_id] / [\"saved_gadget\"];",
+        ),
+    ];
+    for (path, line) in files {
+        let text = in_common(path);
+        assert!(text.contains(line), "{path} lacks {line}");
+        assert!(!text.contains("{Record}") && !text.contains("{record}"), "{path} has an unfilled place");
+        syn::parse_file(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+#[test]
+fn a_record_that_exists_or_is_no_name_is_refused() {
+    let copy = Repository::copy();
+    for (record, reason) in [("Flow", "common/ has it"), ("saved_gadget", "is no name for a record")] {
+        let refused = new_resource(copy.root(), "saved_gadgets", Some(record)).unwrap_err().to_string();
+        assert!(refused.contains(reason), "{record}: {refused}");
+        assert!(package(&copy, "saved_gadgets").is_none(), "nothing is half written");
+    }
+}
+
+#[test]
 fn what_exists_or_is_no_name_is_refused() {
     let copy = Repository::copy();
     let before = copy.read(LIST);
@@ -53,7 +95,7 @@ fn what_exists_or_is_no_name_is_refused() {
         ("../gadgets", "is no name for a resource"),
         ("type", "is no name for a resource"),
     ] {
-        let refused = new_resource(copy.root(), name).unwrap_err().to_string();
+        let refused = new_resource(copy.root(), name, None).unwrap_err().to_string();
         assert!(refused.contains(reason), "{name}: {refused}");
         assert!(copy.read(LIST) == before, "{name} changed the registry");
     }
