@@ -319,7 +319,10 @@ pub enum Step {
 pub struct AccessPattern {
     /// What is asked.
     pub asked: &'static str,
-    /// The steps, in their order; items that a query has found are read last where its index does not carry them.
+    /// The steps, each once, in the order of their first requests.
+    ///
+    /// Items that a query has found are read after it where its index does not carry them, and after them what decides
+    /// whether they match.
     pub way: &'static [Step],
 }
 
@@ -331,7 +334,7 @@ use Collection as C;
 use Index as I;
 use Step::{All, Get, Group, Items};
 
-/// Every way that leads to an item.
+/// Every way that leads to an item; each has a probe in `common/tests/access_patterns`.
 pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("a flow by its id", &[Get("flow")]),
     asked("a flow by its name", &[Get("unique_flow_name"), Get("flow")]),
@@ -359,8 +362,8 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("an API key by its id", &[Get("api_key")]),
     asked("the workers of a work pool", &[Items("worker")]),
     asked("the states of a flow run, oldest first", &[Items("flow_run_state")]),
-    asked("the leases that a task run holds", &[Items("held_lease"), Get("lease")]),
-    asked("the inputs of a flow run, by key", &[Items("flow_run_input")]),
+    asked("the ids of the leases that a task run holds", &[Items("held_lease")]),
+    asked("the inputs of a flow run, by creation", &[Get("flow_run"), Items("flow_run_input")]),
     asked("the logs of a flow run, by time", &[Items("log_chunk")]),
     asked("the newest state of a task's cache key", &[Items("cached_state"), Get("task_run_state")]),
     asked("the artifacts of a key, by creation", &[Items("keyed_artifact"), Get("artifact")]),
@@ -370,14 +373,21 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the artifacts of a task run, by creation", &[Group(I::Lookup, "artifacts_of_task_run"), Get("artifact")]),
     asked("the artifacts of a flow run, by creation", &[Group(I::Related, "artifacts_of_flow_run"), Get("artifact")]),
     asked("the events of a resource, by time", &[Group(I::Lookup, "resource_lookup"), Get("event")]),
-    asked("the events that relate to a resource, by time", &[Group(I::Related, "related_lookup"), Get("event")]),
+    asked(
+        "the events of a flow run and those that relate to it, by time",
+        &[Group(I::Lookup, "resource_lookup"), Group(I::Related, "related_lookup"), Get("event")],
+    ),
     asked("the subflow runs of a flow run", &[Group(I::Related, "subflows_of"), Get("flow_run")]),
     asked(
-        "the deployments of a work queue that are ready",
-        &[Group(I::Related, "ready_deployments"), Get("readiness")],
+        "the deployments of a work queue that are not ready, when it is polled",
+        &[Group(I::Related, "unready_deployments"), Get("readiness"), Get("deployment")],
     ),
-    asked("the deployments of a flow, by name", &[Group(I::ByParent, "deployments_of_flow")]),
-    asked("the flow runs of a flow, by start time", &[Group(I::ByParent, "runs_of_flow")]),
+    asked(
+        "the deployments of a work queue that are ready, when nobody has polled it for too long",
+        &[Get("work_queue"), Group(I::Related, "ready_deployments"), Get("readiness"), Get("deployment")],
+    ),
+    asked("the deployments of a flow, by name", &[Group(I::ByParent, "deployments_of_flow"), Get("flow")]),
+    asked("the flow runs of a flow, by start time", &[Group(I::ByParent, "runs_of_flow"), Get("flow")]),
     asked("the task runs of a flow run, by expected start time", &[Group(I::ByParent, "runs_in_flow_run")]),
     asked(
         "the flow runs in states of some types, by start time",
@@ -389,7 +399,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     ),
     asked(
         "the flow runs of a work queue, by start time",
-        &[Group(I::ByWorkQueue, "runs_of_work_queue"), Get("flow_run")],
+        &[Get("work_queue"), Group(I::ByWorkQueue, "runs_of_work_queue"), Get("flow_run")],
     ),
     asked(
         "the scheduled flow runs of a work queue",
@@ -415,7 +425,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all task runs by name", &[All(I::ByName, C::TaskRuns), Get("task_run")]),
     asked("all task runs by id", &[All(I::Lookup, C::TaskRuns), Get("task_run")]),
     asked("all events by time of occurrence", &[All(I::ByTime, C::Events), Get("event")]),
-    asked("all logs by time", &[All(I::ByTime, C::Logs)]),
+    asked("all logs by time", &[All(I::ByTime, C::Logs), Get("log_chunk")]),
     asked("all flows by name", &[All(I::ByName, C::Flows), Get("flow")]),
     asked("all flows by creation", &[All(I::Lookup, C::Flows), Get("flow")]),
     asked("all deployments by name", &[All(I::ByName, C::Deployments), Get("deployment")]),
@@ -427,8 +437,14 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all work queues by name", &[All(I::ByName, C::WorkQueues), Get("work_queue")]),
     asked("all artifacts by creation", &[All(I::ByTime, C::Artifacts), Get("artifact")]),
     asked("all artifacts by key", &[All(I::ByName, C::Artifacts), Get("artifact")]),
-    asked("all latest artifacts by creation", &[All(I::ByTime, C::ArtifactCollections), Get("artifact")]),
-    asked("all latest artifacts by key", &[All(I::ByName, C::ArtifactCollections), Get("artifact")]),
+    asked(
+        "all latest artifacts by creation",
+        &[All(I::ByTime, C::ArtifactCollections), Get("artifact_collection"), Get("artifact")],
+    ),
+    asked(
+        "all latest artifacts by key",
+        &[All(I::ByName, C::ArtifactCollections), Get("artifact_collection"), Get("artifact")],
+    ),
     asked("all API keys by creation, for the command that lists them", &[All(I::Lookup, C::ApiKeys), Get("api_key")]),
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),

@@ -22,7 +22,7 @@ enum Task {
     NewResource {
         /// The name of the resource, in `snake_case`, as it stands in its paths.
         name: String,
-        /// The name of its record, such as SavedSearch: its model, its filter, its place in the table.
+        /// The name of its record, such as `SavedSearch`: its model, its filter, its place in the table.
         #[arg(long)]
         record: Option<String>,
     },

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use common::store::table::{ACCESS_PATTERNS, ENTITIES, GROUPS, Index, Projection, Step, shown};
+use common::store::table::{ACCESS_PATTERNS, ENTITIES, EntityKind, GROUPS, Index, Projection, Step, shown};
 
 use crate::stale::Files;
 
@@ -53,12 +53,22 @@ This is everything that is in the one DynamoDB table, and every way that leads t
 }
 
 fn told(step: &Step) -> String {
-    let kind = |name: &str| ENTITIES.iter().find(|kind| kind.name == name).map(|kind| shown(kind.partition));
+    let kind = |name: &str| ENTITIES.iter().find(|kind| kind.name == name).map(place);
     let group = |name: &str| GROUPS.iter().find(|kind| kind.name == name).map(|kind| shown(kind.partition));
     match step {
-        Step::Get(name) => format!("get `{}`", kind(name).unwrap_or_default()),
-        Step::Items(name) => format!("query `{}` of the table", kind(name).unwrap_or_default()),
+        Step::Get(name) => format!("get {}", kind(name).unwrap_or_default()),
+        Step::Items(name) => format!("query {} of the table", kind(name).unwrap_or_default()),
         Step::Group(index, name) => format!("query `{}` of `{}`", group(name).unwrap_or_default(), index.name()),
         Step::All(index, collection) => format!("query each shard of `{}` in `{}`", collection.name(), index.name()),
+    }
+}
+
+/// Returns the partition of items of a kind, and their sort key where others are beside them.
+fn place(kind: &EntityKind) -> String {
+    let partition = shown(kind.partition);
+    if ENTITIES.iter().any(|other| other.name != kind.name && other.partition == kind.partition) {
+        format!("`{partition}` / `{}`", shown(kind.sort))
+    } else {
+        format!("`{partition}`")
     }
 }

@@ -1,0 +1,72 @@
+//! Probes of events and logs.
+
+use common::{
+    Result,
+    filter::{EventFilter, LogSort},
+    model::{FlowRunId, Log, LogCreate, ReceivedEvent, TaskRunId},
+    store::{event_query::Counting, events::FLOW_RUN_RESOURCE},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    probe::Probe,
+    world::{PAGE, World, any, read},
+};
+
+pub(crate) async fn probes() -> Vec<Probe> {
+    let mut probes = Box::pin(events()).await;
+    probes.extend(Box::pin(logs()).await);
+    probes
+}
+
+async fn events() -> Vec<Probe> {
+    let world = World::new().await;
+    let flow_run = format!("{FLOW_RUN_RESOURCE}{}", FlowRunId::new());
+    let event: ReceivedEvent = read(json!({
+        "occurred": world.now,
+        "event": "kettle.boiled",
+        "resource": {"prefect.resource.id": "kettle"},
+        "related": [{"prefect.resource.id": flow_run, "prefect.resource.role": "flow-run"}],
+        "id": Uuid::new_v4(),
+        "received": world.now,
+    }));
+    world.store.add_events(&[event], 3_600).await.unwrap();
+    let found = async |filter: Value| -> Result<Vec<ReceivedEvent>> {
+        let mut filter: EventFilter = read(filter);
+        filter.resolve(world.now);
+        Ok(world.store.read_events(&filter, None, 10, Counting::Ahead).await?.events)
+    };
+    vec![
+        world.probe("the events of a resource, by time", found(json!({"resource": {"id": ["kettle"]}}))).await,
+        world
+            .probe(
+                "the events of a flow run and those that relate to it, by time",
+                found(json!({"any_resource": {"id": [flow_run]}})),
+            )
+            .await,
+        world.probe("all events by time of occurrence", found(json!({}))).await,
+    ]
+}
+
+async fn logs() -> Vec<Probe> {
+    let world = World::new().await;
+    let (flow_run, task_run) = (FlowRunId::new(), TaskRunId::new());
+    let line = LogCreate {
+        name: "prefect".to_owned(),
+        level: 20,
+        message: "line".to_owned(),
+        timestamp: world.now,
+        flow_run_id: Some(flow_run),
+        task_run_id: Some(task_run),
+    };
+    world.store.add_logs(vec![line], world.now).await.unwrap();
+    let found = async |filter: Value| -> Result<Vec<Log>> {
+        world.store.logs(&read(filter), LogSort::TimestampAsc, PAGE).await
+    };
+    vec![
+        world.probe("the logs of a flow run, by time", found(json!({"flow_run_id": any(flow_run)}))).await,
+        world.probe("the logs of a task run, by time", found(json!({"task_run_id": any(task_run)}))).await,
+        world.probe("all logs by time", found(json!({}))).await,
+    ]
+}

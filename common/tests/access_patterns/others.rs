@@ -1,0 +1,99 @@
+//! Probes of what belongs to no other: limits, variables, automations, keys, tokens and connections.
+
+use std::collections::BTreeMap;
+
+use common::{
+    domain::access::Role,
+    filter::{VariableFilter, VariableSort},
+    model::{
+        ApiKey, ApiKeyId, Automation, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, Variable,
+        VariableId,
+    },
+    store::{Item, Write, concurrency_limits, table},
+};
+use serde_json::json;
+
+use crate::{
+    probe::Probe,
+    world::{PAGE, World, any, read},
+};
+
+pub(crate) async fn probes() -> Vec<Probe> {
+    let mut probes = Box::pin(limits_and_variables()).await;
+    probes.push(Box::pin(automations()).await);
+    probes.extend(Box::pin(clients()).await);
+    probes
+}
+
+async fn limits_and_variables() -> Vec<Probe> {
+    let world = World::new().await;
+    let (store, now) = (&world.store, world.now);
+    let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 1, now);
+    store.add(&limit).await.unwrap();
+    let (id, name) = (VariableId::new(), "variable".to_owned());
+    let variable = Variable { id, created: now, updated: now, name: name.clone(), value: json!(1), tags: Vec::new() };
+    store.add(&variable).await.unwrap();
+    let by_id: VariableFilter = read(json!({"id": any(id)}));
+    let names = [name];
+    let variables = |sort| store.variables(None, sort, PAGE);
+    vec![
+        world
+            .probe(
+                "a concurrency limit by its name",
+                store.find::<ConcurrencyLimit>(concurrency_limits::called(&limit.name)),
+            )
+            .await,
+        world.probe("all concurrency limits by name", store.all_concurrency_limits(PAGE)).await,
+        world.probe("a variable by its id", store.variables(Some(&by_id), VariableSort::NameAsc, PAGE)).await,
+        world.probe("variables by their names", store.variable_values(&names)).await,
+        world.probe("all variables by name", variables(VariableSort::NameAsc)).await,
+        world.probe("all variables by creation", variables(VariableSort::CreatedDesc)).await,
+    ]
+}
+
+/// Writes the items as the store reads them, which has no method yet that adds one.
+async fn automations() -> Probe {
+    let world = World::new().await;
+    let (store, resource) = (&world.store, "prefect.deployment.1");
+    let automation: Automation = read(json!({
+        "id": AutomationId::new(), "created": world.now, "updated": world.now, "name": "tell",
+        "trigger": {"type": "event", "posture": "Reactive"}, "actions": [{"type": "do-nothing"}],
+    }));
+    let relation = Item {
+        key: table::related_automation(resource, automation.id),
+        version: 1,
+        announced: None,
+        head: None,
+        tail: None,
+        brief: None,
+        expires: None,
+        index_keys: BTreeMap::new(),
+    };
+    store.commit(vec![store.insert(&automation).unwrap(), Write::Insert(relation)]).await.unwrap();
+    let related = store.automations_related_to(resource);
+    world.probe("the automations that have to do with a resource", related).await
+}
+
+async fn clients() -> Vec<Probe> {
+    let world = World::new().await;
+    let (store, now) = (&world.store, world.now);
+    let key = ApiKey {
+        id: ApiKeyId::new(),
+        created: now,
+        name: "key".to_owned(),
+        role: Role::Worker,
+        digest: "digest".to_owned(),
+        expiration: None,
+        revoked: None,
+    };
+    store.add_api_key(&key).await.unwrap();
+    store.renew_csrf_token("client", now, 60.0).await.unwrap();
+    let connection = Connection { id: "connection".to_owned(), opened: now, is_authenticated: false };
+    store.add_connection(&connection).await.unwrap();
+    vec![
+        world.probe("an API key by its id", store.api_key(key.id)).await,
+        world.probe("all API keys by creation, for the command that lists them", store.api_keys()).await,
+        world.probe("the CSRF token of a client", store.csrf_token("client", now)).await,
+        world.probe("a websocket connection by its id", store.connection(&connection.id)).await,
+    ]
+}
