@@ -97,9 +97,6 @@ impl TableAccess {
     pub const WRITES: Self = Self { table: Access::Writes, indexes: Indexes::NONE };
     /// To read items by their keys, and to write many in one call.
     pub const WRITES_MANY: Self = Self { table: Access::WritesMany, indexes: Indexes::NONE };
-    /// To read what filters ask for, by whichever index suits them.
-    pub const FILTERS: Self = Self { table: Access::Reads, indexes: Indexes::of(&Index::ALL) };
-
     /// Returns this access with queries of `indexes`.
     #[must_use]
     pub const fn via(self, indexes: &[Index]) -> Self {

@@ -7,6 +7,7 @@ use common::{
     http::{Body, Headers, Path, Route, extract::Id},
     model::{FlowRun, StateType, Timestamp, WorkQueue, WorkQueueId},
     store::{
+        flow_run_query,
         select::Window,
         waiting_runs::{self, Due},
         work_queues,
@@ -18,7 +19,7 @@ use crate::responses::{self, occupied, selected_runs};
 
 /// The contract's `read_work_queue_runs`.
 pub static ROUTE: Route = Route::post("read_work_queue_runs", "/work_queues/{id}/get_runs", || post(get_runs))
-    .accessing(responses::ACCESS.and(waiting_runs::IN_QUEUES).and(work_queues::NOTE_POLL));
+    .accessing(responses::ACCESS.and(flow_run_query::FILTER).and(waiting_runs::IN_QUEUES).and(work_queues::NOTE_POLL));
 
 #[derive(Debug, Deserialize)]
 struct Poll {

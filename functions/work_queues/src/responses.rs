@@ -9,15 +9,19 @@ use common::{
         StateType, Timestamp, WorkQueue, WorkQueueId,
         work_queue::{QueueFilter, WorkQueueAnswer},
     },
-    store::{TableAccess, occupancy::Holders, work_queues::StoredWorkQueue},
+    store::{
+        TableAccess, flow_run_query,
+        occupancy::{self, Holders},
+        work_queues::StoredWorkQueue,
+    },
 };
 use serde_json::json;
 
 /// How Prefect words that there is no such queue.
 pub(crate) const NOT_FOUND: &str = "work queue not found";
 
-/// What [`one`], [`all`] and [`occupied`] touch; a queue with the deprecated filter takes any index that runs are found by.
-pub(crate) const ACCESS: TableAccess = TableAccess::FILTERS;
+/// What [`one`], [`all`] and [`occupied`] touch.
+pub(crate) const ACCESS: TableAccess = occupancy::SLOTS.and(flow_run_query::COUNT);
 
 /// Returns the answer for `queue`.
 pub(crate) async fn one(app: &App, queue: StoredWorkQueue) -> Result<WorkQueueAnswer> {

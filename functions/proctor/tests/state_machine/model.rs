@@ -11,6 +11,9 @@ use crate::world::{Kind, Ledger, World};
 
 use StateType::{Cancelled, Cancelling, Crashed, Paused, Pending, Running, Scheduled};
 
+/// What the end of a pause says that was not resumed in time.
+const NEVER_RESUMED: &str = "The flow was paused and never resumed.";
+
 /// Says whether a flow run may go from one state to the next, where nobody forces it.
 fn flow_run_may_go(from: StateType, to: StateType, is_deployed: bool) -> bool {
     match (from, to) {
@@ -32,7 +35,7 @@ fn task_run_may_go(from: StateType, to: StateType) -> bool {
 /// Says whether `state` may follow `before`, if it is one that the server enters when it is time.
 fn may_follow(state: &State, before: &State) -> bool {
     match state.message.as_deref() {
-        Some("The flow was paused and never resumed.") => before.r#type == Paused,
+        Some(NEVER_RESUMED) => before.r#type == Paused,
         Some(message) if message.starts_with("Flow run cancellation timed out") => before.r#type == Cancelling,
         _ => state.name != "Late" || before.name == "Scheduled",
     }
@@ -80,8 +83,10 @@ impl Told {
                 (may_resume, must_resume) = (false, false);
             }
             if was_paused {
-                // A state that is forced leaves the mark as it was, which may be there because of a refused proposal.
-                (may_resume, must_resume) = (true, !is_forced);
+                // A state that is forced leaves the mark as it was, which may be there because of a refused proposal. The
+                // server forces the end of a pause that is over, and a client's late proposal ends it in the same words.
+                let may_be_forced = is_forced || state.message.as_deref() == Some(NEVER_RESUMED);
+                (may_resume, must_resume) = (true, !may_be_forced);
             }
             if state.r#type.is_terminal() {
                 told.start_time.get_or_insert(state.timestamp);
