@@ -10,8 +10,8 @@ use common::{
     filter::EventFilter,
     jobs::queue::Queue,
     model::{
-        Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun, TaskRunId, Timestamp,
-        concurrency_limit::LongestWaits,
+        Deployment, DeploymentId, Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun,
+        TaskRunId, Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
     store::{Item, Shards, event_query::Counting, table},
@@ -484,4 +484,27 @@ fn services_can_be_switched_off() {
         assert!(world.recorded(id).await.0.is_none());
         assert!(world.events(json!({"event": {"prefix": ["prefect.flow-run."]}})).await.is_empty());
     });
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_polled_is_told_of_once_as_ready() {
+    let world = world(&Faults::default()).await;
+    let flow = Flow::new(FlowId::new(), "a flow", Timestamp::now());
+    let (flow, _) = world.app.store.add_flow(flow).await.unwrap();
+    let deployment = Deployment::new(DeploymentId::new(), &flow, "a deployment", Timestamp::now());
+    world.app.store.add_deployment(&deployment, Vec::new()).await.map_err(Error::from).unwrap();
+    world.settle().await;
+    let told = async || {
+        let resource = format!("prefect.deployment.{}", deployment.id);
+        let events = world.events(json!({"resource": {"id": [resource]}, "order": "ASC"})).await;
+        events.into_iter().map(|event| event.event).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, ["prefect.deployment.created"]);
+    for _ in 0..2 {
+        world.app.store.note_poll_of_deployments(&[deployment.id], Timestamp::now()).await.unwrap();
+        world.settle().await;
+        assert_eq!(told().await, ["prefect.deployment.created", "prefect.deployment.ready"]);
+    }
+    world.consume(&world.changes().await).await;
+    assert_eq!(told().await.len(), 2, "what is consumed again tells nothing new");
 }

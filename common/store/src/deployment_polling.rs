@@ -280,3 +280,24 @@ impl Store {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_entered_once_and_never_by_what_was_not_polled() {
+        let at = |seconds: f64| "2026-01-31T09:30:00Z".parse::<Timestamp>().unwrap().plus_seconds(seconds);
+        let unknown = Readiness::new(DeploymentId::new(), None);
+        assert_eq!(unknown.entered_since(None), None, "a deployment begins as not ready, which is told of to nobody");
+        let mut ready = unknown.clone();
+        ready.enter(DeploymentStatus::Ready, at(1.0));
+        assert_eq!(ready.entered_since(None), Some(at(1.0)));
+        assert_eq!(ready.entered_since(Some(&unknown)), Some(at(1.0)));
+        let polled_again = Readiness { last_polled: Some(at(2.0)), ..ready.clone() };
+        assert_eq!(polled_again.entered_since(Some(&ready)), None);
+        let mut gone = polled_again.clone();
+        gone.enter(DeploymentStatus::NotReady, at(3.0));
+        assert_eq!(gone.entered_since(Some(&polled_again)), Some(at(3.0)));
+    }
+}
