@@ -147,7 +147,7 @@ async fn a_new_deployment_gets_its_runs_from_its_own_write() {
     let timers = world.app.store.timer_partitions();
     let mut found = 0;
     for partition in timers {
-        found += world.app.store.timers(&partition, due.plus_seconds(1e6), 10).await.unwrap().len();
+        found += world.app.store.timers(&partition, None, due.plus_seconds(1e6), 10).await.unwrap().len();
     }
     assert_eq!(found, 3, "each can become late");
 }

@@ -102,7 +102,7 @@ impl World {
     async fn watches(&self) -> usize {
         let mut count = 0;
         for partition in self.app.store.timer_partitions() {
-            let timers = self.app.store.timers(&partition, ago(-1e6), 100).await.unwrap();
+            let timers = self.app.store.timers(&partition, None, ago(-1e6), 100).await.unwrap();
             count += timers.iter().filter(|timer| timer.of.sk == "agreements").count();
         }
         count

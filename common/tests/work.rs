@@ -348,7 +348,7 @@ impl World {
     async fn timers(&self) -> usize {
         let mut count = 0;
         for partition in self.app.store.timer_partitions() {
-            count += self.app.store.timers(&partition, seconds_from_now(1e6), 1_000).await.unwrap().len();
+            count += self.app.store.timers(&partition, None, seconds_from_now(1e6), 1_000).await.unwrap().len();
         }
         count
     }

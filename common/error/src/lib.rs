@@ -49,6 +49,9 @@ pub enum Error {
     /// The store is throttled or can't be reached; the request changed nothing and may be repeated.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What is stored under a key is no record; the message goes to the log and never to the caller.
+    #[error("a record can't be read: {0}")]
+    Unreadable(String),
     /// A fault of ours; the message goes to the log and never to the caller.
     #[error("{0}")]
     Internal(String),
@@ -141,14 +144,14 @@ impl Error {
             Self::Unprocessable(_) | Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// Returns what may be told to callers of the error.
     pub fn public_message(&self) -> String {
         match self {
-            Self::Internal(_) => "Internal Server Error".into(),
+            Self::Internal(_) | Self::Unreadable(_) => "Internal Server Error".into(),
             other => other.to_string(),
         }
     }
@@ -157,7 +160,7 @@ impl Error {
         match self {
             Self::Invalid(body) => body.clone(),
             Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
-            Self::Internal(_) => json!({ "exception_message": self.public_message() }),
+            Self::Internal(_) | Self::Unreadable(_) => json!({ "exception_message": self.public_message() }),
             Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
             other => json!({ "detail": other.to_string() }),
         }

@@ -117,13 +117,14 @@ pub const NAMESPACE: &str = "Proctor";
 pub const DIMENSION: &str = "Table";
 
 /// The metrics and their units, as CloudWatch names them.
-pub const METRICS: [(&str, &str); 6] = [
+pub const METRICS: [(&str, &str); 7] = [
     ("Latency", "Milliseconds"),
     ("StoreRoundTrips", "Count"),
     ("ReadUnits", "Count"),
     ("WriteUnits", "Count"),
     ("Conflicts", "Count"),
     ("Retries", "Count"),
+    ("UnreadableRecords", "Count"),
 ];
 
 impl Report {
@@ -161,6 +162,7 @@ impl Report {
             store.write_units = self.cost.write_units,
             store.conflicts = self.cost.conflicts,
             store.retries = self.cost.retries,
+            store.unreadable = self.cost.unreadable,
             store.plan = self.cost.explained(),
             "request"
         );
@@ -183,6 +185,7 @@ impl Report {
             "WriteUnits": self.cost.write_units,
             "Conflicts": self.cost.conflicts,
             "Retries": self.cost.retries,
+            "UnreadableRecords": self.cost.unreadable,
             "level": if self.outcome == Outcome::Failed { "ERROR" } else { "INFO" },
             "message": "request",
             "request_id": self.request_id,
@@ -259,6 +262,7 @@ mod tests {
                 write_units: 20.0,
                 conflicts: 1,
                 retries: 3,
+                unreadable: 0,
                 plan: [("by_state", Queried { shards: 8, pages: 9, items: 40 })].into(),
                 returned: 25,
             },
@@ -298,6 +302,7 @@ mod tests {
         let expected = json!({
             "Table": "proctor-records",
             "Latency": 1.5, "StoreRoundTrips": 2, "ReadUnits": 1.0, "WriteUnits": 20.0, "Conflicts": 1, "Retries": 3,
+            "UnreadableRecords": 0,
             "level": "INFO", "message": "request", "request_id": "c6af9ac6", "operation": "set_flow_run_state",
             "outcome": "done", "method": "POST", "path": "/api/flow_runs/…", "status": 200,
             "run_id": "00000000-0000-0000-0000-000000000000", "verdict": "REJECT", "reason": "Already running",

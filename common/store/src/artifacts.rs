@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    CommitError, Key, Record, Store, Versioned, Write,
+    CommitError, Item, Key, Record, Store, Versioned, Write,
     commit::retry_on_conflict,
     query::{Direction, Range},
     states::HistoricState,
@@ -79,7 +79,7 @@ impl Record for ArtifactCollection {
 
 /// Says that an artifact has a key, in the key's own partition, where it is seen as soon as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct KeyedArtifact {
+pub(crate) struct KeyedArtifact {
     key: String,
     created: Timestamp,
     id: ArtifactId,
@@ -202,7 +202,7 @@ impl Store {
     /// Deletes the artifact `id`; the one created before it becomes the latest of its key, and the state whose result it was
     /// has no data. Returns whether there was one.
     pub async fn delete_artifact(&self, id: ArtifactId, now: Timestamp) -> Result<bool> {
-        retry_on_conflict(|| async {
+        let deleted = retry_on_conflict(|| async {
             let Some(found) = self.artifact(id).await? else { return Ok(false) };
             let mut writes = vec![Write::DeleteVersion(table::artifact(id), found.version)];
             if let Some(key) = &found.record.key {
@@ -213,7 +213,8 @@ impl Store {
             self.commit(writes).await?;
             Ok(true)
         })
-        .await
+        .await;
+        self.or_unreadable::<Artifact, _>(deleted, &table::artifact(id), true).await
     }
 
     /// Returns what becomes of the collection of `key` without the artifact `gone`.
@@ -243,8 +244,7 @@ impl Store {
         let newest_first = artifacts_of_key(key).in_direction(Direction::Descending);
         let mut reader = self.read(newest_first, 2);
         while let Some(items) = reader.more().await? {
-            for item in items {
-                let found: KeyedArtifact = item.record()?;
+            for found in items.iter().filter_map(Item::readable::<KeyedArtifact>) {
                 if found.id != id {
                     return Ok(Some(found.id));
                 }
@@ -256,7 +256,7 @@ impl Store {
     /// Finds the artifacts of `key`, the first created first.
     pub(super) async fn artifacts_with_key(&self, key: &str) -> Result<Vec<ArtifactId>> {
         let items = self.read_all(artifacts_of_key(key)).await?;
-        items.iter().map(|item| Ok(item.record::<KeyedArtifact>()?.id)).collect()
+        Ok(items.iter().filter_map(|item| Some(item.readable::<KeyedArtifact>()?.id)).collect())
     }
 
     /// Reads the latest artifact of `key`.

@@ -104,7 +104,7 @@ impl Store {
         ids: impl IntoIterator<Item = ConcurrencyLimitId>,
     ) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
         let keys: Vec<Key> = ids.into_iter().map(table::concurrency_limit).collect();
-        let mut limits = self.get_many::<ConcurrencyLimit>(&keys).await?;
+        let mut limits = self.get_all::<ConcurrencyLimit>(&keys).await?;
         limits.sort_by(|one, other| one.record.name.cmp(&other.record.name));
         Ok(limits)
     }

@@ -35,6 +35,8 @@ pub struct Cost {
     pub plan: BTreeMap<&'static str, Queried>,
     /// Records that the planner returned.
     pub returned: u64,
+    /// Records that could not be read, and were left out.
+    pub unreadable: u64,
 }
 
 /// What was queried of one index.
@@ -86,6 +88,11 @@ pub(super) enum Kind {
 
 fn change(change: impl FnOnce(&mut Cost)) {
     let _ = COST.try_with(|cost| change(&mut cost.lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
+/// Counts a record that can't be read.
+pub(super) fn add_unreadable() {
+    change(|cost| cost.unreadable += 1);
 }
 
 /// Counts a write that met another request's.

@@ -118,7 +118,7 @@ impl Store {
             deployments.iter().filter_map(|found| found.concurrency_limit_id).map(table::concurrency_limit).collect();
         keys.sort();
         keys.dedup();
-        let found = self.get_many::<ConcurrencyLimit>(&keys).await?;
+        let found = self.get_all::<ConcurrencyLimit>(&keys).await?;
         Ok(found.into_iter().map(|found| (found.record.id, found.record)).collect())
     }
 
@@ -264,7 +264,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is none.
     pub async fn delete_deployment(&self, id: DeploymentId) -> Result<()> {
-        retry_on_conflict(|| async {
+        let deleted = retry_on_conflict(|| async {
             let found = self.read_one::<Deployment>(id).await?;
             let mut writes = self.deletions(&found, Timestamp::now())?;
             if let Some(id) = found.record.concurrency_limit_id
@@ -274,7 +274,8 @@ impl Store {
             }
             self.commit(writes).await
         })
-        .await
+        .await;
+        self.or_unreadable::<Deployment, _>(deleted, &table::deployment(id), ()).await
     }
 
     /// Deletes the runs of the deployment `id` that the scheduler made before it was last changed and that have not begun.

@@ -201,20 +201,23 @@ impl Store {
         Ok((writes, place))
     }
 
-    /// Deletes the record that is named, with the claim on its name; returns it as it was.
+    /// Deletes the record that is named, with the claim on its name.
     ///
     /// What belongs to it is deleted, and the event of its deletion is emitted, by the consumer of the table's stream.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none.
-    pub async fn delete<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<E> {
+    pub async fn delete<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<()> {
         let by = &by.into();
-        retry_on_conflict(|| async {
+        let deleted = retry_on_conflict(|| async {
             let found = self.read_one::<E>(by.clone()).await?;
-            self.commit(self.deletions(&found, Timestamp::now())?).await?;
-            Ok(found.record)
+            self.commit(self.deletions(&found, Timestamp::now())?).await
         })
-        .await
+        .await;
+        match by {
+            By::Id(id) => self.or_unreadable::<E, _>(deleted, &E::key_of(*id), ()).await,
+            By::Claim(_) => deleted,
+        }
     }
 
     /// Returns the writes that delete the record that was read as `found` at `now`; the first has the condition.

@@ -231,7 +231,7 @@ impl<'s> Sifter<'s> {
             candidates.into_iter().partition(|candidate| candidate.projection == Projection::Head);
         let mut matching = Vec::new();
         for candidate in heads {
-            let event: ReceivedEvent = candidate.item.record()?;
+            let Some(event) = candidate.item.readable::<ReceivedEvent>() else { continue };
             if self.of_heads.matches(&event) && (self.filter.text.is_some() || self.is_first(&event)) {
                 matching.push(Matching { place: candidate.place, key: candidate.item.key, whole: None });
             }

@@ -49,8 +49,8 @@ impl Store {
         let task_runs = Range::group(self, Index::ByParent, &table::runs_in_flow_run(id));
         let mut reader = self.read(task_runs, TASK_RUNS_AT_ONCE);
         while let Some(items) = reader.more().await? {
-            for item in items {
-                assembly.add(&item.record()?)?;
+            for run in items.iter().filter_map(Item::readable) {
+                assembly.add(&run)?;
             }
         }
         assembly.finish(states, self.graph_artifacts(id, limits.artifacts).await?)

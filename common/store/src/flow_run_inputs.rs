@@ -69,7 +69,7 @@ impl Store {
         if run.is_none() {
             return Ok(Vec::new());
         }
-        let mut inputs = items.iter().map(Item::record::<FlowRunInput>).collect::<Result<Vec<_>>>()?;
+        let mut inputs: Vec<FlowRunInput> = items.iter().filter_map(Item::readable).collect();
         inputs.retain(|input| filter.matches(input));
         inputs.sort_by_key(|input| (input.created, input.id));
         Ok(inputs)

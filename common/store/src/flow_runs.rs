@@ -158,7 +158,7 @@ impl Store {
     /// What else belongs to it is deleted by the consumer of the table's stream.
     pub async fn delete_flow_run(&self, id: FlowRunId, now: Timestamp, longest: LongestWaits) -> Result<bool> {
         let is_tried = AtomicBool::new(false);
-        retry_on_conflict(|| async {
+        let deleted = retry_on_conflict(|| async {
             // Where the run was there before, it is gone now, by this request or by another.
             let Some(run) = self.flow_run(id).await? else { return Ok(is_tried.load(Ordering::Relaxed)) };
             let mut writes = vec![Write::DeleteVersion(table::flow_run(id), run.version)];
@@ -173,6 +173,7 @@ impl Store {
             is_tried.store(true, Ordering::Relaxed);
             self.commit(writes).await.map(|()| true)
         })
-        .await
+        .await;
+        self.or_unreadable::<FlowRun, _>(deleted, &table::flow_run(id), true).await
     }
 }

@@ -9,6 +9,7 @@ pub mod artifact_query;
 pub mod artifacts;
 pub mod automations;
 pub mod bulk_operations;
+pub mod check;
 pub mod commit;
 pub mod concurrency_limits;
 pub mod connections;
@@ -47,6 +48,7 @@ pub mod task_run_query;
 pub mod task_runs;
 pub mod timers;
 pub mod unique;
+pub mod unreadable;
 pub mod variables;
 pub mod waiting_runs;
 pub mod watches;
@@ -216,7 +218,17 @@ impl Store {
     }
 
     /// Reads the records under `keys`, in the order of the keys and without the missing ones.
+    ///
+    /// One that can't be read is left out and reported.
     pub async fn get_many<R: Record>(&self, keys: &[Key]) -> Result<Vec<Versioned<R>>> {
+        Ok(versioned(&self.get_items(keys).await?))
+    }
+
+    /// Reads the records under `keys`, in the order of the keys and without the missing ones.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if one can't be read: for what decides about others, such as limits.
+    pub async fn get_all<R: Record>(&self, keys: &[Key]) -> Result<Vec<Versioned<R>>> {
         self.get_items(keys).await?.iter().map(Item::versioned).collect()
     }
 
@@ -227,7 +239,7 @@ impl Store {
         let mut found = self.get_items_as(keys, Consistency::Eventual).await?;
         let missing: Vec<Key> = keys.iter().filter(|key| found.iter().all(|item| item.key != **key)).cloned().collect();
         found.extend(self.get_items(&missing).await?);
-        found.iter().map(Item::versioned).collect()
+        Ok(versioned(&found))
     }
 
     async fn get_batch(&self, keys: &[&Key], consistency: Consistency) -> Result<Vec<Item>> {
@@ -301,6 +313,11 @@ where
         }
         _ => Error::Internal(message),
     }
+}
+
+fn versioned<R: Record>(items: &[Item]) -> Vec<Versioned<R>> {
+    let readable = |item: &Item| Some(Versioned { record: item.readable()?, version: item.version });
+    items.iter().filter_map(readable).collect()
 }
 
 /// Recognises DynamoDB's words for items, transactions and requests over its limits.

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Item, Shards,
+    Item, Key, Shards,
     table::{self, Collection, Index, IndexKey},
+    unreadable,
 };
 use domain::{
     filter::LogFilter,
@@ -68,9 +69,10 @@ pub(super) struct ChunkHead {
 }
 
 impl ChunkHead {
-    /// Reads the head of `item`, if the item carries it.
-    pub(super) fn of(item: &Item) -> Result<Option<Self>> {
-        Ok(item.head.as_deref().map(serde_json::from_str).transpose()?)
+    /// Reads the head of `item`, if the item carries it; one that can't be read is reported.
+    pub(super) fn of(item: &Item) -> Option<Self> {
+        let head = item.head.as_deref()?;
+        serde_json::from_str(head).map_err(|error| unreadable::report(&item.key, &error.into())).ok()
     }
 
     /// Tells whether a line of the chunk may match `filter`.
@@ -211,31 +213,46 @@ fn pieces(text: &str, largest: usize) -> Vec<&str> {
     pieces
 }
 
+/// The key of the first part of a chunk that was read, and its parts with their texts.
+type Parts<'i> = (&'i Key, Vec<(ChunkHead, &'i str)>);
+
 /// Returns the lines of `items`, in no order; a chunk of which a part is missing is left out.
-pub(super) fn logs_in(items: &[Item]) -> Result<Vec<Log>> {
-    let mut chunks: HashMap<&str, Vec<(ChunkHead, &str)>> = HashMap::new();
+///
+/// A chunk that can't be read is left out and reported.
+pub(super) fn logs_in(items: &[Item]) -> Vec<Log> {
+    let mut chunks: HashMap<&str, Parts<'_>> = HashMap::new();
     for item in items {
-        let (Some(head), Some((chunk, _))) = (ChunkHead::of(item)?, item.key.sk.rsplit_once('#')) else { continue };
-        chunks.entry(chunk).or_default().push((head, item.tail.as_deref().unwrap_or_default()));
+        let (Some(head), Some((chunk, _))) = (ChunkHead::of(item), item.key.sk.rsplit_once('#')) else { continue };
+        let (_, parts) = chunks.entry(chunk).or_insert_with(|| (&item.key, Vec::new()));
+        parts.push((head, item.tail.as_deref().unwrap_or_default()));
     }
     let mut logs = Vec::new();
-    for (chunk, mut parts) in chunks {
+    for (chunk, (key, mut parts)) in chunks {
         parts.sort_by_key(|(head, _)| head.part);
         let id = chunk.rsplit_once('#').and_then(|(_, id)| Uuid::parse_str(id).ok()).unwrap_or_default();
-        match parts.as_slice() {
-            [(head, text)] if head.parts == 1 => read_lines(&mut logs, id, head, text)?,
+        let read = match parts.as_slice() {
+            [(head, text)] if head.parts == 1 => read_lines(&mut logs, id, head, text),
             [(head, _), ..] if head.parts == parts.len() => {
                 let text: String = parts.iter().map(|(_, text)| *text).collect();
-                read_lines(&mut logs, id, head, &text)?;
+                read_lines(&mut logs, id, head, &text)
             }
-            _ => {}
+            _ => Ok(()),
+        };
+        if let Err(error) = read {
+            unreadable::report(key, &error);
         }
     }
-    Ok(logs)
+    logs
 }
 
 fn read_lines(logs: &mut Vec<Log>, chunk: Uuid, head: &ChunkHead, text: &str) -> Result<()> {
-    let lines: Vec<Line<'_>> = serde_json::from_str(text)?;
+    let lines: Vec<Line<'_>> = match serde_json::from_str(text) {
+        Ok(lines) => lines,
+        Err(error) => {
+            let mended = unreadable::mended_json(text).ok_or(error)?;
+            return read_lines(logs, chunk, head, &mended);
+        }
+    };
     logs.extend(lines.into_iter().map(|Line(timestamp, level, name, message, place)| Log {
         id: log_id(chunk, place),
         created: head.created,
@@ -288,8 +305,7 @@ mod tests {
             LogCreate { task_run_id: Some(TaskRunId::new()), ..line(Some(run), "2024-01-01T00:00:00Z", "task") },
         ];
         let items = items(logs);
-        let mut sizes: Vec<usize> =
-            items.iter().map(|item| logs_in(std::slice::from_ref(item)).unwrap().len()).collect();
+        let mut sizes: Vec<usize> = items.iter().map(|item| logs_in(std::slice::from_ref(item)).len()).collect();
         sizes.sort_unstable();
         assert_eq!(sizes, [1, 1, 1, 2]);
     }
@@ -311,7 +327,7 @@ mod tests {
         for item in &items {
             assert!(serde_json::to_string(item).unwrap().len() < 400_000);
         }
-        let mut read = logs_in(&items).unwrap();
+        let mut read = logs_in(&items);
         read.sort_by_key(|log| log.id);
         let messages = |logs: &[LogCreate]| logs.iter().map(|log| log.message.clone()).collect::<Vec<_>>();
         assert_eq!(read.into_iter().map(|log| log.message).collect::<Vec<_>>(), messages(&logs));
@@ -321,11 +337,11 @@ mod tests {
     fn a_chunk_without_all_its_parts_is_not_read() {
         let logs = vec![line(None, "2024-01-01T00:00:00Z", &"x".repeat(2 * LARGEST_TEXT))];
         let items = items(logs);
-        assert_eq!(logs_in(&items).unwrap().len(), 1);
+        assert_eq!(logs_in(&items).len(), 1);
         for missing in 0..items.len() {
             let rest: Vec<Item> =
                 items.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, i)| i.clone()).collect();
-            assert_eq!(logs_in(&rest).unwrap(), []);
+            assert_eq!(logs_in(&rest), []);
         }
     }
 
@@ -335,7 +351,7 @@ mod tests {
         let logs = vec![line(run, "2024-01-01T00:00:00Z", "same"), line(run, "2024-01-01T00:00:00Z", "same")];
         let (first, second) = (items(logs.clone()), items(logs.clone()));
         assert_eq!(first[0].key, second[0].key);
-        let ids: Vec<LogId> = logs_in(&first).unwrap().iter().map(|log| log.id).collect();
+        let ids: Vec<LogId> = logs_in(&first).iter().map(|log| log.id).collect();
         assert_eq!(ids.len(), 2);
         assert!(ids[0] < ids[1]);
         let other = items(vec![line(run, "2024-01-01T00:00:00Z", "other")]);
@@ -346,7 +362,7 @@ mod tests {
     fn the_head_tells_which_filters_can_not_match() {
         let run = FlowRunId::new();
         let items = items(vec![line(Some(run), "2024-01-01T00:00:00Z", "a")]);
-        let head = ChunkHead::of(&items[0]).unwrap().unwrap();
+        let head = ChunkHead::of(&items[0]).unwrap();
         let table = [
             (serde_json::json!({}), true),
             (serde_json::json!({"level": {"ge_": 20, "le_": 20}}), true),

@@ -176,7 +176,7 @@ impl Windows<'_> {
         let count = self.ahead.iter().take_while(|item| in_window(item)).count();
         let mut items: Vec<Item> = self.ahead.drain(..count).collect();
         items.push(first);
-        let mut logs = log_chunks::logs_in(&items)?;
+        let mut logs = log_chunks::logs_in(&items);
         logs.retain(|log| self.filter.matches(log));
         logs.sort_by(|a, b| self.sort.compare(a, b));
         Ok(Some(logs))
@@ -194,7 +194,7 @@ impl Windows<'_> {
         };
         self.reader.widen();
         for item in std::mem::take(&mut items) {
-            if ChunkHead::of(&item)?.is_none_or(|head| head.may_match(self.filter)) {
+            if ChunkHead::of(&item).is_none_or(|head| head.may_match(self.filter)) {
                 items.push(item);
             }
         }

@@ -263,12 +263,11 @@ impl Store {
     }
 
     /// Hands the `brief` of each item of `range` to `visit`, in no order.
-    pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(Option<&str>)) -> Result<()> {
         let ask = |query: QueryFluentBuilder| query.projection_expression(table::BRIEF).limit(MOST_BRIEFS);
         let read = |page: &QueryOutput| {
             for item in page.items() {
-                let brief = item.get(table::BRIEF).and_then(|brief| brief.as_s().ok());
-                visit(brief.ok_or_else(|| Error::Internal("an item of an older version has no brief".into()))?)?;
+                visit(item.get(table::BRIEF).and_then(|brief| brief.as_s().ok()).map(String::as_str));
             }
             Ok(())
         };

@@ -11,7 +11,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::table::{self, IndexKey, Key, Shards};
+use super::{
+    table::{self, IndexKey, Key, Shards},
+    unreadable,
+};
 use domain::model::Timestamp;
 use error::{Error, Result};
 
@@ -152,9 +155,21 @@ impl Item {
         Ok(item)
     }
 
-    /// Reads the record, as far as the item carries it.
+    /// Reads the record, as far as the item carries it; what an older version wrote beyond the calendar is the nearest time.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if the item holds no such record.
     pub fn record<R: Record>(&self) -> Result<R> {
-        Ok(R::parse(&self.text())?)
+        self.record_as_written().or_else(|error| {
+            let mended = unreadable::mended_json(&self.text()).and_then(|text| R::parse(&text).ok());
+            mended.ok_or(error)
+        })
+    }
+
+    /// Reads the record, as far as the item carries it, if it is written as this version writes it.
+    pub(crate) fn record_as_written<R: Record>(&self) -> Result<R> {
+        let unreadable = |error| Error::Unreadable(format!("{} / {}: {error}", self.key.pk, self.key.sk));
+        R::parse(&self.text()).map_err(unreadable)
     }
 
     /// Returns the JSON text of the record, as far as the item carries it.

@@ -58,7 +58,33 @@ pub struct EntityKind {
     pub sort: Shape,
 }
 
+/// What the arguments are called that are times.
+const TIMES: [&str; 4] = ["time", "created", "window", "first_time"];
+
 impl EntityKind {
+    /// Says whether there is a time in the sort key.
+    pub(crate) fn is_sorted_by_time(&self) -> bool {
+        self.sort.iter().any(|piece| matches!(piece, Piece::Value(name) if TIMES.contains(name)))
+    }
+
+    /// Returns the key of the item of this kind whose partition key has `value`, for kinds that no other value is in.
+    pub(crate) fn key_of(&self, value: &str) -> Key {
+        let written = |shape: Shape| {
+            let mut text = String::new();
+            for piece in shape {
+                push(
+                    &mut text,
+                    match piece {
+                        Piece::Word(word) => word,
+                        Piece::Value(_) => value,
+                    },
+                );
+            }
+            text
+        };
+        Key::new(written(self.partition), written(self.sort))
+    }
+
     /// Returns the first value in the partition key, empty if it has none; nothing if the key is of another kind.
     pub fn value_of<'k>(&self, key: &'k Key) -> Option<&'k str> {
         let value = first_value(self.partition, &key.pk)?;
@@ -189,14 +215,14 @@ macro_rules! shape_of {
     };
 }
 
-/// Declares the kinds of items: `/// what it is`, `key_function(arguments) => Subject(Id) = [partition] / [sort];`.
+/// Declares the kinds of items: `/// what it is`, `key_function(arguments) => Subject(Id) of Record = [partition] / [sort];`.
 ///
 /// Of each comes a function that makes its keys, a row of `docs/table.md`, and a round-trip test. What the stream's
 /// consumer cares for has a variant of `Subject`, with the first value of the partition key.
 macro_rules! entities {
     ($(
         $(#[doc = $what:literal])+
-        $name:ident($($argument:ident: $type:ty),* $(,)?) $(=> $subject:ident $(($owner:ty))?)?
+        $name:ident($($argument:ident: $type:ty),* $(,)?) $(=> $subject:ident $(($owner:ty))?)? $(of $record:ty)?
             = [$($partition:tt),+] / [$($sort:tt),+];
     )+) => {
         $(
@@ -222,6 +248,15 @@ macro_rules! entities {
 
         /// The kinds of items.
         pub static ENTITIES: &[EntityKind] = &[$(kinds::$name),+];
+
+        /// Returns the kind of `item`, and whether the record that its kind says is written as this version writes it.
+        pub(crate) fn read_as_its_kind(item: &Item) -> Option<(&'static EntityKind, Result<()>)> {
+            $(if kinds::$name.value_of(&item.key).is_some() {
+                let read = [$(item.record_as_written::<$record>().map(drop))?].into_iter().collect();
+                return Some((&kinds::$name, read));
+            })+
+            None
+        }
 
         /// The kinds of items that something follows from, so that the stream's consumer hears of them.
         pub static CONSUMED: &[EntityKind] = &[$($($crate::schema::consumed!($subject, kinds::$name),)?)+];

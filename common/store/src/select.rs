@@ -15,9 +15,10 @@ use super::{
     Item, Key, Record, Store, cost,
     query::{Direction, Range, Reader},
     table::{Index, Projection},
+    unreadable,
 };
-use domain::model::{RunSummary, run_summary::NotASummary};
-use error::{Error, Result};
+use domain::model::RunSummary;
+use error::Result;
 
 /// Where the records that may match are found.
 #[derive(Clone, Debug)]
@@ -191,7 +192,7 @@ impl Store {
         if projection == Projection::Orders {
             items.sort_by(|one, other| order.compare(one, other));
         } else {
-            let parsed = items.iter().map(Item::record).collect::<Result<_>>()?;
+            let parsed = items.iter().filter_map(Item::readable).collect();
             let mut records: Vec<R> = matcher.keep(self, parsed).await?;
             records.sort_by(&compare);
             if projection == Projection::All {
@@ -272,7 +273,7 @@ impl Store {
             while let Some(items) = reader.more().await? {
                 let records = match projection {
                     Projection::Keys | Projection::Orders => self.records(&keys_of(&items)).await?,
-                    Projection::All | Projection::Head => items.iter().map(Item::record).collect::<Result<_>>()?,
+                    Projection::All | Projection::Head => items.iter().filter_map(Item::readable).collect(),
                 };
                 visit(matcher.keep(self, records).await?);
             }
@@ -293,19 +294,20 @@ impl Store {
         RunSummary: for<'r> From<&'r R>,
     {
         let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
-        let summary = |brief: &str| brief.parse().map_err(|error: NotASummary| Error::Internal(error.to_string()));
         match source {
             Source::Ordered(range) if projection(&range) == Projection::Head => {
                 if is_decided {
                     let range = range.containing(matcher.texts());
-                    return self.read_briefs(&range, |brief| summary(brief).map(|run| visit(&run))).await;
+                    return self
+                        .read_briefs(&range, |brief| unreadable::summary(brief).iter().for_each(&mut visit))
+                        .await;
                 }
                 let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
                 while let Some(items) = reader.more().await? {
-                    let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                    let heads = items.iter().filter_map(Item::readable).collect();
                     let kept: HashSet<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
                     for item in items.iter().filter(|item| kept.contains(&item.key)) {
-                        visit(&summary(item.brief.as_deref().unwrap_or_default())?);
+                        unreadable::summary(item.brief.as_deref()).iter().for_each(&mut visit);
                     }
                 }
                 Ok(())
@@ -343,10 +345,10 @@ impl Store {
         matcher: &mut impl Matcher<R>,
     ) -> Result<Vec<R>> {
         let records = match projection {
-            Projection::All => items.iter().map(Item::record).collect::<Result<_>>()?,
+            Projection::All => items.iter().filter_map(Item::readable).collect(),
             Projection::Keys | Projection::Orders => self.records(&keys_of(items)).await?,
             Projection::Head => {
-                let heads = items.iter().map(Item::record).collect::<Result<_>>()?;
+                let heads = items.iter().filter_map(Item::readable).collect();
                 let keys: Vec<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
                 // An index may lag behind the table, so what is read from there has to match as well.
                 self.records(&keys).await?

@@ -19,7 +19,7 @@ use error::Result;
 
 /// Says that a task run holds a lease, in the run's own partition, where it is seen as soon as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct HeldLease {
+pub(crate) struct HeldLease {
     run: TaskRunId,
     lease: LeaseId,
 }
@@ -43,7 +43,7 @@ impl Store {
     pub async fn leases_held_by(&self, run: TaskRunId) -> Result<Vec<LeaseId>> {
         let range = Range::partition(table::task_run(run).pk).starting_with(table::LEASES);
         let items = self.read_all(range).await?;
-        items.iter().map(|item| Ok(item.record::<HeldLease>()?.lease)).collect()
+        Ok(items.iter().filter_map(|item| Some(item.readable::<HeldLease>()?.lease)).collect())
     }
 }
 

@@ -85,7 +85,7 @@ impl Store {
         if items.next_if(|item| item.key.sk == run.sk).is_none() {
             return Ok(Vec::new());
         }
-        items.map(|item| Ok(item.record::<HistoricState>()?.state)).collect()
+        Ok(items.filter_map(|item| Some(item.readable::<HistoricState>()?.state)).collect())
     }
 
     /// Reads the state `id` of a flow run.

@@ -14,18 +14,30 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use domain::model::{ConcurrencyLimit, Deployment, Event, Flow, StateType, Timestamp, Variable};
+use domain::model::{
+    ApiKey, Artifact, ArtifactCollection, Automation, BulkOperation, ConcurrencyLimit, Connection, CsrfToken,
+    Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent, StateType, TaskRun, Timestamp, Variable,
+};
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    artifacts,
+    bulk_operations::FlowRunPart,
+    deployment_polling,
     entity::{self, Tombstone},
     key::starting_alike,
     record::Item,
     schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
+    slots,
+    states::HistoricState,
+    task_runs,
+    unique::Claim,
+    watches,
     work_pools::StoredWorkPool,
     work_queues::StoredWorkQueue,
+    workers,
 };
 pub use crate::{
     key::{Key, LONGEST_TEXT, null, sort_with_id, time_of, time_or_null, without_id},
@@ -53,46 +65,50 @@ ids! {
 
 entities! {
     /// a flow
-    flow(flow_id: FlowId) => Flow(FlowId) = ["flow", flow_id] / ["flow"];
+    flow(flow_id: FlowId) => Flow(FlowId) of Flow = ["flow", flow_id] / ["flow"];
     /// the claim on a flow's name
-    unique_flow_name(name: &str) = ["unique", "flow", name] / ["unique"];
+    unique_flow_name(name: &str) of Claim = ["unique", "flow", name] / ["unique"];
 
     /// a deployment
-    deployment(deployment_id: DeploymentId) => Deployment(DeploymentId) = ["deployment", deployment_id] / ["deployment"];
+    deployment(deployment_id: DeploymentId) => Deployment(DeploymentId) of Deployment
+        = ["deployment", deployment_id] / ["deployment"];
     /// the claim on a deployment's name within its flow
-    unique_deployment_name(flow_id: FlowId, name: &str) = ["unique", "deployment", flow_id, name] / ["unique"];
+    unique_deployment_name(flow_id: FlowId, name: &str) of Claim = ["unique", "deployment", flow_id, name] / ["unique"];
     /// what is known of the polls for a deployment's runs
-    readiness(deployment_id: DeploymentId) => Readiness(DeploymentId) = ["deployment", deployment_id] / ["readiness"];
+    readiness(deployment_id: DeploymentId) => Readiness(DeploymentId) of deployment_polling::Readiness
+        = ["deployment", deployment_id] / ["readiness"];
     /// what watches over a deployment's service levels
-    deployment_watch(deployment_id: DeploymentId) => DeploymentWatch(DeploymentId)
+    deployment_watch(deployment_id: DeploymentId) => DeploymentWatch(DeploymentId) of watches::DeploymentWatch
         = ["deployment", deployment_id] / ["agreements"];
 
     /// a flow run
-    flow_run(flow_run_id: FlowRunId) => FlowRun(FlowRunId) = ["flow_run", flow_run_id] / ["run"];
+    flow_run(flow_run_id: FlowRunId) => FlowRun(FlowRunId) of FlowRun = ["flow_run", flow_run_id] / ["run"];
     /// a state of a flow run
-    flow_run_state(flow_run_id: FlowRunId, time: Timestamp, state_id: StateId)
+    flow_run_state(flow_run_id: FlowRunId, time: Timestamp, state_id: StateId) of HistoricState
         = ["flow_run", flow_run_id] / ["state", time, state_id];
     /// the claim on a flow run's idempotency key
-    unique_flow_run(flow_id: FlowId, idempotency_key: &str)
+    unique_flow_run(flow_id: FlowId, idempotency_key: &str) of Claim
         = ["unique", "flow_run", flow_id, idempotency_key] / ["unique"];
     /// what watches over a flow run's service levels, before the states of the run
-    flow_run_watch(flow_run_id: FlowRunId) => FlowRunWatch(FlowRunId) = ["flow_run", flow_run_id] / ["agreements"];
+    flow_run_watch(flow_run_id: FlowRunId) => FlowRunWatch(FlowRunId) of watches::FlowRunWatch
+        = ["flow_run", flow_run_id] / ["agreements"];
     /// an input of a flow run; of inputs whose keys start alike, the sort keys start alike
-    flow_run_input(flow_run_id: FlowRunId, key: &str)
+    flow_run_input(flow_run_id: FlowRunId, key: &str) of FlowRunInput
         = ["flow_run", flow_run_id] / ["input", (key => starting_alike(key))];
 
     /// a task run
-    task_run(task_run_id: TaskRunId) => TaskRun(TaskRunId) = ["task_run", task_run_id] / ["run"];
+    task_run(task_run_id: TaskRunId) => TaskRun(TaskRunId) of TaskRun = ["task_run", task_run_id] / ["run"];
     /// a state of a task run
-    task_run_state(task_run_id: TaskRunId, time: Timestamp, state_id: StateId)
+    task_run_state(task_run_id: TaskRunId, time: Timestamp, state_id: StateId) of HistoricState
         = ["task_run", task_run_id] / ["state", time, state_id];
     /// the claim on a task run's place in its flow run, if it is in one
-    unique_task_run(flow_run_id: Option<FlowRunId>, task_key: &str, dynamic_key: &str)
+    unique_task_run(flow_run_id: Option<FlowRunId>, task_key: &str, dynamic_key: &str) of Claim
         = ["unique", "task_run", flow_run_id, task_key, dynamic_key] / ["unique"];
     /// a note that a task run holds a lease
-    held_lease(task_run_id: TaskRunId, lease_id: LeaseId) = ["task_run", task_run_id] / ["lease", lease_id];
+    held_lease(task_run_id: TaskRunId, lease_id: LeaseId) of slots::HeldLease
+        = ["task_run", task_run_id] / ["lease", lease_id];
     /// a note that a completed state is cached
-    cached_state(cache_key: &str, time: Timestamp, state_id: StateId)
+    cached_state(cache_key: &str, time: Timestamp, state_id: StateId) of task_runs::CachedState
         = ["task_cache", cache_key] / ["state", time, state_id];
 
     /// a part of a chunk of logs, by the window that they are in and the time of the first of them
@@ -100,60 +116,62 @@ entities! {
         = ["logs", run] / [window, first_time, chunk_id, part];
 
     /// an event
-    event(event_id: EventId) => Event(EventId) = ["event", event_id] / ["event"];
+    event(event_id: EventId) => Event(EventId) of ReceivedEvent = ["event", event_id] / ["event"];
 
     /// an artifact
-    artifact(artifact_id: ArtifactId) => Artifact(ArtifactId) = ["artifact", artifact_id] / ["artifact"];
+    artifact(artifact_id: ArtifactId) => Artifact(ArtifactId) of Artifact = ["artifact", artifact_id] / ["artifact"];
     /// the collection of the artifacts of a key
-    artifact_collection(key: &str) => ArtifactCollection = ["artifact_key", key] / ["collection"];
+    artifact_collection(key: &str) => ArtifactCollection of ArtifactCollection = ["artifact_key", key] / ["collection"];
     /// a note that an artifact is in such a collection
-    keyed_artifact(key: &str, created: Timestamp, artifact_id: ArtifactId)
+    keyed_artifact(key: &str, created: Timestamp, artifact_id: ArtifactId) of artifacts::KeyedArtifact
         = ["artifact_key", key] / ["artifact", created, artifact_id];
 
     /// a concurrency limit
-    concurrency_limit(limit_id: ConcurrencyLimitId) => ConcurrencyLimit(ConcurrencyLimitId)
+    concurrency_limit(limit_id: ConcurrencyLimitId) => ConcurrencyLimit(ConcurrencyLimitId) of ConcurrencyLimit
         = ["concurrency_limit", limit_id] / ["limit"];
     /// the claim on a concurrency limit's name
-    unique_concurrency_limit_name(name: &str) = ["unique", "concurrency_limit", name] / ["unique"];
+    unique_concurrency_limit_name(name: &str) of Claim = ["unique", "concurrency_limit", name] / ["unique"];
     /// a note that a request for slots was carried out
-    slots_taken(request: Uuid) = ["unique", "slots", request] / ["unique"];
+    slots_taken(request: Uuid) of Claim = ["unique", "slots", request] / ["unique"];
     /// a lease
-    lease(lease_id: LeaseId) => Lease(LeaseId) = ["lease", lease_id] / ["lease"];
+    lease(lease_id: LeaseId) => Lease(LeaseId) of Lease = ["lease", lease_id] / ["lease"];
 
     /// a variable
-    variable(variable_id: VariableId) => Variable(VariableId) = ["variable", variable_id] / ["variable"];
+    variable(variable_id: VariableId) => Variable(VariableId) of Variable = ["variable", variable_id] / ["variable"];
     /// the claim on a variable's name
-    unique_variable_name(name: &str) = ["unique", "variable", name] / ["unique"];
+    unique_variable_name(name: &str) of Claim = ["unique", "variable", name] / ["unique"];
 
     /// a work pool, with the ids of its queues
-    work_pool(pool_id: WorkPoolId) => WorkPool(WorkPoolId) = ["work_pool", pool_id] / ["pool"];
+    work_pool(pool_id: WorkPoolId) => WorkPool(WorkPoolId) of StoredWorkPool = ["work_pool", pool_id] / ["pool"];
     /// the claim on a work pool's name
-    unique_work_pool_name(name: &str) = ["unique", "work_pool", name] / ["unique"];
+    unique_work_pool_name(name: &str) of Claim = ["unique", "work_pool", name] / ["unique"];
     /// a worker, beside its pool
-    worker(pool_id: WorkPoolId, name: &str) => Worker(WorkPoolId) = ["work_pool", pool_id] / ["worker", name];
+    worker(pool_id: WorkPoolId, name: &str) => Worker(WorkPoolId) of workers::KeptWorker
+        = ["work_pool", pool_id] / ["worker", name];
     /// a work queue
-    work_queue(queue_id: WorkQueueId) => WorkQueue(WorkQueueId) = ["work_queue", queue_id] / ["queue"];
+    work_queue(queue_id: WorkQueueId) => WorkQueue(WorkQueueId) of StoredWorkQueue
+        = ["work_queue", queue_id] / ["queue"];
 
     /// an operation on many flow runs
-    bulk_operation(operation_id: BulkOperationId) = ["bulk_operation", operation_id] / ["operation"];
+    bulk_operation(operation_id: BulkOperationId) of BulkOperation = ["bulk_operation", operation_id] / ["operation"];
     /// a part of such an operation
-    bulk_part(operation_id: BulkOperationId, number: usize) => BulkPart(BulkOperationId)
+    bulk_part(operation_id: BulkOperationId, number: usize) => BulkPart(BulkOperationId) of FlowRunPart
         = ["bulk_operation", operation_id, number] / ["part"];
     /// a note that such an operation has treated a flow run
-    treated_flow_run(operation_id: BulkOperationId, flow_run_id: FlowRunId)
+    treated_flow_run(operation_id: BulkOperationId, flow_run_id: FlowRunId) of Claim
         = ["unique", "bulk_operation", operation_id, flow_run_id] / ["unique"];
 
     /// an automation; nothing writes one yet
-    automation(automation_id: AutomationId) = ["automation", automation_id] / ["automation"];
+    automation(automation_id: AutomationId) of Automation = ["automation", automation_id] / ["automation"];
     /// a note that an automation has to do with a resource; nothing writes one yet
     related_automation(resource: &str, automation_id: AutomationId) = ["automations_of", resource] / [automation_id];
 
     /// a client's CSRF token
-    csrf_token(client: &str) = ["csrf_token", client] / ["token"];
+    csrf_token(client: &str) of CsrfToken = ["csrf_token", client] / ["token"];
     /// an API key
-    api_key(key_id: ApiKeyId) = ["api_key", key_id] / ["key"];
+    api_key(key_id: ApiKeyId) of ApiKey = ["api_key", key_id] / ["key"];
     /// a websocket connection
-    connection(connection_id: &str) = ["connection", connection_id] / ["connection"];
+    connection(connection_id: &str) of Connection = ["connection", connection_id] / ["connection"];
 }
 
 told_of! {

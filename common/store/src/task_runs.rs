@@ -114,7 +114,11 @@ impl Store {
     pub async fn delete_task_run(&self, id: TaskRunId, now: Timestamp, longest: LongestWaits) -> Result<bool> {
         let mut is_tried = false;
         for attempt in 0..commit::ATTEMPTS {
-            let Some(run) = self.task_run(id).await? else { return Ok(is_tried) };
+            let run = match self.task_run(id).await {
+                Ok(Some(run)) => run,
+                Ok(None) => return Ok(is_tried),
+                Err(error) => return self.or_unreadable::<TaskRun, _>(Err(error), &table::task_run(id), true).await,
+            };
             let mut writes = vec![Write::DeleteVersion(run.record.key(), run.version)];
             let claim = table::unique_task_run(run.record.flow_run_id, &run.record.task_key, &run.record.dynamic_key);
             if self.owner(&claim).await? == Some(id.0) {
@@ -182,8 +186,7 @@ impl Store {
         let mut reader = self.read(newest_first, CACHED_AT_ONCE);
         let now = Timestamp::now();
         while let Some(items) = reader.more().await? {
-            for item in items {
-                let cached: CachedState = item.record()?;
+            for cached in items.iter().filter_map(Item::readable::<CachedState>) {
                 if cached.expiration.is_none_or(|time| time > now) {
                     let key = table::state(&cached.run, cached.timestamp, cached.id);
                     return Ok(self.get::<HistoricState>(&key).await?.map(|found| found.record.state));
@@ -220,7 +223,7 @@ const CACHED_AT_ONCE: usize = 3;
 
 /// Says which completed state of a task serves the runs with the same cache key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct CachedState {
+pub(crate) struct CachedState {
     cache_key: String,
     expiration: Option<Timestamp>,
     run: Key,

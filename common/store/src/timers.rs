@@ -17,6 +17,8 @@ pub struct Timer {
     pub of: Key,
     /// When it is due.
     pub due: Timestamp,
+    /// Its place among those of its partition, which are read by when they are due.
+    pub place: String,
 }
 
 impl Store {
@@ -25,13 +27,22 @@ impl Store {
         self.shards().all(Collection::Timers)
     }
 
-    /// Reads the first timers of a partition that are due until `until`, `limit` at most.
-    pub async fn timers(&self, partition: &str, until: Timestamp, limit: usize) -> Result<Vec<Timer>> {
-        let range = Range::of_index(Index::Related, partition).between(None, Some(until.sortable()));
+    /// Reads the first timers of a partition that are due until `until`, from the place `from` on, `limit` at most.
+    ///
+    /// What an older version wrote beyond the calendar sorts before all times, and is passed over.
+    pub async fn timers(
+        &self,
+        partition: &str,
+        from: Option<&str>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Timer>> {
+        let range = Range::of_index(Index::Related, partition)
+            .between(Some(from.map_or_else(|| Timestamp::MIN.sortable(), str::to_owned)), Some(until.sortable()));
         let found = self.read(range, limit).more().await?.unwrap_or_default();
         let timer = |item: Item| {
-            let due = table::time_of(item.index_keys.get(&Index::Related.sort())?)?;
-            Some(Timer { of: item.key, due })
+            let place = item.index_keys.get(&Index::Related.sort())?.clone();
+            Some(Timer { of: item.key, due: table::time_of(&place)?, place })
         };
         Ok(found.into_iter().take(limit).filter_map(timer).collect())
     }

@@ -83,9 +83,9 @@ impl Store {
         window: Window,
     ) -> Result<Vec<Worker>> {
         let items = self.read_all(workers_of(pool)).await?;
-        let found = items.iter().map(|item| Ok(item.record::<KeptWorker>()?.worker)).collect::<Result<Vec<_>>>()?;
+        let found = items.iter().filter_map(|item| Some(item.readable::<KeptWorker>()?.worker));
         let mut found: Vec<Worker> =
-            found.into_iter().filter(|worker| filter.is_none_or(|filter| filter.matches(worker))).collect();
+            found.filter(|worker| filter.is_none_or(|filter| filter.matches(worker))).collect();
         found.sort_by_key(|worker| std::cmp::Reverse(worker.last_heartbeat_time));
         Ok(found.into_iter().skip(window.offset).take(window.limit).collect())
     }
@@ -94,8 +94,7 @@ impl Store {
     pub async fn is_served(&self, pool: WorkPoolId, except: Option<WorkerId>) -> Result<bool> {
         let mut reader = self.read(workers_of(pool), WORKERS_AT_ONCE);
         while let Some(items) = reader.more().await? {
-            for item in items {
-                let worker = item.record::<KeptWorker>()?.worker;
+            for worker in items.iter().filter_map(|item| Some(item.readable::<KeptWorker>()?.worker)) {
                 if worker.status == WorkerStatus::Online && Some(worker.id) != except {
                     return Ok(true);
                 }

@@ -57,7 +57,7 @@ async fn one() -> Vec<Probe> {
     let timers = async {
         let mut found = Vec::new();
         for partition in store.timer_partitions() {
-            found.extend(store.timers(&partition, now, 10).await?);
+            found.extend(store.timers(&partition, None, now, 10).await?);
         }
         Ok(found)
     };

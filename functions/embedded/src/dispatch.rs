@@ -29,12 +29,12 @@ impl<'c> Call<'c> {
 
     /// Says whether the request only reads.
     pub(crate) fn only_reads(self) -> bool {
-        matches!(self.operation, "GetItem" | "BatchGetItem" | "Query" | "DescribeTable")
+        matches!(self.operation, "GetItem" | "BatchGetItem" | "Query" | "Scan" | "DescribeTable")
     }
 
     /// Says whether the request reads so much that it would hold up others on its thread.
     pub(crate) fn is_long(self) -> bool {
-        self.operation == "Query" && limit(self.body).is_some_and(|limit| limit >= LONG_PAGE)
+        matches!(self.operation, "Query" | "Scan") && limit(self.body).is_some_and(|limit| limit >= LONG_PAGE)
     }
 
     /// Runs the operation.
@@ -46,6 +46,7 @@ impl<'c> Call<'c> {
             "GetItem" => call(body, |request| engine.get_item(request)),
             "BatchGetItem" => call(body, |request| engine.batch_get_item(request)),
             "Query" => call(body, |request| engine.query(request)),
+            "Scan" => call(body, |request| engine.scan(request)),
             "PutItem" => call(body, |request| engine.put_item(request)),
             "UpdateItem" => call(body, |request| engine.update_item(request)),
             "DeleteItem" => call(body, |request| engine.delete_item(request)),

@@ -33,7 +33,7 @@ async fn bulk_delete(State(app): State<App>, Body(which): Body<WhichFlows>) -> R
     let mut deleted = Vec::new();
     for flow in app.store.flows(&filters, FlowSort::default(), window).await? {
         match app.store.delete::<Flow>(flow.id).await {
-            Ok(flow) => deleted.push(flow.id),
+            Ok(()) => deleted.push(flow.id),
             Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }

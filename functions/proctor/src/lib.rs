@@ -1,5 +1,6 @@
 //! Every function in one process.
 
+pub mod check;
 pub mod keys;
 pub mod services;
 pub mod socket;

@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use common::{App, Settings, Store, logging, runtime, settings::Variables, store::access::EnforceAccess};
 use embedded::EmbeddedDatabase;
-use proctor::{keys, services::Services};
+use proctor::{check, keys, services::Services};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -52,6 +52,8 @@ struct Arguments {
 enum Command {
     /// Makes, lists, expires and revokes API keys.
     Keys(keys::Arguments),
+    /// Finds what can't be read in the database, and mends what can be mended.
+    Check(check::Arguments),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,10 @@ enum Failure {
     PortInUse(String, u16),
     #[error("can't listen on {0}:{1}: {2}")]
     Listen(String, u16, std::io::Error),
-    #[error("keys need a database that lasts: leave --in-memory out")]
+    #[error("this needs a database that lasts: leave --in-memory out")]
     NothingLasts,
+    #[error("not all of the database is as it should be (see the lines above, and `proctor check --repair`)")]
+    NotWell,
     #[error("can't use {path} for the database: {1} (choose another directory with --data)", path = .0.display())]
     Directory(PathBuf, std::io::Error),
     #[error("can't open {path}: {1}", path = .0.display())]
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
     let outcome = runtime.map_err(Failure::from).and_then(|runtime| match command {
         None => runtime.block_on(run(arguments)),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
+        Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -142,8 +147,23 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Does what `keys` says, in a database that a server may have open at the same time.
 async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<(), Failure> {
+    let store = store(arguments, command.table.as_ref()).await?;
+    println!("{}", keys::carry_out(&store, command.action).await?);
+    Ok(())
+}
+
+/// Looks at a database that a server may have open at the same time.
+async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result<(), Failure> {
+    let store = store(arguments, command.table.as_ref()).await?;
+    let (told, is_well) = check::carry_out(&store, command.repair).await?;
+    println!("{told}");
+    if is_well { Ok(()) } else { Err(Failure::NotWell) }
+}
+
+/// Opens the deployed table of this name, or the local database.
+async fn store(arguments: &Arguments, table: Option<&String>) -> Result<Store, Failure> {
     let mut variables = Variables::from_env();
-    let store = match &command.table {
+    Ok(match table {
         Some(table) => {
             variables.set("PROCTOR_TABLE", table);
             runtime::connect::to_table(Settings::from(variables)?).await.store
@@ -156,9 +176,7 @@ async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<
             store.create_table().await?;
             store
         }
-    };
-    println!("{}", keys::carry_out(&store, command.action).await?);
-    Ok(())
+    })
 }
 
 /// How long open requests may take to end after a signal to stop.

@@ -139,9 +139,10 @@ fn on_the_page(page: &str, names: &Names) -> Result<String> {
             "}\n",
             "
     /// a {word}
-    {record}({record}_id: {Record}Id) => {Record}({Record}Id) = [\"{record}\", {record}_id] / [\"{record}\"];
+    {record}({record}_id: {Record}Id) => {Record}({Record}Id) of domain::model::{Record}
+        = [\"{record}\", {record}_id] / [\"{record}\"];
     /// the claim on a {word}'s name
-    unique_{record}_name(name: &str) = [\"unique\", \"{record}\", name] / [\"unique\"];
+    unique_{record}_name(name: &str) of Claim = [\"unique\", \"{record}\", name] / [\"unique\"];
 ",
         ),
         ("told_of! {\n", "}\n", "    {Record} => domain::model::{Record};\n"),

@@ -103,7 +103,7 @@ impl FromStr for RunSummary {
         }
         let mut fields = text.splitn(6, '|');
         let mut next = || fields.next().ok_or(NotASummary);
-        let time = |text| some(text, |text| Timestamp::from_micros(text.parse().ok()?));
+        let time = |text| some(text, |text| Some(Timestamp::nearest_to_micros(text.parse().ok()?)));
         let state_type = |text| some(text, |text| StateType::ALL.into_iter().find(|kind| kind.as_str() == text));
         Ok(Self {
             state_type: state_type(next()?)?,

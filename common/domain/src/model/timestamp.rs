@@ -9,13 +9,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 ///
 /// The fraction is left out when it is zero, as pydantic leaves it out. For sort keys, which need a
 /// fixed width, use [`Timestamp::sortable`].
+///
+/// **Invariant:** the year is one of 1 to 9999, as in Python's calendar. So what is written can be read, by every client,
+/// and sorts as text; what comes to lie beyond is the first or the last instant of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// Takes the instant `time`, cut to whole microseconds.
+    /// The first instant of the calendar.
+    pub const MIN: Self = Self(calendar_edge(-62_135_596_800_000_000));
+
+    /// The last instant of the calendar.
+    pub const MAX: Self = Self(calendar_edge(253_402_300_799_999_999));
+
+    /// Takes the instant `time`, cut to whole microseconds, or the nearest one that the calendar holds.
     pub fn new(time: DateTime<Utc>) -> Self {
-        Self(time.trunc_subsecs(6))
+        Self(time.trunc_subsecs(6)).clamp(Self::MIN, Self::MAX)
     }
 
     /// Reads the system clock.
@@ -25,7 +34,16 @@ impl Timestamp {
 
     /// Returns the instant `micros` microseconds after the Unix epoch, or `None` out of the calendar's range.
     pub fn from_micros(micros: i64) -> Option<Self> {
-        DateTime::from_timestamp_micros(micros).map(Self)
+        Self::within_calendar(DateTime::from_timestamp_micros(micros)?)
+    }
+
+    fn within_calendar(time: DateTime<Utc>) -> Option<Self> {
+        Some(Self(time.trunc_subsecs(6))).filter(|time| (Self::MIN..=Self::MAX).contains(time))
+    }
+
+    /// Returns the instant `micros` microseconds after the Unix epoch, or the nearest one that the calendar holds.
+    pub fn nearest_to_micros(micros: i64) -> Self {
+        Self::from_micros(micros).unwrap_or(if micros < 0 { Self::MIN } else { Self::MAX })
     }
 
     /// Returns the microseconds since the Unix epoch.
@@ -59,8 +77,11 @@ impl Timestamp {
     pub fn plus_seconds(self, seconds: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
         let micros = (seconds * 1_000_000.0).round() as i64;
-        let time = self.0.checked_add_signed(TimeDelta::microseconds(micros));
-        Self(time.unwrap_or(if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC }))
+        match self.0.checked_add_signed(TimeDelta::microseconds(micros)) {
+            Some(time) => Self::new(time),
+            None if micros < 0 => Self::MIN,
+            None => Self::MAX,
+        }
     }
 
     /// Returns the instant `duration` later, or the last one the calendar holds.
@@ -77,11 +98,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no instant of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time of the years 1 to 9999 with its offset from UTC")]
+pub struct NotATime;
+
 impl FromStr for Timestamp {
-    type Err = chrono::ParseError;
+    type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        DateTime::parse_from_rfc3339(text).map(|time| Self::new(time.with_timezone(&Utc)))
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| NotATime)?;
+        Self::within_calendar(time.with_timezone(&Utc)).ok_or(NotATime)
+    }
+}
+
+const fn calendar_edge(micros: i64) -> DateTime<Utc> {
+    match DateTime::from_timestamp_micros(micros) {
+        Some(time) => time,
+        None => DateTime::UNIX_EPOCH,
     }
 }
 
@@ -100,6 +134,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn timestamp(text: &str) -> Timestamp {
@@ -119,7 +155,29 @@ mod tests {
     }
 
     #[test]
-    fn survives_arithmetic_beyond_the_calendar() {
-        assert!(Timestamp::now().plus_seconds(f64::MAX) > Timestamp::now());
+    fn ends_where_the_calendar_ends() {
+        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999999Z");
+        for text in
+            ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "0000-06-01T00:00:00Z", "+10000-01-01T00:00:00Z"]
+        {
+            assert_eq!(text.parse::<Timestamp>(), Err(NotATime), "{text}");
+        }
+        assert_eq!(Timestamp::from_micros(i64::MAX), None);
+        assert_eq!(Timestamp::new(DateTime::<Utc>::MAX_UTC), Timestamp::MAX);
+        assert_eq!(Timestamp::new(DateTime::<Utc>::MIN_UTC), Timestamp::MIN);
+    }
+
+    proptest! {
+        /// Whatever is added, the sum can be read again, and sorts as text.
+        #[test]
+        fn a_sum_is_in_the_calendar(start: i64, seconds: f64, duration in 0_u64..=u64::MAX) {
+            let start = Timestamp::new(DateTime::from_timestamp_micros(start).unwrap_or(DateTime::<Utc>::MAX_UTC));
+            for sum in [start.plus_seconds(seconds), start.plus(Duration::from_secs(duration)), start] {
+                prop_assert_eq!(sum.to_string().parse(), Ok(sum));
+                prop_assert_eq!(sum.sortable().len(), Timestamp::MAX.sortable().len());
+                prop_assert_eq!(sum.cmp(&start), sum.sortable().cmp(&start.sortable()));
+            }
+        }
     }
 }

@@ -62,7 +62,7 @@ pub fn consume<'c>(app: &'c App, queue: &'c Queue, messages: &'c [Message]) -> B
 async fn carry_out(app: &App, queue: &Queue, message: &Message) -> Result<(), Error> {
     match message {
         Message::BulkStep { operation, part, step } => bulk::step(app, *operation, *part, *step).await,
-        Message::Timers { partition } => timers::fire_due(app, queue, partition).await,
+        Message::Timers { partition, after } => timers::fire_due(app, queue, partition, after.as_deref()).await,
         Message::Timer { of } => timers::fire(app, of).await,
         Message::Schedules { partition } => schedules::fan_out(app, queue, partition).await,
         Message::Schedule { deployment } => schedules::look_at(app, *deployment).await,

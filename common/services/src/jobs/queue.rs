@@ -36,6 +36,9 @@ pub enum Message {
     Timers {
         /// The partition.
         partition: String,
+        /// The place of the timer from which on; those before were fired, or can't be.
+        #[serde(default)]
+        after: Option<String>,
     },
     /// A timer that is due.
     Timer {

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use serde_json::json;
 
 use domain::{
@@ -20,6 +20,7 @@ use store::{
     Key, TableAccess,
     table::{Index, Subject},
     timers::Timer,
+    unreadable,
 };
 
 use crate::{
@@ -42,46 +43,61 @@ const AT_ONCE: usize = 8;
 pub async fn tick(app: &App, queue: &Queue) -> Result<()> {
     let until = app.now().plus_seconds(app.settings.timers_ahead);
     let partitions = app.store.timer_partitions();
-    let firsts = partitions.iter().map(|partition| app.store.timers(partition, until, 1));
+    let firsts = partitions.iter().map(|partition| app.store.timers(partition, None, until, 1));
     let firsts = futures::future::try_join_all(firsts).await?;
     let messages: Vec<Message> = partitions
         .into_iter()
         .zip(firsts)
         .filter(|(_, first)| !first.is_empty())
-        .map(|(partition, _)| Message::Timers { partition })
+        .map(|(partition, _)| Message::Timers { partition, after: None })
         .collect();
     if messages.is_empty() { Ok(()) } else { queue.send(&messages).await }
 }
 
 /// Fires the timers of `partition` that are due, and has the queue deliver those on time that soon will be.
-pub(super) async fn fire_due(app: &App, queue: &Queue, partition: &str) -> Result<()> {
+///
+/// A timer that can't be fired stays and keeps no other from being fired: those behind it are read on from it.
+///
+/// # Errors
+/// That of the first timer that failed for a passing reason, after all others were fired.
+pub(super) async fn fire_due(app: &App, queue: &Queue, partition: &str, after: Option<&str>) -> Result<()> {
     let now = app.now();
-    let timers = app.store.timers(partition, now.plus_seconds(app.settings.timers_ahead), PAGE).await?;
-    let is_full = timers.len() == PAGE;
+    let until = now.plus_seconds(app.settings.timers_ahead);
+    let timers = app.store.timers(partition, after, until, PAGE).await?;
+    let last = timers.last().map(|timer| timer.place.clone()).filter(|_| timers.len() == PAGE);
     let (due, soon): (Vec<Timer>, Vec<Timer>) = timers.into_iter().partition(|timer| timer.due <= now);
     let is_all_due = soon.is_empty();
     let deliveries: Vec<_> =
         soon.into_iter().map(|timer| (Message::Timer { of: timer.of }, wait(now, timer.due))).collect();
     queue.send_later(&deliveries).await?;
-    stream::iter(due)
+    let fired: Vec<Result<()>> = stream::iter(due)
         .map(|timer| async move { fire(app, &timer.of).await })
         .buffer_unordered(AT_ONCE)
-        .try_collect::<()>()
-        .await?;
+        .collect()
+        .await;
     // Behind a page of what was due, there is more of it; what is not due stays in its place.
-    if is_full && is_all_due {
-        queue.send(&[Message::Timers { partition: partition.to_owned() }]).await
-    } else {
-        Ok(())
+    if let Some(last) = last.filter(|_| is_all_due) {
+        queue.send(&[Message::Timers { partition: partition.to_owned(), after: Some(last) }]).await?;
     }
+    fired.into_iter().collect()
 }
 
 fn wait(now: Timestamp, due: Timestamp) -> Duration {
     Duration::from_secs_f64(due.seconds_since(now).max(0.0).ceil())
 }
 
-/// Fires the timer of what is under the key `of`.
+/// Fires the timer of what is under the key `of`; what can't be read is reported and left.
 pub(super) async fn fire(app: &App, of: &Key) -> Result<()> {
+    match fire_one(app, of).await {
+        Err(error @ Error::Unreadable(_)) => {
+            unreadable::report(of, &error);
+            Ok(())
+        }
+        fired => fired,
+    }
+}
+
+async fn fire_one(app: &App, of: &Key) -> Result<()> {
     match Subject::of(of) {
         Some(Subject::Lease(id)) => {
             let now = app.now();

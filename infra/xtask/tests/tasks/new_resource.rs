@@ -58,7 +58,7 @@ fn its_record_is_started_and_listed_in_the_table() {
         ("domain/src/filter/mod.rs", "pub use saved_gadget::{SavedGadgetFilter, SavedGadgetSort};\npub use sort::"),
         (
             "store/src/table.rs",
-            "SavedGadget(SavedGadgetId) = [\"saved_gadget\", saved_gadget_id] / [\"saved_gadget\"];",
+            "SavedGadget(SavedGadgetId) of domain::model::SavedGadget\n        = [\"saved_gadget\", saved_gadget_id] / [\"saved_gadget\"];",
         ),
     ];
     for (path, line) in files {

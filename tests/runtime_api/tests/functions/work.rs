@@ -229,7 +229,7 @@ async fn timers(stage: &Stage) -> Value {
     store.record_heartbeat("pool", "worker", Some(30), long_ago).await.unwrap();
     let found = store.work_pool_with_queues("pool").await.unwrap().unwrap();
     store.note_poll(&found.queues, long_ago).await.unwrap();
-    delivery(&Message::Timers { partition: store.timer_partitions().remove(0) })
+    delivery(&Message::Timers { partition: store.timer_partitions().remove(0), after: None })
 }
 
 /// Adds a flow run with all that may belong to one; returns its id.
