@@ -7,7 +7,7 @@ mod world;
 use common::{
     Error,
     filter::RunFilters,
-    jobs::{self, queue::Message},
+    jobs::{self, Delivery},
     model::{
         BulkAction, ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId,
         StateType, TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
@@ -80,7 +80,8 @@ impl World {
             if received.is_empty() {
                 return;
             }
-            let twice: Vec<Message> = received.iter().chain(&received).map(|(_, message)| message.clone()).collect();
+            let twice: Vec<Delivery> =
+                received.iter().chain(&received).map(|(_, message)| message.clone().into()).collect();
             assert!(jobs::consume(&self.app, &self.queue, &twice).await.is_empty());
             for (received, _) in &received {
                 self.inbox.acknowledge(received).await.unwrap();

@@ -77,7 +77,7 @@ impl World {
                 return;
             }
             for (received, message) in received {
-                let deliveries = vec![message; times];
+                let deliveries = vec![message.into(); times];
                 assert!(jobs::consume(&self.app, &self.queue, &deliveries).await.is_empty());
                 self.inbox.acknowledge(&received).await.unwrap();
             }

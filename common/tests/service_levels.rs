@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{
     event_ingestion,
     filter::EventFilter,
-    jobs::{self, queue::Message},
+    jobs::{self, Delivery},
     model::{
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, Seconds, State, StateId, StateType,
         Timestamp,
@@ -77,7 +77,7 @@ impl World {
             if received.is_empty() {
                 return;
             }
-            let messages: Vec<Message> = received.iter().map(|(_, message)| message.clone()).collect();
+            let messages: Vec<Delivery> = received.iter().map(|(_, message)| message.clone().into()).collect();
             let deliver = || jobs::consume(&self.app, &self.queue, &messages);
             let (first, second) = tokio::join!(deliver(), deliver());
             for (place, (received, _)) in received.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use common::{
-    App, Error, Settings, Store, event_ingestion,
+    App, Error, Settings, Store, dead_letters, event_ingestion,
     filter::EventFilter,
     jobs::queue::Queue,
     model::{
@@ -14,7 +14,7 @@ use common::{
         TaskRunId, Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
-    store::{Item, Shards, event_query::Counting, table},
+    store::{Item, Shards, event_query::Counting, select::Window, table},
     stream::{Change, consume},
     transitions::{Proposal, propose_flow_run_state},
 };
@@ -507,4 +507,35 @@ async fn a_deployment_that_is_polled_is_told_of_once_as_ready() {
     }
     world.consume(&world.changes().await).await;
     assert_eq!(told().await.len(), 2, "what is consumed again tells nothing new");
+}
+
+#[tokio::test]
+async fn what_fails_for_good_is_put_aside_with_its_content_and_its_neighbours_go_on() {
+    let world = world(&Faults::default()).await;
+    let flow = Flow::new(FlowId::new(), "a flow", Timestamp::now());
+    let good = Item { announced: Some(1), ..Item::of(&flow, 1, Shards(2)).unwrap() };
+    let broken = Flow::new(FlowId::new(), "broken", Timestamp::now());
+    let bad = Item { announced: Some(1), head: Some("{}".into()), ..Item::of(&broken, 1, Shards(2)).unwrap() };
+    let huge = Item { tail: Some(json!({"x": "x".repeat(500_000)}).to_string()), ..bad.clone() };
+    let change = |after: Item| Change { key: after.key.clone(), before: None, after: Some(after) };
+    let batch = [change(bad.clone()), change(good), change(huge)];
+    for _ in 0..2 {
+        world.consume(&batch).await;
+    }
+    assert_eq!(world.events(json!({"event": {"name": ["prefect.flow.created"]}})).await.len(), 1);
+    let window = Window { offset: 0, limit: 10 };
+    let letters = world.app.store.dead_letters(window).await.unwrap();
+    assert_eq!(letters.len(), 2, "what fails again is the same letter");
+    assert!(letters.iter().all(|letter| letter.reason.contains("can't be read")), "{letters:?}");
+    let whole = letters.iter().find(|letter| letter.content["after"]["head"] == "{}").unwrap();
+    assert_eq!(whole.content["key"]["pk"], bad.key.pk);
+    assert!(letters.iter().any(|letter| letter.content["is_cut"] == true), "what is too large is cut");
+
+    world.app.store.redrive_dead_letter(whole.id, Timestamp::now()).await.unwrap();
+    dead_letters::redrive(&world.app, &world.queue, whole.id).await.unwrap();
+    let again = world.app.store.dead_letter(whole.id).await.unwrap().unwrap().record;
+    assert_eq!((again.redrive, again.created), (None, whole.created));
+    assert!(again.updated > whole.updated);
+    world.app.store.delete_dead_letter(whole.id).await.unwrap();
+    assert_eq!(world.app.store.dead_letters(window).await.unwrap().len(), 1);
 }

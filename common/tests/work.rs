@@ -9,14 +9,16 @@ use std::time::Duration;
 use common::{
     App, Error, Settings,
     filter::RunFilters,
-    jobs::{self, queue::Message},
+    jobs::{self, Delivery, queue::Message},
     model::{
         Artifact, ArtifactId, BulkAction, BulkOperation, BulkProgress, ConcurrencyLimit, ConcurrencyLimitId,
         Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, Lease, LeaseId, StateType, TaskRun, TaskRunId,
         Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client,
-    store::{bulk_operations::FlowRunPart, concurrency_limits::Taking, cost, deployments::called, table},
+    store::{
+        bulk_operations::FlowRunPart, concurrency_limits::Taking, cost, deployments::called, select::Window, table,
+    },
     transitions::{Proposal, propose_flow_run_state, propose_task_run_state},
 };
 use embedded::faults::{Fault, Faults};
@@ -55,7 +57,7 @@ impl World {
                 return;
             }
             let messages: Vec<Message> = received.iter().map(|(_, message)| message.clone()).collect();
-            let deliveries: Vec<Message> = (0..times).flat_map(|_| messages.clone()).collect();
+            let deliveries: Vec<Delivery> = (0..times).flat_map(|_| messages.clone()).map(Delivery::from).collect();
             let failures = jobs::consume(&self.app, &self.queue, &deliveries).await;
             for (place, (received, _)) in received.iter().enumerate() {
                 let failed =
@@ -168,13 +170,13 @@ async fn a_worker_that_dies_after_its_work_repeats_none_of_it() {
     let runs = world.add_runs(30).await;
     let operation = world.begin(Value::Null, set(StateType::Running)).await;
     world.follow_writes().await;
-    let messages: Vec<Message> = world.messages().await.into_iter().map(|(_, message)| message).collect();
+    let messages: Vec<Delivery> = world.messages().await.into_iter().map(|(_, message)| message.into()).collect();
     // The states are transactions; the step itself is noted by a single write, which fails here as often as it is tried.
     for _ in 0..12 {
         faults.then(Fault::InternalError);
     }
     let failures = jobs::consume(&world.app, &world.queue, &messages).await;
-    assert_eq!(failures.len(), messages.len());
+    assert!(failures.is_empty(), "what passes is sent again: {failures:?}");
     while faults.left() > 0 {
         let _ = world
             .app
@@ -505,4 +507,39 @@ async fn slots_are_neither_lost_nor_taken_twice_when_answers_are_lost() {
         store.give_slots_back(&names, 3, None, Timestamp::now(), longest).await.unwrap();
         assert_eq!(slots().await, 0, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn what_kills_its_worker_again_and_again_is_put_aside_and_ends_its_operation() {
+    let mut world = world(&Faults::default()).await;
+    let runs = world.add_runs(10).await;
+    let operation = world.begin(Value::Null, set(StateType::Running)).await;
+    world.follow_writes().await;
+    let handed_out = world.messages().await;
+    let last = |(_, message): &(_, Message)| Delivery { message: message.clone(), receives: jobs::RECEIVES };
+    let last: Vec<Delivery> = handed_out.iter().map(last).collect();
+    for _ in 0..2 {
+        assert!(jobs::consume(&world.app, &world.queue, &last).await.is_empty());
+    }
+    for (received, _) in &handed_out {
+        world.inbox.acknowledge(received).await.unwrap();
+    }
+    world.settle(1).await;
+    let (done, parts) = world.progress(&operation).await;
+    assert_eq!(done, counted(0, 0, 0));
+    let told = serde_json::to_value(jobs::progress::Progress::of(&operation, parts)).unwrap();
+    assert_eq!(told["status"], "FAILED");
+    assert!(told["finished"].is_string() && told["given_up"].as_array().unwrap().len() == 1, "{told}");
+
+    let all = Window { offset: 0, limit: 50 };
+    let letters = world.app.store.dead_letters(all).await.unwrap();
+    assert_eq!(letters.len(), last.len(), "each is there once");
+    assert!(letters.iter().all(|letter| letter.reason.contains("5 times")), "{letters:?}");
+    for letter in &letters {
+        world.app.store.redrive_dead_letter(letter.id, Timestamp::now()).await.unwrap();
+    }
+    world.settle(2).await;
+    assert_eq!(world.progress(&operation).await.0.done, 10, "it goes on where it was given up");
+    assert_eq!(world.history(runs[3]).await, [StateType::Running]);
+    assert_eq!(world.app.store.dead_letters(all).await.unwrap(), []);
 }

@@ -18,7 +18,7 @@ const TIMEOUT: u32 = 60;
 const HIDDEN: u32 = 6 * TIMEOUT;
 
 /// How often a message is delivered before it is given up.
-const RECEIVES: u32 = 5;
+const RECEIVES: u32 = common::jobs::RECEIVES;
 
 /// How many batches are worked on at the same time, so that bulk work leaves the functions of the API their share.
 const WORKERS: u32 = 10;

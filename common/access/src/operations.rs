@@ -158,6 +158,10 @@ const ADMINISTRATION: &[(&str, &str)] = &[
     ("PATCH", "/automations/{id}"),
     ("DELETE", "/automations/{id}"),
     ("DELETE", "/automations/owned-by/{resource_id}"),
+    // They hold what the work was about, parameters among it.
+    ("GET", "/dead_letters"),
+    ("DELETE", "/dead_letters/{id}"),
+    ("POST", "/dead_letters/{id}/redrive"),
     ("DELETE", "/operations/{id}"),
     ("POST", "/deployments/{id}/branch"),
     ("POST", "/deployments/{id}/slas"),

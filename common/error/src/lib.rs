@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a request could not be answered as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// What the request names does not exist.
     #[error("{0}")]
@@ -130,6 +130,11 @@ impl Error {
              logs for details."
                 .into(),
         )
+    }
+
+    /// Says whether the same may succeed a while later, without anybody's doing.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
     }
 
     /// Returns the HTTP status of the answer.

@@ -29,6 +29,8 @@ pub struct RequestContext {
     pub trace: Vec<Step>,
     /// The API key that it came with.
     pub caller: Option<ApiKeyId>,
+    /// How much work failed for good and was put aside.
+    pub dead_letters: u64,
 }
 
 tokio::task_local! {
@@ -117,7 +119,7 @@ pub const NAMESPACE: &str = "Proctor";
 pub const DIMENSION: &str = "Table";
 
 /// The metrics and their units, as CloudWatch names them.
-pub const METRICS: [(&str, &str); 7] = [
+pub const METRICS: [(&str, &str); 8] = [
     ("Latency", "Milliseconds"),
     ("StoreRoundTrips", "Count"),
     ("ReadUnits", "Count"),
@@ -125,6 +127,7 @@ pub const METRICS: [(&str, &str); 7] = [
     ("Conflicts", "Count"),
     ("Retries", "Count"),
     ("UnreadableRecords", "Count"),
+    ("DeadLetters", "Count"),
 ];
 
 impl Report {
@@ -186,6 +189,7 @@ impl Report {
             "Conflicts": self.cost.conflicts,
             "Retries": self.cost.retries,
             "UnreadableRecords": self.cost.unreadable,
+            "DeadLetters": self.context.dead_letters,
             "level": if self.outcome == Outcome::Failed { "ERROR" } else { "INFO" },
             "message": "request",
             "request_id": self.request_id,
@@ -271,6 +275,7 @@ mod tests {
                 verdict: Some(Verdict::Reject { reason: "Already running".into() }),
                 trace: vec![Step { rule: "CacheRetrieval", hook: Hook::Before }],
                 caller: Some(ApiKeyId(Uuid::nil())),
+                dead_letters: 0,
             },
         }
     }
@@ -302,7 +307,7 @@ mod tests {
         let expected = json!({
             "Table": "proctor-records",
             "Latency": 1.5, "StoreRoundTrips": 2, "ReadUnits": 1.0, "WriteUnits": 20.0, "Conflicts": 1, "Retries": 3,
-            "UnreadableRecords": 0,
+            "UnreadableRecords": 0, "DeadLetters": 0,
             "level": "INFO", "message": "request", "request_id": "c6af9ac6", "operation": "set_flow_run_state",
             "outcome": "done", "method": "POST", "path": "/api/flow_runs/…", "status": 200,
             "run_id": "00000000-0000-0000-0000-000000000000", "verdict": "REJECT", "reason": "Already running",

@@ -21,7 +21,7 @@ use observation::{Outcome, Report, observed};
 use services::{
     App,
     jobs::{
-        self,
+        self, Delivery,
         queue::{Message, Queue},
     },
     stream::{self, Change},
@@ -131,13 +131,14 @@ async fn serve_timers() -> Result<(), Error> {
 ///
 /// What can't be read fails as well, and so reaches the dead-letter queue, where somebody looks at it.
 async fn consume_queue(app: &App, queue: &Queue, event: SqsEvent) -> Value {
-    let (mut failed, mut ids, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut failed, mut ids, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
     for record in event.records {
         let message_id = record.message_id.unwrap_or_default();
         match serde_json::from_str::<Message>(record.body.as_deref().unwrap_or_default()) {
             Ok(message) => {
                 ids.push(message_id);
-                messages.push(message);
+                let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+                deliveries.push(Delivery { message, receives: receives.unwrap_or(1) });
             }
             Err(error) => {
                 tracing::error!(message_id, %error, "a message can't be read");
@@ -145,7 +146,7 @@ async fn consume_queue(app: &App, queue: &Queue, event: SqsEvent) -> Value {
             }
         }
     }
-    for failure in jobs::consume(app, queue, &messages).await {
+    for failure in jobs::consume(app, queue, &deliveries).await {
         if let Some(id) = ids.get(failure.place) {
             tracing::error!(message_id = id, error = %failure.error, "a message could not be worked off");
             failed.push(id.clone());

@@ -15,6 +15,7 @@ pub mod concurrency_limits;
 pub mod connections;
 pub mod cost;
 pub mod csrf_tokens;
+pub mod dead_letters;
 pub mod definition;
 pub mod deployment_polling;
 mod deployment_query;

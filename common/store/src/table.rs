@@ -16,7 +16,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::model::{
     ApiKey, Artifact, ArtifactCollection, Automation, BulkOperation, ConcurrencyLimit, Connection, CsrfToken,
-    Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent, StateType, TaskRun, Timestamp, Variable,
+    DeadLetter, Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent, StateType, TaskRun, Timestamp,
+    Variable,
 };
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ pub const READ_OUT: &str = "pk, sk, version, head, tail";
 pub const BRIEF: &str = "brief";
 
 ids! {
-    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeploymentId, EventId, FlowId, FlowRunId,
+    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeadLetterId, DeploymentId, EventId, FlowId, FlowRunId,
     LeaseId, StateId, TaskRunId, VariableId, WorkPoolId, WorkQueueId,
 }
 
@@ -166,6 +167,10 @@ entities! {
     /// a note that an automation has to do with a resource; nothing writes one yet
     related_automation(resource: &str, automation_id: AutomationId) = ["automations_of", resource] / [automation_id];
 
+    /// work that failed for good
+    dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter
+        = ["dead_letter", letter_id] / ["dead_letter"];
+
     /// a client's CSRF token
     csrf_token(client: &str) of CsrfToken = ["csrf_token", client] / ["token"];
     /// an API key
@@ -249,6 +254,8 @@ collections! {
     Artifacts "artifacts";
     /// All collections of artifacts of one key.
     ArtifactCollections "artifact_collections";
+    /// All dead letters.
+    DeadLetters "dead_letters";
     /// The states of flow runs, leases, workers, pools, queues and watches that the server acts on at some time.
     Timers "timers";
     /// The deployments with active schedules.
@@ -464,6 +471,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
         &[All(I::ByName, C::ArtifactCollections), Get("artifact_collection"), Get("artifact")],
     ),
     asked("all API keys by creation, for the command that lists them", &[All(I::Lookup, C::ApiKeys), Get("api_key")]),
+    asked("all dead letters by when they were put aside", &[All(I::Lookup, C::DeadLetters), Get("dead_letter")]),
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),
 ];

@@ -6,8 +6,8 @@ use common::{
     domain::access::Role,
     filter::{VariableFilter, VariableSort},
     model::{
-        ApiKey, ApiKeyId, Automation, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, Variable,
-        VariableId,
+        ApiKey, ApiKeyId, Automation, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter,
+        Variable, VariableId, dead_letter::DeadLetterKind,
     },
     store::{Item, Write, concurrency_limits, table},
 };
@@ -21,6 +21,7 @@ use crate::{
 pub(crate) async fn probes() -> Vec<Probe> {
     let mut probes = Box::pin(limits_and_variables()).await;
     probes.push(Box::pin(automations()).await);
+    probes.push(Box::pin(dead_letters()).await);
     probes.extend(Box::pin(clients()).await);
     probes
 }
@@ -49,6 +50,13 @@ async fn limits_and_variables() -> Vec<Probe> {
         world.probe("all variables by name", variables(VariableSort::NameAsc)).await,
         world.probe("all variables by creation", variables(VariableSort::CreatedDesc)).await,
     ]
+}
+
+async fn dead_letters() -> Probe {
+    let world = World::new().await;
+    let letter = DeadLetter::new(DeadLetterKind::Message, json!({}), "a reason", world.now);
+    world.store.put_aside(letter).await.unwrap();
+    world.probe("all dead letters by when they were put aside", world.store.dead_letters(PAGE)).await
 }
 
 /// Writes the items as the store reads them, which has no method yet that adds one.

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{EmbeddedDatabase, EmbeddedError, connector, stream};
 
 /// How often a message is handed out before it is put aside, as the queue's redrive policy says in the cloud.
-const RECEIVES: u32 = 5;
+const RECEIVES: u32 = 6;
 
 /// How long the receiver sleeps at most before it looks for messages that are to be seen again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,9 +40,9 @@ pub struct EmbeddedQueue {
 pub struct ReceivedMessage {
     /// What was sent.
     pub body: String,
+    /// Which time it was handed out, from 1: an acknowledgement of an earlier time comes too late.
+    pub receives: u32,
     id: i64,
-    /// Which time it was handed out: an acknowledgement of an earlier time comes too late.
-    receives: u32,
 }
 
 impl EmbeddedQueue {
@@ -119,6 +119,17 @@ impl EmbeddedQueue {
         connection
             .prepare_cached("DELETE FROM _queue_messages WHERE id = ?1 AND receives = ?2")?
             .execute(params![message.id, message.receives])?;
+        Ok(())
+    }
+
+    /// Lets what was in hand be seen now, of a process that ended in the middle of it.
+    pub async fn take_up(&self) -> Result<(), EmbeddedError> {
+        let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        connection
+            .prepare_cached(
+                "UPDATE _queue_messages SET visible_at = unixepoch('subsec') WHERE is_dead = 0 AND receives > 0",
+            )?
+            .execute([])?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Every function in one process.
 
 pub mod check;
+pub mod dead_letters;
 pub mod keys;
 pub mod services;
 pub mod socket;

@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use common::{App, Settings, Store, logging, runtime, settings::Variables, store::access::EnforceAccess};
 use embedded::EmbeddedDatabase;
-use proctor::{check, keys, services::Services};
+use proctor::{check, dead_letters, keys, services::Services};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -54,6 +54,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Finds what can't be read in the database, and mends what can be mended.
     Check(check::Arguments),
+    /// Lists work that failed for good, has it tried again, or forgets it.
+    DeadLetters(dead_letters::Arguments),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         None => runtime.block_on(run(arguments)),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
         Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
+        Some(Command::DeadLetters(command)) => runtime.block_on(manage_dead_letters(&arguments, command)),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,6 +161,13 @@ async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result
     let (told, is_well) = check::carry_out(&store, command.repair).await?;
     println!("{told}");
     if is_well { Ok(()) } else { Err(Failure::NotWell) }
+}
+
+/// Does what `dead-letters` says, in a database that a server may have open at the same time.
+async fn manage_dead_letters(arguments: &Arguments, command: dead_letters::Arguments) -> Result<(), Failure> {
+    let store = store(arguments, command.table.as_ref()).await?;
+    println!("{}", dead_letters::carry_out(&store, command.action).await?);
+    Ok(())
 }
 
 /// Opens the deployed table of this name, or the local database.

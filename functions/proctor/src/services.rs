@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{
     App,
     jobs::{
-        self,
+        self, Delivery,
         queue::{Message, Queue},
     },
     stream::{self, Change},
@@ -19,11 +19,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How many changes the consumer takes at once, as the event source mapping hands them out.
 const CHANGES_AT_ONCE: usize = 100;
 
-/// How often a change is tried before it is put aside.
-const ATTEMPTS: u32 = 8;
-
 /// How long the consumer waits before it tries a failed change again, the first time; then twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the consumer waits at most before it tries a failed change again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How many messages the job runner takes at once, as the event source mapping hands them out.
 const MESSAGES_AT_ONCE: usize = 10;
@@ -92,7 +92,7 @@ async fn consume_changes(app: App, queue: Queue, database: EmbeddedDatabase, mut
             _ = stopping.wait_for(|stop| *stop) => return,
             next = changes.next(CHANGES_AT_ONCE) => next,
         };
-        if let Err(error) = consume(&app, &queue, &mut changes, next).await {
+        if let Err(error) = consume(&app, &queue, &mut changes, next, &stopping).await {
             tracing::error!(%error, "the change stream could not be read");
             tokio::time::sleep(FIRST_PAUSE).await;
         }
@@ -121,6 +121,13 @@ async fn look_for_timers(app: App, queue: Queue, mut stopping: watch::Receiver<b
 /// What was begun is finished before the service ends; what could not be done comes again, as does what was under way
 /// when the process died.
 async fn run_jobs(app: App, queue: Queue, inbox: EmbeddedQueue, mut stopping: watch::Receiver<bool>) {
+    while let Err(error) = inbox.take_up().await {
+        tracing::error!(%error, "what was in hand when the server ended last could not be taken up");
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(LONGEST_PAUSE) => {}
+        }
+    }
     loop {
         let received = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
@@ -139,20 +146,20 @@ async fn work_off_batch(
     inbox: &EmbeddedQueue,
     received: Result<Vec<ReceivedMessage>, EmbeddedError>,
 ) -> Result<(), EmbeddedError> {
-    let (mut readable, mut messages) = (Vec::new(), Vec::new());
+    let (mut readable, mut deliveries) = (Vec::new(), Vec::new());
     for received in received? {
         match serde_json::from_str::<Message>(&received.body) {
             Ok(message) => {
+                deliveries.push(Delivery { message, receives: received.receives });
                 readable.push(received);
-                messages.push(message);
             }
             Err(error) => tracing::error!(%error, "a message can't be read"),
         }
     }
-    let failures = jobs::consume(app, queue, &messages).await;
+    let failures = jobs::consume(app, queue, &deliveries).await;
     for failure in &failures {
-        let message = messages.get(failure.place);
-        tracing::error!(?message, error = %failure.error, "a message could not be worked off");
+        let delivery = deliveries.get(failure.place);
+        tracing::error!(?delivery, error = %failure.error, "a message could not be worked off");
     }
     for (place, received) in readable.iter().enumerate() {
         if failures.iter().all(|failure| failure.place != place) {
@@ -167,6 +174,7 @@ async fn consume(
     queue: &Queue,
     changes: &mut ChangeStream,
     next: Result<Vec<StreamRecord>, EmbeddedError>,
+    stopping: &watch::Receiver<bool>,
 ) -> Result<(), EmbeddedError> {
     let mut records = next?;
     let read = records.iter_mut().filter_map(|record| {
@@ -174,31 +182,37 @@ async fn consume(
             .inspect_err(|error| tracing::error!(%error, "a change can't be read and is passed over"))
             .ok()
     });
-    consume_patiently(app, queue, read.collect()).await;
-    changes.acknowledge(&records)
+    if consume_patiently(app, queue, read.collect(), stopping).await {
+        changes.acknowledge(&records)?;
+    }
+    Ok(())
 }
 
-/// Consumes `changes`, and those that fail again and again; the ones that keep failing are logged and given up.
-async fn consume_patiently(app: &App, queue: &Queue, mut changes: Vec<Change>) {
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1..=ATTEMPTS {
+/// Consumes `changes`, and again those that wait for what will pass; returns whether that came before the end.
+///
+/// What is not consumed when the server stops is told of again when it starts.
+async fn consume_patiently(
+    app: &App,
+    queue: &Queue,
+    mut changes: Vec<Change>,
+    stopping: &watch::Receiver<bool>,
+) -> bool {
+    let (mut pause, mut stopping) = (FIRST_PAUSE, stopping.clone());
+    loop {
         let failures = stream::consume(app, queue, &changes).await;
         if failures.is_empty() {
-            return;
+            return true;
         }
         for failure in &failures {
             let key = changes.get(failure.place).map(|change| &change.key);
-            let error = &failure.error;
-            if attempt < ATTEMPTS {
-                tracing::warn!(?key, attempt, %error, "a change could not be consumed and is tried again");
-            } else {
-                tracing::error!(?key, %error, "a change could not be consumed and is put aside");
-            }
+            tracing::warn!(?key, error = %failure.error, "a change could not be consumed and is tried again");
         }
         let failed = |place: usize| failures.iter().any(|failure| failure.place == place);
         changes =
             changes.into_iter().enumerate().filter(|(place, _)| failed(*place)).map(|(_, change)| change).collect();
-        tokio::time::sleep(pause).await;
-        pause *= 2;
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return false,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
     }
 }

@@ -9,6 +9,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("automations", &automations::ROUTES),
     ("bulk_operations", &bulk_operations::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
+    ("dead_letters", &dead_letters::ROUTES),
     ("deployments", &deployments::ROUTES),
     ("events", &events::ROUTES),
     ("flow_run_states", &flow_run_states::ROUTES),

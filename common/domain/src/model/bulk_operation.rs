@@ -59,8 +59,11 @@ pub struct BulkPart<Range> {
     pub rest: Vec<Range>,
     /// What became of the flow runs so far.
     pub progress: BulkProgress,
-    /// When nothing was left to do.
+    /// When nothing was left to do, or the part was given up.
     pub finished: Option<Timestamp>,
+    /// Why the part was given up, so that flow runs are left that were not treated.
+    #[serde(default)]
+    pub given_up: Option<String>,
 }
 
 /// What became of the flow runs of a bulk operation so far.

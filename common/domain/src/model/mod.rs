@@ -12,6 +12,7 @@ pub mod bulk_operation;
 pub mod concurrency_limit;
 pub mod connection;
 pub mod csrf_token;
+pub mod dead_letter;
 pub mod deployment;
 pub mod event;
 pub mod flow;
@@ -39,6 +40,7 @@ pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkOperationId
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitId};
 pub use connection::Connection;
 pub use csrf_token::CsrfToken;
+pub use dead_letter::{DeadLetter, DeadLetterId};
 pub use deployment::{Deployment, DeploymentId};
 pub use event::{Event, EventId, ReceivedEvent, RelatedResource, Resource};
 pub use flow::{Flow, FlowId};

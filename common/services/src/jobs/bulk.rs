@@ -58,6 +58,7 @@ pub async fn begin(app: &App, filters: RunFilters, work: BulkAction) -> Result<P
             rest,
             progress: BulkProgress::default(),
             finished: None,
+            given_up: None,
         })
         .collect();
     app.store.begin_bulk_operation(&operation, &parts).await?;
@@ -87,6 +88,39 @@ pub async fn step(app: &App, id: BulkOperationId, number: usize, step: u64) -> R
         Ok(()) | Err(CommitError::ConditionFailed(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Ends the part `number` of the operation `id` for this `reason`, if the step after `step` steps is still to be done.
+///
+/// # Errors
+/// Those of the store.
+pub async fn give_up(app: &App, id: BulkOperationId, number: usize, step: u64, reason: &str) -> Result<()> {
+    let Some(operation) = app.store.bulk_operation(id).await? else { return Ok(()) };
+    let Some(found) = app.store.bulk_part(id, number).await? else { return Ok(()) };
+    let mut part = found.record;
+    if part.step != step || part.finished.is_some() {
+        return Ok(());
+    }
+    (part.finished, part.given_up) = (Some(app.now()), Some(reason.to_owned()));
+    match app.store.advance_bulk_part(&part, found.version, operation.record.created).await {
+        Ok(()) | Err(CommitError::ConditionFailed(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Has the part `number` of the operation `id` go on, if it was given up.
+///
+/// # Errors
+/// Those of the store.
+pub async fn take_up(app: &App, id: BulkOperationId, number: usize) -> Result<()> {
+    let Some(operation) = app.store.bulk_operation(id).await? else { return Ok(()) };
+    let Some(found) = app.store.bulk_part(id, number).await? else { return Ok(()) };
+    let mut part = found.record;
+    if part.given_up.take().is_none() {
+        return Ok(());
+    }
+    part.finished = None;
+    Ok(app.store.advance_bulk_part(&part, found.version, operation.record.created).await?)
 }
 
 /// Treats the flow runs of the next pages, until there were some.

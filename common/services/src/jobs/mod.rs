@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use futures::{StreamExt, future::BoxFuture, stream};
 
-use error::Error;
+use error::{Error, Result};
 use store::{TableAccess, access, table::Index};
 
 use crate::{
-    App,
+    App, dead_letters,
     jobs::queue::{Message, Queue},
 };
 
@@ -35,6 +35,32 @@ const AT_ONCE: usize = 4;
 /// How long a removal goes on before it leaves the rest to another message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often a message is delivered: the last time it is not tried but put aside, for its worker has died each time.
+///
+/// The queue's redrive policy in the cloud, and the embedded queue, deliver it as often.
+pub const RECEIVES: u32 = 6;
+
+/// From which delivery on a message is suspected of killing its worker, and carried out when all others are.
+const SUSPICIOUS: u32 = 3;
+
+/// How long a message waits that failed for a passing reason.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// A message as the queue hands it out.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// Which time it is delivered, from 1.
+    pub receives: u32,
+}
+
+impl From<Message> for Delivery {
+    fn from(message: Message) -> Self {
+        Self { message, receives: 1 }
+    }
+}
+
 /// A message that has to be delivered again.
 #[derive(Debug)]
 pub struct Failure {
@@ -44,22 +70,67 @@ pub struct Failure {
     pub error: Error,
 }
 
-/// Does what `messages` ask for; returns those that have to be delivered again.
+/// Does what the messages of `deliveries` ask for; returns those that have to be delivered again.
+///
+/// What fails for a passing reason is sent anew, so that it waits as long as that takes. What fails for good, or has killed
+/// its worker again and again, is put aside as a dead letter.
 ///
 /// The future is boxed here, so that the binaries only link it.
-pub fn consume<'c>(app: &'c App, queue: &'c Queue, messages: &'c [Message]) -> BoxFuture<'c, Vec<Failure>> {
+pub fn consume<'c>(app: &'c App, queue: &'c Queue, deliveries: &'c [Delivery]) -> BoxFuture<'c, Vec<Failure>> {
     Box::pin(access::within(ACCESS, async move {
-        let outcomes: Vec<_> = stream::iter(messages.iter().cloned().enumerate())
-            .map(|(place, message)| async move { (place, carry_out(app, queue, &message).await) })
+        let (suspicious, others): (Vec<_>, Vec<_>) =
+            deliveries.iter().cloned().enumerate().partition(|(_, delivery)| delivery.receives >= SUSPICIOUS);
+        let mut outcomes: Vec<_> = stream::iter(others)
+            .map(|(place, delivery)| async move { (place, settle(app, queue, &delivery).await) })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let failure = |(place, outcome): (usize, Result<(), Error>)| Some(Failure { place, error: outcome.err()? });
+        for (place, delivery) in suspicious {
+            outcomes.push((place, settle(app, queue, &delivery).await));
+        }
+        let failure = |(place, outcome): (usize, Result<()>)| Some(Failure { place, error: outcome.err()? });
         outcomes.into_iter().filter_map(failure).collect()
     }))
 }
 
-async fn carry_out(app: &App, queue: &Queue, message: &Message) -> Result<(), Error> {
+/// Carries out a message, and sees to what becomes of it if it fails.
+async fn settle(app: &App, queue: &Queue, delivery: &Delivery) -> Result<()> {
+    let Delivery { message, receives } = delivery;
+    let outcome = if *receives < RECEIVES {
+        carry_out(app, queue, message).await
+    } else {
+        Err(Error::Internal(format!("its worker ended in the middle of it, {} times", receives - 1)))
+    };
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_passing() => {
+            tracing::warn!(?message, %error, "a message is tried again later");
+            queue.send_later(&[(message.clone(), AGAIN)]).await
+        }
+        Err(error) => give_up(app, message, &error).await,
+    }
+}
+
+/// Puts `message` aside, which failed for good, and ends what waits for it.
+async fn give_up(app: &App, message: &Message, error: &Error) -> Result<()> {
+    dead_letters::put_message_aside(app, message, &error.to_string()).await?;
+    match message {
+        Message::BulkStep { operation, part, step } => {
+            bulk::give_up(app, *operation, *part, *step, &error.public_message()).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Does what `message` asks for.
+///
+/// # Errors
+/// Why it failed, for a passing reason or for good.
+pub(crate) fn carry_out<'c>(app: &'c App, queue: &'c Queue, message: &'c Message) -> BoxFuture<'c, Result<()>> {
+    Box::pin(carry_out_one(app, queue, message))
+}
+
+async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()> {
     match message {
         Message::BulkStep { operation, part, step } => bulk::step(app, *operation, *part, *step).await,
         Message::Timers { partition, after } => timers::fire_due(app, queue, partition, after.as_deref()).await,
@@ -67,6 +138,7 @@ async fn carry_out(app: &App, queue: &Queue, message: &Message) -> Result<(), Er
         Message::Schedules { partition } => schedules::fan_out(app, queue, partition).await,
         Message::Schedule { deployment } => schedules::look_at(app, *deployment).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(app, *flow_run).await,
+        Message::Redrive { letter } => dead_letters::redrive(app, queue, *letter).await,
         Message::Removal { of, is_second_look } => {
             let look = if *is_second_look { Look::Second } else { Look::First };
             removals::step(app, queue, of, look, PATIENCE).await

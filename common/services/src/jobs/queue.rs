@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
-use domain::model::{BulkOperationId, DeploymentId, FlowRunId};
+use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId};
 use error::{Error, Result};
 use store::Key;
 
@@ -59,6 +59,11 @@ pub enum Message {
     CancelChildren {
         /// The flow run.
         flow_run: FlowRunId,
+    },
+    /// Another try of work that failed for good.
+    Redrive {
+        /// The dead letter that holds it.
+        letter: DeadLetterId,
     },
     /// The removal of what belonged to a record that was deleted.
     Removal {

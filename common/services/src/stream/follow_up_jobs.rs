@@ -31,7 +31,7 @@ pub(super) async fn send(app: &App, queue: &Queue, written: &[(usize, &Item)], f
                 places.push(*place);
                 deliveries.extend(messages);
             }
-            Err(error) => tracing::error!(key = ?item.key, %error, "a change can't be read and is passed over"),
+            Err(error) => failures.add(*place, error),
         }
     }
     if deliveries.is_empty() {
@@ -50,6 +50,10 @@ fn messages(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> {
             let mut messages = schedules(app, item, id);
             messages.extend(service_levels(app, item, id)?);
             Ok(messages)
+        }
+        // It is asked for by a write of its own; that it failed again is another.
+        Some(Subject::DeadLetter(letter)) if item.is_announced() => {
+            Ok(vec![(Message::Redrive { letter }, Duration::ZERO)])
         }
         Some(Subject::FlowRunWatch(_) | Subject::DeploymentWatch(_)) => Ok(watch(app, item)),
         _ => Ok(Vec::new()),

@@ -21,7 +21,7 @@ pub(super) async fn emit(app: &App, written: &[(usize, Written<'_>)], failures: 
     for (place, Written { before, after }) in written {
         match table::events_of_change(*before, after) {
             Ok(events) => told.extend(events.into_iter().map(|event| (*place, event))),
-            Err(error) => tracing::error!(key = after.key.pk, %error, "a record can't be read from the stream"),
+            Err(error) => failures.add(*place, error),
         }
     }
     for events in [deployment_polling::events_of(app, written).await, events_of_collections(&app.store, written).await]

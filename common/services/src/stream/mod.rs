@@ -17,11 +17,11 @@ use std::{collections::BTreeMap, time::Duration};
 pub use change::{Change, Written};
 use futures::future::BoxFuture;
 
-use error::Error;
+use error::{Error, Result};
 use store::{Item, Key, TableAccess, access, table::Index};
 
 use crate::{
-    App,
+    App, dead_letters,
     jobs::{
         queue::Queue,
         removals::{self, Look},
@@ -41,7 +41,7 @@ pub const ACCESS: TableAccess = TableAccess::WRITES_MANY.via(&[
 /// How long what belonged to one deleted record is removed here, before the rest is left to the job runner.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A change that could not be consumed, and may be consumed later.
+/// A change that could not be consumed for a passing reason, and is to be consumed later.
 #[derive(Debug)]
 pub struct Failure {
     /// The change's place in the batch.
@@ -50,14 +50,45 @@ pub struct Failure {
     pub error: Error,
 }
 
-/// Does what follows from `changes`; returns those that failed, in the order of the batch.
+/// Does what follows from `changes`; returns those that wait for what will pass, in the order of the batch.
 ///
-/// A change that makes no sense, such as an event of a task run with a malformed payload, is logged and counts as
+/// What fails for good is put aside as a dead letter, and counts as consumed. A change that makes no sense, such as an event of a task run with a malformed payload, is logged and counts as
 /// consumed: it would make as little sense the next time.
 ///
 /// The future is boxed here, so that the binaries only link it.
 pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
     Box::pin(access::within(ACCESS, async move {
+        let mut waiting = Vec::new();
+        for (place, error) in consume_together(app, queue, changes).await.0 {
+            let Some(change) = changes.get(place).filter(|_| !error.is_passing()) else {
+                waiting.push(Failure { place, error });
+                continue;
+            };
+            // It may be a neighbour's fault, so each is consumed by itself before it is put aside.
+            let failure = match consume_alone(app, queue, change).await {
+                Err(error) if !error.is_passing() => {
+                    dead_letters::put_change_aside(app, change, &error.to_string()).await
+                }
+                outcome => outcome,
+            };
+            waiting.extend(failure.err().map(|error| Failure { place, error }));
+        }
+        waiting
+    }))
+}
+
+/// Does what follows from one change.
+///
+/// # Errors
+/// Why it failed, for a passing reason or for good.
+pub(crate) async fn consume_alone(app: &App, queue: &Queue, change: &Change) -> Result<()> {
+    let failures = consume_together(app, queue, std::slice::from_ref(change)).await;
+    failures.0.into_values().next().map_or(Ok(()), Err)
+}
+
+/// Does what follows from `changes`, as much of it as possible at once; returns those that failed.
+fn consume_together<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Failures> {
+    Box::pin(async move {
         let mut failures = Failures::default();
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
         for (place, key) in removed(changes) {
@@ -76,8 +107,8 @@ pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> Box
         if app.settings.task_run_recorder_enabled {
             task_run_recorder::record(app, &items, &mut failures).await;
         }
-        failures.0.into_iter().map(|(place, error)| Failure { place, error }).collect()
-    }))
+        failures
+    })
 }
 
 fn written(changes: &[Change]) -> Vec<(usize, Written<'_>)> {
@@ -100,7 +131,7 @@ impl Failures {
     /// Notes the failure of several changes that were written together.
     pub(crate) fn add_all(&mut self, places: impl IntoIterator<Item = usize>, error: &Error) {
         for place in places {
-            self.add(place, Error::Unavailable(error.to_string()));
+            self.add(place, error.clone());
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use common::{
     App,
-    jobs::{self, queue::Message},
+    jobs::{self, Delivery, queue::Message},
     stream::{self, Change},
 };
 use embedded::{ChangeStream, ReceivedMessage};
@@ -71,7 +71,7 @@ async fn work(world: &World, app: &App, times: usize) -> bool {
     let received: Vec<ReceivedMessage> = world.inbox.hand_out(10, HIDDEN).await.unwrap();
     let messages: Vec<Message> =
         received.iter().map(|received| serde_json::from_str(&received.body).unwrap()).collect();
-    let deliveries: Vec<Message> = (0..times).flat_map(|_| messages.clone()).collect();
+    let deliveries: Vec<Delivery> = (0..times).flat_map(|_| messages.clone()).map(Delivery::from).collect();
     let failures = jobs::consume(app, &world.queue, &deliveries).await;
     for (place, received) in received.iter().enumerate() {
         if !failures.iter().any(|failure| failure.place % messages.len() == place) {

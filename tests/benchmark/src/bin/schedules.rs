@@ -14,7 +14,7 @@ use clap::Parser;
 use common::{
     App, Settings, Store,
     jobs::{
-        self,
+        self, Delivery,
         queue::{Message, Queue},
     },
     model::{
@@ -94,8 +94,11 @@ async fn first_looks(app: &App, queue: &Queue, count: usize) -> Result<(), Box<d
 
     for partition in app.store.scheduling_partitions() {
         let messages = [Message::Schedules { partition }];
-        let (failures, cost) =
-            timed("a message that has each be looked at, 4,000 at most", jobs::consume(app, queue, &messages)).await;
+        let (failures, cost) = timed(
+            "a message that has each be looked at, 4,000 at most",
+            jobs::consume(app, queue, &messages.map(Delivery::from)),
+        )
+        .await;
         if let Some(failure) = failures.into_iter().next() {
             return Err(failure.error.into());
         }

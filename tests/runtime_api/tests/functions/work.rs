@@ -7,7 +7,7 @@ use common::{
     App, Settings,
     filter::RunFilters,
     jobs::{
-        self,
+        self, Delivery,
         queue::{Message, Queue},
     },
     model::{
@@ -154,10 +154,10 @@ async fn in_the_end(stage: &Stage) -> Vec<String> {
         let received = inbox.hand_out(1_000, std::time::Duration::from_mins(1)).await.unwrap();
         let sent = stage.sent().into_iter().map(|message| message.to_string());
         let texts = received.into_iter().map(|message| message.body).chain(sent);
-        let new: Vec<Message> = texts
+        let new: Vec<Delivery> = texts
             .map(|text| serde_json::from_str::<Value>(&text).unwrap())
             .filter(|message| known.insert(message.to_string()))
-            .map(|message| serde_json::from_value(message).unwrap())
+            .map(|message| serde_json::from_value::<Message>(message).unwrap().into())
             .collect();
         if new.is_empty() {
             let mut facts = facts(stage).await;

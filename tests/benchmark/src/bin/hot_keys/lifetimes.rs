@@ -14,7 +14,7 @@ use axum::{
 use common::{
     App, Settings, Store,
     jobs::{
-        self,
+        self, Delivery,
         queue::{Message, Queue},
     },
     model::{Deployment, DeploymentId, Flow, FlowRun, FlowRunId, State, StateId, StateType, Timestamp},
@@ -260,6 +260,7 @@ impl World {
             }
             let messages = received.iter().map(|received| serde_json::from_str(&received.body));
             let messages: Vec<Message> = messages.collect::<serde_json::Result<_>>()?;
+            let messages: Vec<Delivery> = messages.into_iter().map(Delivery::from).collect();
             if let Some(failure) = jobs::consume(&self.app, &self.queue, &messages).await.into_iter().next() {
                 return Err(failure.error.into());
             }
