@@ -2,7 +2,7 @@
 //!
 //! A unique name is a claim of its own, written in the same transaction as the record ([`super::unique`]). A change is
 //! read, decided and written on the condition that nobody else wrote meanwhile, and repeated if somebody did, so that no
-//! handler repeats anything. A deletion leaves a [`Tombstone`] with the event that tells of it, for the table's stream
+//! handler repeats anything. A deletion that is told of leaves a [`Tombstone`] with its event, for the table's stream
 //! tells no more of a deleted item than its key and its last image, and not whether anybody is to hear of it.
 
 use std::fmt::Display;
@@ -19,10 +19,10 @@ use super::{
     CommitError, Item, Key, Record, Store, Versioned, Write,
     commit::retry_on_conflict,
     select::Matcher,
-    table::{IndexKey, Shards},
+    table::{self, IndexKey, Shards},
 };
 
-/// A record that clients name, by its id or by a unique name, and whose life is told of in events.
+/// A record that clients name, by its id or by a unique name, and whose life events may tell of.
 pub trait Entity: Record + Lifecycle + Clone + Sync {
     /// The record's typed id.
     type Id: Copy + Display + Into<Uuid> + From<Uuid> + Send + Sync;
@@ -43,6 +43,15 @@ pub enum By<Id> {
     Id(Id),
     /// By the claim on its unique name.
     Claim(Key),
+}
+
+/// Whether a create made a record or found one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// The record is new.
+    Created,
+    /// The record was there before, under the same name or key.
+    Existed,
 }
 
 impl<Id> From<Id> for By<Id> {
@@ -141,6 +150,38 @@ impl Store {
         .await
     }
 
+    /// Adds `record`, or changes the one that has its name already; returns it as it is then.
+    ///
+    /// A change that leaves the record as it was writes nothing. `change` is called again if another request changed the
+    /// record meanwhile.
+    ///
+    /// # Errors
+    /// Those of `change`, and [`Error::Conflict`] if another record has the name that it gives.
+    pub async fn upsert<E: Entity + PartialEq>(
+        &self,
+        record: &E,
+        change: impl Fn(&mut E) -> Result<()> + Sync,
+    ) -> Result<(E, Added)> {
+        let by = &record.claim().map_or_else(|| By::Id(record.uuid().into()), By::Claim);
+        retry_on_conflict(|| async {
+            let Some(found) = self.find::<E>(by.clone()).await? else {
+                self.commit(self.additions(record)?).await?;
+                return Ok((record.clone(), Added::Created));
+            };
+            // With our id, the write before was carried out, only its answer was lost.
+            if found.record.uuid() == record.uuid() {
+                return Ok((found.record, Added::Created));
+            }
+            let mut after = found.record.clone();
+            change(&mut after)?;
+            if after != found.record {
+                self.replace_one(&found, &after, Vec::new()).await?;
+            }
+            Ok((after, Added::Existed))
+        })
+        .await
+    }
+
     /// Changes the record of `resource` under `key`, of which no event tells and whose claims stay; returns it as it is then.
     ///
     /// `change` is called again if another request changed the record meanwhile.
@@ -221,12 +262,16 @@ impl Store {
     }
 
     /// Returns the writes that delete the record that was read as `found` at `now`; the first has the condition.
+    ///
+    /// Only a record that events tell of leaves a tombstone.
     pub fn deletions<E: Entity>(&self, found: &Versioned<E>, now: Timestamp) -> Result<Vec<Write>> {
         let key = found.record.key();
-        let event = lifecycle::deleted(&found.record, found.version, now)?;
         let mut writes = vec![Write::DeleteVersion(key.clone(), found.version)];
         writes.extend(found.record.claim().map(Write::Delete));
-        writes.push(self.bury(&key, vec![event])?);
+        if table::is_told_of(&key) {
+            let event = lifecycle::deleted(&found.record, found.version, now)?;
+            writes.push(self.bury(&key, vec![event])?);
+        }
         Ok(writes)
     }
 
@@ -284,6 +329,13 @@ impl Record for Tombstone {
 /// The predicate of a filter that looks at nothing but the record itself; without one, every record matches.
 #[derive(Debug)]
 pub struct Each<F>(pub Option<F>);
+
+impl<R> Each<fn(&R) -> bool> {
+    /// Matches every record.
+    pub fn all() -> Self {
+        Self(None)
+    }
+}
 
 impl<R: Send, F: Fn(&R) -> bool + Send> Matcher<R> for Each<F> {
     fn matches_all(&self) -> bool {

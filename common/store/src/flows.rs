@@ -1,7 +1,7 @@
 //! Flows in the table.
 
 use super::{
-    By, CommitError, Entity, Key, Record, Store, Versioned,
+    Added, By, CommitError, Entity, Key, Record, Store, Versioned,
     table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::model::{Flow, FlowId};
@@ -67,13 +67,4 @@ impl Store {
             }
         }
     }
-}
-
-/// Whether a create made a record or found one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// The record is new.
-    Created,
-    /// The record was there before, under the same name or key.
-    Existed,
 }

@@ -69,7 +69,7 @@ use futures::future::BoxFuture;
 
 pub use access::TableAccess;
 pub use commit::{CommitError, Write};
-pub use entity::{By, Entity};
+pub use entity::{Added, By, Entity};
 use id_cache::IdCache;
 pub use record::{Item, Record, Versioned};
 pub use table::{Key, Shards};

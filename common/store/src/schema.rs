@@ -421,6 +421,11 @@ macro_rules! indexes {
 /// Declares the records whose life is told of in events: `Subject => Record;`.
 macro_rules! told_of {
     ($($subject:ident => $record:ty;)+) => {
+        /// Says whether events tell of the record under `key`; if not, its deletion leaves no tombstone.
+        pub fn is_told_of(key: &Key) -> bool {
+            matches!(Subject::of(key), Some($(Subject::$subject(_))|+))
+        }
+
         /// Returns the events that tell of a change of an item from `before` to `after`; none if nobody is to hear of it.
         pub fn events_of_change(before: Option<&Item>, after: &Item) -> Result<Vec<Event>> {
             match Subject::of(&after.key) {

@@ -5,7 +5,7 @@ use common::{
     App, Result,
     http::{Body, Route},
     model::{Flow, FlowId, Object},
-    store::flows::Added,
+    store::Added,
 };
 use serde::Deserialize;
 

@@ -25,6 +25,7 @@ use std::{
 
 pub use error::{Error, Result};
 pub use new_resource::new_resource;
+pub use record::NewRecord;
 pub use stale::{Change, Stale};
 
 /// Returns the root of the repository around the current directory: where the manifest of a workspace is.

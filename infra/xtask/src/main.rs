@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use xtask::{Error, Stale, new_resource, repository};
+use xtask::{Error, NewRecord, Stale, new_resource, repository};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
@@ -25,6 +25,12 @@ enum Task {
         /// The name of its record, such as `SavedSearch`: its model, its filter, its place in the table.
         #[arg(long)]
         record: Option<String>,
+        /// Start no filter and no sort, because the contract has none: the records are listed by name.
+        #[arg(long, requires = "record")]
+        without_filter: bool,
+        /// Have no events told of the record, because Prefect emits none.
+        #[arg(long, requires = "record")]
+        without_events: bool,
     },
 }
 
@@ -32,7 +38,12 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Generate { check: true } => check(),
         Task::Generate { check: false } => generate(),
-        Task::NewResource { name, record } => start(&name, record.as_deref()),
+        Task::NewResource { name, record, without_filter, without_events } => {
+            let record = record.as_deref();
+            let record =
+                record.map(|name| NewRecord { name, has_filter: !without_filter, has_events: !without_events });
+            start(&name, record)
+        }
     };
     done.unwrap_or_else(|error| {
         eprintln!("{error}");
@@ -65,7 +76,7 @@ fn generate_again(root: &Path) -> Result<ExitCode, Error> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn start(name: &str, record: Option<&str>) -> Result<ExitCode, Error> {
+fn start(name: &str, record: Option<NewRecord<'_>>) -> Result<ExitCode, Error> {
     let root = repository()?;
     for file in new_resource(&root, name, record)? {
         println!("wrote {}", file.display());

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Error, Result, record, sources,
+    Error, NewRecord, Result, record, sources,
     stale::{self, Change},
 };
 
@@ -20,7 +20,7 @@ const OF_RUST: [&str; 5] = ["alloc", "core", "proc_macro", "std", "test"];
 /// Creates the crate `functions/NAME` in the repository at `root`, and registers it; returns the files it wrote.
 ///
 /// A `record`, such as `SavedSearch`, is started in `common` as well.
-pub fn new_resource(root: &Path, name: &str, record: Option<&str>) -> Result<Vec<PathBuf>> {
+pub fn new_resource(root: &Path, name: &str, record: Option<NewRecord<'_>>) -> Result<Vec<PathBuf>> {
     if !is_name(name) {
         return Err(Error::Name(name.to_owned()));
     }

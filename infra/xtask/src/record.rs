@@ -1,10 +1,12 @@
 //! Starts the record of a resource: its model, filter and store file, and its lines on the page of the table.
 //!
 //! What is written compiles as it is: a record with an id, a unique name and two times, which is stored, found, filtered
-//! and told of in events. What is left to do is to make it the contract's.
+//! and told of in events, unless it is said to have no filter or no events. What is left to do is to make it the
+//! contract's.
 
 use std::{
     fs,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +18,41 @@ use crate::{
 const MODEL: &str = include_str!("../scaffold/model.rs.txt");
 const FILTER: &str = include_str!("../scaffold/filter.rs.txt");
 const STORE: &str = include_str!("../scaffold/store.rs.txt");
+const STORE_UNFILTERED: &str = include_str!("../scaffold/store_unfiltered.rs.txt");
 const PAGE: &str = "common/store/src/table.rs";
+
+/// What the model has for events alone: an import, and what they say of the record.
+const JSON: &str = "use serde_json::{Value, json};\n";
+const PAYLOAD: &str = r#"
+    fn payload(&self) -> Value {
+        json!({ "name": self.name })
+    }
+"#;
+
+/// How the store reads the records, with and without a filter.
+const PATTERNS: &str = r#"    asked("a {word} by its id", &[Get("{record}")]),
+    asked("{words} by their names", &[Get("unique_{record}_name"), Get("{record}")]),
+    asked("all {words} by name", &[All(I::ByName, C::{Records}), Get("{record}")]),
+    asked("all {words} by creation", &[All(I::Lookup, C::{Records}), Get("{record}")]),
+"#;
+const PATTERNS_UNFILTERED: &str = r#"    asked("a {word} by its id", &[Get("{record}")]),
+    asked("a {word} by its name", &[Get("unique_{record}_name"), Get("{record}")]),
+    asked("all {words} by name", &[All(I::ByName, C::{Records}), Get("{record}")]),
+"#;
+
+/// How long a line of the page may be.
+const WIDTH: usize = 120;
+
+/// A record that is to be started.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRecord<'n> {
+    /// The record's name, such as `SavedSearch`.
+    pub name: &'n str,
+    /// Whether the contract has a filter and a sort of such records; else they are listed by name.
+    pub has_filter: bool,
+    /// Whether Prefect emits events of such records.
+    pub has_events: bool,
+}
 
 /// What a record is called, in each way of writing.
 struct Names {
@@ -68,32 +104,37 @@ fn capitalised(word: &str) -> String {
 }
 
 /// Returns the files that start `record` of `resource` in the repository at `root`, each with what it is to hold.
-pub(crate) fn files(root: &Path, record: &str, resource: &str) -> Result<Vec<(PathBuf, String)>> {
-    let names = Names::new(record, resource)?;
+pub(crate) fn files(root: &Path, record: NewRecord<'_>, resource: &str) -> Result<Vec<(PathBuf, String)>> {
+    let names = Names::new(record.name, resource)?;
     let Names { module, modules, .. } = &names;
-    let mut files = Vec::new();
-    let new = [
-        (format!("common/domain/src/model/{module}.rs"), MODEL),
-        (format!("common/domain/src/filter/{module}.rs"), FILTER),
-        (format!("common/store/src/{modules}.rs"), STORE),
+    let (json, payload) = if record.has_events { (JSON, PAYLOAD) } else { ("", "") };
+    let model = MODEL.replace("{json}", json).replace("{payload}", payload);
+    let store = if record.has_filter { STORE } else { STORE_UNFILTERED };
+    let mut new = vec![
+        (format!("common/domain/src/model/{module}.rs"), model.as_str()),
+        (format!("common/store/src/{modules}.rs"), store),
     ];
-    for (path, text) in new {
-        if root.join(&path).exists() {
-            return Err(Error::Exists(record.to_owned(), "common/ has it"));
-        }
-        files.push((path.into(), names.fill(text)));
-    }
-    let lists = [
+    let mut lists = vec![
         (
             "common/domain/src/model/mod.rs",
             vec![format!("pub mod {module};"), names.fill("pub use {record}::{{Record}, {Record}Id};")],
         ),
-        (
-            "common/domain/src/filter/mod.rs",
-            vec![format!("pub mod {module};"), names.fill("pub use {record}::{{Record}Filter, {Record}Sort};")],
-        ),
         ("common/store/src/lib.rs", vec![format!("pub mod {modules};")]),
     ];
+    if record.has_filter {
+        new.push((format!("common/domain/src/filter/{module}.rs"), FILTER));
+        lists.push((
+            "common/domain/src/filter/mod.rs",
+            vec![format!("pub mod {module};"), names.fill("pub use {record}::{{Record}Filter, {Record}Sort};")],
+        ));
+    }
+    let mut files = Vec::new();
+    for (path, text) in new {
+        if root.join(&path).exists() {
+            return Err(Error::Exists(record.name.to_owned(), "common/ has it"));
+        }
+        files.push((path.into(), names.fill(text)));
+    }
     for (path, lines) in lists {
         let mut text = read(root, path)?;
         for line in lines {
@@ -101,7 +142,7 @@ pub(crate) fn files(root: &Path, record: &str, resource: &str) -> Result<Vec<(Pa
         }
         files.push((path.into(), text));
     }
-    files.push((PAGE.into(), on_the_page(&read(root, PAGE)?, &names)?));
+    files.push((PAGE.into(), on_the_page(&read(root, PAGE)?, &names, record)?));
     Ok(files)
 }
 
@@ -130,42 +171,57 @@ fn listed(text: &str, line: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Adds the record's lines to the page of the table, each at the end of its block.
-fn on_the_page(page: &str, names: &Names) -> Result<String> {
-    let blocks = [
-        ("ids! {\n", "}\n", "    {Record}Id,\n"),
-        (
-            "entities! {\n",
-            "}\n",
-            "
-    /// a {word}
-    {record}({record}_id: {Record}Id) => {Record}({Record}Id) of domain::model::{Record}
-        = [\"{record}\", {record}_id] / [\"{record}\"];
-    /// the claim on a {word}'s name
-    unique_{record}_name(name: &str) of Claim = [\"unique\", \"{record}\", name] / [\"unique\"];
-",
-        ),
-        ("told_of! {\n", "}\n", "    {Record} => domain::model::{Record};\n"),
+/// Adds the record's lines to the page of the table: its id in its place, and the others at the end of their blocks.
+fn on_the_page(page: &str, names: &Names, record: NewRecord<'_>) -> Result<String> {
+    let subject = if record.has_events { " => {Record}({Record}Id)" } else { "" };
+    let key = "    {record}({record}_id: {Record}Id){subject} of domain::model::{Record} = [\"{record}\", {record}_id] / [\"{record}\"];";
+    let mut key = names.fill(&key.replace("{subject}", subject));
+    if key.len() > WIDTH {
+        key = key.replace(" = ", "\n        = ");
+    }
+    let claim = "    unique_{record}_name(name: &str) of Claim = [\"unique\", \"{record}\", name] / [\"unique\"];";
+    let entities = format!("\n    /// a {{word}}\n{key}\n    /// the claim on a {{word}}'s name\n{claim}\n");
+    let patterns = if record.has_filter { PATTERNS } else { PATTERNS_UNFILTERED };
+    let mut blocks = vec![
+        ("entities! {\n", "}\n", entities.as_str()),
         ("collections! {\n", "}\n", "    /// All {words}.\n    {Records} \"{records}\";\n"),
-        (
-            "pub static ACCESS_PATTERNS: &[AccessPattern] = &[\n",
-            "];\n",
-            "    asked(\"a {word} by its id\", &[Get(\"{record}\")]),
-    asked(\"{words} by their names\", &[Get(\"unique_{record}_name\"), Get(\"{record}\")]),
-    asked(\"all {words} by name\", &[All(I::ByName, C::{Records}), Get(\"{record}\")]),
-    asked(\"all {words} by creation\", &[All(I::Lookup, C::{Records}), Get(\"{record}\")]),
-",
-        ),
+        ("pub static ACCESS_PATTERNS: &[AccessPattern] = &[\n", "];\n", patterns),
     ];
+    if record.has_events {
+        blocks.push(("told_of! {\n", "}\n", "    {Record} => domain::model::{Record};\n"));
+    }
     let mut page = page.to_owned();
     for (begin, end, lines) in blocks {
-        let missing = || Error::Mark(PAGE.into(), begin);
-        let start = page.find(begin).ok_or_else(missing)? + begin.len();
-        // What ends a block stands at the beginning of a line.
-        let length = page[start..].find(&format!("\n{end}")).ok_or_else(missing)? + 1;
-        page.insert_str(start + length, &names.fill(lines));
+        let place = block(&page, begin, end)?.end;
+        page.insert_str(place, &names.fill(lines));
     }
+    let ids = block(&page, "ids! {\n", "}\n")?;
+    let with_id = with_id(&page[ids.clone()], &names.fill("{Record}Id"));
+    page.replace_range(ids, &with_id);
     Ok(page)
+}
+
+/// Returns where the lines of a block of the page are, without those that begin and end it.
+fn block(page: &str, begin: &'static str, end: &str) -> Result<Range<usize>> {
+    let missing = || Error::Mark(PAGE.into(), begin);
+    let start = page.find(begin).ok_or_else(missing)? + begin.len();
+    // What ends a block stands at the beginning of a line.
+    let length = page[start..].find(&format!("\n{end}")).ok_or_else(missing)? + 1;
+    Ok(start..start + length)
+}
+
+/// Adds `id` to the lines of ids, which are in the order of the alphabet.
+fn with_id(lines: &str, id: &str) -> String {
+    let mut ids: Vec<&str> = lines.split(',').map(str::trim).filter(|id| !id.is_empty()).chain([id]).collect();
+    ids.sort_unstable();
+    let mut lines = vec![String::from("   ")];
+    for id in ids {
+        match lines.last_mut() {
+            Some(line) if line.len() + id.len() + 2 <= WIDTH => line.extend([" ", id, ","]),
+            _ => lines.push(format!("    {id},")),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -181,6 +237,18 @@ mod tests {
         for record in ["savedSearch", "Saved_Search", "Saved Search", "", "Größe"] {
             assert!(Names::new(record, "saved_searches").is_err(), "{record}");
         }
+    }
+
+    #[test]
+    fn an_id_is_put_where_the_alphabet_wants_it_and_lines_stay_short() {
+        assert_eq!(with_id("    AId, CId,\n    DId,\n", "BId"), "    AId, BId, CId, DId,\n");
+        let ids = (10..30).map(|number| format!("Number{number}Id")).collect::<Vec<_>>().join(", ");
+        let lines = with_id(&ids, "Number99Id");
+        assert!(
+            lines.ends_with("Number29Id, Number99Id,\n") && lines.lines().all(|line| line.len() <= WIDTH),
+            "{lines}"
+        );
+        assert_eq!(with_id(&lines, "AId").split_whitespace().count(), 22);
     }
 
     #[test]
