@@ -326,9 +326,23 @@ def test_variable(pair: Pair) -> None:
     )
 
 
+def test_saved_search(pair: Pair) -> None:
+    id = pair.prepare("PUT", "/saved_searches/", {"name": "deleted"})["id"]
+    pair.check("DELETE", f"/saved_searches/{id}")
+    check_all(
+        pair,
+        [
+            ("GET", f"/saved_searches/{id}"),
+            ("DELETE", f"/saved_searches/{id}"),
+            ("PUT", "/saved_searches/", {"name": "deleted"}),
+            ("GET", f"/saved_searches/{id}"),
+        ],
+    )
+
+
 def test_nothing(pair: Pair) -> None:
     """What isn't there takes nothing along."""
-    for path in ("flows", "flow_runs", "task_runs", "deployments", "work_queues", "artifacts", "variables"):
+    for path in ("flows", "flow_runs", "task_runs", "deployments", "work_queues", "artifacts", "variables", "saved_searches"):
         pair.check("DELETE", f"/{path}/{NOBODY}")
     for what in ("flows", "flow_runs", "deployments"):
         pair.check("POST", f"/{what}/bulk_delete", {what: {"id": {"any_": [NOBODY]}}})

@@ -60,8 +60,8 @@ pub const READ_OUT: &str = "pk, sk, version, head, tail";
 pub const BRIEF: &str = "brief";
 
 ids! {
-    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeadLetterId, DeploymentId, EventId, FlowId, FlowRunId,
-    LeaseId, StateId, TaskRunId, VariableId, WorkPoolId, WorkQueueId,
+    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeadLetterId, DeploymentId, EventId, FlowId,
+    FlowRunId, LeaseId, SavedSearchId, StateId, TaskRunId, VariableId, WorkPoolId, WorkQueueId,
 }
 
 entities! {
@@ -177,6 +177,12 @@ entities! {
     api_key(key_id: ApiKeyId) of ApiKey = ["api_key", key_id] / ["key"];
     /// a websocket connection
     connection(connection_id: &str) of Connection = ["connection", connection_id] / ["connection"];
+
+    /// a saved search
+    saved_search(saved_search_id: SavedSearchId) of domain::model::SavedSearch
+        = ["saved_search", saved_search_id] / ["saved_search"];
+    /// the claim on a saved search's name
+    unique_saved_search_name(name: &str) of Claim = ["unique", "saved_search", name] / ["unique"];
 }
 
 told_of! {
@@ -260,6 +266,8 @@ collections! {
     Timers "timers";
     /// The deployments with active schedules.
     Scheduling "scheduling";
+    /// All saved searches.
+    SavedSearches "saved_searches";
 }
 
 /// Which attributes an index carries besides the keys.
@@ -284,8 +292,8 @@ indexes! {
     ByNextStart "by_next_start" carries Keys, keyed by collection / own;
     /// All runs by end time.
     ByEnd "by_end" carries Keys, keyed by collection / own;
-    /// All flows, deployments, runs, concurrency limits, variables, work pools and work queues by name, all artifacts by
-    /// key.
+    /// All flows, deployments, runs, concurrency limits, variables, saved searches, work pools and work queues by name, all
+    /// artifacts by key.
     ByName "by_name" carries Keys, keyed by collection / own;
     /// Flow runs and deployments by flow, task runs by flow run.
     ByParent "by_parent" carries All, keyed by own / own;
@@ -474,6 +482,9 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all dead letters by when they were put aside", &[All(I::Lookup, C::DeadLetters), Get("dead_letter")]),
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),
+    asked("a saved search by its id", &[Get("saved_search")]),
+    asked("a saved search by its name", &[Get("unique_saved_search_name"), Get("saved_search")]),
+    asked("all saved searches by name", &[All(I::ByName, C::SavedSearches), Get("saved_search")]),
 ];
 
 /// An item's place in an index.

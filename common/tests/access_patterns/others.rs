@@ -1,4 +1,4 @@
-//! Probes of what belongs to no other: limits, variables, automations, keys, tokens and connections.
+//! Probes of what belongs to no other: limits, variables, searches, automations, keys, tokens and connections.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use common::{
     filter::{VariableFilter, VariableSort},
     model::{
         ApiKey, ApiKeyId, Automation, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter,
-        Variable, VariableId, dead_letter::DeadLetterKind,
+        SavedSearch, SavedSearchId, Variable, VariableId, dead_letter::DeadLetterKind,
     },
-    store::{Item, Write, concurrency_limits, table},
+    store::{Item, Write, concurrency_limits, saved_searches, table},
 };
 use serde_json::json;
 
@@ -20,6 +20,7 @@ use crate::{
 
 pub(crate) async fn probes() -> Vec<Probe> {
     let mut probes = Box::pin(limits_and_variables()).await;
+    probes.extend(Box::pin(searches()).await);
     probes.push(Box::pin(automations()).await);
     probes.push(Box::pin(dead_letters()).await);
     probes.extend(Box::pin(clients()).await);
@@ -57,6 +58,20 @@ async fn dead_letters() -> Probe {
     let letter = DeadLetter::new(DeadLetterKind::Message, json!({}), "a reason", world.now);
     world.store.put_aside(letter).await.unwrap();
     world.probe("all dead letters by when they were put aside", world.store.dead_letters(PAGE)).await
+}
+
+async fn searches() -> Vec<Probe> {
+    let world = World::new().await;
+    let (store, now) = (&world.store, world.now);
+    let (id, name) = (SavedSearchId::new(), "search".to_owned());
+    let search = SavedSearch { id, created: now, updated: now, name, filters: Vec::new() };
+    store.add(&search).await.unwrap();
+    let called = saved_searches::called(&search.name);
+    vec![
+        world.probe("a saved search by its id", store.find::<SavedSearch>(id)).await,
+        world.probe("a saved search by its name", store.find::<SavedSearch>(called)).await,
+        world.probe("all saved searches by name", store.saved_searches(PAGE)).await,
+    ]
 }
 
 /// Writes the items as the store reads them, which has no method yet that adds one.

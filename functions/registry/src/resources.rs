@@ -17,6 +17,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("flows", &flows::ROUTES),
     ("logs", &logs::ROUTES),
     ("root", &root::ROUTES),
+    ("saved_searches", &saved_searches::ROUTES),
     ("task_run_states", &task_run_states::ROUTES),
     ("task_runs", &task_runs::ROUTES),
     ("ui", &ui::ROUTES),
