@@ -78,7 +78,9 @@ fn a_record_without_a_filter_or_events_has_nothing_of_them() {
         syn::parse_file(&text).unwrap();
     }
     let page = copy.read("common/store/src/table.rs");
-    assert!(page.contains("saved_gadget(saved_gadget_id: SavedGadgetId) = [\"saved_gadget\""));
+    assert!(page.contains(
+        "saved_gadget(saved_gadget_id: SavedGadgetId) of domain::model::SavedGadget\n        = [\"saved_gadget\""
+    ));
     assert!(page.contains("asked(\"all saved gadgets by name\""));
     for absent in ["=> SavedGadget", "SavedGadget =>", "all saved gadgets by creation"] {
         assert!(!page.contains(absent), "{absent}");
