@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
+use serde_json::json;
 
 use crate::{EmbeddedDatabase, dispatch::Call};
 
@@ -37,20 +38,40 @@ impl HttpConnector for Connector {
                 .ok_or_else(|| ConnectorError::user("the embedded database takes no streamed bodies".into()))?;
             let call = Call::new(target, body);
             let engines = &database.engines;
-            let turn = if call.only_reads() { engines.to_read(call.is_long()).await } else { engines.to_write().await };
+            if call.asks_for_the_state()
+                && let Err(problem) = database.writability().await
+            {
+                // Of DynamoDB's refusals the one that the SDK doesn't repeat.
+                return respond(400, refusal("ResourceInUseException", &problem));
+            }
+            let mut turn =
+                if call.only_reads() { engines.to_read(call.is_long()).await } else { engines.to_write().await };
             let answer = if call.is_long() {
                 let (target, body) = (target.to_owned(), body.to_owned());
                 let answer = tokio::task::spawn_blocking(move || Call::new(&target, &body).run(&turn)).await;
                 answer.map_err(|error| ConnectorError::other(error.into(), None))?
             } else {
-                call.run(&turn)
+                let answer = call.run(&turn);
+                if !call.only_reads() && answer.met_a_read_only_file() && database.reopen(&mut turn) {
+                    call.run(&turn)
+                } else {
+                    answer
+                }
             };
             if answer.wrote {
                 database.written.notify_one();
+                database.note_write(Ok(()));
+            } else if let Some(fault) = answer.fault().filter(|_| !call.only_reads()) {
+                database.note_write(Err(fault));
             }
             respond(answer.status, answer.body)
         })
     }
+}
+
+/// Writes one of DynamoDB's refusals.
+fn refusal(code: &str, message: &str) -> String {
+    json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message }).to_string()
 }
 
 /// Builds an SDK response from a status and DynamoDB's JSON.

@@ -21,6 +21,19 @@ pub(crate) struct Answer {
     pub(crate) wrote: bool,
 }
 
+impl Answer {
+    /// Returns what went wrong with the database itself, if anything did: nothing of the request's.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        (self.status >= 500).then_some(self.body.as_str())
+    }
+
+    /// Says whether the request failed because the connection may only read.
+    pub(crate) fn met_a_read_only_file(&self) -> bool {
+        // SQLite's words are all that the engine hands on.
+        self.fault().is_some_and(|fault| fault.contains("readonly database"))
+    }
+}
+
 impl<'c> Call<'c> {
     /// Takes the operation from the `x-amz-target` header.
     pub(crate) fn new(target: &'c str, body: &'c [u8]) -> Self {
@@ -30,6 +43,11 @@ impl<'c> Call<'c> {
     /// Says whether the request only reads.
     pub(crate) fn only_reads(self) -> bool {
         matches!(self.operation, "GetItem" | "BatchGetItem" | "Query" | "Scan" | "DescribeTable")
+    }
+
+    /// Says whether the request asks for the table's state.
+    pub(crate) fn asks_for_the_state(self) -> bool {
+        self.operation == "DescribeTable"
     }
 
     /// Says whether the request reads so much that it would hold up others on its thread.

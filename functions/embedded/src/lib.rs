@@ -8,9 +8,11 @@ mod connector;
 mod dispatch;
 mod engines;
 pub mod faults;
+mod files;
 mod lag;
 mod queue;
 mod stream;
+mod writability;
 
 use std::{future::Future, path::Path, sync::Arc};
 
@@ -20,10 +22,12 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use engines::Engines;
+use engines::{Engines, Turn};
+pub use files::make_directory;
 pub use lag::LaggingIndexes;
 pub use queue::{EmbeddedQueue, ReceivedMessage};
 pub use stream::{ChangeStream, StreamRecord};
+use writability::Writability;
 
 /// What went wrong with the database file or its stream.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,8 @@ pub struct EmbeddedDatabase {
     location: Arc<str>,
     /// Wakes the reader of the stream after a write.
     written: Arc<Notify>,
+    /// None for a database in memory.
+    writability: Option<Writability>,
 }
 
 impl EmbeddedDatabase {
@@ -55,15 +61,51 @@ impl EmbeddedDatabase {
         Self::at(format!("file:/{}?vfs=memdb", Uuid::new_v4()), true)
     }
 
-    /// Opens the database in the file `path`, and makes it if there is none.
+    /// Opens the database in the file `path`, and makes it if there is none, so that its owner alone may read it.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
+        files::make_private(path);
         Self::at(path.to_string_lossy().into_owned(), false)
     }
 
     fn at(location: String, is_in_memory: bool) -> Result<Self, EmbeddedError> {
         let engines = Engines::open(&location, is_in_memory)?;
         stream::prepare(&location)?;
-        Ok(Self { engines, location: location.into(), written: Arc::default() })
+        let location = location.into();
+        // Memory always takes what is written.
+        let writability = if is_in_memory { None } else { Some(Writability::new(&location)?) };
+        Ok(Self { engines, location, written: Arc::default(), writability })
+    }
+
+    /// Says whether the database takes writes; the error says why it doesn't.
+    async fn writability(&self) -> Result<(), String> {
+        match &self.writability {
+            None => Ok(()),
+            Some(writability) => writability.check(&self.engines).await,
+        }
+    }
+
+    /// Notes how a write ended: what went wrong with the database, or nothing.
+    fn note_write(&self, outcome: Result<(), &str>) {
+        if let Some(writability) = &self.writability {
+            writability.note(outcome.map_err(ToOwned::to_owned));
+        }
+    }
+
+    /// Opens the connection whose turn it is anew; returns whether that was possible.
+    ///
+    /// One that was opened on a read-only file stays read-only when the file no longer is.
+    fn reopen(&self, turn: &mut Turn) -> bool {
+        if self.writability.is_none() {
+            return false;
+        }
+        files::follow_mode(Path::new(&*self.location));
+        match dynoxide::Database::new(&self.location) {
+            Ok(opened) => {
+                **turn = opened;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Returns an HTTP client for the AWS SDK that answers from this database.

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::{
 use rusqlite::{Connection, params};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use uuid::Uuid;
 
 use crate::{EmbeddedDatabase, EmbeddedError, connector, stream};
@@ -88,7 +88,7 @@ impl EmbeddedQueue {
     /// Hands out the oldest messages that are to be seen, `limit` at most, without waiting for one.
     pub async fn hand_out(&self, limit: usize, hidden: Duration) -> Result<Vec<ReceivedMessage>, EmbeddedError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         // Most looks find nothing, and need not write.
         let is_there =
             "SELECT EXISTS (SELECT 1 FROM _queue_messages WHERE is_dead = 0 AND visible_at <= unixepoch('subsec'))";
@@ -115,7 +115,7 @@ impl EmbeddedQueue {
 
     /// Deletes a message that was worked off, unless it was handed out again since.
     pub async fn acknowledge(&self, message: &ReceivedMessage) -> Result<(), EmbeddedError> {
-        let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         connection
             .prepare_cached("DELETE FROM _queue_messages WHERE id = ?1 AND receives = ?2")?
             .execute(params![message.id, message.receives])?;
@@ -135,22 +135,29 @@ impl EmbeddedQueue {
 
     /// Lets every message be seen now, whatever its delay, for tests that can't wait.
     pub async fn bring_forward(&self) -> Result<(), EmbeddedError> {
-        let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         connection.prepare_cached("UPDATE _queue_messages SET visible_at = unixepoch('subsec')")?.execute([])?;
         Ok(())
     }
 
     /// Returns the messages that were handed out again and again, and are put aside.
     pub async fn dead_letters(&self) -> Result<Vec<String>, EmbeddedError> {
-        let connection = self.connection.lock().await;
+        let connection = self.connection().await?;
         let mut statement =
             connection.prepare_cached("SELECT body FROM _queue_messages WHERE is_dead = 1 ORDER BY id")?;
         let bodies = statement.query_map([], |row| row.get(0))?;
         Ok(bodies.collect::<Result<_, _>>()?)
     }
 
+    /// Waits for the connection.
+    async fn connection(&self) -> Result<MutexGuard<'_, Connection>, EmbeddedError> {
+        let mut connection = self.connection.lock().await;
+        stream::renew(&mut connection, &self.database.location)?;
+        Ok(connection)
+    }
+
     async fn send(&self, request: SendMessageBatch) -> Result<serde_json::Value, EmbeddedError> {
-        let (mut connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        let (mut connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         let transaction = connection.transaction()?;
         for entry in &request.entries {
             transaction

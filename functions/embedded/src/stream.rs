@@ -4,12 +4,12 @@
 //! as what it tells of. It neither indexes nor trims its records, and looks for the last one at every write: both
 //! are done here, on a connection of our own. A record is deleted only after its consumer has finished with it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
-use crate::{EmbeddedDatabase, EmbeddedError};
+use crate::{EmbeddedDatabase, EmbeddedError, files};
 
 /// How long the consumer sleeps at most before it looks for records that another process wrote.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -49,6 +49,15 @@ pub(crate) fn connect(location: &str) -> Result<Connection, EmbeddedError> {
     // The reader goes through new pages once; what the engine's defaults set aside for its indexes would lie idle here.
     connection.pragma_update(None, "cache_size", -1_000)?;
     Ok(connection)
+}
+
+/// Opens `connection` anew if it was opened on a read-only file: it stays read-only when the file no longer is.
+pub(crate) fn renew(connection: &mut Connection, location: &str) -> Result<(), EmbeddedError> {
+    if connection.is_readonly("main")? {
+        files::follow_mode(Path::new(location));
+        *connection = connect(location)?;
+    }
+    Ok(())
 }
 
 /// The one consumer of a table's change stream.
@@ -123,7 +132,10 @@ impl ChangeStream {
     /// Returns the connection, which is opened once: to read the schema anew takes longer than to read the changes.
     fn connection(&mut self) -> Result<&mut Connection, EmbeddedError> {
         match self.connection {
-            Some(ref mut connection) => Ok(connection),
+            Some(ref mut connection) => {
+                renew(connection, &self.database.location)?;
+                Ok(connection)
+            }
             None => Ok(self.connection.insert(connect(&self.database.location)?)),
         }
     }

@@ -224,7 +224,7 @@ fn open(arguments: &Arguments) -> Result<EmbeddedDatabase, Failure> {
     if arguments.in_memory {
         return Ok(EmbeddedDatabase::in_memory()?);
     }
-    std::fs::create_dir_all(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))?;
+    embedded::make_directory(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))?;
     let file = arguments.data.join("proctor.db");
     EmbeddedDatabase::open(&file).map_err(|error| Failure::File(file, error))
 }
