@@ -15,7 +15,7 @@ pub use key_cache::KeyCache;
 
 use domain::{
     access::{Mode, Role, key},
-    model::{ApiKeyId, Timestamp, api_key::KeyStatus},
+    model::{ApiKey, ApiKeyId, Timestamp, api_key::KeyStatus},
 };
 use error::Result;
 use settings::Settings;
@@ -32,7 +32,7 @@ pub struct Caller {
 
 impl Caller {
     /// Who asks where nothing tells callers apart.
-    const ANYONE: Self = Self { role: Role::Admin, key: None };
+    pub const ANYONE: Self = Self { role: Role::Admin, key: None };
 }
 
 /// What it takes to find out who calls.
@@ -82,8 +82,23 @@ impl Gate<'_> {
         }
     }
 
+    /// Finds out what the holder of the key `id` may do, who has shown the key before; none if it is over by now.
+    ///
+    /// # Errors
+    /// [`error::Error::Unavailable`] if the table can't be read.
+    pub async fn caller_of_id(self, id: ApiKeyId) -> Result<Option<Caller>> {
+        let record = self.active_key(id).await?;
+        Ok(record.map(|record| Caller { role: record.role, key: Some(id) }))
+    }
+
     async fn caller_of_key(self, text: &str) -> Result<Option<Caller>> {
         let Some(id) = key::id(text) else { return Ok(None) };
+        let record = self.active_key(id).await?.filter(|record| record.is(text));
+        Ok(record.map(|record| Caller { role: record.role, key: Some(id) }))
+    }
+
+    /// Reads the record of a key, or remembers it; none if there is no such key, or it is over.
+    async fn active_key(self, id: ApiKeyId) -> Result<Option<ApiKey>> {
         let (now, seconds) = (Timestamp::now(), self.settings.key_memory);
         let record = if let Some(record) = self.keys.recall(id, now, seconds) {
             record
@@ -92,8 +107,7 @@ impl Gate<'_> {
             self.keys.note(id, record.clone(), now, seconds);
             record
         };
-        let holds = record.filter(|record| record.is(text) && record.status(now) == KeyStatus::Active);
-        Ok(holds.map(|record| Caller { role: record.role, key: Some(id) }))
+        Ok(record.filter(|record| record.status(now) == KeyStatus::Active))
     }
 }
 

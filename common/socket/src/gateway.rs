@@ -5,7 +5,7 @@
 //! what the client has no pong for by then, it sends again.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -16,7 +16,10 @@ use super::{
     events_in,
     handshake::{self, Authentication, Opening},
 };
-use domain::{access::Role, model::Connection};
+use domain::{
+    access::Role,
+    model::{ApiKeyId, Connection},
+};
 use error::Result;
 use services::App;
 
@@ -45,7 +48,8 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct EventsIn {
     app: App,
-    authenticated: Mutex<HashSet<String>>,
+    /// The connections whose clients have authenticated, with the keys that they have shown.
+    authenticated: Mutex<HashMap<String, Option<ApiKeyId>>>,
 }
 
 impl EventsIn {
@@ -59,12 +63,13 @@ impl EventsIn {
     /// # Errors
     /// [`error::Error::Unavailable`] if the table can't be reached.
     pub async fn connect(&self, id: &str, headers: &HeaderMap) -> Result<Answer> {
-        let (is_authenticated, subprotocol) = match handshake::open(&self.app, headers, REQUIRED).await? {
+        let (caller, subprotocol) = match handshake::open(&self.app, headers, REQUIRED).await? {
             Opening::Refused => return Ok(Answer::Refused),
-            Opening::Legacy => (true, None),
-            Opening::Handshake => (false, Some(handshake::SUBPROTOCOL)),
+            Opening::Legacy(caller) => (Some(caller), None),
+            Opening::Handshake => (None, Some(handshake::SUBPROTOCOL)),
         };
-        let connection = Connection { id: id.to_owned(), opened: self.app.now(), is_authenticated };
+        let (is_authenticated, key) = (caller.is_some(), caller.and_then(|caller| caller.key));
+        let connection = Connection { id: id.to_owned(), opened: self.app.now(), is_authenticated, key };
         self.app.store.add_connection(&connection).await?;
         Ok(Answer::Opened(subprotocol))
     }
@@ -90,13 +95,15 @@ impl EventsIn {
     }
 
     async fn take(&self, id: &str, message: &str) -> Result<Answer> {
-        if !self.is_remembered(id) {
+        let key = if let Some(key) = self.recall(id) {
+            key
+        } else {
             let Some(connection) = self.app.store.connection(id).await? else { return Ok(Answer::HangUp) };
             if !connection.record.is_authenticated {
                 return match handshake::authenticate(&self.app, message, REQUIRED).await? {
-                    Authentication::Accepted => {
-                        self.app.store.let_in(connection).await?;
-                        self.remember(id);
+                    Authentication::Accepted(caller) => {
+                        self.app.store.let_in(connection, caller.key).await?;
+                        self.remember(id, caller.key);
                         Ok(Answer::Reply(handshake::SUCCESS.to_owned()))
                     }
                     Authentication::Rejected(reason) => {
@@ -107,23 +114,29 @@ impl EventsIn {
                     Authentication::Senseless => Ok(Answer::HangUp),
                 };
             }
-            self.remember(id);
+            self.remember(id, connection.record.key);
+            connection.record.key
+        };
+        if !handshake::may_go_on(&self.app, key, REQUIRED).await? {
+            self.app.store.delete_connection(id).await?;
+            return Ok(Answer::HangUp);
         }
         let Some(event) = events_in::event(message) else { return Ok(Answer::HangUp) };
         events_in::keep(&self.app, vec![event]).await?;
         Ok(Answer::Nothing)
     }
 
-    fn is_remembered(&self, id: &str) -> bool {
-        self.authenticated.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    /// Returns the key that the client of a connection has shown; the outer `None` if that is not remembered.
+    fn recall(&self, id: &str) -> Option<Option<ApiKeyId>> {
+        self.authenticated.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
     }
 
-    fn remember(&self, id: &str) {
+    fn remember(&self, id: &str, key: Option<ApiKeyId>) {
         let mut authenticated = self.authenticated.lock().unwrap_or_else(PoisonError::into_inner);
         if authenticated.len() >= LARGEST {
             authenticated.clear();
         }
-        authenticated.insert(id.to_owned());
+        authenticated.insert(id.to_owned(), key);
     }
 }
 
@@ -141,7 +154,7 @@ mod tests {
     use domain::{
         access::{Mode, Secret},
         filter::EventFilter,
-        model::Timestamp,
+        model::{ApiKey, Timestamp},
     };
     use settings::Settings;
     use store::{Store, event_query::Counting};
@@ -149,10 +162,13 @@ mod tests {
     const AUTH: &str = r#"{"type":"auth","token":"secret"}"#;
 
     async fn app(faults: &Faults) -> App {
+        app_with(Settings { access: Mode::Basic(Secret("secret".into())), ..Settings::default() }, faults).await
+    }
+
+    async fn app_with(settings: Settings, faults: &Faults) -> App {
         let database = EmbeddedDatabase::in_memory().unwrap();
         let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
         let config = config.to_builder().retry_config(RetryConfig::disabled()).build();
-        let settings = Settings { access: Mode::Basic(Secret("secret".into())), ..Settings::default() };
         let store = Store::new(Client::from_conf(config), &settings.table, settings.shards);
         store.create_table().await.unwrap();
         App::new(store, settings)
@@ -203,6 +219,34 @@ mod tests {
         socket.connect("d", &prefect()).await.unwrap();
         assert!(matches!(socket.receive("d", &event()).await, Answer::Reply(reply) if reply.contains("auth_failure")));
         assert_eq!(events(&socket.app).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_key_is_revoked_is_not_listened_to_whichever_process_it_is_in() {
+        let settings = Settings { access: Mode::Keys, key_memory: 0.0, ..Settings::default() };
+        let app = app_with(settings, &Faults::default()).await;
+        let (one, other) = (EventsIn::new(app.clone()), EventsIn::new(app.clone()));
+        let key = ApiKeyId::new();
+        let text = domain::access::key::mint(key).unwrap();
+        let (created, digest) = (app.now(), domain::access::key::digest(&text));
+        let record =
+            ApiKey { id: key, created, name: "a".into(), role: REQUIRED, digest, expiration: None, revoked: None };
+        app.store.add_api_key(&record).await.unwrap();
+        let (auth, header) = (json!({"type": "auth", "token": text}).to_string(), format!("Bearer {text}"));
+        for connection in ["c", "d"] {
+            one.connect(connection, &prefect()).await.unwrap();
+            assert_eq!(one.receive(connection, &auth).await, Answer::Reply(handshake::SUCCESS.into()));
+        }
+        let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, header.parse().unwrap())]);
+        assert_eq!(one.connect("legacy", &headers).await.unwrap(), Answer::Opened(None));
+        for (process, connection) in [(&one, "c"), (&other, "d"), (&other, "legacy")] {
+            assert_eq!(process.receive(connection, &event()).await, Answer::Nothing, "{connection}");
+        }
+        app.store.revoke_api_key(key, app.now()).await.unwrap();
+        for (process, connection) in [(&one, "c"), (&other, "d"), (&one, "legacy"), (&one, "c")] {
+            assert_eq!(process.receive(connection, &event()).await, Answer::HangUp, "{connection}");
+        }
+        assert_eq!(events(&app).await, 3);
     }
 
     #[tokio::test]

@@ -13,7 +13,10 @@ use http::{
 use serde_json::{Map, Value};
 
 use access::Caller;
-use domain::access::{Mode, Role};
+use domain::{
+    access::{Mode, Role},
+    model::ApiKeyId,
+};
 use error::{Error, Result};
 use services::App;
 
@@ -26,13 +29,16 @@ pub const SUCCESS: &str = r#"{"type":"auth_success"}"#;
 /// The closing code for a breach of policy (RFC 6455, 7.4.1).
 pub const POLICY_VIOLATION: u16 = 1008;
 
+/// Why a connection closes whose client shows a password or key that doesn't do, or no longer does.
+pub const INVALID_TOKEN: &str = "Invalid token";
+
 /// How a connection begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// With the subprotocol, and an `auth` message to come.
     Handshake,
-    /// Without either.
-    Legacy,
+    /// Without either, for this caller.
+    Legacy(Caller),
     /// Not at all: the request is answered with 403.
     Refused,
 }
@@ -51,24 +57,42 @@ pub async fn open(app: &App, headers: &HeaderMap, required: Role) -> Result<Open
     if offered {
         return Ok(Opening::Handshake);
     }
-    let is_in = match &app.settings.access {
-        Mode::Open => true,
-        Mode::Basic(_) => false,
+    let caller = match &app.settings.access {
+        Mode::Open => Some(Caller::ANYONE),
+        Mode::Basic(_) => None,
         // A client that takes us for Prefect Cloud authenticates in the request, and not in a message.
         Mode::Keys => {
             let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
-            let caller = patiently(|| app.gate().caller_of_header(header)).await?;
-            caller.is_some_and(|caller| caller.role >= required)
+            patiently(|| app.gate().caller_of_header(header)).await?.filter(|caller| caller.role >= required)
         }
     };
-    Ok(if is_in { Opening::Legacy } else { Opening::Refused })
+    Ok(caller.map_or(Opening::Refused, Opening::Legacy))
+}
+
+/// Says whether a client that was let in with `key` may go on with what needs the role `required`.
+///
+/// A connection lives for hours, and a key may be revoked or expire meanwhile. Costs a read of the table only as often
+/// as a request with the key does.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the key can't be looked up.
+pub async fn may_go_on(app: &App, key: Option<ApiKeyId>, required: Role) -> Result<bool> {
+    match (&app.settings.access, key) {
+        (Mode::Open | Mode::Basic(_), _) => Ok(true),
+        // It was let in when the server asked for something else.
+        (Mode::Keys, None) => Ok(false),
+        (Mode::Keys, Some(key)) => {
+            let caller = patiently(|| app.gate().caller_of_id(key)).await?;
+            Ok(caller.is_some_and(|caller| caller.role >= required))
+        }
+    }
 }
 
 /// What follows from the first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
-    /// The client is in, and told so with [`SUCCESS`].
-    Accepted,
+    /// The client is in as this caller, and told so with [`SUCCESS`].
+    Accepted(Caller),
     /// The connection closes with [`POLICY_VIOLATION`] and this reason.
     Rejected(&'static str),
     /// The message makes no sense; the connection is dropped without a word, as Prefect drops it.
@@ -85,7 +109,7 @@ pub async fn authenticate(app: &App, message: &str, required: Role) -> Result<Au
         Err(verdict) => return Ok(verdict),
     };
     let token = match (&app.settings.access, token) {
-        (Mode::Open, _) => return Ok(Authentication::Accepted),
+        (Mode::Open, _) => return Ok(Authentication::Accepted(Caller::ANYONE)),
         (_, Err(verdict)) => return Ok(verdict),
         (Mode::Basic(password), Ok(token)) if !token.is_ascii() || !password.0.is_ascii() => {
             // Prefect's comparison takes ASCII only.
@@ -94,9 +118,9 @@ pub async fn authenticate(app: &App, message: &str, required: Role) -> Result<Au
         (_, Ok(token)) => token,
     };
     Ok(match patiently(|| app.gate().caller_of_token(&token)).await? {
-        Some(Caller { role, .. }) if role >= required => Authentication::Accepted,
+        Some(caller) if caller.role >= required => Authentication::Accepted(caller),
         Some(_) => Authentication::Rejected("The API key's role does not allow this"),
-        None => Authentication::Rejected("Invalid token"),
+        None => Authentication::Rejected(INVALID_TOKEN),
     })
 }
 
@@ -161,6 +185,12 @@ mod tests {
         App::new(store, settings)
     }
 
+    const ANYONE: Authentication = Authentication::Accepted(Caller::ANYONE);
+
+    fn accepted(worker: &str) -> Authentication {
+        Authentication::Accepted(Caller { role: Role::Worker, key: key::id(worker) })
+    }
+
     async fn with_password() -> App {
         app(Mode::Basic(Secret("secret".into())), &Faults::default()).await
     }
@@ -187,16 +217,19 @@ mod tests {
         let (unguarded, guarded) = (app(Mode::Open, &Faults::default()).await, with_password().await);
         assert_eq!(opening(&guarded, &offering(&["other, prefect"])).await, Opening::Handshake);
         assert_eq!(opening(&unguarded, &offering(&["other", "prefect"])).await, Opening::Handshake);
-        assert_eq!(opening(&unguarded, &offering(&["prefect-2"])).await, Opening::Legacy);
+        assert_eq!(opening(&unguarded, &offering(&["prefect-2"])).await, Opening::Legacy(Caller::ANYONE));
         assert_eq!(opening(&guarded, &offering(&[])).await, Opening::Refused);
     }
 
     #[tokio::test]
     async fn clients_without_the_subprotocol_may_show_a_key_in_the_request() {
         let app = app(Mode::Keys, &Faults::default()).await;
-        for (role, expected) in [(Role::ReadOnly, Opening::Refused), (Role::Worker, Opening::Legacy)] {
+        for (role, expected) in [(Role::ReadOnly, false), (Role::Worker, true)] {
             let mut headers = offering(&[]);
-            headers.insert(AUTHORIZATION, format!("bearer {}", key_of(&app, role).await).parse().unwrap());
+            let text = key_of(&app, role).await;
+            headers.insert(AUTHORIZATION, format!("bearer {text}").parse().unwrap());
+            let caller = Caller { role, key: key::id(&text) };
+            let expected = if expected { Opening::Legacy(caller) } else { Opening::Refused };
             assert_eq!(opening(&app, &headers).await, expected, "{role}");
         }
         assert_eq!(opening(&app, &offering(&[])).await, Opening::Refused);
@@ -211,9 +244,9 @@ mod tests {
     #[tokio::test]
     async fn any_auth_message_will_do_where_there_is_no_password() {
         let table = [
-            (r#"{"type":"auth","token":null}"#, Authentication::Accepted),
-            (r#"{"type":"auth","token":5}"#, Authentication::Accepted),
-            (r#"{"type":"auth"}"#, Authentication::Accepted),
+            (r#"{"type":"auth","token":null}"#, ANYONE),
+            (r#"{"type":"auth","token":5}"#, ANYONE),
+            (r#"{"type":"auth"}"#, ANYONE),
             (r#"{"type":"hello"}"#, Authentication::Rejected("Expected 'auth' message")),
             ("{}", Authentication::Rejected("Expected 'auth' message")),
             ("[]", Authentication::Senseless),
@@ -226,7 +259,7 @@ mod tests {
     async fn the_token_is_the_password() {
         let missing = Authentication::Rejected("Auth required but no token provided");
         let table = [
-            (r#"{"type":"auth","token":"secret"}"#, Authentication::Accepted),
+            (r#"{"type":"auth","token":"secret"}"#, ANYONE),
             (r#"{"type":"auth","token":"wrong"}"#, Authentication::Rejected("Invalid token")),
             (r#"{"type":"auth","token":""}"#, missing),
             (r#"{"type":"auth","token":null}"#, missing),
@@ -244,8 +277,8 @@ mod tests {
         let (worker, reader) = (key_of(&app, Role::Worker).await, key_of(&app, Role::ReadOnly).await);
         let message = |token: &str| serde_json::json!({"type": "auth", "token": token}).to_string();
         let table = [
-            (&*message(&worker), Authentication::Accepted),
-            (&*message(&format!("anyone:{worker}")), Authentication::Accepted),
+            (&*message(&worker), accepted(&worker)),
+            (&*message(&format!("anyone:{worker}")), accepted(&worker)),
             (&*message(&reader), Authentication::Rejected("The API key's role does not allow this")),
             (&*message(&worker.replace(char::is_numeric, "f")), Authentication::Rejected("Invalid token")),
             (&*message("secret"), Authentication::Rejected("Invalid token")),
@@ -258,12 +291,24 @@ mod tests {
     async fn a_handshake_outlasts_a_store_that_fails() {
         let faults = Faults::on("GetItem");
         let app = app(Mode::Keys, &faults).await;
-        let message = serde_json::json!({"type": "auth", "token": key_of(&app, Role::Worker).await}).to_string();
+        let worker = key_of(&app, Role::Worker).await;
+        let message = serde_json::json!({"type": "auth", "token": worker}).to_string();
         // More failures in a row than the SDK bears by itself.
         for _ in 0..5 {
             faults.then(Fault::InternalError);
         }
-        check(&app, &[(&message, Authentication::Accepted)]).await;
+        check(&app, &[(&message, accepted(&worker))]).await;
         assert_eq!(faults.left(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_client_goes_on_until_its_key_is_over() {
+        let mut app = app(Mode::Keys, &Faults::default()).await;
+        app.settings = Settings { key_memory: 0.0, ..(*app.settings).clone() }.into();
+        let (worker, reader) = (key_of(&app, Role::Worker).await, key_of(&app, Role::ReadOnly).await);
+        let goes_on = async |text: &str| may_go_on(&app, key::id(text), Role::Worker).await.unwrap();
+        assert_eq!((goes_on(&worker).await, goes_on(&reader).await, goes_on("none").await), (true, false, false));
+        app.store.revoke_api_key(key::id(&worker).unwrap(), app.now()).await.unwrap();
+        assert!(!goes_on(&worker).await);
     }
 }

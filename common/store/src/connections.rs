@@ -4,7 +4,7 @@ use super::{
     Item, Key, Record, Store, Versioned, Write,
     table::{self, IndexKey, Shards},
 };
-use domain::model::Connection;
+use domain::model::{ApiKeyId, Connection};
 use error::Result;
 
 /// How long a connection is kept, in seconds: API Gateway ends it after two hours (AWS: "Amazon API Gateway quotas").
@@ -13,7 +13,7 @@ const KEPT_SECONDS: f64 = 2.25 * 3_600.0;
 crate::json_record!(Connection);
 
 impl Record for Connection {
-    const HEAD: &'static [&'static str] = &["id", "opened", "is_authenticated"];
+    const HEAD: &'static [&'static str] = &["id", "opened", "is_authenticated", "key"];
 
     fn key(&self) -> Key {
         table::connection(&self.id)
@@ -35,13 +35,14 @@ impl Store {
         Ok(self.commit(vec![Write::Put(self.connection_item(connection, 1)?)]).await?)
     }
 
-    /// Notes that the client of `connection` has shown what the server asks for.
+    /// Notes that the client of `connection` has shown what the server asks for, and with which key.
     ///
     /// # Errors
     /// [`error::Error::Conflict`] if the connection is gone.
-    pub async fn let_in(&self, connection: Versioned<Connection>) -> Result<()> {
+    pub async fn let_in(&self, connection: Versioned<Connection>, key: Option<ApiKeyId>) -> Result<()> {
         let Versioned { mut record, version } = connection;
         record.is_authenticated = true;
+        record.key = key;
         Ok(self.commit(vec![Write::Replace(self.connection_item(&record, version + 1)?)]).await?)
     }
 

@@ -111,7 +111,7 @@ async fn clients() -> Vec<Probe> {
     };
     store.add_api_key(&key).await.unwrap();
     store.renew_csrf_token("client", now, 60.0).await.unwrap();
-    let connection = Connection { id: "connection".to_owned(), opened: now, is_authenticated: false };
+    let connection = Connection { id: "connection".to_owned(), opened: now, is_authenticated: false, key: None };
     store.add_connection(&connection).await.unwrap();
     vec![
         world.probe("an API key by its id", store.api_key(key.id)).await,

@@ -14,6 +14,7 @@ use axum::{
 };
 use common::{
     App,
+    access::Caller,
     domain::access::Role,
     model::Event,
     socket::{
@@ -50,10 +51,10 @@ async fn events_in(
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE);
     match opening {
         Opening::Refused => StatusCode::FORBIDDEN.into_response(),
-        Opening::Legacy => upgrade.on_upgrade(move |socket| take_events(app, socket)),
+        Opening::Legacy(caller) => upgrade.on_upgrade(move |socket| take_events(app, caller, socket)),
         Opening::Handshake => upgrade.protocols([handshake::SUBPROTOCOL]).on_upgrade(async move |mut socket| {
-            if authenticate(&app, &mut socket).await {
-                take_events(app, socket).await;
+            if let Some(caller) = authenticate(&app, &mut socket).await {
+                take_events(app, caller, socket).await;
             }
         }),
     }
@@ -62,8 +63,8 @@ async fn events_in(
 /// What sending events needs, as the operation that takes them over HTTP does.
 const REQUIRED: Role = Role::Worker;
 
-/// Carries out the handshake; returns whether the client is in.
-async fn authenticate(app: &App, socket: &mut WebSocket) -> bool {
+/// Carries out the handshake; returns who the client is, if it is in.
+async fn authenticate(app: &App, socket: &mut WebSocket) -> Option<Caller> {
     loop {
         match socket.recv().await {
             Some(Ok(Message::Text(message))) => {
@@ -72,23 +73,29 @@ async fn authenticate(app: &App, socket: &mut WebSocket) -> bool {
                     Authentication::Senseless
                 });
                 return match verdict {
-                    Authentication::Accepted => {
-                        socket.send(Message::Text(Utf8Bytes::from_static(handshake::SUCCESS))).await.is_ok()
+                    Authentication::Accepted(caller) => {
+                        let success = Message::Text(Utf8Bytes::from_static(handshake::SUCCESS));
+                        socket.send(success).await.ok().map(|()| caller)
                     }
                     Authentication::Rejected(reason) => {
-                        let frame = CloseFrame { code: handshake::POLICY_VIOLATION, reason: reason.into() };
-                        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-                            // The client's own close frame ends the connection.
-                            while let Some(Ok(_)) = socket.recv().await {}
-                        }
-                        false
+                        turn_away(socket, reason).await;
+                        None
                     }
-                    Authentication::Senseless => false,
+                    Authentication::Senseless => None,
                 };
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            _ => return false,
+            _ => return None,
         }
+    }
+}
+
+/// Closes the connection for a breach of policy.
+async fn turn_away(socket: &mut WebSocket, reason: &'static str) {
+    let frame = CloseFrame { code: handshake::POLICY_VIOLATION, reason: reason.into() };
+    if socket.send(Message::Close(Some(frame))).await.is_ok() {
+        // The client's own close frame ends the connection.
+        while let Some(Ok(_)) = socket.recv().await {}
     }
 }
 
@@ -100,9 +107,19 @@ enum Connection {
 }
 
 /// Reads events until the client leaves or sends something else, and writes together what has arrived together.
-async fn take_events(app: App, mut socket: WebSocket) {
+///
+/// Nothing is kept for a client whose key is over by then.
+async fn take_events(app: App, caller: Caller, mut socket: WebSocket) {
     loop {
         let (events, connection) = gather(&mut socket).await;
+        match handshake::may_go_on(&app, caller.key, REQUIRED).await {
+            Ok(true) => {}
+            Ok(false) => return turn_away(&mut socket, handshake::INVALID_TOKEN).await,
+            Err(error) => {
+                tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
+                return;
+            }
+        }
         if let Err(error) = events_in::keep(&app, events).await {
             tracing::error!(%error, "a websocket is dropped, because its events can't be kept");
             return;

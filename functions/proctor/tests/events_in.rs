@@ -3,12 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use aws_sdk_dynamodb::Client;
-use common::{App, Settings, Store, filter::EventFilter, model::Timestamp, store::event_query::Counting};
+use common::{
+    App, Settings, Store,
+    domain::access::{Mode, Role, key},
+    filter::EventFilter,
+    model::Timestamp,
+    store::event_query::Counting,
+};
 use embedded::{
     EmbeddedDatabase,
     faults::{Fault, Faults},
 };
 use futures::{SinkExt, StreamExt};
+use proctor::keys::{self, Action};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
@@ -20,9 +27,12 @@ use uuid::Uuid;
 type Socket = WebSocketStream<TcpStream>;
 
 async fn server(faults: &Faults) -> (App, String) {
+    server_with(Settings::default(), faults).await
+}
+
+async fn server_with(settings: Settings, faults: &Faults) -> (App, String) {
     let database = EmbeddedDatabase::in_memory().unwrap();
     let client = Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
-    let settings = Settings::default();
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await.unwrap();
     let app = App::new(store, settings);
@@ -33,13 +43,31 @@ async fn server(faults: &Faults) -> (App, String) {
 }
 
 async fn connect(address: &str) -> Socket {
+    let mut socket = open(address).await;
+    authenticate(&mut socket, None).await;
+    socket
+}
+
+async fn authenticate(socket: &mut Socket, token: Option<&str>) {
+    socket.send(Message::text(json!({"type": "auth", "token": token}).to_string())).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(r#"{"type":"auth_success"}"#));
+}
+
+async fn open(address: &str) -> Socket {
     let mut request = format!("ws://{address}/api/events/in").into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("prefect"));
     let stream = TcpStream::connect(address).await.unwrap();
-    let (mut socket, _) = client_async(request, stream).await.unwrap();
-    socket.send(Message::text(r#"{"type":"auth","token":null}"#)).await.unwrap();
-    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(r#"{"type":"auth_success"}"#));
-    socket
+    client_async(request, stream).await.unwrap().0
+}
+
+/// Reads until the server closes the connection; returns the code that it gives.
+async fn closing_code(socket: &mut Socket) -> Option<u16> {
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Close(frame) = message {
+            return frame.map(|frame| frame.code.into());
+        }
+    }
+    None
 }
 
 fn event(number: usize) -> Message {
@@ -89,6 +117,24 @@ async fn what_came_before_a_broken_message_is_kept() {
         Some(Ok(message)) => panic!("the connection went on: {message}"),
     }
     assert_eq!(count(&app).await, 3);
+}
+
+#[tokio::test]
+async fn a_socket_ends_with_its_key_and_nothing_is_kept_of_what_comes_after() {
+    let settings = Settings { access: Mode::Keys, key_memory: 0.0, ..Settings::default() };
+    let (app, address) = server_with(settings, &Faults::default()).await;
+    let create = Action::Create { role: Role::Worker, name: "worker".into(), expires_in: None };
+    let text = keys::carry_out(&app.store, create).await.unwrap();
+    let id = key::id(&text).unwrap();
+    let mut socket = open(&address).await;
+    authenticate(&mut socket, Some(&text)).await;
+    socket.feed(event(1)).await.unwrap();
+    socket.send(Message::Ping("checkpoint".into())).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::Pong("checkpoint".into()));
+    keys::carry_out(&app.store, Action::Revoke { id }).await.unwrap();
+    socket.send(event(2)).await.unwrap();
+    assert_eq!(closing_code(&mut socket).await, Some(1008));
+    assert_eq!(count(&app).await, 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{ApiKeyId, Timestamp};
 
 /// A websocket connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,4 +13,7 @@ pub struct Connection {
     pub opened: Timestamp,
     /// Whether its client has shown what the server asks for.
     pub is_authenticated: bool,
+    /// The API key that its client has shown, where there are keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ApiKeyId>,
 }
