@@ -46,6 +46,12 @@ pub enum Error {
     /// The request or a record in it is larger than the store takes.
     #[error("{0}")]
     TooLarge(String),
+    /// The client takes too long to send its request.
+    #[error("{0}")]
+    TooSlow(String),
+    /// The server has too much to do at once; the request changed nothing and may be repeated.
+    #[error("the server is busy: {0}")]
+    Busy(&'static str),
     /// The store is throttled or can't be reached; the request changed nothing and may be repeated.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -57,7 +63,7 @@ pub enum Error {
     Internal(String),
 }
 
-/// How long a client should wait before it repeats a request that met [`Error::Unavailable`], in seconds.
+/// How long a client should wait before it repeats a request that met [`Error::Unavailable`] or [`Error::Busy`], in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// What does not exist.
@@ -148,8 +154,9 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unprocessable(_) | Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreadable(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) | Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -166,7 +173,7 @@ impl Error {
             Self::Invalid(body) => body.clone(),
             Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
             Self::Internal(_) | Self::Unreadable(_) => json!({ "exception_message": self.public_message() }),
-            Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
+            Self::Busy(_) | Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
             other => json!({ "detail": other.to_string() }),
         }
     }
@@ -179,7 +186,7 @@ impl IntoResponse for Error {
             tracing::error!(status = status.as_u16(), error = %self, "request failed");
         }
         let mut response = (status, Json(self.body())).into_response();
-        if matches!(self, Self::Unavailable(_)) {
+        if matches!(self, Self::Busy(_) | Self::Unavailable(_)) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response
@@ -197,10 +204,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asks_to_come_back_when_the_store_is_unavailable() {
-        let response = Error::Unavailable("throttled".into()).into_response();
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+    fn asks_to_come_back_when_the_store_is_unavailable_or_the_server_busy() {
+        for error in [Error::Unavailable("throttled".into()), Error::Busy("full")] {
+            let response = error.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+        }
     }
 
     #[test]

@@ -4,32 +4,44 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, RawPathParams, Request, State},
+    extract::{RawPathParams, Request, State},
     http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
+use super::limits::{self, Limits};
 use contract::{self, Operation, ParameterCheck};
-use error::Error;
 
-/// Validates the request as `operation` of the contract, and hands what is valid to the handler.
-///
-/// A page has `page_limit` entries by default and at most, and parameters have to pass `check`.
+/// What the layer knows of the operation in front of which it lies.
+#[derive(Clone, Copy)]
+pub(super) struct Contracted {
+    pub(super) operation: &'static Operation,
+    /// How many entries a page has by default and at most.
+    pub(super) page_limit: u32,
+    /// What parameters have to pass.
+    pub(super) check: Option<ParameterCheck>,
+    /// Whether it reads what may be much, and so waits for its turn.
+    pub(super) reads: bool,
+}
+
+/// Validates the request against the contract, and hands what is valid to the handler.
 pub(super) async fn validate(
-    State((operation, page_limit, check)): State<(&'static Operation, u32, Option<ParameterCheck>)>,
+    State(contracted): State<Contracted>,
     parameters: RawPathParams,
     request: Request,
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    let body = match Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await {
-        Ok(body) => body,
-        Err(refused) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return Error::TooLarge("The request is larger than 6 MB".into()).into_response();
-        }
-        Err(refused) => return Error::BadRequest(refused.body_text()).into_response(),
+    let limits = parts.extensions.get::<Limits>().cloned();
+    // The body is read first: whoever is slow to send one must not keep others from their turn.
+    let (body, _held) = match limits::collect(body, limits.as_ref()).await {
+        Ok(collected) => collected,
+        Err(error) => return error.into_response(),
+    };
+    let _turn = match limits.as_ref().filter(|_| contracted.reads) {
+        Some(limits) => limits.turn_to_read().await,
+        None => None,
     };
     let path: Vec<(&str, &str)> = parameters.iter().collect();
     let incoming = contract::Request {
@@ -38,7 +50,7 @@ pub(super) async fn validate(
         headers: &parts.headers,
         body: &body,
     };
-    match operation.validate_with(&incoming, page_limit, check) {
+    let response = match contracted.operation.validate_with(&incoming, contracted.page_limit, contracted.check) {
         Ok(validated) => {
             parts.extensions.insert(Arc::new(validated));
             next.run(Request::from_parts(parts, axum::body::Body::from(body))).await
@@ -47,5 +59,9 @@ pub(super) async fn validate(
             let (status, answer) = rejection.into_answer();
             (StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY), Json(answer)).into_response()
         }
+    };
+    match &limits {
+        Some(limits) => limits::count_answer(response, contracted.reads, limits).await,
+        None => response,
     }
 }

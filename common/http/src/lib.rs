@@ -12,6 +12,7 @@ mod cors;
 mod csrf;
 mod documents;
 pub mod extract;
+pub mod limits;
 mod lossy_path;
 pub mod page;
 pub mod route;

@@ -17,10 +17,14 @@ use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use super::{LARGEST_BODY, authentication, boundary, contract_layer, cors, csrf, documents, lossy_path, unrouted};
+use super::{
+    authentication, boundary,
+    contract_layer::{self, Contracted},
+    cors, csrf, documents, lossy_path, unrouted,
+};
 use access::operations;
 use contract::{Mount, Operation, ParameterCheck};
-use domain::access::Mode;
+use domain::access::{Mode, Role};
 use services::App;
 use store::TableAccess;
 
@@ -146,8 +150,13 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
     for route in routes {
         let mut handler = (route.service)();
         if let Some(operation) = route.contract() {
-            let state = (operation, app.settings.default_limit, route.parameter_check);
-            handler = handler.layer(middleware::from_fn_with_state(state, contract_layer::validate));
+            let contracted = Contracted {
+                operation,
+                page_limit: app.settings.default_limit,
+                check: route.parameter_check,
+                reads: operations::required(route.method.as_str(), route.path) == Some(Role::ReadOnly),
+            };
+            handler = handler.layer(middleware::from_fn_with_state(contracted, contract_layer::validate));
         }
         handler = handler.layer(middleware::from_fn_with_state(route.access, enforce_access));
         if have_roles {
@@ -167,12 +176,11 @@ async fn enforce_access(State(access): State<TableAccess>, request: Request, nex
     store::access::within(access, next.run(request)).await
 }
 
-/// Puts what every request of the API meets in front of `service`: authentication, the limit of a body, compression.
+/// Puts what every request of the API meets in front of `service`: authentication, compression.
 fn guarded(app: &App, service: Router<App>) -> Router<App> {
     let service = service
         .fallback(unrouted::answer)
         .method_not_allowed_fallback(unrouted::method_not_allowed)
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
         .layer(compression())
         .with_state(app.clone());
     // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.

@@ -1,10 +1,12 @@
 //! Settings, read from the environment under Prefect's names, older ones included, where Prefect has them.
 
 mod catalogue;
+mod limits;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use catalogue::Setting;
+pub use limits::ServerLimits;
 use serde_json::Value;
 
 use domain::{
@@ -49,6 +51,8 @@ pub struct Settings {
     ///
     /// As long may a key still work that was revoked.
     pub key_memory: f64,
+    /// How long a server on one machine waits for its clients, and how much it holds for them.
+    pub limits: ServerLimits,
     /// Where requests are told of: in lines with metrics where Lambda collects what is printed.
     pub reports: Channel,
     /// Whether writes need a CSRF token (`PREFECT_SERVER_CSRF_PROTECTION_ENABLED`).
@@ -181,6 +185,7 @@ impl Default for Settings {
             default_limit: contract::PAGE_LIMIT,
             access: access::Mode::Open,
             key_memory: 30.0,
+            limits: ServerLimits::default(),
             reports: Channel::Log,
             csrf_protection_enabled: false,
             csrf_token_expiration: 3_600.0,
@@ -251,6 +256,7 @@ impl Settings {
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
             base_path: default.base_path,
             access: access_mode(&variables)?.unwrap_or(default.access),
+            limits: default.limits.overridden_by(&variables)?,
             reports: default.reports,
             key_memory: variables
                 .read("PROCTOR_API_KEY_MEMORY_SECONDS")?

@@ -32,6 +32,9 @@ pub const POLICY_VIOLATION: u16 = 1008;
 /// Why a connection closes whose client shows a password or key that doesn't do, or no longer does.
 pub const INVALID_TOKEN: &str = "Invalid token";
 
+/// Why a connection closes whose client does not begin with an `auth` message.
+pub const EXPECTED_AUTH: &str = "Expected 'auth' message";
+
 /// How a connection begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
@@ -130,7 +133,7 @@ fn presented(message: &str) -> Result<Result<String, Authentication>, Authentica
         return Err(Authentication::Senseless);
     };
     if message.get("type").and_then(Value::as_str) != Some("auth") {
-        return Err(Authentication::Rejected("Expected 'auth' message"));
+        return Err(Authentication::Rejected(EXPECTED_AUTH));
     }
     Ok(match message.get("token") {
         Some(Value::String(token)) if !token.is_empty() => Ok(token.clone()),

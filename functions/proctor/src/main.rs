@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use common::{App, Settings, Store, logging, runtime, settings::Variables, store::access::EnforceAccess};
 use embedded::EmbeddedDatabase;
-use proctor::{check, dead_letters, keys, services::Services};
+use proctor::{check, dead_letters, keys, server, services::Services};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -133,14 +133,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let url = format!("http://{}{}", reachable(address), app.settings.base_path);
     println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
-    let server = axum::serve(listener, proctor::app(app)).with_graceful_shutdown(stopped(stopping));
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(server::serve(listener, app, stopped(stopping)));
     stop_signal().await?;
     let _ = stop.send(true);
-    // What clients hold open longer than this (websockets, idle connections) is cut: all that was answered is stored.
-    if let Ok(Ok(ended)) = tokio::time::timeout(GRACE, server).await {
-        ended?;
-    }
+    // What clients hold open longer than this is cut, as are websockets: all that was answered is stored.
+    let _ = tokio::time::timeout(GRACE, server).await;
     services.join().await;
     if let Some(server) = database_server {
         let _ = tokio::time::timeout(GRACE, server).await;

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
 use common::{
     App, Settings, Store,
     domain::access::{Mode, Role, key},
     filter::EventFilter,
     model::Timestamp,
+    settings::ServerLimits,
     store::event_query::Counting,
 };
 use embedded::{
@@ -17,12 +20,18 @@ use embedded::{
 use futures::{SinkExt, StreamExt};
 use proctor::keys::{self, Action};
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 use uuid::Uuid;
+
+/// Far above each time-out that a test sets, so that a busy machine fails none.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -38,7 +47,7 @@ async fn server_with(settings: Settings, faults: &Faults) -> (App, String) {
     let app = App::new(store, settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(axum::serve(listener, proctor::app(app.clone())).into_future());
+    tokio::spawn(proctor::server::serve(listener, app.clone(), std::future::pending()));
     (app, address)
 }
 
@@ -135,6 +144,91 @@ async fn a_socket_ends_with_its_key_and_nothing_is_kept_of_what_comes_after() {
     socket.send(event(2)).await.unwrap();
     assert_eq!(closing_code(&mut socket).await, Some(1008));
     assert_eq!(count(&app).await, 1);
+}
+
+fn impatient() -> Settings {
+    let limits = ServerLimits {
+        handshake_timeout: Duration::from_millis(500),
+        ping_interval: Duration::from_millis(300),
+        ..ServerLimits::default()
+    };
+    Settings { limits, ..Settings::default() }
+}
+
+#[tokio::test]
+async fn an_idle_socket_ends_with_its_key() {
+    let settings = Settings { access: Mode::Keys, key_memory: 0.0, ..impatient() };
+    let (app, address) = server_with(settings, &Faults::default()).await;
+    let create = Action::Create { role: Role::Worker, name: "worker".into(), expires_in: None };
+    let text = keys::carry_out(&app.store, create).await.unwrap();
+    let mut socket = open(&address).await;
+    authenticate(&mut socket, Some(&text)).await;
+    keys::carry_out(&app.store, Action::Revoke { id: key::id(&text).unwrap() }).await.unwrap();
+    assert_eq!(timeout(PATIENCE, closing_code(&mut socket)).await.unwrap(), Some(1008));
+}
+
+#[tokio::test]
+async fn who_does_not_authenticate_is_turned_away() {
+    let (_, address) = server_with(impatient(), &Faults::default()).await;
+    let mut socket = open(&address).await;
+    assert_eq!(timeout(PATIENCE, closing_code(&mut socket)).await.unwrap(), Some(1008));
+}
+
+#[tokio::test]
+async fn who_answers_no_ping_is_dropped_and_who_does_may_be_silent_for_long() {
+    let (app, address) = server_with(impatient(), &Faults::default()).await;
+    let (mut dead, mut alive) = (connect(&address).await, connect(&address).await);
+    // Its pongs are sent while it waits for messages.
+    let silence = timeout(Duration::from_secs(2), alive.by_ref().for_each(|_| std::future::ready(()))).await;
+    assert!(silence.is_err(), "the connection ended");
+    alive.send(event(1)).await.unwrap();
+    alive.send(Message::Ping("checkpoint".into())).await.unwrap();
+    while alive.next().await.unwrap().unwrap() != Message::Pong("checkpoint".into()) {}
+    assert_eq!(count(&app).await, 1);
+    let first = timeout(PATIENCE, dead.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(first, Message::Ping("alive".into()));
+    assert_eq!(timeout(PATIENCE, closing_code(&mut dead)).await.unwrap(), None, "the end without a word");
+}
+
+#[tokio::test]
+async fn who_sends_a_large_message_slowly_is_not_silent() {
+    let (app, address) = server_with(impatient(), &Faults::default()).await;
+    let mut socket = connect(&address).await;
+    let text = event(1).into_text().unwrap();
+    let padded = format!("{text}{}", " ".repeat(60_000));
+    let mut frame = vec![0x81, 0xff];
+    frame.extend_from_slice(&u64::try_from(padded.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(padded.as_bytes());
+    for part in frame.chunks(frame.len() / 12) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), part).await.unwrap();
+    }
+    socket.send(Message::Ping("checkpoint".into())).await.unwrap();
+    while socket.next().await.unwrap().unwrap() != Message::Pong("checkpoint".into()) {}
+    assert_eq!(count(&app).await, 1);
+}
+
+#[tokio::test]
+async fn messages_that_fill_the_memory_end_their_connections() {
+    let limits = ServerLimits { megabytes_in_flight: 1, ..ServerLimits::default() };
+    let (_, address) = server_with(Settings { limits, ..Settings::default() }, &Faults::default()).await;
+    let mut ended = 0;
+    let mut sockets = Vec::new();
+    for _ in 0..4 {
+        let mut socket = open(&address).await;
+        // The head of a message of eight megabytes, and the first of them.
+        let mut frame = vec![0x81, 0xff];
+        frame.extend_from_slice(&8_000_000_u64.to_be_bytes());
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(&vec![b' '; 1_000_000]);
+        let _ = tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &frame).await;
+        sockets.push(socket);
+    }
+    for socket in &mut sockets {
+        ended += usize::from(timeout(Duration::from_secs(1), closing_code(socket)).await.is_ok());
+    }
+    assert_eq!(ended, 3, "there is room for one");
 }
 
 #[tokio::test]

@@ -60,6 +60,17 @@ impl Server {
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
     }
 
+    /// Returns how many connections the server has open.
+    pub fn open_connections(&self) -> usize {
+        let port = format!(":{:04X} ", self.address.port());
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.id())).unwrap();
+        let established = |line: &&str| {
+            let local = line.split_whitespace().nth(1).unwrap_or_default();
+            format!("{local} ").ends_with(&port) && line.split_whitespace().nth(3) == Some("01")
+        };
+        table.lines().filter(established).count()
+    }
+
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
