@@ -7,17 +7,19 @@
 
 mod key_cache;
 pub mod operations;
+mod stored_secret;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use subtle::ConstantTimeEq;
 
 pub use key_cache::KeyCache;
+pub use stored_secret::{Reading, SecretSource, StoredSecret};
 
 use domain::{
-    access::{Mode, Role, key},
+    access::{Mode, Password, Role, key},
     model::{ApiKey, ApiKeyId, Timestamp, api_key::KeyStatus},
 };
-use error::Result;
+use error::{Error, Result};
 use settings::Settings;
 use store::Store;
 
@@ -44,6 +46,8 @@ pub struct Gate<'a> {
     pub settings: &'a Settings,
     /// What this process remembers of API keys.
     pub keys: &'a KeyCache,
+    /// The password, where it is stored outside of the settings.
+    pub password: Option<&'a StoredSecret>,
 }
 
 impl Gate<'_> {
@@ -52,14 +56,14 @@ impl Gate<'_> {
     /// Costs one read of the table at most, where the server asks for keys.
     ///
     /// # Errors
-    /// [`error::Error::Unavailable`] if the table can't be read.
+    /// [`Error::Unavailable`] if the table or the stored password can't be read.
     pub async fn caller_of_header(self, header: Option<&str>) -> Result<Option<Caller>> {
         match &self.settings.access {
             Mode::Open => Ok(Some(Caller::ANYONE)),
-            Mode::Basic(secret) => {
-                let given = header.and_then(prefects_basic);
-                Ok(given.filter(|given| given.ct_eq(secret.0.as_bytes()).into()).map(|_| Caller::ANYONE))
-            }
+            Mode::Basic(password) => match header.and_then(prefects_basic) {
+                Some(given) => self.caller_of_password(&given, password).await,
+                None => Ok(None),
+            },
             Mode::Keys => match header.and_then(key_of_header) {
                 Some(key) => self.caller_of_key(&key).await,
                 None => Ok(None),
@@ -70,14 +74,11 @@ impl Gate<'_> {
     /// Finds out who knows `token`, the text that a client is to know; none if it doesn't do.
     ///
     /// # Errors
-    /// [`error::Error::Unavailable`] if the table can't be read.
+    /// [`Error::Unavailable`] if the table or the stored password can't be read.
     pub async fn caller_of_token(self, token: &str) -> Result<Option<Caller>> {
         match &self.settings.access {
             Mode::Open => Ok(Some(Caller::ANYONE)),
-            Mode::Basic(secret) => {
-                let is_right: bool = token.as_bytes().ct_eq(secret.0.as_bytes()).into();
-                Ok(is_right.then_some(Caller::ANYONE))
-            }
+            Mode::Basic(password) => self.caller_of_password(token.as_bytes(), password).await,
             Mode::Keys => self.caller_of_key(after_the_user(token)).await,
         }
     }
@@ -89,6 +90,16 @@ impl Gate<'_> {
     pub async fn caller_of_id(self, id: ApiKeyId) -> Result<Option<Caller>> {
         let record = self.active_key(id).await?;
         Ok(record.map(|record| Caller { role: record.role, key: Some(id) }))
+    }
+
+    async fn caller_of_password(self, given: &[u8], password: &Password) -> Result<Option<Caller>> {
+        let is_right = match (password, self.password) {
+            (Password::Given(secret), _) => given.ct_eq(secret.0.as_bytes()).into(),
+            (Password::Stored(_), Some(secret)) => secret.is(given).await?,
+            // Nobody gets in where nobody has read what to ask for.
+            (Password::Stored(_), None) => return Err(Error::Internal("the password was not read".into())),
+        };
+        Ok(is_right.then_some(Caller::ANYONE))
     }
 
     async fn caller_of_key(self, text: &str) -> Result<Option<Caller>> {

@@ -8,19 +8,30 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SystemTimeSource};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use domain::access::{Mode, Password};
 use error::Result;
 use services::{App, jobs::queue::Queue};
 use settings::Settings;
 use store::{Store, cost::CountRetries};
 
-use crate::tls;
+use crate::{secrets, tls};
 
 /// Connects a function to the table that the environment names, with the credentials of the environment.
 ///
+/// Where the environment names a secret that has the password of callers, it is read here, once for the process.
+///
 /// # Errors
-/// Names a variable whose value can't be read.
-pub fn from_env() -> Result<App> {
-    Ok(configured(Settings::from_env()?, &sdk_config(tls::http_client()?)))
+/// Names a variable whose value can't be read, or a secret that can't be read.
+pub async fn from_env() -> Result<App> {
+    let (settings, http_client) = (Settings::from_env()?, tls::http_client()?);
+    let app = configured(settings, &sdk_config(http_client.clone()));
+    match &app.settings.access {
+        Mode::Basic(Password::Stored(secret)) => {
+            let password = secrets::auth_string(secret, http_client).await?;
+            Ok(app.clone().with_password(password))
+        }
+        _ => Ok(app),
+    }
 }
 
 /// Connects a function to the table and to the queue (`PROCTOR_QUEUE_URL`) that the environment names.

@@ -41,7 +41,7 @@ pub fn run(route: &Route) -> ExitCode {
 }
 
 async fn serve(route: Route) -> Result<(), Error> {
-    let app = connect::from_env()?;
+    let app = connect::from_env().await?;
     lambda_http::run(http_api::service(app, [&route])).await
 }
 
@@ -57,7 +57,7 @@ pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
 }
 
 async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
-    let app = connect::from_env()?;
+    let app = connect::from_env().await?;
     lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new())).await
 }
 
@@ -242,7 +242,7 @@ pub fn run_events_in(route: SocketRoute) -> ExitCode {
 }
 
 async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
-    let socket = EventsIn::new(connect::from_env()?);
+    let socket = EventsIn::new(connect::from_env().await?);
     // Connections are seldom cut: the client for it is made at the first one, not at the start.
     let connections = OnceCell::new();
     let (socket, connections) = (&socket, &connections);

@@ -3,4 +3,5 @@
 pub mod connect;
 pub mod lambda;
 pub mod logging;
+pub mod secrets;
 pub mod tls;

@@ -19,7 +19,7 @@ const AMAZONS_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const CHOICES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Variables that may name an endpoint that is not AWS's.
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"];
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
 
 /// What encrypts: ring, as the C of the SDK's default takes minutes to compile.
 const PROVIDER: Provider = Provider::Rustls(CryptoMode::Ring);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Gate, KeyCache};
+use access::{Gate, KeyCache, StoredSecret};
 use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
@@ -16,18 +16,26 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// What this process remembers of API keys.
     pub keys: Arc<KeyCache>,
+    /// The password of callers, where the settings name a secret that has it.
+    password: Option<Arc<StoredSecret>>,
 }
 
 impl App {
     /// Puts together an API over `store`.
     pub fn new(store: Store, settings: Settings) -> Self {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
-        Self { store, settings: Arc::new(settings), keys: Arc::default() }
+        Self { store, settings: Arc::new(settings), keys: Arc::default(), password: None }
+    }
+
+    /// Asks callers for `password`, which the settings name.
+    #[must_use]
+    pub fn with_password(self, password: StoredSecret) -> Self {
+        Self { password: Some(Arc::new(password)), ..self }
     }
 
     /// Returns what it takes to find out who calls.
     pub fn gate(&self) -> Gate<'_> {
-        Gate { store: &self.store, settings: &self.settings, keys: &self.keys }
+        Gate { store: &self.store, settings: &self.settings, keys: &self.keys, password: self.password.as_deref() }
     }
 
     /// Reads the clock.

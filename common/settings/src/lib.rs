@@ -10,7 +10,7 @@ pub use limits::ServerLimits;
 use serde_json::Value;
 
 use domain::{
-    access::{self, Secret},
+    access::{self, Password, Secret},
     liveness::Liveness,
     model::concurrency_limit::LongestWaits,
 };
@@ -45,7 +45,7 @@ pub struct Settings {
     /// What the server asks of its callers (`PROCTOR_AUTH_MODE`: `none`, `basic` or `keys`).
     ///
     /// Where that is not set: the password of `PREFECT_SERVER_API_AUTH_STRING` if there is one, else nothing on one
-    /// machine and keys in the cloud.
+    /// machine and keys in the cloud. A function may have its password in a secret (`PROCTOR_AUTH_STRING_SECRET`).
     pub access: access::Mode,
     /// For how many seconds a process goes by what it read of an API key (`PROCTOR_API_KEY_MEMORY_SECONDS`).
     ///
@@ -234,7 +234,13 @@ impl Settings {
     pub fn local(variables: Variables) -> Result<Self> {
         let base_path = variables.with("PREFECT_SERVER_API_BASE_PATH", base_path)?;
         let base_path = base_path.unwrap_or_else(|| PREFIX.into());
-        Self { shards: 1, base_path, timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)
+        let settings = Self { shards: 1, base_path, timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)?;
+        match &settings.access {
+            access::Mode::Basic(Password::Stored(_)) => {
+                Err(Error::Internal(format!("{AUTH_STRING_SECRET} is for functions; set {AUTH_STRING}")))
+            }
+            _ => Ok(settings),
+        }
     }
 
     /// Reads `variables`.
@@ -388,17 +394,32 @@ fn base_path(text: &str) -> Option<String> {
     path.strip_prefix('/').filter(|path| path.split('/').all(is_segment)).map(|_| path.to_owned())
 }
 
+/// The variable that has the password.
+const AUTH_STRING: &str = "PREFECT_SERVER_API_AUTH_STRING";
+
+/// The variable that names the secret that has the password.
+const AUTH_STRING_SECRET: &str = "PROCTOR_AUTH_STRING_SECRET";
+
+/// Reads where the password is; `None` if there is none.
+fn password(variables: &Variables) -> Result<Option<Password>> {
+    match (variables.get(AUTH_STRING), variables.get(AUTH_STRING_SECRET)) {
+        (Some(_), Some(_)) => Err(Error::Internal(format!("both {AUTH_STRING} and {AUTH_STRING_SECRET} are set"))),
+        (Some(text), None) => Ok(Some(Password::Given(Secret(text.into())))),
+        (None, name) => Ok(name.map(|name| Password::Stored(name.into()))),
+    }
+}
+
 /// Reads what is asked of callers; `None` if the variables don't say.
 fn access_mode(variables: &Variables) -> Result<Option<access::Mode>> {
-    let password = variables.get("PREFECT_SERVER_API_AUTH_STRING").map(|text| Secret(text.into()));
+    let password = password(variables)?;
     let wrong = |problem: &str| Err(Error::Internal(format!("PROCTOR_AUTH_MODE can't be read: {problem}")));
     match (variables.get("PROCTOR_AUTH_MODE"), password) {
         (None, password) => Ok(password.map(access::Mode::Basic)),
         (Some("basic"), Some(password)) => Ok(Some(access::Mode::Basic(password))),
-        (Some("basic"), None) => wrong("basic needs PREFECT_SERVER_API_AUTH_STRING"),
+        (Some("basic"), None) => wrong(&format!("basic needs {AUTH_STRING}")),
         (Some("none"), None) => Ok(Some(access::Mode::Open)),
         (Some("keys"), None) => Ok(Some(access::Mode::Keys)),
-        (Some("none" | "keys"), Some(_)) => wrong("PREFECT_SERVER_API_AUTH_STRING is set, so it has to be basic"),
+        (Some("none" | "keys"), Some(_)) => wrong("a password is set, so it has to be basic"),
         (Some(other), _) => wrong(&format!("{other:?} is none of none, basic, keys")),
     }
 }
@@ -543,10 +564,16 @@ mod tests {
                 .map(|one| one.access)
         };
         let password = ("PREFECT_SERVER_API_AUTH_STRING", "admin:pass");
-        let basic = access::Mode::Basic(Secret(password.1.into()));
+        let basic = access::Mode::Basic(Password::Given(Secret(password.1.into())));
+        let (stored, stored_basic) =
+            ((AUTH_STRING_SECRET, "any-arn"), access::Mode::Basic(Password::Stored("any-arn".into())));
         assert_eq!(function(&[]).unwrap(), access::Mode::Keys);
         assert_eq!(function(&[password]).unwrap(), basic);
         assert_eq!(function(&[password, ("PROCTOR_AUTH_MODE", "basic")]).unwrap(), basic);
+        assert_eq!(function(&[stored]).unwrap(), stored_basic);
+        assert_eq!(function(&[stored, ("PROCTOR_AUTH_MODE", "basic")]).unwrap(), stored_basic);
+        assert!(Settings::local([stored].into_iter().collect()).is_err(), "nobody would read it");
+        assert!(function(&[password, stored]).is_err(), "which of them?");
         assert_eq!(function(&[("PROCTOR_AUTH_MODE", "none")]).unwrap(), access::Mode::Open);
         assert_eq!(Settings::local(Variables::default()).unwrap().access, access::Mode::Open);
         for contradiction in [
@@ -554,6 +581,8 @@ mod tests {
             vec![("PROCTOR_AUTH_MODE", "open")],
             vec![("PROCTOR_AUTH_MODE", "none"), password],
             vec![("PROCTOR_AUTH_MODE", "keys"), password],
+            vec![("PROCTOR_AUTH_MODE", "none"), stored],
+            vec![("PROCTOR_AUTH_MODE", "keys"), stored],
         ] {
             assert!(function(&contradiction).unwrap_err().to_string().contains("PROCTOR_AUTH_MODE"));
         }

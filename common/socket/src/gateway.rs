@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
     use domain::{
-        access::{Mode, Secret},
+        access::{Mode, Password, Secret},
         filter::EventFilter,
         model::{ApiKey, Timestamp},
     };
@@ -162,7 +162,11 @@ mod tests {
     const AUTH: &str = r#"{"type":"auth","token":"secret"}"#;
 
     async fn app(faults: &Faults) -> App {
-        app_with(Settings { access: Mode::Basic(Secret("secret".into())), ..Settings::default() }, faults).await
+        app_with(
+            Settings { access: Mode::Basic(Password::Given(Secret("secret".into()))), ..Settings::default() },
+            faults,
+        )
+        .await
     }
 
     async fn app_with(settings: Settings, faults: &Faults) -> App {

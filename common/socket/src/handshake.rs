@@ -114,7 +114,7 @@ pub async fn authenticate(app: &App, message: &str, required: Role) -> Result<Au
     let token = match (&app.settings.access, token) {
         (Mode::Open, _) => return Ok(Authentication::Accepted(Caller::ANYONE)),
         (_, Err(verdict)) => return Ok(verdict),
-        (Mode::Basic(password), Ok(token)) if !token.is_ascii() || !password.0.is_ascii() => {
+        (Mode::Basic(password), Ok(token)) if !token.is_ascii() || password.is_beyond_ascii() => {
             // Prefect's comparison takes ASCII only.
             return Ok(Authentication::Senseless);
         }
@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
     use domain::{
-        access::{Secret, key},
+        access::{Password, Secret, key},
         model::{ApiKey, ApiKeyId},
     };
     use settings::Settings;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     async fn with_password() -> App {
-        app(Mode::Basic(Secret("secret".into())), &Faults::default()).await
+        app(Mode::Basic(Password::Given(Secret("secret".into()))), &Faults::default()).await
     }
 
     async fn key_of(app: &App, role: Role) -> String {

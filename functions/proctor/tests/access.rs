@@ -17,7 +17,7 @@ use axum::{
 use common::{
     App, Settings, Store,
     access::operations,
-    domain::access::{Mode, Role, key},
+    domain::access::{Mode, Password, Role, Secret, key},
     http::PREFIX,
 };
 use embedded::{
@@ -213,8 +213,7 @@ async fn no_secret_is_logged() {
     let _another = tracing::Dispatch::new(tracing_subscriber::registry());
 
     let mut secrets = Vec::new();
-    let password =
-        Settings { access: Mode::Basic(common::domain::access::Secret("ad:hush".into())), ..Settings::default() };
+    let password = Settings { access: Mode::Basic(Password::Given(Secret("ad:hush".into()))), ..Settings::default() };
     for settings in [Settings { access: Mode::Keys, ..Settings::default() }, password] {
         let server = Server::with(settings, &Faults::default()).await;
         let key = server.key(Role::ReadOnly).await;

@@ -7,5 +7,6 @@
 mod gate;
 mod killed;
 mod samples;
+mod secrets;
 mod stage;
 mod work;
