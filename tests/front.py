@@ -25,10 +25,12 @@ def address(text: str) -> Address:
     return host, int(port)
 
 
-async def start(port: int, http: Address, websockets: Address, path: str | None = None) -> asyncio.Server:
+async def start(
+    port: int, http: Address, websockets: Address, path: str | None = None, header: tuple[str, str] | None = None
+) -> asyncio.Server:
     """Listens on the port of the loopback address; each connection goes where its first request belongs.
 
-    Websockets are asked for at `path`, if there is one, in the place of their own.
+    Websockets are asked for at `path`, if there is one, in the place of their own. Each request gets the `header`.
     """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,12 +39,25 @@ async def start(port: int, http: Address, websockets: Address, path: str | None 
             behind = websockets if (found := WEBSOCKET.match(head)) else http
             if found and path:
                 head = b"GET " + path.encode() + head[head.index(b" HTTP/") :]
+            if header:
+                head = with_header(head, *header, is_last=not found)
             behind_reader, behind_writer = await asyncio.open_connection(*behind)
             behind_writer.write(head)
             await asyncio.gather(splice(reader, behind_writer), splice(behind_reader, writer))
         writer.close()
 
     return await asyncio.start_server(connected, "127.0.0.1", port, limit=LARGEST_HEAD)
+
+
+def with_header(head: bytes, name: str, value: str, is_last: bool) -> bytes:
+    """Puts a header into a request's head, in the place of the client's; the last request of its connection says so.
+
+    What comes later on a connection is not looked at, so that it would come without the header.
+    """
+    replaced = {name.lower().encode()} | ({b"connection"} if is_last else set())
+    lines = [line for line in head[:-4].split(b"\r\n") if line.split(b":")[0].lower() not in replaced]
+    lines += [b"connection: close"] if is_last else []
+    return b"\r\n".join([*lines, f"{name}: {value}".encode(), b"", b""])
 
 
 async def splice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,7 +6,11 @@ use common::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{FALLBACK, attribute, function::Function, parameters, reference, substitute, template};
+use crate::{
+    FALLBACK, attribute,
+    function::{Environment, Function},
+    origin, parameters, reference, substitute, template,
+};
 
 /// How long a function of the API may take, in seconds: API Gateway waits for 30.
 pub(crate) const TIMEOUT: u32 = 29;
@@ -42,7 +46,10 @@ pub(crate) fn route_key(route: &Route) -> String {
 
 /// Connects the function `id` to the HTTP API under `route_key`, in a nested stack that has the parameter `Api`.
 pub(crate) fn connection(id: &str, route_key: &str) -> Map<String, Value> {
-    connection_by(id, route_key, &json!({ "IntegrationUri": attribute(id, "Arn"), "PayloadFormatVersion": "2.0" }))
+    let properties = json!({ "IntegrationUri": attribute(id, "Arn"), "PayloadFormatVersion": "2.0" });
+    let mut declared = connection_by(id, route_key, &properties);
+    origin::guard(&mut declared[&format!("{id}Route")]);
+    declared
 }
 
 /// Connects the function `id` to an API under `route_key`, by an integration that has these `properties` besides.
@@ -88,13 +95,14 @@ pub(crate) fn fallback_template() -> Value {
         timeout: TIMEOUT,
         access: TableAccess::WRITES_MANY.via(&Index::ALL),
         statements: Vec::new(),
+        environment: Environment::Api,
     };
     let mut resources = function.resources();
     resources.extend(connection(&function.id(), "$default"));
     template(
         "Proctor: what API Gateway has no route for",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&["Api", "Table"])),
+            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_API)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, only_if, reference, substitute, websocket};
+use crate::{attribute, only_if, origin, reference, substitute, websocket};
 
 /// The managed policy `CachingDisabled` (AWS: "Use managed cache policies").
 const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
@@ -27,7 +27,7 @@ pub(crate) fn resources() -> Map<String, Value> {
                     "MinimumProtocolVersion": "TLSv1.2_2021",
                     "SslSupportMethod": "sni-only"
                 })),
-                "Origins": [origin("http", "HttpApi"), origin("websockets", "WebsocketApi")],
+                "Origins": [api("http", "HttpApi"), api("websockets", "WebsocketApi")],
                 "CacheBehaviors": [{
                     "PathPattern": format!("{}/events/in", common::http::PREFIX),
                     "TargetOriginId": "websockets",
@@ -51,10 +51,12 @@ pub(crate) fn resources() -> Map<String, Value> {
     Map::from_iter([("Distribution".into(), distribution), ("WebsocketPath".into(), websocket_path())])
 }
 
-fn origin(id: &str, api: &str) -> Value {
+/// Declares an API as an origin.
+fn api(id: &str, api: &str) -> Value {
     json!({
         "Id": id,
         "DomainName": substitute(&format!("${{{api}}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}")),
+        "OriginCustomHeaders": origin::headers(),
         "CustomOriginConfig": { "OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"] }
     })
 }

@@ -20,6 +20,19 @@ pub(crate) struct Function<'f> {
     pub(crate) access: TableAccess,
     /// What its role allows besides.
     pub(crate) statements: Vec<Value>,
+    /// What it is told.
+    pub(crate) environment: Environment,
+}
+
+/// What a function is told in its environment; the parameters that the variables name are those of its nested stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Environment {
+    /// What a server of the API is told: the table, the settings, and what it asks of callers.
+    Api,
+    /// The table and the settings: nobody calls it who would have to be known.
+    Table,
+    /// One variable alone, and the parameter that it has the value of.
+    Only(&'static str, &'static str),
 }
 
 impl Function<'_> {
@@ -28,7 +41,7 @@ impl Function<'_> {
         logical_id(self.name)
     }
 
-    /// Declares the function, its role and its log group, in a nested stack that has the parameter `Table`.
+    /// Declares the function, its role and its log group, in a nested stack.
     pub(crate) fn resources(&self) -> Map<String, Value> {
         let id = self.id();
         let (role, logs) = (format!("{id}Role"), format!("{id}Logs"));
@@ -46,7 +59,7 @@ impl Function<'_> {
                 "Role": attribute(&role, "Arn"),
                 "LoggingConfig": { "LogGroup": reference(&logs) },
                 "TracingConfig": { "Mode": { "Fn::If": ["IsTraced", "Active", "PassThrough"] } },
-                "Environment": { "Variables": environment() }
+                "Environment": { "Variables": self.environment.variables() }
             }
         });
         let log_group = json!({
@@ -70,6 +83,9 @@ impl Function<'_> {
         })];
         statements.extend(table_statements(self.access));
         statements.extend(self.statements.iter().cloned());
+        if matches!(self.environment, Environment::Api) {
+            statements.extend(knowing_callers(self.access));
+        }
         statements.push(only_if(
             "IsTraced",
             &json!({
@@ -123,26 +139,46 @@ fn table_statements(access: TableAccess) -> Vec<Value> {
     statements
 }
 
-/// Returns what a function of the API access to know its callers, where its own work does not include it.
-pub(crate) fn reading_of_keys(access: TableAccess) -> Vec<Value> {
+/// Returns what a function needs to know its callers, where its own work does not include it.
+fn knowing_callers(access: TableAccess) -> Vec<Value> {
     const GET: &str = "dynamodb:GetItem";
-    if access.table.actions().contains(&GET) {
-        return Vec::new();
+    let password = json!({
+        "Sid": "ReadsThePassword",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:GetSecretValue"],
+        "Resource": reference("AuthStringSecret")
+    });
+    let mut statements = vec![only_if("HasPassword", &password)];
+    if !access.table.actions().contains(&GET) {
+        let reads = json!({ "Sid": "ReadsKeys", "Effect": "Allow", "Action": [GET], "Resource": substitute(TABLE) });
+        statements.push(only_if("HasKeys", &reads));
     }
-    let reads = json!({ "Sid": "ReadsKeys", "Effect": "Allow", "Action": [GET], "Resource": substitute(TABLE) });
-    vec![only_if("HasKeys", &reads)]
+    statements
 }
 
-/// Returns the environment that every function gets.
-fn environment() -> Value {
+impl Environment {
+    fn variables(self) -> Value {
+        match self {
+            Self::Api => {
+                let mut variables = settings();
+                variables["PROCTOR_AUTH_MODE"] = reference("AuthMode");
+                variables["PROCTOR_AUTH_STRING_SECRET"] = only_if("HasPassword", &reference("AuthStringSecret"));
+                variables
+            }
+            Self::Table => settings(),
+            Self::Only(variable, parameter) => json!({ (variable): reference(parameter) }),
+        }
+    }
+}
+
+/// Returns where the table is, and the settings.
+fn settings() -> Value {
     json!({
         "PROCTOR_TABLE": reference("Table"),
         "PROCTOR_SHARDS": reference("Shards"),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": substitute("P${EventRetention}D"),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": { "Fn::If": ["RunsExpire", "events,flow_runs", "events"] },
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": only_if("RunsExpire", &substitute("P${RunRetention}D")),
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": reference("CorsOrigins"),
-        "PROCTOR_AUTH_MODE": reference("AuthMode"),
-        "PREFECT_SERVER_API_AUTH_STRING": only_if("HasPassword", &reference("AuthString"))
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": reference("CorsOrigins")
     })
 }

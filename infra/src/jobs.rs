@@ -4,7 +4,11 @@
 use common::jobs::{self, ACCESS};
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, function::Function, parameters, reference};
+use crate::{
+    attribute,
+    function::{Environment, Function},
+    parameters, reference,
+};
 
 /// The worker's binary.
 pub(crate) const WORKER: &str = registry::functions::JOB_RUNNER;
@@ -37,6 +41,7 @@ pub(crate) fn template() -> Value {
             "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"],
             "Resource": queue
         })],
+        environment: Environment::Table,
     };
     let id = function.id();
     let mut resources = function.resources();
@@ -56,7 +61,7 @@ pub(crate) fn template() -> Value {
     crate::template(
         "Proctor: the queue of work and its worker",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&["Table"])),
+            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_QUEUE)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
             ("Outputs", outputs),
@@ -107,6 +112,7 @@ fn timers() -> Map<String, Value> {
             "Action": ["sqs:SendMessage"],
             "Resource": attribute("Queue", "Arn")
         })],
+        environment: Environment::Table,
     };
     let id = function.id();
     let mut resources = function.resources();

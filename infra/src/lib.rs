@@ -9,6 +9,7 @@ mod edge;
 mod function;
 mod jobs;
 mod operations;
+mod origin;
 mod parameters;
 mod resource;
 mod root;
@@ -35,7 +36,9 @@ pub fn templates() -> BTreeMap<String, Value> {
     templates.insert(file(STREAM), stream::template());
     templates.insert(file(WEBSOCKETS), websocket::stack());
     templates.insert(file(WORK), jobs::template());
-    templates.insert(ROOT.into(), root::template());
+    templates.insert(file(ORIGIN), origin::stack());
+    let root = root::template(&templates);
+    templates.insert(ROOT.into(), root);
     templates
 }
 
@@ -48,6 +51,8 @@ const WEBSOCKETS: &str = "websockets";
 
 /// The nested stack of the queue of work and its worker.
 const WORK: &str = "work";
+/// The nested stack of what lets only CloudFront through.
+const ORIGIN: &str = "origin";
 
 /// Returns the resources of the API that have routes: CloudFormation takes no stack that holds nothing.
 fn resources() -> impl Iterator<Item = (&'static str, &'static [&'static Route])> {
@@ -56,7 +61,7 @@ fn resources() -> impl Iterator<Item = (&'static str, &'static [&'static Route])
 
 /// Returns the names of all nested stacks.
 fn stacks() -> impl Iterator<Item = &'static str> {
-    resources().map(|(name, _)| name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK])
+    resources().map(|(name, _)| name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK, ORIGIN])
 }
 
 fn file(stack: &str) -> String {

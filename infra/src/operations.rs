@@ -3,7 +3,7 @@
 use common::store::table::Index;
 use serde_json::{Map, Value, json};
 
-use crate::{STREAM, WORK, attribute, only_if, reference, stream::CONSUMER, substitute};
+use crate::{STREAM, WORK, attribute, only_if, origin::AUTHORIZER, reference, stream::CONSUMER, substitute};
 
 /// An alarm to be declared: a sum or maximum over five minutes that is more than it should be.
 struct Alarm {
@@ -96,6 +96,15 @@ fn alarms() -> Vec<Alarm> {
             statistic: "Maximum",
             dimensions: vec![("QueueName", attribute(&crate::logical_id(WORK), "Outputs.QueueName"))],
             more_than: 900,
+        },
+        Alarm {
+            id: "OriginErrorsAlarm".into(),
+            description: "The authorizer failed: API Gateway lets nobody through whom it does not remember",
+            namespace: "AWS/Lambda",
+            metric: "Errors",
+            statistic: "Sum",
+            dimensions: vec![("FunctionName", substitute(&format!("proctor-${{Stage}}-{AUTHORIZER}")))],
+            more_than: 0,
         },
         throttled_writes(None),
     ];

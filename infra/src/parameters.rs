@@ -4,6 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::reference;
 
+/// For how many days CloudWatch keeps logs, if it does not keep them for ever (AWS: "`PutRetentionPolicy`").
+const RETENTIONS: [u32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
 /// Returns the parameters of the root stack.
 pub(crate) fn of_the_root() -> Value {
     json!({
@@ -21,7 +25,7 @@ pub(crate) fn of_the_root() -> Value {
         },
         "LogRetention": {
             "Type": "Number", "Default": 14,
-            "AllowedValues": [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+            "AllowedValues": RETENTIONS,
             "Description": "How long the functions' logs are kept, in days"
         },
         "EventRetention": {
@@ -34,11 +38,19 @@ pub(crate) fn of_the_root() -> Value {
         },
         "AuthMode": {
             "Type": "String", "Default": "keys", "AllowedValues": ["keys", "basic", "none"],
-            "Description": "keys asks callers for an API key, basic for AuthString; none lets everybody in who can reach the address"
+            "Description": "keys asks callers for an API key, basic for the password of a secret; none lets everybody in who can reach the address"
         },
-        "AuthString": {
-            "Type": "String", "Default": "", "NoEcho": true,
-            "Description": "user:password, the client's PREFECT_API_AUTH_STRING; needed where AuthMode is basic"
+        "AuthStringSecret": {
+            "Type": "String", "Default": "", "AllowedPattern": "(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+)?",
+            "Description": "Where AuthMode is basic: the ARN of the secret with user:password, or with an object of username and password; empty makes one"
+        },
+        "CloseOrigin": {
+            "Type": "String", "Default": "true", "AllowedValues": ["true", "false"],
+            "Description": "Whether API Gateway answers only what comes through CloudFront"
+        },
+        "OriginSecretVersion": {
+            "Type": "String", "Default": "", "AllowedPattern": "[A-Za-z0-9-]{0,64}",
+            "Description": "Which version of OriginSecret CloudFront sends; empty is the one that was current when CloudFront was last changed"
         },
         "CorsOrigins": {
             "Type": "String", "Default": "*",
@@ -85,84 +97,80 @@ pub(crate) fn of_the_root() -> Value {
 
 /// Returns the conditions of the root stack.
 pub(crate) fn conditions_of_the_root() -> Value {
-    let is_set = |name: &str| json!({ "Fn::Not": [{ "Fn::Equals": [reference(name), ""] }] });
+    let condition = |name: &str| json!({ "Condition": name });
     json!({
         "HasDomain": is_set("CustomDomain"),
         "HasAlarmTopic": is_set("AlarmTopicArn"),
-        "IsProtected": { "Fn::Equals": [reference("DeletionProtection"), "true"] },
-        "IsProvisioned": { "Fn::Equals": [reference("TableBilling"), "PROVISIONED"] }
+        "IsProtected": is("DeletionProtection", "true"),
+        "IsProvisioned": is("TableBilling", "PROVISIONED"),
+        "HasPassword": is("AuthMode", "basic"),
+        "MakesPassword": { "Fn::And": [condition("HasPassword"), is("AuthStringSecret", "")] },
+        "ClosesOrigin": is("CloseOrigin", "true")
     })
 }
 
 /// Returns what must hold between the parameters, checked before anything is made.
 pub(crate) fn rules() -> Value {
-    let is_set = |name: &str| json!({ "Fn::Not": [{ "Fn::Equals": [reference(name), ""] }] });
+    let rule = |when: Value, then: Value, description: &str| json!({ "RuleCondition": when, "Assertions": [{ "Assert": then, "AssertDescription": description }] });
     json!({
-        "BasicAuthenticationHasAPassword": {
-            "RuleCondition": { "Fn::Equals": [reference("AuthMode"), "basic"] },
-            "Assertions": [{
-                "Assert": is_set("AuthString"),
-                "AssertDescription": "AuthMode basic needs AuthString (user:password)"
-            }]
-        },
-        "ADomainHasACertificate": {
-            "RuleCondition": is_set("CustomDomain"),
-            "Assertions": [{
-                "Assert": is_set("CertificateArn"),
-                "AssertDescription": "CustomDomain needs CertificateArn"
-            }]
-        }
+        "ADomainHasACertificate":
+            rule(is_set("CustomDomain"), is_set("CertificateArn"), "CustomDomain needs CertificateArn")
     })
 }
 
-/// The parameters that every nested stack takes from the root stack under the same name.
-const HANDED_DOWN: [&str; 11] = [
-    "Stage",
-    "Architecture",
-    "Memory",
-    "LogRetention",
+fn is(name: &str, value: &str) -> Value {
+    json!({ "Fn::Equals": [reference(name), value] })
+}
+
+fn is_set(name: &str) -> Value {
+    not(&is(name, ""))
+}
+
+fn not(condition: &Value) -> Value {
+    json!({ "Fn::Not": [condition] })
+}
+
+/// The parameters that every nested stack takes.
+const OF_ALL: [&str; 5] = ["Stage", "Architecture", "Memory", "LogRetention", "Tracing"];
+
+/// What a nested stack of functions of the API takes besides.
+pub(crate) const OF_THE_API: [&str; 9] = [
+    "Api",
+    "Authorizer",
+    "Table",
+    "Shards",
     "EventRetention",
     "RunRetention",
-    "AuthMode",
-    "AuthString",
     "CorsOrigins",
-    "Shards",
-    "Tracing",
+    "AuthMode",
+    "AuthStringSecret",
 ];
 
-/// Declares the parameters of a nested stack: those of every one, and `more`, which are text.
+/// What the nested stack of the stream's consumer takes besides.
+pub(crate) const OF_THE_STREAM: [&str; 8] =
+    ["Table", "TableStream", "Queue", "QueueUrl", "Shards", "EventRetention", "RunRetention", "CorsOrigins"];
+
+/// What the nested stack of the queue takes besides.
+pub(crate) const OF_THE_QUEUE: [&str; 5] = ["Table", "Shards", "EventRetention", "RunRetention", "CorsOrigins"];
+
+/// Declares the parameters of a nested stack: those of every one, and `more`, of the root's types or else text.
 pub(crate) fn of_a_nested_stack(more: &[&str]) -> Value {
     let root = of_the_root();
-    let mut parameters = Map::new();
-    for name in HANDED_DOWN {
-        let mut parameter = Map::from_iter([("Type".to_owned(), root[name]["Type"].clone())]);
-        if let Some(no_echo) = root[name].get("NoEcho") {
-            parameter.insert("NoEcho".into(), no_echo.clone());
-        }
-        parameters.insert(name.into(), parameter.into());
-    }
-    for name in more {
-        parameters.insert((*name).into(), json!({ "Type": "String" }));
-    }
-    parameters.into()
+    let kind = |name: &str| root.get(name).map_or_else(|| "String".into(), |parameter| parameter["Type"].clone());
+    let names = OF_ALL.iter().chain(more);
+    names.map(|name| ((*name).to_owned(), json!({ "Type": kind(name) }))).collect::<Map<_, _>>().into()
 }
 
 /// Returns the conditions of a nested stack that its `resources` use.
 pub(crate) fn conditions_of_a_nested_stack(resources: &Map<String, Value>) -> Value {
     let used = Value::from(resources.clone()).to_string();
     let conditions = [
-        ("HasKeys", json!({ "Fn::Equals": [reference("AuthMode"), "keys"] })),
-        ("HasPassword", json!({ "Fn::Equals": [reference("AuthMode"), "basic"] })),
-        ("IsTraced", json!({ "Fn::Equals": [reference("Tracing"), "true"] })),
-        ("RunsExpire", json!({ "Fn::Not": [{ "Fn::Equals": [reference("RunRetention"), "0"] }] })),
+        ("HasKeys", is("AuthMode", "keys")),
+        ("HasPassword", is("AuthMode", "basic")),
+        ("IsClosed", is_set("Authorizer")),
+        ("IsTraced", is("Tracing", "true")),
+        ("RunsExpire", not(&is("RunRetention", "0"))),
     ];
     let conditions = conditions.into_iter().filter(|(name, _)| used.contains(&format!("\"{name}\"")));
     conditions.map(|(name, condition)| (name.to_owned(), condition)).collect::<Map<_, _>>().into()
-}
-
-/// Returns the values that the root stack gives a nested one: those of every one, and `more`.
-pub(crate) fn handed_down(more: &[(&str, Value)]) -> Value {
-    let mut values: Map<String, Value> = HANDED_DOWN.iter().map(|name| ((*name).to_owned(), reference(name))).collect();
-    values.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-    values.into()
 }

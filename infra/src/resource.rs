@@ -1,13 +1,18 @@
 //! The nested stack of one resource of the API: its functions, each behind its route.
 
-use common::http::Route;
+use common::{access::operations::PROBES, http::Route};
 use serde_json::{Map, Value};
 
 use crate::{
     api,
-    function::{Function, reading_of_keys},
+    function::{Environment, Function},
     parameters,
 };
+
+/// Returns whether anybody may call the operation, so that its function has to know nobody.
+fn is_open(route: &Route) -> bool {
+    PROBES.contains(&(route.method.as_str(), route.path))
+}
 
 /// Renders the nested stack of the resource `name`.
 pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
@@ -18,7 +23,8 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
             description: format!("{} {}{}", route.method.as_str(), common::http::PREFIX, route.path),
             timeout: api::TIMEOUT,
             access: route.access,
-            statements: reading_of_keys(route.access),
+            statements: Vec::new(),
+            environment: if is_open(route) { Environment::Table } else { Environment::Api },
         };
         resources.extend(function.resources());
         resources.extend(api::connection(&function.id(), &api::route_key(route)));
@@ -26,7 +32,7 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
     crate::template(
         &format!("Proctor: the functions of {name}"),
         &[
-            ("Parameters", parameters::of_a_nested_stack(&["Api", "Table"])),
+            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_API)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],

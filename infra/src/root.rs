@@ -1,20 +1,24 @@
 //! The root stack: what there is one of, and the nested stacks.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
-    STREAM, WEBSOCKETS, WORK, api, attribute, edge, file, logical_id, operations, parameters, reference, stacks,
-    substitute, table, websocket,
+    ORIGIN, WEBSOCKETS, WORK, api, attribute, edge, file, logical_id, operations, origin, parameters, reference,
+    stacks, substitute, table, websocket,
 };
 
-/// Renders the root stack's template.
-pub(crate) fn template() -> Value {
+/// Renders the root stack's template, over the rendered templates of the `nested` stacks.
+pub(crate) fn template(nested: &BTreeMap<String, Value>) -> Value {
     let mut resources = Map::from_iter([("Table".to_owned(), table::resource())]);
     resources.extend(api::resources());
     resources.extend(websocket::resources());
-    resources.extend(stacks().map(|stack| (logical_id(stack), nested(stack))));
+    resources.extend(stacks().map(|stack| (logical_id(stack), nested_stack(stack, &nested[&file(stack)]))));
     resources.extend(edge::resources());
     resources.extend(operations::resources());
+    resources.extend(origin::resources());
+    resources.insert("AuthString".into(), auth_string());
     crate::template(
         "Proctor: the Prefect 3 API on AWS Lambda and DynamoDB",
         &[
@@ -27,24 +31,59 @@ pub(crate) fn template() -> Value {
     )
 }
 
-fn nested(stack: &str) -> Value {
-    let table = ("Table", reference("Table"));
-    let more = match stack {
-        STREAM => {
-            let of_queue = |output: &str| attribute(&logical_id(WORK), &format!("Outputs.{output}"));
-            let stream = ("TableStream", attribute("Table", "StreamArn"));
-            vec![table, stream, ("Queue", of_queue("Queue")), ("QueueUrl", of_queue("QueueUrl"))]
-        }
-        WORK => vec![table],
-        WEBSOCKETS => vec![table, ("Api", reference("WebsocketApi"))],
-        _ => vec![table, ("Api", reference("HttpApi"))],
-    };
-    json!({
+/// Declares a nested stack, with a value for each parameter of its `template`.
+fn nested_stack(stack: &str, template: &Value) -> Value {
+    let parameters = template["Parameters"].as_object().into_iter().flat_map(|parameters| parameters.keys());
+    let values: Map<String, Value> = parameters.map(|name| (name.clone(), value(stack, name))).collect();
+    let mut declared = json!({
         "Type": "AWS::CloudFormation::Stack",
         "DeletionPolicy": "Delete",
         "UpdateReplacePolicy": "Delete",
-        "Properties": { "TemplateURL": file(stack), "Parameters": parameters::handed_down(&more) }
+        "Properties": { "TemplateURL": file(stack), "Parameters": values }
+    });
+    if stack == ORIGIN {
+        declared["Condition"] = "ClosesOrigin".into();
+    }
+    declared
+}
+
+/// Returns the value of the parameter `name` of a nested stack.
+fn value(stack: &str, name: &str) -> Value {
+    let api = if stack == WEBSOCKETS { "WebsocketApi" } else { "HttpApi" };
+    let output = |stack: &str, output: &str| attribute(&logical_id(stack), &format!("Outputs.{output}"));
+    match name {
+        "Api" => reference(api),
+        "Authorizer" => json!({ "Fn::If": ["ClosesOrigin", output(ORIGIN, &origin::authorizer_of(api)), ""] }),
+        "AuthStringSecret" => auth_string_secret(),
+        "OriginSecret" => attribute("OriginSecret", "Id"),
+        "Queue" | "QueueUrl" => output(WORK, name),
+        "TableStream" => attribute("Table", "StreamArn"),
+        _ => reference(name),
+    }
+}
+
+/// Declares the secret with the password of callers, where there is none yet.
+fn auth_string() -> Value {
+    json!({
+        "Type": "AWS::SecretsManager::Secret",
+        "Condition": "MakesPassword",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {
+            "Description": substitute("username:password is the PREFECT_API_AUTH_STRING of proctor-${Stage}"),
+            "GenerateSecretString": {
+                "SecretStringTemplate": json!({ "username": "prefect" }).to_string(),
+                "GenerateStringKey": "password",
+                "PasswordLength": 40,
+                "ExcludePunctuation": true
+            }
+        }
     })
+}
+
+/// Returns the ARN of the secret with the password, made or given; empty where nobody asks for one.
+fn auth_string_secret() -> Value {
+    json!({ "Fn::If": ["MakesPassword", attribute("AuthString", "Id"), reference("AuthStringSecret")] })
 }
 
 fn outputs() -> Value {
@@ -69,6 +108,15 @@ fn outputs() -> Value {
             "Value": substitute(&format!(
                 "wss://${{WebsocketApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{}", websocket::STAGE
             ))
+        },
+        "AuthStringSecretArn": {
+            "Condition": "HasPassword",
+            "Description": "The secret with the client's PREFECT_API_AUTH_STRING",
+            "Value": auth_string_secret()
+        },
+        "OriginSecretArn": {
+            "Description": "The secret that CloudFront shows to the APIs",
+            "Value": attribute("OriginSecret", "Id")
         },
         "TableName": { "Description": "The table, which outlives the stack", "Value": reference("Table") }
     })

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     attribute,
-    function::Function,
+    function::{Environment, Function},
     jobs::{QUEUE_URL, dead_letters},
     parameters, reference,
 };
@@ -52,6 +52,7 @@ pub(crate) fn template() -> Value {
                 "Resource": reference("Queue")
             }),
         ],
+        environment: Environment::Table,
     };
     let id = function.id();
     let mut resources = function.resources();
@@ -64,7 +65,7 @@ pub(crate) fn template() -> Value {
     crate::template(
         "Proctor: the consumer of the table's stream",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&["Table", "TableStream", "Queue", "QueueUrl"])),
+            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_STREAM)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
             ("Outputs", outputs),

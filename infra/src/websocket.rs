@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{TIMEOUT, connection_by},
-    function::Function,
-    parameters, reference, substitute, template,
+    function::{Environment, Function},
+    origin, parameters, reference, substitute, template,
 };
 
 /// The name of the API's only stage, which is the path of its connections.
@@ -18,11 +18,17 @@ const CONNECTIONS: &str = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLS
 /// The route of all messages, whose function alone answers clients and cuts connections.
 const MESSAGES: &str = "$default";
 
+/// The route of requests for a connection, the only one that API Gateway asks an authorizer about.
+const CONNECTS: &str = "$connect";
+
+/// The route of what is told of connections that are over.
+const FAREWELLS: &str = "$disconnect";
+
 /// The functions: binary, the API's route, what it is for.
 const FUNCTIONS: [(&str, &str, &str); 3] = [
-    ("events_in_connect", "$connect", "Decides on a connection for events"),
+    ("events_in_connect", CONNECTS, "Decides on a connection for events"),
     ("events_in_message", MESSAGES, "Takes a client's credentials, and its events"),
-    ("events_in_disconnect", "$disconnect", "Forgets a connection"),
+    ("events_in_disconnect", FAREWELLS, "Forgets a connection"),
 ];
 
 /// Declares the API and its only stage, for the root stack.
@@ -38,7 +44,11 @@ pub(crate) fn resources() -> Map<String, Value> {
     });
     let stage = json!({
         "Type": "AWS::ApiGatewayV2::Stage",
-        "Properties": { "ApiId": reference("WebsocketApi"), "StageName": STAGE, "AutoDeploy": true }
+        "Properties": {
+            "ApiId": reference("WebsocketApi"),
+            "StageName": STAGE,
+            "AutoDeploy": true,
+        }
     });
     Map::from_iter([("WebsocketApi".into(), api), ("WebsocketApiStage".into(), stage)])
 }
@@ -61,6 +71,7 @@ pub(crate) fn stack() -> Value {
             timeout: TIMEOUT,
             access: TableAccess::WRITES,
             statements: if route == MESSAGES { vec![cuts] } else { Vec::new() },
+            environment: if route == FAREWELLS { Environment::Table } else { Environment::Api },
         };
         let mut declared = function.resources();
         if route == MESSAGES {
@@ -73,18 +84,25 @@ pub(crate) fn stack() -> Value {
     template(
         "Proctor: the functions of the WebSocket API",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&["Api", "Table"])),
+            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_API)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],
     )
 }
 
+/// Returns the address at which API Gateway invokes the function `id`.
+pub(crate) fn invocation_uri(id: &str) -> Value {
+    let arn = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/";
+    substitute(&format!("{arn}${{{id}.Arn}}/invocations"))
+}
+
 /// Connects the function `id` to the API under `route_key`; what a function answers to a message is sent to the client.
 fn connection(id: &str, route_key: &str) -> Map<String, Value> {
-    let arn = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/";
-    let uri = substitute(&format!("{arn}${{{id}.Arn}}/invocations"));
-    let mut declared = connection_by(id, route_key, &json!({ "IntegrationUri": uri }));
+    let mut declared = connection_by(id, route_key, &json!({ "IntegrationUri": invocation_uri(id) }));
+    if route_key == CONNECTS {
+        origin::guard(&mut declared[&format!("{id}Route")]);
+    }
     if route_key == MESSAGES {
         let route = format!("{id}Route");
         declared[&route]["Properties"]["RouteResponseSelectionExpression"] = "$default".into();

@@ -1,10 +1,10 @@
 //! The templates are complete, within AWS's limits, and allow no more than they must.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn resources(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     template["Resources"].as_object().unwrap().iter()
@@ -130,4 +130,129 @@ fn the_table_outlives_the_stack() {
     );
     assert_eq!(root["Parameters"]["DeletionProtection"]["Default"], "true");
     assert_eq!(table["Properties"]["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+}
+
+/// Returns a parameter's reference, and checks that the root stack declares it with a default.
+fn parameter(name: &str) -> Value {
+    let declared = &infra::templates()[infra::ROOT]["Parameters"][name];
+    assert!(declared.get("Default").is_some() && declared.get("Description").is_some(), "{name}");
+    json!({ "Ref": name })
+}
+
+/// Returns the resource `id` of a template.
+fn resource(template: &str, id: &str) -> Value {
+    infra::templates()[template]["Resources"][id].clone()
+}
+
+/// Returns what is left of `value` where its condition holds, and checks that it has that condition.
+fn under<'v>(condition: &str, value: &'v Value) -> &'v Value {
+    let branches = value["Fn::If"].as_array().unwrap_or_else(|| panic!("{value} has no condition"));
+    assert_eq!(branches[0], condition);
+    &branches[1]
+}
+
+#[test]
+fn api_gateway_asks_of_every_request_whether_it_came_through_cloudfront() {
+    let (mut asked, mut others) = (0, BTreeSet::new());
+    for (name, template) in infra::templates() {
+        for (_, route) in resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::ApiGatewayV2::Route") {
+            let properties = &route["Properties"];
+            if properties.get("AuthorizationType").is_none() {
+                others.insert((name.clone(), properties["RouteKey"].as_str().unwrap().to_owned()));
+                continue;
+            }
+            assert_eq!(*under("IsClosed", &properties["AuthorizationType"]), "CUSTOM");
+            assert_eq!(*under("IsClosed", &properties["AuthorizerId"]), json!({ "Ref": "Authorizer" }));
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, registry::routes().len() + 2, "one a route, $default, and $connect");
+    let on_open_websockets = ["$default", "$disconnect"].map(|key| ("websockets.json".to_owned(), key.to_owned()));
+    assert_eq!(others, on_open_websockets.into(), "API Gateway asks about connections, not about their messages");
+    let closes = &infra::templates()[infra::ROOT]["Conditions"]["ClosesOrigin"];
+    assert_eq!(*closes, json!({ "Fn::Equals": [parameter("CloseOrigin"), "true"] }));
+}
+
+#[test]
+fn cloudfront_shows_a_secret_that_the_authorizer_alone_can_read() {
+    let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();
+    for origin in distribution["Origins"].as_array().unwrap() {
+        let headers = &origin["OriginCustomHeaders"];
+        assert_eq!(headers[0]["HeaderName"], "x-origin-verify");
+        let value = headers[0]["HeaderValue"]["Fn::Sub"].as_str().unwrap();
+        assert!(value.starts_with("{{resolve:secretsmanager:${OriginSecret.Id}:"), "{value}");
+    }
+    let secret = resource(infra::ROOT, "OriginSecret");
+    assert_eq!(secret["Properties"]["GenerateSecretString"]["PasswordLength"], 64);
+    let readers: Vec<Value> = all_of("AWS::IAM::Role")
+        .iter()
+        .flat_map(statements)
+        .filter(|statement| statement["Resource"] == json!({ "Ref": "OriginSecret" }))
+        .collect();
+    assert_eq!(readers.len(), 1);
+    assert_eq!(readers[0]["Action"], json!(["secretsmanager:GetSecretValue"]));
+    let authorizers = all_of("AWS::ApiGatewayV2::Authorizer");
+    let identities: BTreeSet<&str> =
+        authorizers.iter().map(|authorizer| authorizer["IdentitySource"][0].as_str().unwrap()).collect();
+    assert_eq!(identities, ["$request.header.x-origin-verify", "route.request.header.x-origin-verify"].into());
+}
+
+/// The functions that know no callers: they are not called by clients, or anybody may call them.
+const KNOW_NOBODY: [&str; 7] = [
+    "authorize_origin",
+    "events_in_disconnect",
+    "fire_timers",
+    "health_check",
+    "job_runner",
+    "perform_readiness_check",
+    "stream_consumer",
+];
+
+#[test]
+fn the_password_is_in_no_environment_and_only_who_asks_for_it_can_read_it() {
+    let password = json!({ "Ref": "AuthStringSecret" });
+    let (templates, mut others) = (infra::templates(), BTreeSet::new());
+    for template in templates.values() {
+        for (id, function) in resources(template).filter(|(_, one)| one["Type"] == "AWS::Lambda::Function") {
+            let variables = &function["Properties"]["Environment"]["Variables"];
+            assert!(variables.get("PREFECT_SERVER_API_AUTH_STRING").is_none());
+            assert!(!variables.to_string().contains("resolve:"), "CloudFormation would put the value there");
+            let role = &template["Resources"][format!("{id}Role")];
+            let reads: Vec<Value> =
+                statements(role).into_iter().filter(|statement| statement["Resource"] == password).collect();
+            let Some(variable) = variables.get("PROCTOR_AUTH_STRING_SECRET") else {
+                assert!(reads.is_empty() && variables.get("PROCTOR_AUTH_MODE").is_none(), "{id}");
+                others.insert(function["Properties"]["Code"].as_str().unwrap().rsplit('/').next().unwrap());
+                continue;
+            };
+            assert_eq!(*under("HasPassword", variable), password);
+            assert_eq!(reads.len(), 1, "{id}");
+            assert_eq!(reads[0]["Action"], json!(["secretsmanager:GetSecretValue"]));
+            assert!(role.to_string().contains(r#"{"Fn::If":["HasPassword",{"Sid":"ReadsThePassword""#), "{role}");
+        }
+        let parameters = template["Parameters"].as_object().unwrap();
+        assert!(parameters.values().all(|parameter| parameter.get("NoEcho").is_none()), "no secret is a parameter");
+    }
+    assert_eq!(others, KNOW_NOBODY.into());
+}
+
+#[test]
+fn a_password_is_made_where_none_is_given() {
+    let made = resource(infra::ROOT, "AuthString");
+    assert_eq!(made["Condition"], "MakesPassword");
+    assert_eq!(made["Properties"]["GenerateSecretString"]["GenerateStringKey"], "password");
+    let handed = resource(infra::ROOT, "Flows")["Properties"]["Parameters"]["AuthStringSecret"].clone();
+    assert_eq!(*under("MakesPassword", &handed), json!({ "Fn::GetAtt": ["AuthString", "Id"] }));
+    assert_eq!(handed["Fn::If"][2], parameter("AuthStringSecret"));
+}
+
+#[test]
+fn a_nested_stack_is_given_all_that_it_takes() {
+    let root = &infra::templates()[infra::ROOT];
+    for (_, stack) in resources(root).filter(|(_, one)| one["Type"] == "AWS::CloudFormation::Stack") {
+        let file = stack["Properties"]["TemplateURL"].as_str().unwrap();
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        let taken = names(&infra::templates()[file]["Parameters"]);
+        assert_eq!(names(&stack["Properties"]["Parameters"]), taken, "{file}");
+    }
 }

@@ -38,8 +38,8 @@ def stack() -> Iterator[Stack]:
             line = command.stdout.readline()
             assert line, f"the command ended: {said}"
             said += line
-        log = re.search(r"^The emulator's log is (\S+)$", said, re.MULTILINE)[1]
-        running = Emulator(command, urlsplit(url[1]).port, Path(log))
+        itself, log = re.search(r"^The emulator is at (\S+), its log is (\S+)$", said, re.MULTILINE).groups()
+        running = Emulator(command, urlsplit(itself).port, Path(log))
         key = re.search(r"^export PREFECT_API_AUTH_STRING=(\S+)$", said, re.MULTILINE)[1]
         yield Stack(running, url[1], key, emulator.outputs(running))
     finally:

@@ -38,6 +38,7 @@ ROOT = "proctor.json"
 STACK = "proctor"
 REGION = "us-east-1"
 BUCKET = "artifacts"
+ORIGIN_HEADER = "x-origin-verify"
 TOOLS = Path(sys.executable).parent
 
 
@@ -182,6 +183,12 @@ def outputs(emulator: Emulator) -> dict[str, str]:
     return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
 
 
+def origin_value(emulator: Emulator, outputs: dict[str, str]) -> str:
+    """Returns what CloudFront shows to the APIs, without which they answer nobody."""
+    secrets = client(emulator, "secretsmanager")
+    return secrets.get_secret_value(SecretId=outputs["OriginSecretArn"])["SecretString"]
+
+
 def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
     """Puts one address in front of both APIs, as CloudFront does; returns the PREFECT_API_URL on this machine.
 
@@ -190,10 +197,11 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
     http = outputs["HttpApiUrl"].removeprefix("https://").split(".")[0]
     websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", outputs["EventsUrl"]).groups()
     port, behind = free_port(), ("127.0.0.1", emulator.port)
+    header = (ORIGIN_HEADER, origin_value(emulator, outputs))
     listening = threading.Event()
 
     async def serve() -> None:
-        server = await front.start(port, behind, behind, f"/_aws/execute-api/{websocket}/{stage}")
+        server = await front.start(port, behind, behind, f"/_aws/execute-api/{websocket}/{stage}", header)
         listening.set()
         await server.serve_forever()
 
@@ -211,7 +219,7 @@ def make_key(emulator: Emulator, outputs: dict[str, str]) -> str:
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
-        print(f"The emulator's log is {emulator.log}", flush=True)
+        print(f"The emulator is at {emulator.url}, its log is {emulator.log}", flush=True)
         started = time.monotonic()
         made = deploy(emulator, lay_out(Path(directory), emulator.port))
         print(f"Deployed in {time.monotonic() - started:.0f} s. Point the client at it:")

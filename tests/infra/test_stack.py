@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +20,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from conftest import Stack
-from emulator import REGION, REPOSITORY, STACK, client
+from emulator import ORIGIN_HEADER, REGION, REPOSITORY, STACK, client, origin_value
 from websockets import Subprotocol
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 EVENTUALLY_SECONDS = 30
@@ -216,6 +218,77 @@ def test_cloudfront_leads_to_the_api(stack: Stack) -> None:
     host = stack.outputs["PrefectApiUrl"].removeprefix("https://").removesuffix("/api")
     answer = request(stack, "GET", "/api/health", None, stack.emulator.url, host=host, x_forwarded_proto="https")
     assert answer[::2] == (200, True)
+
+
+def origin(stack: Stack) -> str:
+    """The address of the HTTP API without anything in front of it."""
+    http = stack.outputs["HttpApiUrl"].removeprefix("https://").split(".")[0]
+    return f"{stack.emulator.url}/_aws/execute-api/{http}/api"
+
+
+def test_what_does_not_come_through_cloudfront_is_not_answered(stack: Stack) -> None:
+    for path in ("/health", "/version", "/nothing"):
+        assert request(stack, "GET", path, url=origin(stack))[0] == 401, path
+        assert request(stack, "GET", path, url=origin(stack), **{ORIGIN_HEADER: "wrong"})[0] == 403, path
+    value = origin_value(stack.emulator, stack.outputs)
+    assert len(value) == 64
+    assert request(stack, "GET", "/health", url=origin(stack), **{ORIGIN_HEADER: value})[::2] == (200, True)
+
+
+def test_a_websocket_that_does_not_come_through_cloudfront_is_not_opened(stack: Stack) -> None:
+    websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", stack.outputs["EventsUrl"]).groups()
+    address = f"{stack.emulator.url.replace('http', 'ws')}/_aws/execute-api/{websocket}/{stage}"
+    for headers, status in (({}, 401), ({ORIGIN_HEADER: "wrong"}, 403)):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(address, subprotocols=[Subprotocol("prefect")], additional_headers=headers)
+        assert refused.value.response.status_code == status
+    value = origin_value(stack.emulator, stack.outputs)
+    connect(address, subprotocols=[Subprotocol("prefect")], additional_headers={ORIGIN_HEADER: value}).close()
+
+
+def test_a_replaced_origin_secret_opens_the_api_beside_the_one_before(stack: Stack) -> None:
+    """CloudFront goes on to send the value before until it is deployed again, and some of its locations longer."""
+    before = origin_value(stack.emulator, stack.outputs)
+    secrets, arn = client(stack.emulator, "secretsmanager"), stack.outputs["OriginSecretArn"]
+    secrets.put_secret_value(SecretId=arn, SecretString="replaced")
+    # The authorizer reads again at a wrong value, at most every ten seconds, and API Gateway remembers a refusal. There
+    # are minutes between the two in the cloud: CloudFront is deployed with the new value.
+    time.sleep(11)
+    for value in ("replaced", before):
+        assert request(stack, "GET", "/health", url=origin(stack), **{ORIGIN_HEADER: value})[0] == 200
+
+
+@pytest.fixture
+def with_password(stack: Stack) -> Iterator[tuple[str, str]]:
+    """The function of `/version` as in a stack whose AuthMode is `basic`: its name, and the ARN of the password's secret."""
+    function = "proctor-local-server_version"
+    functions, secrets = client(stack.emulator, "lambda"), client(stack.emulator, "secretsmanager")
+    arn = secrets.create_secret(Name="password", SecretString='{"username": "me", "password": "old"}')["ARN"]
+    before = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    basic = {"PROCTOR_AUTH_MODE": "basic", "PROCTOR_AUTH_STRING_SECRET": arn}
+    functions.update_function_configuration(FunctionName=function, Environment={"Variables": before | basic})
+    yield function, arn
+    functions.update_function_configuration(FunctionName=function, Environment={"Variables": before})
+
+
+def test_the_password_is_read_from_its_secret_or_nobody_gets_in(stack: Stack, with_password: tuple[str, str]) -> None:
+    function, arn = with_password
+
+    def version(password: str) -> int:
+        credentials = base64.b64encode(f"me:{password}".encode()).decode()
+        return request(stack, "GET", "/version", authorization=f"Basic {credentials}")[0]
+
+    assert version("old") >= 500, "its role may not read the secret, so that the function does not start"
+    role = client(stack.emulator, "lambda").get_function_configuration(FunctionName=function)["Role"].rsplit("/")[-1]
+    reads = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arn}
+    client(stack.emulator, "iam").put_role_policy(
+        RoleName=role, PolicyName="password", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [reads]})
+    )
+    eventually(lambda: version("old"), lambda status: status == 200)
+    assert version("wrong") == 401
+    client(stack.emulator, "secretsmanager").put_secret_value(SecretId=arn, SecretString="me:new")
+    eventually(lambda: version("new"), lambda status: status == 200)
+    assert version("old") == 401
 
 
 def test_a_reader_may_not_write(stack: Stack) -> None:

@@ -3,7 +3,8 @@
 //! What was read is used for [`FRESH`] seconds. A wrong guess may be a new secret, so the process reads again then, and
 //! at most once in [`BETWEEN_READS`] seconds, whoever guesses how often. A secret that can't be read again keeps its
 //! last value: the place where it is stored may be down, and the callers who know the secret have done nothing wrong.
-//! Whether another value is right nobody knows then, so that this is an error and no refusal.
+//! Whether another value is right nobody knows then, so that this is an error and no refusal: API Gateway remembers
+//! refusals.
 
 use std::{
     fmt,

@@ -29,7 +29,7 @@ use services::{
 use socket::gateway::{Answer, EventsIn};
 use store::{access, cost};
 
-use crate::{connect, logging, tls};
+use crate::{connect, logging, secrets, tls};
 
 /// Runs the Lambda function of `route` until the runtime ends the process.
 ///
@@ -125,6 +125,53 @@ async fn serve_timers() -> Result<(), Error> {
         reported(app, "fire_timers", id, work).await.map_err(Error::from)
     }))
     .await
+}
+
+/// Runs the Lambda function that tells API Gateway which requests came through CloudFront until the runtime ends the
+/// process.
+///
+/// CloudFront sends the value of the secret that `PROCTOR_ORIGIN_SECRET` names, in the header [`ORIGIN_HEADER`].
+///
+/// Returns a failure if the secret can't be read or the runtime API is gone; the cause is in the log.
+pub fn run_origin_authorizer() -> ExitCode {
+    logging::start();
+    finish(start(serve_origin_authorizer()))
+}
+
+/// The header with which CloudFront shows that a request came through it.
+pub const ORIGIN_HEADER: &str = "x-origin-verify";
+
+async fn serve_origin_authorizer() -> Result<(), Error> {
+    let id = std::env::var("PROCTOR_ORIGIN_SECRET").map_err(|_| Error::from("PROCTOR_ORIGIN_SECRET is not set"))?;
+    let secret = secrets::origin_value(&id, tls::http_client()?).await?;
+    let secret = &secret;
+    lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<Value>| async move {
+        let is_through_cloudfront = match origin_value_of(&event.payload) {
+            Some(value) => secret.is(value.as_bytes()).await?,
+            None => false,
+        };
+        Ok::<_, Error>(authorization(&event.payload, is_through_cloudfront))
+    }))
+    .await
+}
+
+/// Returns what a request has in [`ORIGIN_HEADER`]; a WebSocket API leaves names as they were sent.
+fn origin_value_of(event: &Value) -> Option<&str> {
+    let headers = event["headers"].as_object()?;
+    headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(ORIGIN_HEADER))?.1.as_str()
+}
+
+/// Answers an HTTP API, which takes a Boolean, or a WebSocket API, which takes a policy for the method that it names.
+fn authorization(event: &Value, is_authorized: bool) -> Value {
+    let Some(method) = event.get("methodArn") else { return json!({ "isAuthorized": is_authorized }) };
+    let effect = if is_authorized { "Allow" } else { "Deny" };
+    json!({
+        "principalId": "cloudfront",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{ "Effect": effect, "Action": "execute-api:Invoke", "Resource": method }]
+        }
+    })
 }
 
 /// Works off what Lambda handed over; returns the answer that names the failures.

@@ -54,6 +54,15 @@ const SERVICE: &str = "secretsmanager";
 /// How long a connection may take, and each attempt to read: together far less than a request may take.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(4));
 
+/// Which value of a secret is asked for (AWS: "What's in a Secrets Manager secret?").
+#[derive(Clone, Copy, Debug)]
+enum Label {
+    /// The one that is in use.
+    Current,
+    /// The one that was in use before.
+    Previous,
+}
+
 /// What is asked for: the body of a request.
 #[derive(Debug)]
 struct Question(String);
@@ -78,14 +87,36 @@ pub async fn auth_string(id: &str, http_client: SharedHttpClient) -> Result<Stor
     StoredSecret::read(Box::new(AuthString(StoredValue::new(id, http_client)?))).await
 }
 
+/// Reads the value that CloudFront sends, from the secret `id`.
+///
+/// The previous value is right as well: CloudFront takes minutes to send another one from all of its locations.
+///
+/// # Errors
+/// If there is no such secret, or it can't be read.
+pub async fn origin_value(id: &str, http_client: SharedHttpClient) -> Result<StoredSecret> {
+    StoredSecret::read(Box::new(OriginValue(StoredValue::new(id, http_client)?))).await
+}
+
 #[derive(Debug)]
 struct AuthString(StoredValue);
 
 impl SecretSource for AuthString {
     fn read(&self) -> Reading<'_> {
         Box::pin(async move {
-            let current = self.0.read().await?;
+            let current = self.0.read(Label::Current).await?;
             Ok(current.map(as_auth_string).into_iter().collect())
+        })
+    }
+}
+
+#[derive(Debug)]
+struct OriginValue(StoredValue);
+
+impl SecretSource for OriginValue {
+    fn read(&self) -> Reading<'_> {
+        Box::pin(async move {
+            let Some(current) = self.0.read(Label::Current).await? else { return Ok(Vec::new()) };
+            Ok([current].into_iter().chain(self.0.read(Label::Previous).await?).collect())
         })
     }
 }
@@ -108,9 +139,13 @@ impl StoredValue {
         Ok(Self { id: id.into(), operation: operation(&endpoint, region, http_client) })
     }
 
-    /// Reads the value that is in use; `None` if there is none.
-    async fn read(&self) -> Result<Option<Secret>> {
-        let question = Question(json!({ "SecretId": self.id, "VersionStage": "AWSCURRENT" }).to_string());
+    /// Reads the value with the label; `None` if no value has it.
+    async fn read(&self, label: Label) -> Result<Option<Secret>> {
+        let stage = match label {
+            Label::Current => "AWSCURRENT",
+            Label::Previous => "AWSPREVIOUS",
+        };
+        let question = Question(json!({ "SecretId": self.id, "VersionStage": stage }).to_string());
         match self.operation.invoke(question).await {
             Ok(secret) => Ok(Some(secret)),
             Err(error) => match error.as_service_error().map(ErrorMetadata::code) {

@@ -14,6 +14,9 @@ pub const JOB_RUNNER: &str = "job_runner";
 /// The function that a schedule calls to look for what is due.
 pub const FIRE_TIMERS: &str = "fire_timers";
 
+/// The function that tells API Gateway which requests came through CloudFront.
+pub const AUTHORIZE_ORIGIN: &str = "authorize_origin";
+
 /// The functions of the websocket `/events/in`.
 pub const EVENTS_IN: [&str; 3] = ["events_in_connect", "events_in_message", "events_in_disconnect"];
 
@@ -32,6 +35,8 @@ pub enum Trigger {
     Queue,
     /// A schedule.
     Schedule,
+    /// A request to API Gateway, before its function is invoked.
+    Gateway,
 }
 
 /// A function, as it is built and deployed.
@@ -51,6 +56,7 @@ pub fn functions() -> Vec<Function> {
         (STREAM_CONSUMER, Trigger::Stream),
         (JOB_RUNNER, Trigger::Queue),
         (FIRE_TIMERS, Trigger::Schedule),
+        (AUTHORIZE_ORIGIN, Trigger::Gateway),
     ];
     let sockets = EVENTS_IN.map(|name| (name, Trigger::Socket));
     routed.chain(others).chain(sockets).map(|(name, trigger)| Function { name, trigger }).collect()

@@ -7,7 +7,10 @@ use registry::functions::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, answer_of, sample};
+use crate::{
+    secrets::let_through,
+    stage::{Stage, answer_of, sample},
+};
 
 /// How many functions run at once.
 const AT_ONCE: usize = 3;
@@ -63,6 +66,7 @@ async fn try_out(function: Function) -> Result<(), String> {
         Trigger::Socket => hold(&stage, name, &event).await,
         Trigger::Queue => run_jobs(&stage, &event).await,
         Trigger::Schedule => look_for_what_is_due(&stage, &event).await,
+        Trigger::Gateway => let_through(&stage, &event).await,
     };
     problem.map_or(Ok(()), |problem| Err(format!("{name}: {problem}")))
 }

@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use bytes::Bytes;
+use registry::functions::AUTHORIZE_ORIGIN;
 use runtime_api::{Function, Outcome, binaries_beside_the_test};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::timeout};
@@ -23,7 +24,7 @@ const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:any";
 
 /// Secrets Manager in small.
 #[derive(Clone, Default)]
-struct SecretsManager(Arc<Mutex<Inner>>);
+pub(crate) struct SecretsManager(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
@@ -143,4 +144,47 @@ async fn a_function_that_asks_for_keys_reads_no_secret() {
     let mut function = start(&stage, "hello", &secrets, &[("PROCTOR_AUTH_MODE", "keys")]).await;
     assert_eq!(status(&mut function, "Basic YWRtaW46cGFzcw==").await, 401);
     assert!(secrets.asked().is_empty());
+}
+
+/// Returns what the sample's request is answered if it has `value`, by an HTTP API and by a WebSocket API.
+async fn authorized(function: &mut Function, header: &str, value: &str) -> (bool, bool) {
+    let mut event = sample(AUTHORIZE_ORIGIN);
+    event["headers"] = json!({ header: value });
+    let over_http = answer_of(AUTHORIZE_ORIGIN, function, &event).await;
+    let method = "arn:aws:execute-api:us-east-1:123456789012:local/events-in/$connect";
+    let event = json!({ "type": "REQUEST", "methodArn": method, "headers": { header: value } });
+    let policy = answer_of(AUTHORIZE_ORIGIN, function, &event).await;
+    let statement = &policy["policyDocument"]["Statement"][0];
+    assert_eq!((&statement["Action"], &statement["Resource"]), (&json!("execute-api:Invoke"), &json!(method)));
+    let over_websocket = match statement["Effect"].as_str().unwrap() {
+        "Allow" => true,
+        "Deny" => false,
+        other => panic!("{other}"),
+    };
+    (over_http["isAuthorized"].as_bool().unwrap(), over_websocket)
+}
+
+#[tokio::test]
+async fn the_api_is_open_to_who_knows_what_cloudfront_sends_or_sent_before() {
+    let secrets = SecretsManager::with(&[("AWSCURRENT", "new"), ("AWSPREVIOUS", "old")]);
+    let mut function =
+        start(&Stage::new().await, AUTHORIZE_ORIGIN, &secrets, &[("PROCTOR_ORIGIN_SECRET", SECRET)]).await;
+    for (header, value, expected) in [
+        ("x-origin-verify", "new", true),
+        ("X-Origin-Verify", "old", true),
+        ("x-origin-verify", "other", false),
+        ("x-origin-verify", "", false),
+        ("authorization", "new", false),
+    ] {
+        assert_eq!(authorized(&mut function, header, value).await, (expected, expected), "{header}: {value}");
+    }
+    assert_eq!(secrets.asked(), ["AWSCURRENT", "AWSPREVIOUS"]);
+}
+
+/// Checks that the sample's request is let through where CloudFront sends what the sample has.
+pub(crate) async fn let_through(stage: &Stage, event: &Value) -> Option<String> {
+    let secrets = SecretsManager::with(&[("AWSCURRENT", "sample")]);
+    let mut function = start(stage, AUTHORIZE_ORIGIN, &secrets, &[("PROCTOR_ORIGIN_SECRET", SECRET)]).await;
+    let answer = answer_of(AUTHORIZE_ORIGIN, &mut function, event).await;
+    if answer == json!({"isAuthorized": true}) { None } else { Some(answer.to_string()) }
 }
