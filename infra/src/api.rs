@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     FALLBACK, attribute,
     function::{Environment, Function},
-    origin, parameters, reference, substitute, template,
+    logs, origin, parameters, reference, substitute, template,
 };
 
 /// How long a function of the API may take, in seconds: API Gateway waits for 30.
@@ -27,9 +27,23 @@ pub(crate) fn resources() -> Map<String, Value> {
     });
     let stage = json!({
         "Type": "AWS::ApiGatewayV2::Stage",
-        "Properties": { "ApiId": reference("HttpApi"), "StageName": "$default", "AutoDeploy": true }
+        "Properties": {
+            "ApiId": reference("HttpApi"),
+            "StageName": "$default",
+            "AutoDeploy": true,
+            "AccessLogSettings": logs::of_http(),
+            "DefaultRouteSettings": throttle("Throttle")
+        }
     });
     Map::from_iter([("HttpApi".into(), api), ("HttpApiStage".into(), stage)])
+}
+
+/// Returns the route settings of a stage that lets through what the parameters of this `name` say.
+pub(crate) fn throttle(name: &str) -> Value {
+    json!({
+        "ThrottlingRateLimit": reference(&format!("{name}Rate")),
+        "ThrottlingBurstLimit": reference(&format!("{name}Burst"))
+    })
 }
 
 /// Returns the key of a route in API Gateway.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, only_if, origin, reference, substitute, websocket};
+use crate::{attribute, firewall, only_if, origin, reference, substitute, websocket};
 
 /// The managed policy `CachingDisabled` (AWS: "Use managed cache policies").
 const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
@@ -20,6 +20,7 @@ pub(crate) fn resources() -> Map<String, Value> {
             "DistributionConfig": {
                 "Comment": substitute("Proctor ${Stage}"),
                 "Enabled": true,
+                "WebACLId": firewall::chosen(),
                 "HttpVersion": "http2and3",
                 "Aliases": only_if("HasDomain", &json!([reference("CustomDomain")])),
                 "ViewerCertificate": only_if("HasDomain", &json!({

@@ -3,7 +3,7 @@
 use common::store::{TableAccess, access::Indexes};
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, logical_id, only_if, reference, substitute};
+use crate::{attribute, logical_id, only_if, parameters, reference, substitute};
 
 /// Where `cargo lambda build` leaves a function's binary, seen from the templates.
 const BUILT: &str = "../../target/lambda";
@@ -169,6 +169,11 @@ impl Environment {
             Self::Only(variable, parameter) => json!({ (variable): reference(parameter) }),
         }
     }
+}
+
+/// Returns how many executions of a function are set apart for it, which it then can't exceed; 0 sets none apart.
+pub(crate) fn reserved(parameter: &str) -> Value {
+    only_if(parameters::RESERVES, &reference(parameter))
 }
 
 /// Returns where the table is, and the settings.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     attribute,
-    function::{Environment, Function},
+    function::{Environment, Function, reserved},
     parameters, reference,
 };
 
@@ -23,9 +23,6 @@ const HIDDEN: u32 = 6 * TIMEOUT;
 
 /// How often a message is delivered before it is given up.
 const RECEIVES: u32 = common::jobs::RECEIVES;
-
-/// How many batches are worked on at the same time, so that bulk work leaves the functions of the API their share.
-const WORKERS: u32 = 10;
 
 /// Renders the nested stack.
 pub(crate) fn template() -> Value {
@@ -46,6 +43,7 @@ pub(crate) fn template() -> Value {
     let id = function.id();
     let mut resources = function.resources();
     resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("Queue");
+    resources[&id]["Properties"]["ReservedConcurrentExecutions"] = reserved("JobReservedConcurrency");
     resources.extend(Map::from_iter([
         ("DeadLetters".to_owned(), self::dead_letters()),
         ("Queue".to_owned(), self::queue()),
@@ -153,7 +151,7 @@ fn source(function: &str) -> Value {
             "FunctionName": reference(function),
             "BatchSize": 10,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
-            "ScalingConfig": { "MaximumConcurrency": WORKERS }
+            "ScalingConfig": { "MaximumConcurrency": reference("JobConcurrency") }
         }
     })
 }

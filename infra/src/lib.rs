@@ -5,9 +5,12 @@
 //! CloudFormation, without a transform: what is deployed is what can be read here.
 
 mod api;
+mod cost;
 mod edge;
+mod firewall;
 mod function;
 mod jobs;
+mod logs;
 mod operations;
 mod origin;
 mod parameters;

@@ -28,6 +28,16 @@ pub(crate) fn of_the_root() -> Value {
             "AllowedValues": RETENTIONS,
             "Description": "How long the functions' logs are kept, in days"
         },
+        "AccessLogRetention": {
+            "Type": "Number", "Default": 30,
+            "AllowedValues": RETENTIONS,
+            "Description": "How long the access logs of both APIs are kept, in days"
+        },
+        "ApiGatewayLogRole": {
+            "Type": "String", "Default": "create", "AllowedValues": ["create", "existing", "none"],
+            "Description": "The account's role in this region for WebSocket APIs' logs: made and set by this stack, \
+                there already, or none and so no access log of websockets"
+        },
         "EventRetention": {
             "Type": "Number", "Default": 7, "MinValue": 1,
             "Description": "How long events are kept, in days"
@@ -38,11 +48,14 @@ pub(crate) fn of_the_root() -> Value {
         },
         "AuthMode": {
             "Type": "String", "Default": "keys", "AllowedValues": ["keys", "basic", "none"],
-            "Description": "keys asks callers for an API key, basic for the password of a secret; none lets everybody in who can reach the address"
+            "Description": "keys asks callers for an API key, basic for the password of a secret; none lets \
+                everybody in who can reach the address"
         },
         "AuthStringSecret": {
-            "Type": "String", "Default": "", "AllowedPattern": "(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+)?",
-            "Description": "Where AuthMode is basic: the ARN of the secret with user:password, or with an object of username and password; empty makes one"
+            "Type": "String", "Default": "",
+            "AllowedPattern": "(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+)?",
+            "Description": "Where AuthMode is basic: the ARN of the secret with user:password, or with an object of \
+                username and password; empty makes one"
         },
         "CloseOrigin": {
             "Type": "String", "Default": "true", "AllowedValues": ["true", "false"],
@@ -50,7 +63,67 @@ pub(crate) fn of_the_root() -> Value {
         },
         "OriginSecretVersion": {
             "Type": "String", "Default": "", "AllowedPattern": "[A-Za-z0-9-]{0,64}",
-            "Description": "Which version of OriginSecret CloudFront sends; empty is the one that was current when CloudFront was last changed"
+            "Description": "Which version of OriginSecret CloudFront sends; empty is the one that was current when \
+                CloudFront was last changed"
+        },
+        "ThrottleRate": {
+            "Type": "Number", "Default": 1000, "MinValue": 1,
+            "Description": "Requests a second that the HTTP API lets through; more are told 429, after which the \
+                client waits"
+        },
+        "ThrottleBurst": {
+            "Type": "Number", "Default": 1000, "MinValue": 1,
+            "Description": "Requests that the HTTP API lets through at once"
+        },
+        "WebsocketThrottleRate": {
+            "Type": "Number", "Default": 5000, "MinValue": 1,
+            "Description": "Connections and messages a second that the WebSocket API lets through; an event beyond \
+                it may be lost"
+        },
+        "WebsocketThrottleBurst": {
+            "Type": "Number", "Default": 5000, "MinValue": 1,
+            "Description": "Connections and messages that the WebSocket API lets through at once"
+        },
+        "JobConcurrency": {
+            "Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000,
+            "Description": "How many batches of the queue are worked on at once, at most"
+        },
+        "JobReservedConcurrency": {
+            "Type": "Number", "Default": 0, "MinValue": 0,
+            "Description": "Executions set apart for the queue's function, JobConcurrency or more; 0 for none"
+        },
+        "StreamParallelization": {
+            "Type": "Number", "Default": 10, "MinValue": 1, "MaxValue": 10,
+            "Description": "How many batches of each shard of the table's stream are worked on at once, at most"
+        },
+        "StreamReservedConcurrency": {
+            "Type": "Number", "Default": 0, "MinValue": 0,
+            "Description": "Executions set apart for the stream's function, which it then can't exceed; 0 for none \
+                and no bound but the account's"
+        },
+        "WebAcl": {
+            "Type": "String", "Default": "",
+            "AllowedPattern": "(create|arn:aws[a-z-]*:wafv2:us-east-1:[0-9]{12}:global/webacl/.+)?",
+            "Description": "The firewall in front of CloudFront: the ARN of a web ACL, create in a stack in \
+                us-east-1, or empty for none"
+        },
+        "WebAclRate": {
+            "Type": "Number", "Default": 60000, "MinValue": 10, "MaxValue": 2_000_000_000,
+            "Description": "Requests of one address in five minutes that the created web ACL lets through"
+        },
+        "MonthlyBudget": {
+            "Type": "Number", "Default": 0, "MinValue": 0,
+            "Description": "What a month may cost, in US dollars; an e-mail tells of 80 and of 100 percent, \
+                and of a forecast of 100; 0 for no budget"
+        },
+        "BudgetEmail": {
+            "Type": "String", "Default": "",
+            "Description": "Who is told of MonthlyBudget"
+        },
+        "BudgetTag": {
+            "Type": "String", "Default": "",
+            "Description": "The cost allocation tag that MonthlyBudget counts, such as user:project$proctor; empty \
+                counts the account"
         },
         "CorsOrigins": {
             "Type": "String", "Default": "*",
@@ -105,16 +178,32 @@ pub(crate) fn conditions_of_the_root() -> Value {
         "IsProvisioned": is("TableBilling", "PROVISIONED"),
         "HasPassword": is("AuthMode", "basic"),
         "MakesPassword": { "Fn::And": [condition("HasPassword"), is("AuthStringSecret", "")] },
-        "ClosesOrigin": is("CloseOrigin", "true")
+        "ClosesOrigin": is("CloseOrigin", "true"),
+        "LogsWebsocket": not(&is("ApiGatewayLogRole", "none")),
+        "MakesLogRole": is("ApiGatewayLogRole", "create"),
+        "HasWebAcl": is_set("WebAcl"),
+        "MakesWebAcl": is("WebAcl", "create"),
+        "HasBudget": not(&is("MonthlyBudget", "0")),
+        "HasBudgetTag": is_set("BudgetTag")
     })
 }
 
 /// Returns what must hold between the parameters, checked before anything is made.
 pub(crate) fn rules() -> Value {
-    let rule = |when: Value, then: Value, description: &str| json!({ "RuleCondition": when, "Assertions": [{ "Assert": then, "AssertDescription": description }] });
+    let rule = |when: Value, then: Value, description: &str| {
+        let assertion = json!({ "Assert": then, "AssertDescription": description });
+        json!({ "RuleCondition": when, "Assertions": [assertion] })
+    };
     json!({
         "ADomainHasACertificate":
-            rule(is_set("CustomDomain"), is_set("CertificateArn"), "CustomDomain needs CertificateArn")
+            rule(is_set("CustomDomain"), is_set("CertificateArn"), "CustomDomain needs CertificateArn"),
+        "ABudgetHasAnAddress":
+            rule(not(&is("MonthlyBudget", "0")), is_set("BudgetEmail"), "MonthlyBudget needs BudgetEmail"),
+        "AFirewallIsMadeInItsRegion": rule(
+            is("WebAcl", "create"),
+            is("AWS::Region", "us-east-1"),
+            "CloudFront takes web ACLs of us-east-1 alone: create one there, and give its ARN as WebAcl"
+        )
     })
 }
 
@@ -147,11 +236,22 @@ pub(crate) const OF_THE_API: [&str; 9] = [
 ];
 
 /// What the nested stack of the stream's consumer takes besides.
-pub(crate) const OF_THE_STREAM: [&str; 8] =
-    ["Table", "TableStream", "Queue", "QueueUrl", "Shards", "EventRetention", "RunRetention", "CorsOrigins"];
+pub(crate) const OF_THE_STREAM: [&str; 10] = [
+    "Table",
+    "TableStream",
+    "Queue",
+    "QueueUrl",
+    "StreamParallelization",
+    "StreamReservedConcurrency",
+    "Shards",
+    "EventRetention",
+    "RunRetention",
+    "CorsOrigins",
+];
 
 /// What the nested stack of the queue takes besides.
-pub(crate) const OF_THE_QUEUE: [&str; 5] = ["Table", "Shards", "EventRetention", "RunRetention", "CorsOrigins"];
+pub(crate) const OF_THE_QUEUE: [&str; 7] =
+    ["Table", "JobConcurrency", "JobReservedConcurrency", "Shards", "EventRetention", "RunRetention", "CorsOrigins"];
 
 /// Declares the parameters of a nested stack: those of every one, and `more`, of the root's types or else text.
 pub(crate) fn of_a_nested_stack(more: &[&str]) -> Value {
@@ -161,14 +261,20 @@ pub(crate) fn of_a_nested_stack(more: &[&str]) -> Value {
     names.map(|name| ((*name).to_owned(), json!({ "Type": kind(name) }))).collect::<Map<_, _>>().into()
 }
 
+/// The condition under which the function of a nested stack has executions set apart.
+pub(crate) const RESERVES: &str = "ReservesConcurrency";
+
 /// Returns the conditions of a nested stack that its `resources` use.
 pub(crate) fn conditions_of_a_nested_stack(resources: &Map<String, Value>) -> Value {
     let used = Value::from(resources.clone()).to_string();
+    let reserved = ["JobReservedConcurrency", "StreamReservedConcurrency"];
+    let reserved = reserved.into_iter().find(|name| used.contains(&format!("\"{name}\""))).unwrap_or_default();
     let conditions = [
         ("HasKeys", is("AuthMode", "keys")),
         ("HasPassword", is("AuthMode", "basic")),
         ("IsClosed", is_set("Authorizer")),
         ("IsTraced", is("Tracing", "true")),
+        (RESERVES, not(&is(reserved, "0"))),
         ("RunsExpire", not(&is("RunRetention", "0"))),
     ];
     let conditions = conditions.into_iter().filter(|(name, _)| used.contains(&format!("\"{name}\"")));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ORIGIN, WEBSOCKETS, WORK, api, attribute, edge, file, logical_id, operations, origin, parameters, reference,
-    stacks, substitute, table, websocket,
+    ORIGIN, WEBSOCKETS, WORK, api, attribute, cost, edge, file, firewall, logical_id, logs, operations, origin,
+    parameters, reference, stacks, substitute, table, websocket,
 };
 
 /// Renders the root stack's template, over the rendered templates of the `nested` stacks.
@@ -17,7 +17,10 @@ pub(crate) fn template(nested: &BTreeMap<String, Value>) -> Value {
     resources.extend(stacks().map(|stack| (logical_id(stack), nested_stack(stack, &nested[&file(stack)]))));
     resources.extend(edge::resources());
     resources.extend(operations::resources());
+    resources.extend(logs::resources());
     resources.extend(origin::resources());
+    resources.extend(firewall::resources());
+    resources.extend(cost::resources());
     resources.insert("AuthString".into(), auth_string());
     crate::template(
         "Proctor: the Prefect 3 API on AWS Lambda and DynamoDB",

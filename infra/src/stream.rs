@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     attribute,
-    function::{Environment, Function},
+    function::{Environment, Function, reserved},
     jobs::{QUEUE_URL, dead_letters},
     parameters, reference,
 };
@@ -57,6 +57,7 @@ pub(crate) fn template() -> Value {
     let id = function.id();
     let mut resources = function.resources();
     resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("QueueUrl");
+    resources[&id]["Properties"]["ReservedConcurrentExecutions"] = reserved("StreamReservedConcurrency");
     resources
         .extend(Map::from_iter([("DeadLetters".to_owned(), dead_letters()), (format!("{id}Source"), source(&id))]));
     let outputs = json!({
@@ -82,7 +83,7 @@ fn source(function: &str) -> Value {
             "FunctionName": reference(function),
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": 100,
-            "ParallelizationFactor": 10,
+            "ParallelizationFactor": reference("StreamParallelization"),
             "BisectBatchOnFunctionError": true,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "MaximumRetryAttempts": 10,

@@ -4,9 +4,9 @@ use common::store::TableAccess;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{TIMEOUT, connection_by},
+    api::{TIMEOUT, connection_by, throttle},
     function::{Environment, Function},
-    origin, parameters, reference, substitute, template,
+    logs, only_if, origin, parameters, reference, substitute, template,
 };
 
 /// The name of the API's only stage, which is the path of its connections.
@@ -48,6 +48,9 @@ pub(crate) fn resources() -> Map<String, Value> {
             "ApiId": reference("WebsocketApi"),
             "StageName": STAGE,
             "AutoDeploy": true,
+            "Description": logs::role_of_websocket(),
+            "AccessLogSettings": only_if("LogsWebsocket", &logs::of_websocket()),
+            "DefaultRouteSettings": throttle("WebsocketThrottle")
         }
     });
     Map::from_iter([("WebsocketApi".into(), api), ("WebsocketApiStage".into(), stage)])

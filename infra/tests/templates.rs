@@ -66,6 +66,12 @@ const ANY_PART: [(&str, &str); 1] = [(
     "any stage and route of the one API may invoke the function; each function has one route",
 )];
 
+/// The managed policy of the account's role for all logs of API Gateway, and who alone may take that role.
+const ANY_API: (&str, &str) = (
+    "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
+    "apigateway.amazonaws.com",
+);
+
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
@@ -89,7 +95,13 @@ fn statements(value: &Value) -> Vec<Value> {
 fn nothing_is_allowed_on_everything_but_what_is_listed() {
     let mut used = BTreeSet::new();
     for role in all_of("AWS::IAM::Role") {
-        assert!(role.get("ManagedPolicyArns").is_none(), "a managed policy allows more than one function needs");
+        let managed: Vec<String> = role.get("ManagedPolicyArns").map(texts).unwrap_or_default();
+        assert!(
+            managed
+                .iter()
+                .all(|policy| policy == ANY_API.0 && role["AssumeRolePolicyDocument"].to_string().contains(ANY_API.1)),
+            "a managed policy allows more than one function needs: {managed:?}"
+        );
         for statement in statements(&role) {
             assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none());
             let actions = texts(&statement["Action"]);
@@ -149,6 +161,92 @@ fn under<'v>(condition: &str, value: &'v Value) -> &'v Value {
     let branches = value["Fn::If"].as_array().unwrap_or_else(|| panic!("{value} has no condition"));
     assert_eq!(branches[0], condition);
     &branches[1]
+}
+
+#[test]
+fn both_stages_throttle_what_the_parameters_say() {
+    for (stage, rate, burst) in [
+        ("HttpApiStage", "ThrottleRate", "ThrottleBurst"),
+        ("WebsocketApiStage", "WebsocketThrottleRate", "WebsocketThrottleBurst"),
+    ] {
+        let expected = json!({ "ThrottlingRateLimit": parameter(rate), "ThrottlingBurstLimit": parameter(burst) });
+        assert_eq!(resource(infra::ROOT, stage)["Properties"]["DefaultRouteSettings"], expected);
+    }
+}
+
+/// What an access log may have: nothing that a caller chose but method, path and route.
+const LOGGED: [&str; 15] = [
+    "authorizer.error",
+    "connectionId",
+    "error.message",
+    "eventType",
+    "httpMethod",
+    "identity.sourceIp",
+    "integrationErrorMessage",
+    "integrationLatency",
+    "path",
+    "requestId",
+    "requestTime",
+    "responseLatency",
+    "responseLength",
+    "routeKey",
+    "status",
+];
+
+#[test]
+fn both_stages_log_who_calls_and_no_secret() {
+    let of_stage = |stage: &str| resource(infra::ROOT, stage)["Properties"]["AccessLogSettings"].clone();
+    let (http, websocket) = (of_stage("HttpApiStage"), of_stage("WebsocketApiStage"));
+    let mut logged = BTreeSet::new();
+    for (settings, group) in [(&http, "HttpApiLog"), (under("LogsWebsocket", &websocket), "WebsocketApiLog")] {
+        assert_eq!(settings["DestinationArn"], json!({ "Fn::GetAtt": [group, "Arn"] }));
+        let line: Value = serde_json::from_str(settings["Format"].as_str().unwrap()).unwrap();
+        logged.extend(texts(&line).iter().map(|text| text.strip_prefix("$context.").unwrap().to_owned()));
+        let properties = &resource(infra::ROOT, group)["Properties"];
+        assert_eq!(properties["RetentionInDays"], parameter("AccessLogRetention"));
+    }
+    assert_eq!(logged, LOGGED.map(str::to_owned).into());
+}
+
+#[test]
+fn the_account_s_role_for_logs_outlives_the_stack_and_is_there_before_the_stage() {
+    for id in ["ApiGatewayRole", "ApiGatewayAccount"] {
+        let declared = resource(infra::ROOT, id);
+        assert_eq!(
+            (&declared["Condition"], &declared["DeletionPolicy"], &declared["UpdateReplacePolicy"]),
+            (&json!("MakesLogRole"), &json!("Retain"), &json!("Retain"))
+        );
+    }
+    let waits = resource(infra::ROOT, "WebsocketApiStage")["Properties"]["Description"].clone();
+    assert!(under("MakesLogRole", &waits).to_string().contains("${ApiGatewayAccount}"));
+    assert_eq!(parameter("ApiGatewayLogRole"), json!({ "Ref": "ApiGatewayLogRole" }));
+}
+
+#[test]
+fn every_log_is_deleted_some_day() {
+    let groups = all_of("AWS::Logs::LogGroup");
+    assert!(groups.len() > 2);
+    for group in groups {
+        assert!(group["RetentionInDays"].get("Ref").is_some(), "{group}");
+    }
+}
+
+#[test]
+fn the_functions_of_queue_and_stream_are_bounded() {
+    let queue = resource("work.json", "JobRunnerSource")["Properties"].clone();
+    assert_eq!(queue["ScalingConfig"]["MaximumConcurrency"], parameter("JobConcurrency"));
+    let stream = resource("stream.json", "StreamConsumerSource")["Properties"].clone();
+    assert_eq!(stream["ParallelizationFactor"], parameter("StreamParallelization"));
+    for (template, function, reserved) in [
+        ("work.json", "JobRunner", "JobReservedConcurrency"),
+        ("stream.json", "StreamConsumer", "StreamReservedConcurrency"),
+    ] {
+        let properties = resource(template, function)["Properties"].clone();
+        let reserves = &properties["ReservedConcurrentExecutions"];
+        assert_eq!(*under("ReservesConcurrency", reserves), parameter(reserved));
+        let condition = &infra::templates()[template]["Conditions"]["ReservesConcurrency"];
+        assert_eq!(*condition, json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": reserved }, "0"] }] }));
+    }
 }
 
 #[test]
@@ -244,6 +342,44 @@ fn a_password_is_made_where_none_is_given() {
     let handed = resource(infra::ROOT, "Flows")["Properties"]["Parameters"]["AuthStringSecret"].clone();
     assert_eq!(*under("MakesPassword", &handed), json!({ "Fn::GetAtt": ["AuthString", "Id"] }));
     assert_eq!(handed["Fn::If"][2], parameter("AuthStringSecret"));
+}
+
+#[test]
+fn a_firewall_is_an_option() {
+    let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();
+    let chosen = under("HasWebAcl", &distribution["WebACLId"]);
+    assert_eq!(*under("MakesWebAcl", chosen), json!({ "Fn::GetAtt": ["Firewall", "Arn"] }));
+    assert_eq!(chosen["Fn::If"][2], parameter("WebAcl"));
+    let firewall = resource(infra::ROOT, "Firewall");
+    assert_eq!(
+        (&firewall["Condition"], &firewall["Properties"]["Scope"]),
+        (&json!("MakesWebAcl"), &json!("CLOUDFRONT"))
+    );
+    let rules = firewall["Properties"]["Rules"].as_array().unwrap();
+    assert_eq!(rules[0]["Statement"]["RateBasedStatement"]["Limit"], parameter("WebAclRate"));
+    assert_eq!(rules[0]["Action"]["Block"]["CustomResponse"]["ResponseCode"], 429, "the client tries again later");
+    assert_eq!(rules[1]["Statement"]["ManagedRuleGroupStatement"]["Name"], "AWSManagedRulesCommonRuleSet");
+    let samples = firewall.to_string().matches(r#""SampledRequestsEnabled":true"#).count();
+    assert_eq!(samples, 0, "a sampled request shows its credentials");
+    let rule = &infra::templates()[infra::ROOT]["Rules"]["AFirewallIsMadeInItsRegion"];
+    assert!(rule["Assertions"].to_string().contains("us-east-1"));
+}
+
+#[test]
+fn a_budget_tells_of_costs() {
+    let budget = resource(infra::ROOT, "Budget");
+    assert_eq!(budget["Condition"], "HasBudget");
+    let properties = &budget["Properties"];
+    assert_eq!(properties["Budget"]["BudgetLimit"]["Amount"], parameter("MonthlyBudget"));
+    let told: Vec<(&str, u64)> = properties["NotificationsWithSubscribers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .inspect(|one| assert_eq!(one["Subscribers"][0]["Address"], parameter("BudgetEmail")))
+        .map(|one| &one["Notification"])
+        .map(|one| (one["NotificationType"].as_str().unwrap(), one["Threshold"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(told, [("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]);
 }
 
 #[test]

@@ -258,9 +258,33 @@ def test_a_replaced_origin_secret_opens_the_api_beside_the_one_before(stack: Sta
         assert request(stack, "GET", "/health", url=origin(stack), **{ORIGIN_HEADER: value})[0] == 200
 
 
+def test_both_apis_log_who_calls(stack: Stack) -> None:
+    gateway, logs = client(stack.emulator, "apigatewayv2"), client(stack.emulator, "logs")
+    for output, stage, group in (
+        ("HttpApiUrl", "$default", "/aws/vendedlogs/proctor/local/http"),
+        ("EventsUrl", "events-in", "/aws/vendedlogs/proctor/local/websocket"),
+    ):
+        api = re.match(r"\w+://([^.]+)", stack.outputs[output])[1]
+        found = gateway.get_stage(ApiId=api, StageName=stage)
+        [log] = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        assert log["retentionInDays"] == 30
+        assert found["AccessLogSettings"]["DestinationArn"].removesuffix(":*") == log["arn"].removesuffix(":*")
+
+
+def test_the_consumers_are_bounded(stack: Stack) -> None:
+    functions = client(stack.emulator, "lambda")
+
+    def source(function: str) -> dict:
+        [found] = functions.list_event_source_mappings(FunctionName=f"proctor-local-{function}")["EventSourceMappings"]
+        return found
+
+    assert source("job_runner")["ScalingConfig"] == {"MaximumConcurrency": 10}
+    assert source("stream_consumer")["ParallelizationFactor"] == 10
+
+
 @pytest.fixture
 def with_password(stack: Stack) -> Iterator[tuple[str, str]]:
-    """The function of `/version` as in a stack whose AuthMode is `basic`: its name, and the ARN of the password's secret."""
+    """The function of `/version` as in a stack whose AuthMode is `basic`: its name, and the ARN of its secret."""
     function = "proctor-local-server_version"
     functions, secrets = client(stack.emulator, "lambda"), client(stack.emulator, "secretsmanager")
     arn = secrets.create_secret(Name="password", SecretString='{"username": "me", "password": "old"}')["ARN"]

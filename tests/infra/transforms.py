@@ -5,7 +5,9 @@ What each leaves unproven is written down in infra/README.md.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Template = dict[str, Any]
@@ -71,10 +73,35 @@ def batches_are_actions_of_their_own(template: Template, _port: int) -> None:
                     statement["Action"].append("sqs:SendMessageBatch")
 
 
+# The properties that the emulator takes as numbers alone.
+NUMBERS = {"MaximumConcurrency", "ParallelizationFactor"}
+ROOT = Path(__file__).resolve().parent.parent.parent / "infra" / "templates" / "proctor.json"
+
+
+def numbers_are_no_text(template: Template, _port: int) -> None:
+    """Puts the defaults of parameters where the emulator compares numbers.
+
+    CloudFormation makes a number of a parameter of the type `Number`. The emulator leaves it the text that it is.
+    """
+    parameters = json.loads(ROOT.read_text())["Parameters"]
+
+    def work_in(value: Any) -> None:
+        for name, part in value.items() if isinstance(value, dict) else ():
+            if name in NUMBERS and "Ref" in part:
+                value[name] = parameters[part["Ref"]]["Default"]
+            else:
+                work_in(part)
+        for part in value if isinstance(value, list) else ():
+            work_in(part)
+
+    work_in(template["Resources"])
+
+
 TRANSFORMS: list[Callable[[Template, int], None]] = [
     routes_end_with_a_slash,
     cloudfront_stays_on_this_machine,
     connections_are_cut_on_this_machine,
     answers_need_no_declaration,
     batches_are_actions_of_their_own,
+    numbers_are_no_text,
 ]

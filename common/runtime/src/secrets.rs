@@ -161,7 +161,7 @@ impl StoredValue {
     }
 }
 
-/// Returns the service's address in `region`, whose partition has a domain of its own (AWS: "Secrets Manager endpoints").
+/// Returns the service's address in `region`, whose partition has a domain of its own.
 fn endpoint_in(region: &str) -> String {
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("https://{SERVICE}.{region}.{domain}")
