@@ -1,6 +1,9 @@
 //! What tells how the stack is doing: alarms and a dashboard.
 
-use common::store::table::Index;
+use common::{
+    observation::{DIMENSION, NAMESPACE},
+    store::table::Index,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{STREAM, WORK, attribute, only_if, origin::AUTHORIZER, reference, stream::CONSUMER, substitute};
@@ -72,7 +75,7 @@ fn alarms() -> Vec<Alarm> {
         },
         Alarm {
             id: "DeadLettersAlarm".into(),
-            description: "Changes were given up by the stream's consumer; they stay in the stream for 24 hours",
+            description: "Changes grew as old as the stream before its consumer had them",
             namespace: "AWS/SQS",
             metric: "ApproximateNumberOfMessagesVisible",
             statistic: "Maximum",
@@ -81,7 +84,7 @@ fn alarms() -> Vec<Alarm> {
         },
         Alarm {
             id: "GivenUpWorkAlarm".into(),
-            description: "Messages for the queue's worker were given up; they stay in its dead-letter queue for 14 days",
+            description: "Messages can't be read, or were handed out again and again; their queue keeps them for 14 days",
             namespace: "AWS/SQS",
             metric: "ApproximateNumberOfMessagesVisible",
             statistic: "Maximum",
@@ -104,6 +107,24 @@ fn alarms() -> Vec<Alarm> {
             metric: "Errors",
             statistic: "Sum",
             dimensions: vec![("FunctionName", substitute(&format!("proctor-${{Stage}}-{AUTHORIZER}")))],
+            more_than: 0,
+        },
+        Alarm {
+            id: "PutAsideAlarm".into(),
+            description: "Work failed for good and was put aside with its reason; see GET /dead_letters",
+            namespace: NAMESPACE,
+            metric: "DeadLetters",
+            statistic: "Sum",
+            dimensions: vec![(DIMENSION, reference("Table"))],
+            more_than: 0,
+        },
+        Alarm {
+            id: "UnreadableRecordsAlarm".into(),
+            description: "Records can't be read, and were left out of answers; see `proctor check`",
+            namespace: NAMESPACE,
+            metric: "UnreadableRecords",
+            statistic: "Sum",
+            dimensions: vec![(DIMENSION, reference("Table"))],
             more_than: 0,
         },
         throttled_writes(None),
@@ -170,6 +191,7 @@ fn dashboard() -> Value {
         ("Errors of each function", "Sum", vec![search("Errors", "Sum")]),
         ("Each request at the store", "Average", vec![ours("StoreRoundTrips"), ours("ReadUnits"), ours("WriteUnits")]),
         ("Conflicts and retries at the store", "Sum", vec![ours("Conflicts"), ours("Retries")]),
+        ("Put aside, and unreadable", "Sum", vec![ours("DeadLetters"), ours("UnreadableRecords")]),
         ("Stream: milliseconds behind", "Maximum", vec![consumer("IteratorAge")]),
         ("Capacity units", "Sum", vec![table("ConsumedReadCapacityUnits"), table("ConsumedWriteCapacityUnits")]),
     ];

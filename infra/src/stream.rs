@@ -86,8 +86,9 @@ fn source(function: &str) -> Value {
             "ParallelizationFactor": reference("StreamParallelization"),
             "BisectBatchOnFunctionError": true,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
-            "MaximumRetryAttempts": 10,
-            "MaximumRecordAgeInSeconds": 24 * 3_600,
+            // What passes is waited for, as long as the stream remembers; what does not, the function puts aside itself.
+            "MaximumRetryAttempts": -1,
+            "MaximumRecordAgeInSeconds": -1,
             "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
             "FilterCriteria": { "Filters": [{ "Pattern": what_is_consumed().to_string() }] }
         }

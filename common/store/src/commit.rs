@@ -89,7 +89,11 @@ impl Store {
             match writes.len() {
                 0 => Ok(()),
                 1 => self.commit_one(writes.remove(0)).await,
-                _ => self.commit_all(writes).await,
+                2..=LARGEST_TRANSACTION => self.commit_all(writes).await,
+                many => Err(Error::Unprocessable(format!(
+                    "The request changes {many} records together, and at most {LARGEST_TRANSACTION} can be."
+                ))
+                .into()),
             }
         })
     }

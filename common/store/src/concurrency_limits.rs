@@ -16,8 +16,11 @@ use super::{
     table::{self, Collection, Index, IndexKey, Shards},
     unique::Claim,
 };
-use domain::model::{ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, Timestamp, concurrency_limit::LongestWaits};
-use error::Result;
+use domain::model::{
+    ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, Timestamp,
+    concurrency_limit::{LongestWaits, MOST_TOGETHER},
+};
+use error::{Error, Result};
 
 crate::json_record!(ConcurrencyLimit);
 
@@ -91,6 +94,21 @@ impl Store {
         self.find(id).await
     }
 
+    /// Reads the limits among `names` that exist, by name, of which slots are to be taken or given back together.
+    ///
+    /// # Errors
+    /// [`Error::Unprocessable`] if there are more of them than [`MOST_TOGETHER`].
+    async fn limits_to_change(&self, names: &[String]) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
+        let found = self.concurrency_limits_by_names(names).await?;
+        if found.len() > MOST_TOGETHER {
+            return Err(Error::Unprocessable(format!(
+                "Slots of at most {MOST_TOGETHER} concurrency limits are changed together, and {} are named.",
+                found.len()
+            )));
+        }
+        Ok(found)
+    }
+
     /// Reads the limits among `names` that exist, by name.
     pub async fn concurrency_limits_by_names(&self, names: &[String]) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
         let claims: Vec<Key> = names.iter().map(|name| table::unique_concurrency_limit_name(name)).collect();
@@ -137,7 +155,7 @@ impl Store {
     ) -> Result<Taking> {
         let request = SlotRequest::new(lease.map(|lease| table::lease(lease.id)));
         retry_on_conflict(|| async {
-            let found = self.concurrency_limits_by_names(names).await?;
+            let found = self.limits_to_change(names).await?;
             let limits: Vec<ConcurrencyLimit> = found.iter().map(|found| found.record.clone()).collect();
             if request.was_carried_out(self).await? {
                 return Ok(Taking::Taken(limits));
@@ -175,7 +193,7 @@ impl Store {
     ) -> Result<Vec<ConcurrencyLimit>> {
         let request = SlotRequest::new(None);
         retry_on_conflict(|| async {
-            let found = self.concurrency_limits_by_names(names).await?;
+            let found = self.limits_to_change(names).await?;
             let limits = found.iter().map(|found| found.record.clone()).collect();
             let mut writes = self.given_back(found, slots, occupancy, now, longest)?;
             if !writes.is_empty() && !request.was_carried_out(self).await? {

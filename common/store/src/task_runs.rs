@@ -1,5 +1,6 @@
 //! Task runs in the table.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -69,6 +70,9 @@ pub const OF_FLOW_RUN: TableAccess = TableAccess::READS.via(&[Index::ByParent]);
 /// What [`Store::delete_task_run`] touches.
 pub const DELETE: TableAccess = TableAccess::WRITES.via(&[Index::Related]);
 
+/// How many subflow runs lose their parent at the same time.
+const ORPHANS_AT_ONCE: usize = 8;
+
 impl Store {
     /// Reads the task run `id`.
     pub async fn task_run(&self, id: TaskRunId) -> Result<Option<Versioned<TaskRun>>> {
@@ -103,7 +107,7 @@ impl Store {
     /// Reads the task runs of a flow run.
     pub async fn task_runs_of(&self, flow_run: FlowRunId) -> Result<Vec<Versioned<TaskRun>>> {
         let items = self.read_all(Range::group(self, Index::ByParent, &table::runs_in_flow_run(flow_run))).await?;
-        items.iter().map(Item::versioned).collect()
+        Ok(super::versioned(&items))
     }
 
     /// Deletes the task run `id` with its states and its claim, and gives the slots back that it holds, at `now`; returns
@@ -124,7 +128,7 @@ impl Store {
             if self.owner(&claim).await? == Some(id.0) {
                 writes.push(Write::Delete(claim));
             }
-            writes.extend(self.orphan_subflows(&run.record).await?);
+            self.orphan_subflows(&run.record).await?;
             let mut slots = Slots::new(self, now, longest);
             for lease in self.leases_held_by(id).await? {
                 slots.release(lease).await?;
@@ -154,18 +158,22 @@ impl Store {
             .starting_with(parent.id.to_string())
     }
 
-    /// Returns the writes that take the parent away from the flow runs that `parent` stands for.
-    async fn orphan_subflows(&self, parent: &TaskRun) -> Result<Vec<Write>> {
+    /// Takes the parent away from the flow runs that `parent` stands for, however many these are.
+    async fn orphan_subflows(&self, parent: &TaskRun) -> Result<()> {
         let found = self.read_all(Self::subflows(parent)).await?;
-        let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
-        let subflows = self.get_many::<FlowRun>(&keys).await?.into_iter();
-        subflows
-            .map(|Versioned { mut record, version }| {
-                record.parent_task_run_id = None;
-                record.parent_flow_run_id = None;
-                self.replace(&record, version)
+        let orphan = |key: Key| {
+            retry_on_conflict(move || {
+                let key = key.clone();
+                async move {
+                    let Some(Versioned { mut record, version }) = self.get::<FlowRun>(&key).await? else {
+                        return Ok(());
+                    };
+                    (record.parent_task_run_id, record.parent_flow_run_id) = (None, None);
+                    self.commit(vec![self.replace(&record, version)?]).await
+                }
             })
-            .collect()
+        };
+        stream::iter(found).map(|item| orphan(item.key)).buffer_unordered(ORPHANS_AT_ONCE).try_collect().await
     }
 
     /// Sets the run count of the task run `id` back to 0.

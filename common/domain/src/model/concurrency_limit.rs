@@ -20,6 +20,11 @@ const SHORTEST_OCCUPANCY: f64 = 0.1;
 /// What a slot is thought to be taken for before one was given back, in seconds.
 const FIRST_OCCUPANCY: f64 = 2.0;
 
+/// Of how many limits slots are taken or given back together at most.
+///
+/// A transaction has 100 writes at most (AWS: "`TransactWriteItems`"), and a lease, a run and its state are among them.
+pub const MOST_TOGETHER: usize = 90;
+
 /// A concurrency limit (contract schema `ConcurrencyLimitV2`).
 ///
 /// `active_slots` and `denied_slots` hold as of `updated`; both decay from then on.

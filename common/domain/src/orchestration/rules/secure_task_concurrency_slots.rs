@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    model::{LeaseId, StateType, TaskRun},
+    model::{LeaseId, StateType, TaskRun, concurrency_limit::MOST_TOGETHER},
     orchestration::{
         Attempt, Effect, LeaseHolder, Need, Outcome, Rule, Ruling, Scope, SlotLimit, StateTypes, Transition,
         jitter::{DEFAULT_CLAMPING_FACTOR, clamped_poisson_interval},
@@ -65,6 +65,12 @@ fn take_slots(attempt: &Attempt<'_, TaskRun>) -> Result<Option<Effect>, Ruling> 
     let transition = attempt.transition;
     let active = || transition.facts.slot_limits.iter().filter(|limit| limit.active);
     let limits: Vec<&SlotLimit> = active().filter(|limit| limit.limit > 0).collect();
+    if limits.len() > MOST_TOGETHER {
+        return Err(Ruling::abort(format!(
+            "A task run takes slots of at most {MOST_TOGETHER} concurrency limits, and its tags have {}.",
+            limits.len()
+        )));
+    }
     if !limits.iter().all(|limit| limit.has_free_slot()) {
         return Err(wait_for_slots(attempt, &limits));
     }
