@@ -37,7 +37,7 @@ pub enum Message {
         /// The partition.
         partition: String,
         /// The place of the timer from which on; those before were fired, or can't be.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
     /// A timer that is due.
