@@ -135,7 +135,7 @@ def test_read(pair: Pair) -> None:
 
 def test_methods(pair: Pair) -> None:
     id = save(pair, "methods")
-    for method, path in (("POST", ""), ("PATCH", id), ("PUT", id), ("PUT", "filter"), ("GET", "filter")):
+    for method, path in (("POST", ""), ("PATCH", id), ("PUT", id), ("PUT", "filter"), ("GET", "filter"), ("POST", "count")):
         pair.check(method, f"{PATH}/{path}", {"name": "methods"})
 
 

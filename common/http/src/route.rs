@@ -184,7 +184,8 @@ fn guarded(app: &App, service: Router<App>) -> Router<App> {
         .layer(compression())
         .with_state(app.clone());
     // Around the router as a whole: axum adds `Allow` to what a layer inside of it answers in a route's place.
-    let service = Router::new().fallback_service(service);
+    let service =
+        Router::new().fallback_service(service).layer(middleware::map_response(unrouted::without_needless_allow));
     match &app.settings.access {
         Mode::Open => service,
         Mode::Basic(_) | Mode::Keys => {

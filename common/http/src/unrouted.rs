@@ -107,6 +107,14 @@ fn refuse_method(unrouted: &Unrouted, path: &str) -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)], body).into_response()
 }
 
+/// Takes `Allow` off what is not found: axum adds it where another method has a route that takes another path.
+pub(super) async fn without_needless_allow(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        response.headers_mut().remove(ALLOW);
+    }
+    response
+}
+
 /// Refuses `HEAD`, which Prefect's operations don't take and axum would answer as a `GET`.
 pub(super) async fn refuse_head(Extension(unrouted): Extension<Unrouted>, request: Request, next: Next) -> Response {
     if request.method() == Method::HEAD {
