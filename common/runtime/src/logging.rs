@@ -16,8 +16,12 @@ pub fn start() {
 /// Starts logging at the level of the environment, or at `level` without one.
 pub fn start_with_default(level: &str) {
     let level = std::env::var(LEVEL).unwrap_or_else(|_| level.into());
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter(&level)).with_writer(std::io::stderr).with_target(false);
+    // That a line can't be written would be said on standard error, which can't be written either: a panic.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter(&level))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     let _ = if is_collected_by_lambda() {
         logs.json().flatten_event(true).without_time().try_init()
     } else {
