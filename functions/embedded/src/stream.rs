@@ -4,7 +4,11 @@
 //! as what it tells of. It neither indexes nor trims its records, and looks for the last one at every write: both
 //! are done here, on a connection of our own. A record is deleted only after its consumer has finished with it.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -19,6 +23,9 @@ const LINGER: Duration = Duration::from_millis(2);
 
 /// How many consumed records may pile up before they are deleted.
 const TRIM_EVERY: usize = 2_000;
+
+/// How long consumed records may stay: a process that dies leaves them to be consumed once more.
+const TRIM_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One change of one item, in DynamoDB's JSON.
 #[derive(Clone, Debug)]
@@ -67,12 +74,20 @@ pub struct ChangeStream {
     /// The last record handed out and acknowledged.
     acknowledged: i64,
     untrimmed: usize,
+    trimmed: Instant,
     connection: Option<Connection>,
 }
 
 impl ChangeStream {
     pub(crate) fn new(database: EmbeddedDatabase, table: &str) -> Self {
-        Self { database, table: table.to_owned(), acknowledged: 0, untrimmed: 0, connection: None }
+        Self {
+            database,
+            table: table.to_owned(),
+            acknowledged: 0,
+            untrimmed: 0,
+            trimmed: Instant::now(),
+            connection: None,
+        }
     }
 
     /// Waits for changes and returns the oldest ones, `limit` at most, in the order of their writes.
@@ -96,7 +111,7 @@ impl ChangeStream {
         let Some(last) = records.last() else { return Ok(()) };
         self.acknowledged = last.position;
         self.untrimmed += records.len();
-        if self.untrimmed >= TRIM_EVERY { self.trim() } else { Ok(()) }
+        if self.untrimmed >= TRIM_EVERY || self.trimmed.elapsed() >= TRIM_INTERVAL { self.trim() } else { Ok(()) }
     }
 
     fn read(&mut self, limit: usize) -> Result<Vec<StreamRecord>, EmbeddedError> {
@@ -121,11 +136,11 @@ impl ChangeStream {
         if self.untrimmed == 0 {
             return Ok(());
         }
-        self.untrimmed = 0;
         let (table, upto) = (self.table.clone(), self.acknowledged);
         self.connection()?
             .prepare_cached("DELETE FROM _stream_records WHERE id <= ?1 AND table_name = ?2")?
             .execute(params![upto, table])?;
+        (self.untrimmed, self.trimmed) = (0, Instant::now());
         Ok(())
     }
 
