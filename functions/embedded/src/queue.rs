@@ -3,6 +3,9 @@
 //! The sender speaks through `aws-sdk-sqs`, whose HTTP client is given one that answers from here. The receiver reads as
 //! Lambda's poller does for a function: what it was handed is hidden from it for a while, and comes again unless it is
 //! acknowledged. Messages are in the database's file, so they outlive the process.
+//!
+//! No message is put aside here, as SQS does after some receipts: the job runner puts it aside as a dead letter, and
+//! may die before it has.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,9 +23,6 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use uuid::Uuid;
 
 use crate::{EmbeddedDatabase, EmbeddedError, connector, stream};
-
-/// How often a message is handed out before it is put aside, as the queue's redrive policy says in the cloud.
-const RECEIVES: u32 = 6;
 
 /// How long the receiver sleeps at most before it looks for messages that are to be seen again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,10 +53,9 @@ impl EmbeddedQueue {
                  id INTEGER PRIMARY KEY,
                  body TEXT NOT NULL,
                  visible_at REAL NOT NULL,
-                 receives INTEGER NOT NULL DEFAULT 0,
-                 is_dead INTEGER NOT NULL DEFAULT 0
+                 receives INTEGER NOT NULL DEFAULT 0
              );
-             CREATE INDEX IF NOT EXISTS _queue_order ON _queue_messages (is_dead, visible_at);",
+             CREATE INDEX IF NOT EXISTS _queue_due ON _queue_messages (visible_at);",
         )?;
         let connection = Arc::new(Mutex::new(connection));
         Ok(Self { database: database.clone(), connection, sent: Arc::default() })
@@ -90,20 +89,13 @@ impl EmbeddedQueue {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         // Most looks find nothing, and need not write.
-        let is_there =
-            "SELECT EXISTS (SELECT 1 FROM _queue_messages WHERE is_dead = 0 AND visible_at <= unixepoch('subsec'))";
+        let is_there = "SELECT EXISTS (SELECT 1 FROM _queue_messages WHERE visible_at <= unixepoch('subsec'))";
         if !connection.prepare_cached(is_there)?.query_row([], |row| row.get(0))? {
             return Ok(Vec::new());
         }
-        connection
-            .prepare_cached(
-                "UPDATE _queue_messages SET is_dead = 1
-                 WHERE is_dead = 0 AND visible_at <= unixepoch('subsec') AND receives >= ?1",
-            )?
-            .execute([RECEIVES])?;
         let mut statement = connection.prepare_cached(
             "UPDATE _queue_messages SET receives = receives + 1, visible_at = unixepoch('subsec') + ?2
-             WHERE id IN (SELECT id FROM _queue_messages WHERE is_dead = 0 AND visible_at <= unixepoch('subsec')
+             WHERE id IN (SELECT id FROM _queue_messages WHERE visible_at <= unixepoch('subsec')
                           ORDER BY visible_at, id LIMIT ?1)
              RETURNING id, body, receives",
         )?;
@@ -126,9 +118,7 @@ impl EmbeddedQueue {
     pub async fn take_up(&self) -> Result<(), EmbeddedError> {
         let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
         connection
-            .prepare_cached(
-                "UPDATE _queue_messages SET visible_at = unixepoch('subsec') WHERE is_dead = 0 AND receives > 0",
-            )?
+            .prepare_cached("UPDATE _queue_messages SET visible_at = unixepoch('subsec') WHERE receives > 0")?
             .execute([])?;
         Ok(())
     }
@@ -138,15 +128,6 @@ impl EmbeddedQueue {
         let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         connection.prepare_cached("UPDATE _queue_messages SET visible_at = unixepoch('subsec')")?.execute([])?;
         Ok(())
-    }
-
-    /// Returns the messages that were handed out again and again, and are put aside.
-    pub async fn dead_letters(&self) -> Result<Vec<String>, EmbeddedError> {
-        let connection = self.connection().await?;
-        let mut statement =
-            connection.prepare_cached("SELECT body FROM _queue_messages WHERE is_dead = 1 ORDER BY id")?;
-        let bodies = statement.query_map([], |row| row.get(0))?;
-        Ok(bodies.collect::<Result<_, _>>()?)
     }
 
     /// Waits for the connection.
@@ -249,14 +230,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fails_again_and_again_is_put_aside() {
+    async fn what_is_never_acknowledged_is_never_forgotten() {
         let queue = EmbeddedDatabase::in_memory().unwrap().queue().unwrap();
         send(&queue, &["poisoned"], 0).await;
-        for _ in 0..RECEIVES {
-            assert_eq!(queue.receive(1, Duration::ZERO).await.unwrap().len(), 1);
+        for time in 1..20 {
+            assert_eq!(queue.receive(1, Duration::ZERO).await.unwrap()[0].receives, time);
         }
-        assert!(queue.hand_out(1, HIDDEN).await.unwrap().is_empty());
-        assert_eq!(queue.dead_letters().await.unwrap(), ["poisoned"]);
     }
 
     #[tokio::test]

@@ -35,9 +35,9 @@ const AT_ONCE: usize = 4;
 /// How long a removal goes on before it leaves the rest to another message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a message is delivered: the last time it is not tried but put aside, for its worker has died each time.
+/// From which delivery on a message is not tried but put aside, for its worker has died each time.
 ///
-/// The queue's redrive policy in the cloud, and the embedded queue, deliver it as often.
+/// The queue's redrive policy in the cloud delivers it as often. The embedded queue delivers it until it is put aside.
 pub const RECEIVES: u32 = 6;
 
 /// From which delivery on a message is suspected of killing its worker, and carried out when all others are.
@@ -96,28 +96,25 @@ pub fn consume<'c>(app: &'c App, queue: &'c Queue, deliveries: &'c [Delivery]) -
 /// Carries out a message, and sees to what becomes of it if it fails.
 async fn settle(app: &App, queue: &Queue, delivery: &Delivery) -> Result<()> {
     let Delivery { message, receives } = delivery;
-    let outcome = if *receives < RECEIVES {
-        carry_out(app, queue, message).await
-    } else {
-        Err(Error::Internal(format!("its worker ended in the middle of it, {} times", receives - 1)))
-    };
-    match outcome {
+    if *receives >= RECEIVES {
+        let reason = format!("its worker ended in the middle of it, {} times", receives - 1);
+        return give_up(app, message, &reason, &reason).await;
+    }
+    match carry_out(app, queue, message).await {
         Ok(()) => Ok(()),
         Err(error) if error.is_passing() => {
             tracing::warn!(?message, %error, "a message is tried again later");
             queue.send_later(&[(message.clone(), AGAIN)]).await
         }
-        Err(error) => give_up(app, message, &error).await,
+        Err(error) => give_up(app, message, &error.to_string(), &error.public_message()).await,
     }
 }
 
-/// Puts `message` aside, which failed for good, and ends what waits for it.
-async fn give_up(app: &App, message: &Message, error: &Error) -> Result<()> {
-    dead_letters::put_message_aside(app, message, &error.to_string()).await?;
+/// Puts `message` aside, which failed for good for this `reason`, and ends what waits for it, as callers may be `told`.
+async fn give_up(app: &App, message: &Message, reason: &str, told: &str) -> Result<()> {
+    dead_letters::put_message_aside(app, message, reason).await?;
     match message {
-        Message::BulkStep { operation, part, step } => {
-            bulk::give_up(app, *operation, *part, *step, &error.public_message()).await
-        }
+        Message::BulkStep { operation, part, step } => bulk::give_up(app, *operation, *part, *step, told).await,
         _ => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use common::{
     App,
     jobs::{self, Delivery, queue::Message},
+    store::select::Window,
     stream::{self, Change},
 };
 use embedded::{ChangeStream, ReceivedMessage};
@@ -93,5 +94,5 @@ pub(crate) async fn settle(world: &World, changes: &mut ChangeStream) {
         while work(world, &world.app, 1).await || follow(world, &world.app, changes, 1).await {}
         tokio::time::sleep(Duration::from_secs_f64(1.2 * SHORT_WHILE)).await;
     }
-    assert_eq!(world.inbox.dead_letters().await.unwrap(), Vec::<String>::new());
+    assert_eq!(world.app.store.dead_letters(Window { offset: 0, limit: 1 }).await.unwrap(), []);
 }
