@@ -133,40 +133,68 @@ async fn run_jobs(app: App, queue: Queue, inbox: EmbeddedQueue, mut stopping: wa
             _ = stopping.wait_for(|stop| *stop) => return,
             received = inbox.receive(MESSAGES_AT_ONCE, HIDDEN) => received,
         };
-        if let Err(error) = work_off_batch(&app, &queue, &inbox, received).await {
-            tracing::error!(%error, "the queue could not be read");
-            tokio::time::sleep(FIRST_PAUSE).await;
+        match received {
+            Ok(received) => work_off(&app, &queue, &inbox, received, &stopping).await,
+            Err(error) => {
+                tracing::error!(%error, "the queue could not be read");
+                tokio::time::sleep(FIRST_PAUSE).await;
+            }
         }
     }
 }
 
-async fn work_off_batch(
+/// Works off what was `received`, and again what waits for what will pass, until the end.
+///
+/// A message that is left to come again by itself is hidden for a minute, and counts as one that killed its worker.
+async fn work_off(
     app: &App,
     queue: &Queue,
     inbox: &EmbeddedQueue,
-    received: Result<Vec<ReceivedMessage>, EmbeddedError>,
-) -> Result<(), EmbeddedError> {
-    let (mut readable, mut deliveries) = (Vec::new(), Vec::new());
-    for received in received? {
-        match serde_json::from_str::<Message>(&received.body) {
-            Ok(message) => {
-                deliveries.push(Delivery { message, receives: received.receives });
-                readable.push(received);
+    received: Vec<ReceivedMessage>,
+    stopping: &watch::Receiver<bool>,
+) {
+    let (mut pause, mut stopping) = (FIRST_PAUSE, stopping.clone());
+    let mut waiting: Vec<(ReceivedMessage, Delivery)> = received.into_iter().filter_map(read).collect();
+    loop {
+        let deliveries: Vec<Delivery> = waiting.iter().map(|(_, delivery)| delivery.clone()).collect();
+        let failures = jobs::consume(app, queue, &deliveries).await;
+        for failure in &failures {
+            let delivery = deliveries.get(failure.place);
+            tracing::warn!(?delivery, error = %failure.error, "a message could not be worked off and is tried again");
+        }
+        let mut left = Vec::new();
+        for (place, (received, delivery)) in waiting.into_iter().enumerate() {
+            let has_failed = failures.iter().any(|failure| failure.place == place);
+            if has_failed || is_left(inbox, &received).await {
+                left.push((received, delivery));
             }
-            Err(error) => tracing::error!(%error, "a message can't be read"),
+        }
+        if left.is_empty() {
+            return;
+        }
+        waiting = left;
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
         }
     }
-    let failures = jobs::consume(app, queue, &deliveries).await;
-    for failure in &failures {
-        let delivery = deliveries.get(failure.place);
-        tracing::error!(?delivery, error = %failure.error, "a message could not be worked off");
-    }
-    for (place, received) in readable.iter().enumerate() {
-        if failures.iter().all(|failure| failure.place != place) {
-            inbox.acknowledge(received).await?;
-        }
-    }
-    Ok(())
+}
+
+fn read(received: ReceivedMessage) -> Option<(ReceivedMessage, Delivery)> {
+    let message = serde_json::from_str::<Message>(&received.body)
+        .inspect_err(|error| tracing::error!(%error, "a message can't be read"))
+        .ok()?;
+    let delivery = Delivery { message, receives: received.receives };
+    Some((received, delivery))
+}
+
+/// Acknowledges a message that was worked off; returns whether it is still there.
+async fn is_left(inbox: &EmbeddedQueue, received: &ReceivedMessage) -> bool {
+    inbox
+        .acknowledge(received)
+        .await
+        .inspect_err(|error| tracing::warn!(%error, "a message could not be acknowledged"))
+        .is_err()
 }
 
 async fn consume(
