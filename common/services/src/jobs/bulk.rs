@@ -194,17 +194,26 @@ async fn delete(app: &App, run: FlowRunId) -> Result<Outcome> {
 }
 
 /// Proposes a state, unless that was done before.
+///
+/// A flow run that was treated refuses the state, or conflicts: the claim says which step has treated it.
 async fn propose(app: &App, run: FlowRunId, proposal: &Proposal) -> Result<Outcome> {
-    let is_accepted = match propose_flow_run_state(app, run, proposal).await {
-        Ok(outcome) => outcome.verdict.status() == Status::Accept,
-        Err(Error::NoSuchRun(_)) => false,
-        Err(Error::Conflict(_)) if let Some(Once { state_id, claim }) = &proposal.once => {
-            if app.store.owner(&claim.key).await? != Some(claim.owner) {
-                return Ok(Outcome::Counted);
-            }
-            app.store.flow_run_state(*state_id).await?.is_some()
-        }
+    let is_in_conflict = match propose_flow_run_state(app, run, proposal).await {
+        Ok(outcome) if outcome.verdict.status() == Status::Accept => return Ok(Outcome::Done),
+        Ok(_) => false,
+        Err(Error::NoSuchRun(_)) => return Ok(Outcome::Refused),
+        Err(Error::Conflict(_)) if proposal.once.is_some() => true,
         Err(error) => return Err(error),
     };
-    Ok(if is_accepted { Outcome::Done } else { Outcome::Refused })
+    let Some(Once { state_id, claim }) = &proposal.once else { return Ok(Outcome::Refused) };
+    Ok(match app.store.owner(&claim.key).await? {
+        Some(owner) if owner == claim.owner => {
+            if app.store.flow_run_state(*state_id).await?.is_some() {
+                Outcome::Done
+            } else {
+                Outcome::Refused
+            }
+        }
+        None if !is_in_conflict => Outcome::Refused,
+        _ => Outcome::Counted,
+    })
 }
