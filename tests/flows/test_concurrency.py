@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import random
-import re
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 from harness import Api
+from histories import legal_pairs
 
 CLIENTS = 16
 RUNS = 4
@@ -35,26 +33,6 @@ TYPES = (
 # and takes a state's time before it waits for its turn, so that its histories may be out of order.
 ORACLE = bool(os.environ.get("PROCTOR_SUBJECT_IS_ORACLE"))
 TOLERATED = {503} if ORACLE else set()
-
-GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "flow_run_transitions.json"
-
-
-def legal_pairs() -> set[tuple[str, str]]:
-    """Returns which state types may follow which, by what the golden vectors' grid wrote.
-
-    The runs here are as those of the grid: unforced, with no deployment, retries or infrastructure.
-    """
-    plain = re.compile(r"grid: [A-Z]+ to [A-Z]+")
-    cases = [
-        case
-        for case in json.loads(GOLDEN.read_text(encoding="utf-8"))
-        if plain.fullmatch(case["name"])
-    ]
-    return {
-        (case["run_before"]["state_type"], case["run_after"]["state_type"])
-        for case in cases
-        if case["run_before"]["state_id"] != case["run_after"]["state_id"]
-    }
 
 
 @dataclass
