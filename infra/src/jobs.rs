@@ -21,8 +21,10 @@ const TIMEOUT: u32 = 60;
 /// Six times the function's time-out (AWS: "Creating and configuring an Amazon SQS event source mapping").
 const HIDDEN: u32 = 6 * TIMEOUT;
 
-/// How often a message is delivered before it is given up.
-const RECEIVES: u32 = common::jobs::RECEIVES;
+/// How often a message is delivered before the queue gives it up.
+///
+/// The worker puts it aside before that, and may die a few times while it does so.
+const RECEIVES: u32 = common::jobs::RECEIVES + 10;
 
 /// Renders the nested stack.
 pub(crate) fn template() -> Value {

@@ -116,7 +116,7 @@ impl EmbeddedQueue {
 
     /// Lets what was in hand be seen now, of a process that ended in the middle of it.
     pub async fn take_up(&self) -> Result<(), EmbeddedError> {
-        let (connection, _turn) = (self.connection.lock().await, self.database.engines.to_write().await);
+        let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
         connection
             .prepare_cached("UPDATE _queue_messages SET visible_at = unixepoch('subsec') WHERE receives > 0")?
             .execute([])?;
