@@ -29,6 +29,14 @@ pub async fn put_message_aside(app: &App, message: &Message, reason: &str) -> Re
     put_aside(app, letter).await
 }
 
+/// Puts a text aside that came as a message and is none.
+///
+/// # Errors
+/// Those of the store; the message is not lost, as long as it is not acknowledged.
+pub async fn put_text_aside(app: &App, text: &str, reason: &str) -> Result<()> {
+    put_aside(app, DeadLetter::new(DeadLetterKind::Message, text.into(), reason, app.now())).await
+}
+
 /// Puts a change aside that failed for good: the item before and after it, or what fits of that.
 ///
 /// # Errors
@@ -66,19 +74,7 @@ pub async fn redrive(app: &App, queue: &Queue, id: DeadLetterId) -> Result<()> {
     if found.record.redrive.is_none() {
         return Ok(());
     }
-    let done = match found.record.kind {
-        DeadLetterKind::Message => {
-            let message: Message = serde_json::from_value(found.record.content.clone())?;
-            if let Message::BulkStep { operation, part, .. } = &message {
-                jobs::bulk::take_up(app, *operation, *part).await?;
-            }
-            jobs::carry_out(app, queue, &message).await
-        }
-        DeadLetterKind::Change => {
-            let change = change(app, found.record.content.clone()).await?;
-            stream::consume_alone(app, queue, &change).await
-        }
-    };
+    let done = redo(app, queue, found.record.kind, found.record.content.clone()).await;
     match done {
         Ok(()) => app.store.settle_dead_letter(&found).await,
         Err(error) if error.is_passing() => Err(error),
@@ -87,6 +83,19 @@ pub async fn redrive(app: &App, queue: &Queue, id: DeadLetterId) -> Result<()> {
             let again = DeadLetter::new(kind, content, &error.to_string(), app.now());
             app.store.put_aside(DeadLetter { id, created, ..again }).await
         }
+    }
+}
+
+async fn redo(app: &App, queue: &Queue, kind: DeadLetterKind, content: Value) -> Result<()> {
+    match kind {
+        DeadLetterKind::Message => {
+            let message: Message = serde_json::from_value(content)?;
+            if let Message::BulkStep { operation, part, .. } = &message {
+                jobs::bulk::take_up(app, *operation, *part).await?;
+            }
+            jobs::carry_out(app, queue, &message).await
+        }
+        DeadLetterKind::Change => stream::consume_alone(app, queue, &change(app, content).await?).await,
     }
 }
 

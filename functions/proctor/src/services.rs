@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::{
-    App,
+    App, dead_letters,
     jobs::{
         self, Delivery,
         queue::{Message, Queue},
@@ -154,7 +154,16 @@ async fn work_off(
     stopping: &watch::Receiver<bool>,
 ) {
     let (mut pause, mut stopping) = (FIRST_PAUSE, stopping.clone());
-    let mut waiting: Vec<(ReceivedMessage, Delivery)> = received.into_iter().filter_map(read).collect();
+    let mut waiting: Vec<(ReceivedMessage, Delivery)> = Vec::new();
+    for received in received {
+        match serde_json::from_str::<Message>(&received.body) {
+            Ok(message) => {
+                let delivery = Delivery { message, receives: received.receives };
+                waiting.push((received, delivery));
+            }
+            Err(error) => put_text_aside(app, inbox, &received, &error.to_string()).await,
+        }
+    }
     loop {
         let deliveries: Vec<Delivery> = waiting.iter().map(|(_, delivery)| delivery.clone()).collect();
         let failures = jobs::consume(app, queue, &deliveries).await;
@@ -180,12 +189,12 @@ async fn work_off(
     }
 }
 
-fn read(received: ReceivedMessage) -> Option<(ReceivedMessage, Delivery)> {
-    let message = serde_json::from_str::<Message>(&received.body)
-        .inspect_err(|error| tracing::error!(%error, "a message can't be read"))
-        .ok()?;
-    let delivery = Delivery { message, receives: received.receives };
-    Some((received, delivery))
+/// Puts what is no message aside; it comes again if that fails.
+async fn put_text_aside(app: &App, inbox: &EmbeddedQueue, received: &ReceivedMessage, reason: &str) {
+    match dead_letters::put_text_aside(app, &received.body, reason).await {
+        Ok(()) => drop(is_left(inbox, received).await),
+        Err(error) => tracing::warn!(%error, "what is no message could not be put aside"),
+    }
 }
 
 /// Acknowledges a message that was worked off; returns whether it is still there.
