@@ -10,10 +10,14 @@ use common::{
     jobs::{self, Delivery},
     model::{
         BulkAction, ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId,
-        StateType, TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
+        Lease, StateType, TaskRun, TaskRunId, Timestamp,
+        concurrency_limit::{LongestWaits, name_of_tag},
     },
     orchestration::{Client, ClientVersion},
-    store::table,
+    store::{
+        table,
+        tag_limits::{TagTaking, limit_of},
+    },
     transitions::{Orchestrated, Proposal, propose_flow_run_state, propose_task_run_state},
 };
 use embedded::faults::{Fault, Faults};
@@ -197,4 +201,118 @@ async fn the_slot_of_a_client_that_renews_no_leases_lasts_until_its_run_ends() {
         }
         assert_eq!(world.taken(limited.limit).await, 0);
     }
+}
+
+/// The task runs that hold slots of the tag's limit, and how many are counted.
+async fn holders(world: &World, tag: &str) -> (Vec<TaskRunId>, i64) {
+    let (store, now) = (&world.app.store, Timestamp::now());
+    let limit = store.tag_limit(limit_of(tag), now).await.unwrap();
+    let limit: Value = serde_json::to_value(limit).unwrap();
+    let id = serde_json::from_value(limit["id"].clone()).unwrap();
+    (serde_json::from_value(limit["active_slots"].clone()).unwrap(), world.taken(id).await)
+}
+
+async fn add_tag(world: &World, tag: &str, slots: i64) -> ConcurrencyLimitId {
+    let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), name_of_tag(tag), slots, Timestamp::now());
+    world.app.store.add(&limit).await.unwrap();
+    limit.id
+}
+
+#[tokio::test]
+async fn slots_of_tags_are_taken_and_reset_once_whatever_fails() {
+    let faults = Faults::on("TransactWriteItems");
+    let world = world(&faults).await;
+    let (store, longest) = (&world.app.store, LongestWaits::default());
+    add_tag(&world, "db", 2).await;
+    let tags = ["db".to_owned()];
+    for fault in [Fault::AnswerLost, Fault::TransactionConflict] {
+        let (run, other) = (TaskRunId::new(), TaskRunId::new());
+        faults.then(fault);
+        let taking = store.take_tag_slots(&tags, run, Timestamp::now(), longest).await.unwrap();
+        assert!(matches!(taking, TagTaking::Taken(_)), "{fault:?}");
+        assert_eq!(holders(&world, "db").await, (vec![run], 1), "{fault:?}");
+        faults.then(fault);
+        store.reset_tag_limit(limit_of("db"), &[other], Timestamp::now(), longest).await.unwrap();
+        assert_eq!(holders(&world, "db").await, (vec![other], 1), "{fault:?}");
+        assert!(store.leases_held_by(run).await.unwrap().is_empty());
+        faults.then(fault);
+        store.give_tag_slots_back(&tags, other, Timestamp::now(), longest).await.unwrap();
+        assert_eq!((holders(&world, "db").await, faults.left()), ((Vec::new(), 0), 0), "{fault:?}");
+        let many: Vec<TaskRunId> = (0..70).map(|_| TaskRunId::new()).collect();
+        for number in 0..3 {
+            // Each of the three transactions in turn.
+            for _ in 0..number {
+                faults.then_pass();
+            }
+            faults.then(fault);
+            store.reset_tag_limit(limit_of("db"), &many, Timestamp::now(), longest).await.unwrap();
+            let (held, counted) = holders(&world, "db").await;
+            assert_eq!((held.len(), counted), (70, 70), "{fault:?} {number}");
+        }
+        store.reset_tag_limit(limit_of("db"), &[], Timestamp::now(), longest).await.unwrap();
+        assert_eq!(holders(&world, "db").await, (Vec::new(), 0));
+    }
+}
+
+#[tokio::test]
+async fn a_task_run_that_asks_twice_at_once_counts_once() {
+    let world = world(&Faults::default()).await;
+    let (store, longest, run) = (&world.app.store, LongestWaits::default(), TaskRunId::new());
+    for tag in ["db", "disk"] {
+        add_tag(&world, tag, 5).await;
+    }
+    let (one, both) = (["db".to_owned()], ["disk".to_owned(), "db".to_owned()]);
+    let ask = |tags: &'static [&'static str]| async {
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        store.take_tag_slots(&tags, run, Timestamp::now(), longest).await.unwrap()
+    };
+    tokio::join!(ask(&["db"]), ask(&["disk", "db"]), ask(&["db", "db"]), ask(&["disk"]));
+    for tag in ["db", "disk"] {
+        assert_eq!(holders(&world, tag).await, (vec![run], 1));
+    }
+    store.give_tag_slots_back(&one, run, Timestamp::now(), longest).await.unwrap();
+    store.give_tag_slots_back(&both, run, Timestamp::now(), longest).await.unwrap();
+    for tag in ["db", "disk"] {
+        assert_eq!(holders(&world, tag).await, (Vec::new(), 0));
+    }
+    assert!(store.leases_held_by(run).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_limit_leaves_slots_of_other_tags_under_the_lease() {
+    let world = world(&Faults::default()).await;
+    let (store, longest, run) = (&world.app.store, LongestWaits::default(), TaskRunId::new());
+    let deleted = add_tag(&world, "db", 1).await;
+    add_tag(&world, "disk", 1).await;
+    let tags = ["db".to_owned(), "disk".to_owned()];
+    store.take_tag_slots(&tags, run, Timestamp::now(), longest).await.unwrap();
+    store.delete_tag_limit(deleted, Timestamp::now(), longest).await.unwrap();
+    assert_eq!(holders(&world, "disk").await, (vec![run], 1));
+    store.give_tag_slots_back(&tags, run, Timestamp::now(), longest).await.unwrap();
+    assert_eq!(holders(&world, "disk").await, (Vec::new(), 0));
+    let error = store.delete_tag_limit(deleted, Timestamp::now(), longest).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound(_)));
+}
+
+#[tokio::test]
+async fn a_lease_that_has_expired_is_nobodys() {
+    let mut world = world(&Faults::default()).await;
+    add_tag(&world, "db", 1).await;
+    let run = TaskRunId::new();
+    let lease = Lease {
+        expiration: Timestamp::now().plus_seconds(-1.0),
+        ..Lease::of_task_run(run, Vec::new(), Timestamp::now())
+    };
+    let (names, longest) = ([name_of_tag("db")], LongestWaits::default());
+    world.app.store.take_slots(&names, 1, Some(&lease), Timestamp::now(), longest, |_| Ok(())).await.unwrap();
+    assert_eq!(holders(&world, "db").await, (Vec::new(), 1));
+    world
+        .app
+        .store
+        .release_lease(lease.id, Timestamp::now(), longest, |lease| lease.expiration > Timestamp::now())
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(holders(&world, "db").await, (Vec::new(), 0));
+    assert!(world.app.store.leases_held_by(run).await.unwrap().is_empty());
 }

@@ -487,6 +487,7 @@ async fn a_lease_that_nobody_renews_gives_its_slots_back() {
         holder: None,
         created: Some(Timestamp::now()),
         limits: Vec::new(),
+        is_listed: false,
     };
     let (over, renewed) = (lease(-1.0), lease(3_600.0));
     for lease in [&over, &renewed] {

@@ -180,6 +180,28 @@ INTENDED: tuple[Intended, ...] = (
         r"body\[1\]",
         lambda oracle, subject: subject == oracle.replace("/api/", "/v2/api/"),
     ),
+    broken("test_concurrency_limits.py", "POST /concurrency_limits/", "a tag that is no name, or a change below 0"),
+    Intended(
+        "a task run counts once, however often it asks, and a reset frees the slots",
+        "test_concurrency_limits.py",
+        "POST /concurrency_limits/increment",
+        "status",
+        lambda oracle, subject: (oracle, subject) == (423, 200),
+    ),
+    Intended(
+        "a reset frees the slots, which the real server counts as taken for good",
+        "test_concurrency_limits.py",
+        "GET /v2/concurrency_limits/tag:v1-reset*",
+        r"body\.active_slots",
+        lambda oracle, subject: oracle > subject,
+    ),
+    Intended(
+        "a reset leaves the slots of other tags to their holders, and others can take those that it frees",
+        "test_concurrency_limits.py",
+        "GET /concurrency_limits/tag/v1-reset-*",
+        r"body\.active_slots\[0\]",
+        anything,
+    ),
     Intended(
         "every state that is reported is in the history, also two of one instant",
         "test_task_run_events.py",

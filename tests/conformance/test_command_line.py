@@ -322,3 +322,24 @@ def test_schedules(commands: Commands) -> None:
     check("deployment", "schedule", "clear", "greet/timed", "--accept-yes")
     check("deployment", "schedule", "clear", "greet/nowhere", "--accept-yes", code=1)
     check("deployment", "schedule", "ls", "greet/timed")
+
+
+def test_concurrency_limits_of_tags(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    for form in ((), ("--output", "json")):
+        check("concurrency-limit", "ls", *form)
+    for tag, limit in (("db", "2"), ("disk", "0"), ("db", "3")):
+        check("concurrency-limit", "create", tag, limit)
+    check("concurrency-limit", "create", "many", "few", code=2)
+    runs = [f"0000000{number}-0000-4000-8000-000000000000" for number in range(2)]
+    for run in runs:
+        pair.check("POST", "/concurrency_limits/increment", {"names": ["db"], "task_run_id": run})
+    for command in (("ls",), ("ls", "--limit", "1"), ("ls", "--offset", "1"), ("inspect", "db"), ("inspect", "disk")):
+        for form in ((), ("--output", "json")):
+            check("concurrency-limit", *command, *form)
+    check("concurrency-limit", "reset", "db")
+    check("concurrency-limit", "inspect", "db", "--output", "json")
+    check("concurrency-limit", "delete", "disk")
+    for command in ("inspect", "reset", "delete"):
+        check("concurrency-limit", command, "disk", code=1)
+    check("concurrency-limit", "ls")

@@ -414,3 +414,14 @@ def test_variables(runner: Runner, api: Api) -> None:
         "removed again": False,
     }
     assert api.http.get("variables/name/from-a-flow").status_code == 404
+
+
+def test_limits_of_tags(runner: Runner, api: Api) -> None:
+    """Task runs of a tag take turns, and the tag's limit says who holds its slot."""
+    answer = runner.run("limited_tags").answer
+    assert answer["first held by"] == answer["first"]
+    assert answer["most at once"] == 1
+    assert answer["while held"] == [answer["lone run"]]
+    assert answer["refused"] == "AcquireConcurrencySlotTimeoutError"
+    assert answer["afterwards"] == []
+    assert {run["state_name"] for run in api.finished_task_runs(answer["flow_run_id"], 3)} == {"Completed"}

@@ -272,7 +272,7 @@ fn settings(app: &App) -> Settings {
 
 /// Reads what the rules have to know, in parallel.
 ///
-/// Limits of the first generation are not stored yet, so there is none to be found.
+/// Limits of the first generation are not stored: their operations make tags' limits of the second.
 async fn facts(store: &Store, needs: &BTreeSet<Need>, now: Timestamp) -> Result<Facts> {
     let mut facts = Facts::default();
     for fact in futures::future::try_join_all(needs.iter().map(|need| fact(store, need, now))).await? {
@@ -426,6 +426,7 @@ async fn history<R: StoredRun>(app: &App, plan: &Plan<R>, now: Timestamp) -> Res
                     holder: holder.map(serde_json::to_value).transpose().map_err(Error::from)?,
                     created: Some(now),
                     limits: limits.clone(),
+                    is_listed: false,
                 };
                 if !slots.acquire(&lease).await? {
                     return Err(CommitError::Contended);

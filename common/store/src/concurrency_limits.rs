@@ -18,7 +18,7 @@ use super::{
 };
 use domain::model::{
     ConcurrencyLimit, ConcurrencyLimitId, Lease, LeaseId, Timestamp,
-    concurrency_limit::{LongestWaits, MOST_TOGETHER},
+    concurrency_limit::{LongestWaits, MOST_TOGETHER, MOST_TOGETHER_WITH_TAGS, TAG_PREFIX},
 };
 use error::{Error, Result};
 
@@ -97,12 +97,19 @@ impl Store {
     /// Reads the limits among `names` that exist, by name, of which slots are to be taken or given back together.
     ///
     /// # Errors
-    /// [`Error::Unprocessable`] if there are more of them than [`MOST_TOGETHER`].
-    async fn limits_to_change(&self, names: &[String]) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
+    /// [`Error::Unprocessable`] if there are more of them than [`MOST_TOGETHER`], or [`MOST_TOGETHER_WITH_TAGS`] where
+    /// they are also to list a lease.
+    pub(super) async fn limits_to_change(
+        &self,
+        names: &[String],
+        is_leased: bool,
+    ) -> Result<Vec<Versioned<ConcurrencyLimit>>> {
         let found = self.concurrency_limits_by_names(names).await?;
-        if found.len() > MOST_TOGETHER {
+        let is_listed = is_leased && found.iter().any(|found| found.record.tag().is_some());
+        let most = if is_listed { MOST_TOGETHER_WITH_TAGS } else { MOST_TOGETHER };
+        if found.len() > most {
             return Err(Error::Unprocessable(format!(
-                "Slots of at most {MOST_TOGETHER} concurrency limits are changed together, and {} are named.",
+                "Slots of at most {most} concurrency limits are changed together, and {} are named.",
                 found.len()
             )));
         }
@@ -129,8 +136,19 @@ impl Store {
 
     /// Reads a page of all limits, by name.
     pub async fn all_concurrency_limits(&self, window: Window) -> Result<Vec<ConcurrencyLimit>> {
+        self.page_of_limits("", window).await
+    }
+
+    /// Reads a page of the limits of all tags, by name.
+    pub async fn concurrency_limits_of_tags(&self, window: Window) -> Result<Vec<ConcurrencyLimit>> {
+        self.page_of_limits(TAG_PREFIX, window).await
+    }
+
+    /// Reads a page of the limits whose names start with `prefix`, by name.
+    async fn page_of_limits(&self, prefix: &str, window: Window) -> Result<Vec<ConcurrencyLimit>> {
         let wanted = window.offset.saturating_add(window.limit);
-        let mut reader = self.read(Range::all(self, Index::ByName, Collection::ConcurrencyLimits), wanted);
+        let all = Range::all(self, Index::ByName, Collection::ConcurrencyLimits);
+        let mut reader = self.read(if prefix.is_empty() { all } else { all.starting_with(prefix) }, wanted);
         let mut keys = Vec::new();
         while keys.len() < wanted {
             let Some(found) = reader.more().await? else { break };
@@ -155,7 +173,7 @@ impl Store {
     ) -> Result<Taking> {
         let request = SlotRequest::new(lease.map(|lease| table::lease(lease.id)));
         retry_on_conflict(|| async {
-            let found = self.limits_to_change(names).await?;
+            let found = self.limits_to_change(names, lease.is_some()).await?;
             let limits: Vec<ConcurrencyLimit> = found.iter().map(|found| found.record.clone()).collect();
             if request.was_carried_out(self).await? {
                 return Ok(Taking::Taken(limits));
@@ -170,8 +188,9 @@ impl Store {
             }
             match lease {
                 Some(lease) => {
-                    let lease = Lease { limits: limits.iter().map(|limit| limit.id).collect(), ..lease.clone() };
-                    writes.push(Write::Insert(self.lease_item(&lease, 1)?));
+                    let is_listed = limits.iter().any(|limit| limit.tag().is_some());
+                    let of = limits.iter().map(|limit| limit.id).collect();
+                    writes.extend(self.lease_additions(&Lease { limits: of, is_listed, ..lease.clone() })?);
                 }
                 None if writes.is_empty() => return Ok(Taking::Taken(limits)),
                 None => writes.push(self.claim_for_a_while(&Claim::new(request.key.clone(), request.id), now)?),
@@ -193,7 +212,7 @@ impl Store {
     ) -> Result<Vec<ConcurrencyLimit>> {
         let request = SlotRequest::new(None);
         retry_on_conflict(|| async {
-            let found = self.limits_to_change(names).await?;
+            let found = self.limits_to_change(names, false).await?;
             let limits = found.iter().map(|found| found.record.clone()).collect();
             let mut writes = self.given_back(found, slots, occupancy, now, longest)?;
             if !writes.is_empty() && !request.was_carried_out(self).await? {
@@ -257,9 +276,9 @@ impl Store {
                 return Ok(());
             }
             let occupancy = lease.created.map(|created| now.seconds_since(created));
-            let limits = self.concurrency_limits_by_ids(lease.limits).await?;
+            let limits = self.concurrency_limits_by_ids(lease.limits.iter().copied()).await?;
             let mut writes = self.given_back(limits, lease.slots, occupancy, now, longest)?;
-            writes.push(Write::DeleteVersion(table::lease(id), version));
+            writes.extend(Self::lease_deletions(&lease, version));
             self.commit(writes).await
         })
         .await

@@ -11,7 +11,7 @@ use error::Result;
 crate::json_record!(Lease);
 
 impl Record for Lease {
-    const HEAD: &'static [&'static str] = &["id", "expiration", "slots", "holder", "created", "limits"];
+    const HEAD: &'static [&'static str] = &["id", "expiration", "slots", "holder", "created", "limits", "is_listed"];
 
     fn key(&self) -> Key {
         table::lease(self.id)

@@ -46,6 +46,7 @@ mod shards;
 pub mod slots;
 pub mod states;
 pub mod table;
+pub mod tag_limits;
 pub mod task_run_query;
 pub mod task_runs;
 pub mod timers;

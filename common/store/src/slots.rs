@@ -38,8 +38,61 @@ impl Record for HeldLease {
     }
 }
 
+/// Says that a lease holds slots of a limit, in the limit's own partition, where it is seen as soon as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ListedLease {
+    limit: ConcurrencyLimitId,
+    lease: LeaseId,
+}
+
+crate::json_record!(ListedLease);
+
+impl Record for ListedLease {
+    const HEAD: &'static [&'static str] = &["limit", "lease"];
+
+    fn key(&self) -> Key {
+        table::listed_lease(self.limit, self.lease)
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}
+
 impl Store {
-    /// Reads the ids of the leases that a task run holds.
+    /// Reads the leases that `limit` lists, also those that have expired and are not given back yet.
+    pub(super) async fn leases_on(&self, limit: ConcurrencyLimitId) -> Result<Vec<Versioned<Lease>>> {
+        let range = Range::partition(table::concurrency_limit(limit).pk).starting_with(table::LEASES);
+        let items = self.read_all(range).await?;
+        let listed = items.iter().filter_map(|item| Some(table::lease(item.readable::<ListedLease>()?.lease)));
+        self.get_all(&listed.collect::<Vec<_>>()).await
+    }
+
+    /// Returns the writes that add `lease`, and have it listed where it is to be.
+    pub(super) fn lease_additions(&self, lease: &Lease) -> Result<Vec<Write>> {
+        let mut writes = vec![Write::Insert(self.lease_item(lease, 1)?)];
+        if lease.is_listed {
+            for &limit in &lease.limits {
+                writes.push(Write::Put(self.item(&ListedLease { limit, lease: lease.id }, 1)?));
+            }
+            if let Some(run) = lease.task_run() {
+                writes.push(Write::Put(self.item(&HeldLease { run, lease: lease.id }, 1)?));
+            }
+        }
+        Ok(writes)
+    }
+
+    /// Returns the writes that delete `lease`, which was read at `version`, and no longer have it listed.
+    pub(super) fn lease_deletions(lease: &Lease, version: u64) -> Vec<Write> {
+        let mut writes = vec![Write::DeleteVersion(table::lease(lease.id), version)];
+        if lease.is_listed {
+            writes.extend(lease.limits.iter().map(|limit| Write::Delete(table::listed_lease(*limit, lease.id))));
+            writes.extend(lease.task_run().map(|run| Write::Delete(table::held_lease(run, lease.id))));
+        }
+        writes
+    }
+
+    /// Reads the ids of the leases on slots of tags' limits that a task run holds.
     pub async fn leases_held_by(&self, run: TaskRunId) -> Result<Vec<LeaseId>> {
         let range = Range::partition(table::task_run(run).pk).starting_with(table::LEASES);
         let items = self.read_all(range).await?;
@@ -65,16 +118,15 @@ impl<'s> Slots<'s> {
     /// Takes a slot of each of the `lease`'s limits that is active; returns whether all of them had one.
     pub async fn acquire(&mut self, lease: &Lease) -> Result<bool> {
         let (now, longest) = (self.now, self.longest);
+        let mut lease = lease.clone();
         for id in &lease.limits {
-            let limit = self.limit(*id).await?;
-            if limit.is_some_and(|limit| limit.active && !limit.take(lease.slots, now, longest)) {
+            let Some(limit) = self.limit(*id).await? else { continue };
+            lease.is_listed |= limit.tag().is_some();
+            if limit.active && !limit.take(lease.slots, now, longest) {
                 return Ok(false);
             }
         }
-        self.leases.push(Write::Insert(self.store.lease_item(lease, 1)?));
-        if let Some(run) = lease.task_run() {
-            self.leases.push(Write::Put(self.store.item(&HeldLease { run, lease: lease.id }, 1)?));
-        }
+        self.leases.extend(self.store.lease_additions(&lease)?);
         Ok(true)
     }
 
@@ -93,13 +145,10 @@ impl<'s> Slots<'s> {
             return Ok(());
         };
         let occupancy = lease.created.map(|created| self.now.seconds_since(created));
-        if let Some(run) = lease.task_run() {
-            self.leases.push(Write::Delete(table::held_lease(run, id)));
-        }
+        self.leases.extend(Store::lease_deletions(&lease, version));
         for limit in lease.limits {
             self.give_back(limit, lease.slots, occupancy).await?;
         }
-        self.leases.push(Write::DeleteVersion(table::lease(id), version));
         Ok(())
     }
 

@@ -130,6 +130,9 @@ entities! {
     /// a concurrency limit
     concurrency_limit(limit_id: ConcurrencyLimitId) => ConcurrencyLimit(ConcurrencyLimitId) of ConcurrencyLimit
         = ["concurrency_limit", limit_id] / ["limit"];
+    /// a note that a lease holds slots of a concurrency limit, in the limits of a lease that a tag's limit is among
+    listed_lease(limit_id: ConcurrencyLimitId, lease_id: LeaseId) of slots::ListedLease
+        = ["concurrency_limit", limit_id] / ["lease", lease_id];
     /// the claim on a concurrency limit's name
     unique_concurrency_limit_name(name: &str) of Claim = ["unique", "concurrency_limit", name] / ["unique"];
     /// a note that a request for slots was carried out
@@ -396,6 +399,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the workers of a work pool", &[Items("worker")]),
     asked("the states of a flow run, oldest first", &[Items("flow_run_state")]),
     asked("the ids of the leases that a task run holds", &[Items("held_lease")]),
+    asked("the leases on slots of a tag's concurrency limit", &[Items("listed_lease"), Get("lease")]),
     asked("the inputs of a flow run, by creation", &[Get("flow_run"), Items("flow_run_input")]),
     asked("the logs of a flow run, by time", &[Items("log_chunk")]),
     asked("the newest state of a task's cache key", &[Items("cached_state"), Get("task_run_state")]),
@@ -464,6 +468,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all deployments by name", &[All(I::ByName, C::Deployments), Get("deployment")]),
     asked("all deployments by creation", &[All(I::Lookup, C::Deployments), Get("deployment")]),
     asked("all concurrency limits by name", &[All(I::ByName, C::ConcurrencyLimits), Get("concurrency_limit")]),
+    asked("all concurrency limits of tags by name", &[All(I::ByName, C::ConcurrencyLimits), Get("concurrency_limit")]),
     asked("all variables by name", &[All(I::ByName, C::Variables), Get("variable")]),
     asked("all variables by creation", &[All(I::Lookup, C::Variables), Get("variable")]),
     asked("all work pools by name", &[All(I::ByName, C::WorkPools), Get("work_pool")]),
@@ -572,7 +577,7 @@ pub fn run_of_state(state: &Key) -> Option<Key> {
 pub const STATES: &str = "state#";
 /// What the sort keys of a flow run's inputs start with.
 pub const INPUTS: &str = "input#";
-/// What the sort keys of the leases that a task run holds start with.
+/// What the sort keys of the leases that a task run holds, or a limit lists, start with.
 pub const LEASES: &str = "lease#";
 /// What the sort keys of a pool's workers start with.
 pub const WORKERS: &str = "worker#";

@@ -31,7 +31,9 @@ async fn limits_and_variables() -> Vec<Probe> {
     let world = World::new().await;
     let (store, now) = (&world.store, world.now);
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 1, now);
+    let of_tag = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "tag:probe", 1, now);
     store.add(&limit).await.unwrap();
+    store.add(&of_tag).await.unwrap();
     let (id, name) = (VariableId::new(), "variable".to_owned());
     let variable = Variable { id, created: now, updated: now, name: name.clone(), value: json!(1), tags: Vec::new() };
     store.add(&variable).await.unwrap();
@@ -46,6 +48,7 @@ async fn limits_and_variables() -> Vec<Probe> {
             )
             .await,
         world.probe("all concurrency limits by name", store.all_concurrency_limits(PAGE)).await,
+        world.probe("all concurrency limits of tags by name", store.concurrency_limits_of_tags(PAGE)).await,
         world.probe("a variable by its id", store.variables(Some(&by_id), VariableSort::NameAsc, PAGE)).await,
         world.probe("variables by their names", store.variable_values(&names)).await,
         world.probe("all variables by name", variables(VariableSort::NameAsc)).await,

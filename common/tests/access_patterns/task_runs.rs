@@ -22,7 +22,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
     let cached = store.cache_state("cache key", None, &key, &state).unwrap();
     store.commit(vec![store.put_state(key, &state, None).unwrap(), cached]).await.unwrap();
 
-    let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 1, now);
+    let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "tag:limit", 1, now);
     store.add(&limit).await.unwrap();
     let lease = Lease {
         id: LeaseId::new(),
@@ -31,6 +31,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
         holder: Some(json!({"type": "task_run", "id": run.id})),
         created: Some(now),
         limits: vec![limit.id],
+        is_listed: false,
     };
     let mut slots = Slots::new(store, now, LongestWaits::default());
     assert!(slots.acquire(&lease).await.unwrap());
@@ -42,6 +43,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
         world.probe("a task run by its flow run, task key and dynamic key", by_key).await,
         world.probe("the newest state of a task's cache key", store.cached_state("cache key")).await,
         world.probe("the ids of the leases that a task run holds", store.leases_held_by(run.id)).await,
+        world.probe("the leases on slots of a tag's concurrency limit", store.holders_of_slots(limit.id, now)).await,
         world.probe("a lease by its id", store.renew_lease(lease.id, now, 60.0)).await,
         world.probe("the task runs of a flow run, by expected start time", store.task_runs_of(flow_run)).await,
     ];

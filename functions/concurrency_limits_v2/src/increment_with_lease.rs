@@ -40,6 +40,7 @@ async fn increment(State(app): State<App>, Body(body): Body<WantedLease>) -> Res
         holder: body.holder,
         created: Some(now),
         limits: Vec::new(),
+        is_listed: false,
     };
     take(&app, &body.wanted, Some(&lease), |limits| Leased { lease_id: lease.id, limits }).await
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Timestamp, id::typed_id, named};
+use super::{TaskRunId, Timestamp, id::typed_id, named};
 use crate::events::Lifecycle;
 
 typed_id! {
@@ -24,6 +24,19 @@ const FIRST_OCCUPANCY: f64 = 2.0;
 ///
 /// A transaction has 100 writes at most (AWS: "`TransactWriteItems`"), and a lease, a run and its state are among them.
 pub const MOST_TOGETHER: usize = 90;
+
+/// Of how many limits slots are taken or given back together at most, where a tag's limit is among them.
+///
+/// Each of them lists the lease, which is one more write a limit.
+pub const MOST_TOGETHER_WITH_TAGS: usize = MOST_TOGETHER / 2;
+
+/// How the name of a tag's limit starts; the tag follows.
+pub const TAG_PREFIX: &str = "tag:";
+
+/// Returns the name of the limit of `tag`.
+pub fn name_of_tag(tag: &str) -> String {
+    format!("{TAG_PREFIX}{tag}")
+}
 
 /// A concurrency limit (contract schema `ConcurrencyLimitV2`).
 ///
@@ -65,6 +78,17 @@ pub struct GlobalConcurrencyLimit<'l> {
     slot_decay_per_second: f64,
 }
 
+/// A tag's limit as the first generation's operations answer it (contract schema `ConcurrencyLimit`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TagConcurrencyLimit {
+    id: ConcurrencyLimitId,
+    created: Timestamp,
+    updated: Timestamp,
+    tag: String,
+    concurrency_limit: i64,
+    active_slots: Vec<TaskRunId>,
+}
+
 /// How long a client is told to wait for a slot at most, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LongestWaits {
@@ -95,6 +119,25 @@ impl ConcurrencyLimit {
             slot_decay_per_second: 0.0,
             avg_slot_occupancy_seconds: FIRST_OCCUPANCY,
         }
+    }
+
+    /// Returns the tag whose limit it is, if it is a tag's.
+    pub fn tag(&self) -> Option<&str> {
+        self.name.strip_prefix(TAG_PREFIX)
+    }
+
+    /// Returns the limit as the first generation's operations answer it; nothing if it is no tag's.
+    ///
+    /// `holders` are the task runs that hold its slots.
+    pub fn as_tag_limit(&self, holders: Vec<TaskRunId>) -> Option<TagConcurrencyLimit> {
+        Some(TagConcurrencyLimit {
+            id: self.id,
+            created: self.created,
+            updated: self.updated,
+            tag: self.tag()?.to_owned(),
+            concurrency_limit: self.limit,
+            active_slots: holders,
+        })
     }
 
     /// Returns the limit as it is answered at `now`.
@@ -137,6 +180,11 @@ impl ConcurrencyLimit {
             let samples = float(self.limit) * SAMPLES_PER_SLOT;
             self.avg_slot_occupancy_seconds += (each - self.avg_slot_occupancy_seconds) / samples;
         }
+    }
+
+    /// Counts `slots` as taken at `now` and no others, however many there are; none if the limit is inactive.
+    pub fn set_taken(&mut self, slots: i64, now: Timestamp, longest: LongestWaits) {
+        self.settle(if self.active { slots } else { 0 }, now, longest);
     }
 
     /// Counts `slots` that were asked for in vain at `now`.
@@ -185,7 +233,7 @@ impl ConcurrencyLimit {
     }
 
     fn longest_wait(&self, longest: LongestWaits) -> f64 {
-        if self.name.starts_with("tag:") { longest.of_tags } else { longest.of_others }
+        if self.tag().is_some() { longest.of_tags } else { longest.of_others }
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]

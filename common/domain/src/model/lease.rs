@@ -1,7 +1,7 @@
 //! Leases: slots of concurrency limits that a client holds for a while.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ConcurrencyLimitId, TaskRunId, Timestamp, id::typed_id};
 
@@ -28,9 +28,28 @@ pub struct Lease {
     /// The limits.
     #[serde(default)]
     pub limits: Vec<ConcurrencyLimitId>,
+    /// Whether the limits list it, and so does the task run that holds it: a tag's limit is among them.
+    #[serde(default)]
+    pub is_listed: bool,
 }
 
+/// How long a task run's lease on slots of its tags lasts, in seconds: it is not renewed, the run frees its slots when it ends.
+pub const TASK_RUN_LEASE_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+
 impl Lease {
+    /// Makes a lease of `run` on a slot of each of the `limits`, of which at least one is a tag's.
+    pub fn of_task_run(run: TaskRunId, limits: Vec<ConcurrencyLimitId>, now: Timestamp) -> Self {
+        Self {
+            id: LeaseId::new(),
+            expiration: now.plus_seconds(TASK_RUN_LEASE_SECONDS),
+            slots: 1,
+            holder: Some(json!({"type": "task_run", "id": run})),
+            created: Some(now),
+            limits,
+            is_listed: true,
+        }
+    }
+
     /// Returns the task run that holds it, if one does.
     pub fn task_run(&self) -> Option<TaskRunId> {
         let holder = self.holder.as_ref().filter(|holder| holder["type"] == "task_run")?;

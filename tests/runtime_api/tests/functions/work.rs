@@ -208,7 +208,8 @@ async fn add_lease(stage: &Stage) {
     let limit = ConcurrencyLimit::new(ConcurrencyLimitId::new(), "limit", 1, now);
     store.add(&limit).await.unwrap();
     let (id, expiration) = (LeaseId::new(), now.plus_seconds(LONG_AGO));
-    let lease = Lease { id, expiration, slots: 1, holder: None, created: Some(now), limits: Vec::new() };
+    let lease =
+        Lease { id, expiration, slots: 1, holder: None, created: Some(now), limits: Vec::new(), is_listed: false };
     let names = ["limit".to_owned()];
     store.take_slots(&names, 1, Some(&lease), now, LongestWaits::default(), |_| Ok(())).await.unwrap();
 }

@@ -1,15 +1,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    model::{LeaseId, StateType, TaskRun, concurrency_limit::MOST_TOGETHER},
+    model::{LeaseId, StateType, TaskRun, concurrency_limit::MOST_TOGETHER_WITH_TAGS, lease::TASK_RUN_LEASE_SECONDS},
     orchestration::{
         Attempt, Effect, LeaseHolder, Need, Outcome, Rule, Ruling, Scope, SlotLimit, StateTypes, Transition,
         jitter::{DEFAULT_CLAMPING_FACTOR, clamped_poisson_interval},
     },
 };
-
-/// How long a task run's lease lasts: it is not renewed, the run frees its slots when it ends.
-const LEASE_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 
 /// Takes a slot of each limit on the run's tags for a run that starts (Prefect's `SecureTaskConcurrencySlots`).
 ///
@@ -65,9 +62,9 @@ fn take_slots(attempt: &Attempt<'_, TaskRun>) -> Result<Option<Effect>, Ruling> 
     let transition = attempt.transition;
     let active = || transition.facts.slot_limits.iter().filter(|limit| limit.active);
     let limits: Vec<&SlotLimit> = active().filter(|limit| limit.limit > 0).collect();
-    if limits.len() > MOST_TOGETHER {
+    if limits.len() > MOST_TOGETHER_WITH_TAGS {
         return Err(Ruling::abort(format!(
-            "A task run takes slots of at most {MOST_TOGETHER} concurrency limits, and its tags have {}.",
+            "A task run takes slots of at most {MOST_TOGETHER_WITH_TAGS} concurrency limits, and its tags have {}.",
             limits.len()
         )));
     }
@@ -81,7 +78,7 @@ fn take_slots(attempt: &Attempt<'_, TaskRun>) -> Result<Option<Effect>, Ruling> 
     Ok((!limits.is_empty()).then(|| Effect::AcquireSlots {
         lease_id: LeaseId(attempt.mint("lease")),
         limits: limits.iter().map(|limit| limit.id).collect(),
-        ttl_seconds: LEASE_SECONDS,
+        ttl_seconds: TASK_RUN_LEASE_SECONDS,
         holder: Some(LeaseHolder::TaskRun(transition.run.id)),
     }))
 }
