@@ -11,10 +11,10 @@ import pytest
 from . import filters
 from .events import Event, at, event, related, send, window
 from .library import NOBODY, scheduled
-from .side_by_side import Answer, Pair
+from .side_by_side import Answer, Pair, sorted_by
 
 # The tests of this file use times apart from each other, in seconds after `BASE`.
-SHOP, CREATED, PAGES, ODD, TEXTS = 0, 1000, 2000, 3000, 4000
+SHOP, CREATED, PAGES, ODD, TEXTS, COUNTED = 0, 1000, 2000, 3000, 4000, 5000
 
 SHOP_EVENTS: list[Event] = [
     event(1, "shop.order.placed", "shop.order.1", labels={"color": "red", "size": "big"}),
@@ -182,6 +182,92 @@ def test_invalid_filter(shop: Pair, filter: Any) -> None:
 @pytest.mark.parametrize("body", [[], "text", 1], ids=str)
 def test_invalid_query(shop: Pair, body: Any) -> None:
     shop.check("POST", "/events/filter", body)
+
+
+COUNTABLES = ["day", "time", "event", "resource"]
+
+
+@pytest.mark.parametrize("countable", COUNTABLES)
+@pytest.mark.parametrize("filter", [query for name, query in QUERIES.items() if "text" not in query], ids=str)
+def test_count_by(shop: Pair, filter: dict[str, Any], countable: str) -> None:
+    interval = {} if countable == "day" else {"time_unit": "minute", "time_interval": 0.5}
+    shop.check("POST", f"/events/count-by/{countable}", {"filter": filter, **interval})
+
+
+INTERVALS: dict[str, dict[str, Any]] = {
+    "hours": {"time_unit": "hour"},
+    "minutes": {"time_unit": "minute"},
+    "seconds": {"time_unit": "second"},
+    "days": {"time_unit": "day"},
+    "weeks": {"time_unit": "week", "time_interval": 1},
+    "half hours": {"time_unit": "hour", "time_interval": 0.5},
+    "thirds of an hour": {"time_unit": "hour", "time_interval": 0.333333333},
+    "seven minutes": {"time_unit": "minute", "time_interval": 7},
+    "a second and a half": {"time_unit": "second", "time_interval": 1.5},
+    "unit alone null": {"time_unit": None},
+    "length null": {"time_interval": None},
+    "length as text": {"time_interval": "2", "time_unit": "hour"},
+    "shortest": {"time_interval": 0.01},
+    "too short": {"time_interval": 0.009},
+    "no length": {"time_interval": 0},
+    "negative": {"time_interval": -1},
+    "no number": {"time_interval": "x"},
+    "unknown unit": {"time_unit": "month"},
+    "defaults": {},
+}
+WINDOWS: dict[str, dict[str, str]] = {
+    "all": window(SHOP, SHOP + 900),
+    "some": window(SHOP + 2, SHOP + 5.5),
+    "between": window(SHOP + 2.25, SHOP + 4.75),
+    "empty": window(SHOP + 800, SHOP + 900),
+    "an instant": window(SHOP + 3.5, SHOP + 3.5),
+    "backwards": window(SHOP + 900, SHOP),
+}
+
+
+@pytest.mark.parametrize("countable", COUNTABLES)
+@pytest.mark.parametrize("occurred", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize("interval", INTERVALS.values(), ids=INTERVALS)
+def test_count_by_interval(
+    shop: Pair, interval: dict[str, Any], occurred: dict[str, str], countable: str
+) -> None:
+    shop.check("POST", f"/events/count-by/{countable}", {"filter": {"occurred": occurred}, **interval})
+
+
+LONG_WINDOWS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "1000 days": ({"since": "2020-01-01T00:00:00Z", "until": "2022-09-27T00:00:00Z"}, {}),
+    "1001 days": ({"since": "2020-01-01T00:00:00Z", "until": "2022-09-27T00:00:00.000001Z"}, {}),
+    "too many": ({"since": "2020-01-01T00:00:00Z", "until": "2022-01-01T00:00:00Z"}, {"time_unit": "second"}),
+    "before the pivot": ({"since": "2020-01-01T05:06:07.089Z", "until": "2020-01-03T00:00:01Z"}, {"time_unit": "hour"}),
+    "with offset": ({"since": "2021-01-01T05:00:00+05:00", "until": "2021-01-03T05:00:00+05:00"}, {}),
+    "in future": ({"since": "2090-01-01T00:00:00Z", "until": "2090-02-01T00:00:00Z"}, {}),
+    "into the future": ({"since": at(-86_400), "until": "2029-01-01T00:00:00Z"}, {"time_unit": "week"}),
+}
+
+
+@pytest.mark.parametrize("countable", COUNTABLES)
+@pytest.mark.parametrize(("occurred", "interval"), LONG_WINDOWS.values(), ids=LONG_WINDOWS)
+def test_count_by_of_nothing(pair: Pair, occurred: dict[str, str], interval: dict[str, Any], countable: str) -> None:
+    filter = {"occurred": occurred, "resource": {"id": ["nobody"]}}
+    pair.check("POST", f"/events/count-by/{countable}", {"filter": filter, **interval})
+
+
+def test_count_by_names_that_change(pair: Pair) -> None:
+    name = "prefect.resource.name"
+    names: list[dict[str, str]] = [{name: "old"}, {name: "new"}, {}, {name: "", "prefect.name": "x"}, {"prefect.name": "other"}]
+    send(pair, *(event(COUNTED + n, f"counted.{n % 2}", "counted.1", labels=labels) for n, labels in enumerate(names)))
+    send(pair, *(event(COUNTED + n, "counted.0", "counted.2", labels=labels) for n, labels in enumerate(names[:4])))
+    for until in range(len(names)):
+        for countable in ("event", "resource"):
+            filter = {"occurred": window(COUNTED, COUNTED + until)}
+            # Where counts and labels are equal, the order is nobody's.
+            pair.check("POST", f"/events/count-by/{countable}", {"filter": filter}, view=sorted_by("value"))
+
+
+@pytest.mark.parametrize("body", [{}, {"filter": None}, {"filter": []}, {"filter": {"unknown": 1}}, [], None, "x"], ids=str)
+@pytest.mark.parametrize("countable", ["day", "week", "DAY", "x"])
+def test_invalid_count_by(pair: Pair, countable: str, body: Any) -> None:
+    pair.check("POST", f"/events/count-by/{countable}", body)
 
 
 def test_default_window_is_half_a_year(shop: Pair) -> None:

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod dependencies;
+pub mod event_counts;
 pub mod events;
 pub mod filter;
 pub mod graph;

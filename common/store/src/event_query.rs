@@ -3,7 +3,7 @@
 //! An event's place in every index is the time of its occurrence followed by its id, so the pages of any plan are
 //! read in the order of the answer, and a page goes on after the place of the last event before it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use futures::future::try_join_all;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use domain::{
     filter::{self, EventFilter},
-    model::ReceivedEvent,
+    model::{ReceivedEvent, Timestamp},
 };
 use error::Result;
 
@@ -56,7 +56,7 @@ pub enum Counting {
     PageOnly,
 }
 
-/// What [`Store::read_events`] touches.
+/// What [`Store::read_events`], [`Store::times_of_events`] and [`Store::heads_of_events`] touch.
 pub const READ: TableAccess = TableAccess::READS.via(&[Index::ByTime, Index::Lookup, Index::Related]);
 
 impl Store {
@@ -129,6 +129,39 @@ impl Store {
             }
         }
         Ok(EventsRead { events: self.whole(page).await?, counted, has_more })
+    }
+
+    /// Hands the times of the events that match `filter` to `visit`, distinct resources or not.
+    pub async fn times_of_events(&self, filter: &EventFilter, mut visit: impl FnMut(Timestamp)) -> Result<()> {
+        if filter.ids().is_some() || !takes_all(filter) {
+            return self.heads_of_events(filter, |event| visit(event.occurred)).await;
+        }
+        let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction());
+        loop {
+            let step = candidates.next(STEP).await?;
+            if step.is_empty() {
+                return Ok(());
+            }
+            step.iter().filter_map(|candidate| table::time_of(&candidate.place)).for_each(&mut visit);
+        }
+    }
+
+    /// Hands the events that match `filter` to `visit`, distinct resources or not, perhaps without their payloads.
+    pub async fn heads_of_events(&self, filter: &EventFilter, mut visit: impl FnMut(&ReceivedEvent)) -> Result<()> {
+        let sifter = Sifter::new(self, filter, false);
+        if let Some(ids) = filter.ids() {
+            let keys: BTreeSet<Key> = ids.iter().map(|id| table::event(*id)).collect();
+            sifter.whole(&keys.into_iter().collect::<Vec<_>>()).await?.iter().for_each(visit);
+            return Ok(());
+        }
+        let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction());
+        loop {
+            let step = candidates.next(STEP).await?;
+            if step.is_empty() {
+                return Ok(());
+            }
+            sifter.heads(step).await?.iter().for_each(&mut visit);
+        }
     }
 
     async fn whole(&self, page: Vec<Matching>) -> Result<Vec<ReceivedEvent>> {
@@ -247,6 +280,26 @@ impl<'s> Sifter<'s> {
             }
         }
         Ok(matching)
+    }
+
+    /// Returns the candidates that match, without their payloads where an index carries the rest.
+    async fn heads(&self, candidates: Vec<Candidate>) -> Result<Vec<ReceivedEvent>> {
+        let (heads, keys): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|candidate| candidate.projection == Projection::Head);
+        let readable = heads.iter().filter_map(|candidate| candidate.item.readable::<ReceivedEvent>());
+        let mut matching: Vec<ReceivedEvent> = readable.filter(|event| self.of_heads.matches(event)).collect();
+        let mut to_read: Vec<Key> = keys.into_iter().map(|candidate| candidate.item.key).collect();
+        if self.filter.text.is_some() {
+            to_read.extend(matching.drain(..).map(|event| table::event(event.id)));
+        }
+        matching.extend(self.whole(&to_read).await?);
+        Ok(matching)
+    }
+
+    /// Returns those of the events that match.
+    async fn whole(&self, keys: &[Key]) -> Result<Vec<ReceivedEvent>> {
+        let found = self.store.get_many::<ReceivedEvent>(keys).await?.into_iter().map(|found| found.record);
+        Ok(found.filter(|event| self.filter.matches(event)).collect())
     }
 
     /// Says whether no event of the same resource was kept before, where the filter asks for one event a resource.

@@ -1,5 +1,6 @@
 //! The events resource: one verb, one file.
 
+pub mod count_by;
 pub mod create;
 pub mod filter;
 pub mod next_page;
@@ -8,4 +9,4 @@ pub mod page;
 use common::http::Route;
 
 /// The routes of this resource.
-pub static ROUTES: &[&Route] = &[&create::ROUTE, &filter::ROUTE, &next_page::ROUTE];
+pub static ROUTES: &[&Route] = &[&create::ROUTE, &filter::ROUTE, &next_page::ROUTE, &count_by::ROUTE];
