@@ -228,9 +228,7 @@ WINDOWS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("countable", COUNTABLES)
 @pytest.mark.parametrize("occurred", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize("interval", INTERVALS.values(), ids=INTERVALS)
-def test_count_by_interval(
-    shop: Pair, interval: dict[str, Any], occurred: dict[str, str], countable: str
-) -> None:
+def test_count_by_interval(shop: Pair, interval: dict[str, Any], occurred: dict[str, str], countable: str) -> None:
     shop.check("POST", f"/events/count-by/{countable}", {"filter": {"occurred": occurred}, **interval})
 
 
@@ -254,7 +252,8 @@ def test_count_by_of_nothing(pair: Pair, occurred: dict[str, str], interval: dic
 
 def test_count_by_names_that_change(pair: Pair) -> None:
     name = "prefect.resource.name"
-    names: list[dict[str, str]] = [{name: "old"}, {name: "new"}, {}, {name: "", "prefect.name": "x"}, {"prefect.name": "other"}]
+    other = "prefect.name"
+    names: list[dict[str, str]] = [{name: "old"}, {name: "new"}, {}, {name: "", other: "x"}, {other: "other"}]
     send(pair, *(event(COUNTED + n, f"counted.{n % 2}", "counted.1", labels=labels) for n, labels in enumerate(names)))
     send(pair, *(event(COUNTED + n, "counted.0", "counted.2", labels=labels) for n, labels in enumerate(names[:4])))
     for until in range(len(names)):
@@ -264,7 +263,9 @@ def test_count_by_names_that_change(pair: Pair) -> None:
             pair.check("POST", f"/events/count-by/{countable}", {"filter": filter}, view=sorted_by("value"))
 
 
-@pytest.mark.parametrize("body", [{}, {"filter": None}, {"filter": []}, {"filter": {"unknown": 1}}, [], None, "x"], ids=str)
+@pytest.mark.parametrize(
+    "body", [{}, {"filter": None}, {"filter": []}, {"filter": {"unknown": 1}}, [], None, "x"], ids=str
+)
 @pytest.mark.parametrize("countable", ["day", "week", "DAY", "x"])
 def test_invalid_count_by(pair: Pair, countable: str, body: Any) -> None:
     pair.check("POST", f"/events/count-by/{countable}", body)

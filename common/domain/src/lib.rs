@@ -13,6 +13,7 @@ pub mod liveness;
 pub mod logs_csv;
 pub mod model;
 pub mod orchestration;
+pub mod outcomes;
 pub mod patch;
 pub mod priorities;
 pub mod python;

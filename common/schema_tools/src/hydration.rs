@@ -43,28 +43,127 @@ pub struct UnknownVariables(pub BTreeSet<String>);
 /// # Errors
 /// [`UnknownVariables`] if some are named. With them known there may be more, as the name of one can be in another.
 pub fn hydrate(input: &Object, known: &KnownVariables) -> Result<Result<Value, HydrationError>, UnknownVariables> {
-    let mut hydration = Hydration { known, unknown: BTreeSet::new() };
+    let mut hydration = Hydration { known, unknown: BTreeSet::new(), left: None };
     let hydrated = hydration.object(input);
-    if !hydration.unknown.is_empty() {
-        return Err(UnknownVariables(hydration.unknown));
+    hydration.know_all()?;
+    Ok(match hydrated {
+        Ok(value) => Ok(value.unwrap_or_else(|| Value::Object(Map::new()))),
+        Err(Placeholder::Failed(error)) => Err(error),
+        Err(Placeholder::Template) => Ok(Value::Null),
+    })
+}
+
+/// Fills in the placeholders of `input` as far as they can be, for a form that is being filled in.
+///
+/// Templates are checked but not rendered.
+///
+/// # Errors
+/// Those of [`hydrate`].
+pub fn hydrate_form(input: &Object, known: &KnownVariables) -> Result<Form, UnknownVariables> {
+    let mut hydration = Hydration { known, unknown: BTreeSet::new(), left: Some(Vec::new()) };
+    let hydrated = hydration.object(input);
+    let hydrated = hydration.leave(hydrated);
+    hydration.know_all()?;
+    let values = hydrated.ok().flatten().unwrap_or_else(|| Value::Object(Map::new()));
+    Ok(Form { values, placeholders: hydration.left.unwrap_or_default() })
+}
+
+/// Values in which some placeholders are left, each as a text that stands for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Form {
+    /// The values.
+    pub values: Value,
+    placeholders: Vec<Placeholder>,
+}
+
+/// What is left of a placeholder, which is of no type that JSON has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// It can't be filled in.
+    Failed(HydrationError),
+    /// It is a template that may be rendered later.
+    Template,
+}
+
+impl Placeholder {
+    /// Returns it as Python writes the object that Prefect holds.
+    pub fn repr(&self) -> &'static str {
+        match self {
+            Self::Failed(HydrationError::MissingKey("template")) => "TemplateNotFound()",
+            Self::Failed(HydrationError::MissingKey(_)) => "ValueNotFound()",
+            Self::Failed(HydrationError::InvalidJson(_)) => "InvalidJSON()",
+            Self::Failed(HydrationError::InvalidJinja(_)) => "InvalidJinja()",
+            Self::Failed(HydrationError::VariableNotFound(_)) => "WorkspaceVariableNotFound()",
+            // Prefect writes the address of the object as well.
+            Self::Template => "<prefect.utilities.schema_tools.hydration.ValidJinja object>",
+        }
     }
-    Ok(hydrated.map(|value| value.unwrap_or_else(|| Value::Object(Map::new()))))
+}
+
+impl Form {
+    /// Returns all that is left.
+    pub fn placeholders(&self) -> &[Placeholder] {
+        &self.placeholders
+    }
+
+    /// Returns what is left in the place of `value`, if that stands for a placeholder.
+    pub fn placeholder(&self, value: &Value) -> Option<&Placeholder> {
+        let number = value.as_str()?.strip_prefix(STANDS_FOR)?.strip_suffix(END)?;
+        self.placeholders.get(number.parse::<usize>().ok()?)
+    }
+}
+
+/// What a text that stands for a placeholder begins with; who sends such a text gets an answer that makes less sense.
+const STANDS_FOR: &str = "\u{2020}placeholder ";
+const END: &str = "\u{2020}";
+
+/// Returns the text that stands for the placeholder `number`.
+pub(super) fn stand_in(number: usize) -> String {
+    format!("{STANDS_FOR}{number}{END}")
 }
 
 struct Hydration<'k> {
     known: &'k KnownVariables,
     unknown: BTreeSet<String>,
+    /// The placeholders that were left, if they are to be.
+    left: Option<Vec<Placeholder>>,
 }
 
-/// A value, or nothing where it is to be taken out of what is around it.
-type Hydrated = Result<Option<Value>, HydrationError>;
+/// A value, or nothing where it is to be taken out of what is around it, or what is left of a placeholder.
+type Hydrated = Result<Option<Value>, Placeholder>;
+
+impl From<HydrationError> for Placeholder {
+    fn from(error: HydrationError) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl Hydration<'_> {
+    fn know_all(&mut self) -> Result<(), UnknownVariables> {
+        if self.unknown.is_empty() { Ok(()) } else { Err(UnknownVariables(std::mem::take(&mut self.unknown))) }
+    }
+
+    /// Puts a text in the place of what is left of a placeholder, if it is to be left.
+    fn leave(&mut self, hydrated: Hydrated) -> Hydrated {
+        match (&mut self.left, hydrated) {
+            (Some(left), Err(placeholder)) => {
+                left.push(placeholder);
+                Ok(Some(Value::String(stand_in(left.len() - 1))))
+            }
+            (_, hydrated) => hydrated,
+        }
+    }
+
+    fn part(&mut self, value: &Value) -> Hydrated {
+        let hydrated = self.value(value);
+        self.leave(hydrated)
+    }
+
     fn value(&mut self, value: &Value) -> Hydrated {
         match value {
             Value::Object(fields) => self.object(fields),
             Value::Array(items) => {
-                let items = items.iter().filter_map(|item| self.value(item).transpose());
+                let items = items.iter().filter_map(|item| self.part(item).transpose());
                 Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
             }
             other => Ok(Some(other.clone())),
@@ -75,7 +174,7 @@ impl Hydration<'_> {
         let Some(kind) = fields.get(KIND) else {
             let mut hydrated = Map::new();
             for (key, value) in fields {
-                if let Some(value) = self.value(value)? {
+                if let Some(value) = self.part(value)? {
                     hydrated.insert(key.clone(), value);
                 }
             }
@@ -84,24 +183,28 @@ impl Hydration<'_> {
         match kind.as_str() {
             Some("none") => match fields.get("value") {
                 Some(value) => self.value(value),
-                None => Err(HydrationError::MissingKey("value")),
+                None => Err(HydrationError::MissingKey("value").into()),
             },
             Some("json") => match self.source(fields, "value")? {
-                Some(Value::String(text)) => loads(&text).map(Some).map_err(HydrationError::InvalidJson),
+                Some(Value::String(text)) => Ok(loads(&text).map(Some).map_err(HydrationError::InvalidJson)?),
                 other => Ok(other),
             },
-            Some("jinja") if !fields.contains_key("template") => Err(HydrationError::MissingKey("template")),
+            Some("jinja") if !fields.contains_key("template") => Err(HydrationError::MissingKey("template").into()),
             Some("jinja") => match self.source(fields, "template")? {
+                Some(Value::String(template)) if self.left.is_some() => {
+                    templates::check(&template).map_err(HydrationError::InvalidJinja)?;
+                    Err(Placeholder::Template)
+                }
                 Some(Value::String(template)) => {
                     let rendered = templates::render(&template).map_err(HydrationError::InvalidJinja)?;
                     Ok(Some(Value::String(rendered)))
                 }
-                Some(_) => Err(HydrationError::InvalidJinja("a template is a text".into())),
+                Some(_) => Err(HydrationError::InvalidJinja("a template is a text".into()).into()),
                 None => Ok(None),
             },
             Some("workspace_variable") => match self.source(fields, "variable_name")? {
                 Some(Value::String(name)) => self.variable(name),
-                Some(other) => Err(HydrationError::VariableNotFound(python::repr(&other))),
+                Some(other) => Err(HydrationError::VariableNotFound(python::repr(&other)).into()),
                 None => Ok(None),
             },
             _ => Ok(Some(fields.get("value").cloned().unwrap_or_default())),
@@ -119,7 +222,7 @@ impl Hydration<'_> {
     fn variable(&mut self, name: String) -> Hydrated {
         match self.known.get(&name) {
             Some(Some(value)) => Ok(Some(value.clone())),
-            Some(None) => Err(HydrationError::VariableNotFound(name)),
+            Some(None) => Err(HydrationError::VariableNotFound(name).into()),
             None => {
                 self.unknown.insert(name);
                 Ok(None)

@@ -2,6 +2,7 @@
 //!
 //! The web interface sends the inputs and parameters of runs so (Prefect's `prefect.utilities.schema_tools`).
 
+pub mod form;
 pub mod hydration;
 pub mod job_variables;
 mod preprocessing;

@@ -14,6 +14,15 @@ const DEEPEST_LOOP: usize = 2;
 /// How many instructions a template may take: far more than its loops can.
 const FUEL: u64 = 1_000_000;
 
+/// Checks that `template` can be parsed and keeps the bounds.
+///
+/// # Errors
+/// Says what is wrong, of the bounds in Prefect's words.
+pub(super) fn check(template: &str) -> Result<(), String> {
+    Environment::new().template_from_str(template).map_err(|error| error.to_string())?;
+    check_loops(template)
+}
+
 /// Renders `template`, in which nothing is defined; a text without any markup is returned as it is.
 ///
 /// # Errors

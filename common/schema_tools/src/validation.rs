@@ -130,9 +130,7 @@ fn hold_against(value: &Value, schema: &Value) -> Result<(), Invalid> {
 
 /// Returns all that is wrong with `value`.
 fn faults(value: &Value, schema: &Value) -> Result<Vec<Fault>, Invalid> {
-    if is_circular(schema) {
-        return Err(Invalid::Circular);
-    }
+    check_circles(schema)?;
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(false)
@@ -141,7 +139,7 @@ fn faults(value: &Value, schema: &Value) -> Result<Vec<Fault>, Invalid> {
     Ok(validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), schema)).collect())
 }
 
-fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid {
+pub(super) fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid {
     let failed = |reason: String| Invalid::Failed(format!("Validation failed. Failure reason: {reason}"));
     match error.kind() {
         Kind::Referencing(ReferencingError::PointerToNowhere { pointer }) => {
@@ -171,6 +169,11 @@ fn asked(kind: &Kind) -> Value {
 
 /// Keywords whose schemas look at the same value as the schema that they stand in.
 const IN_PLACE: [&str; 8] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
+
+/// Checks that a schema does not lead back to itself.
+pub(super) fn check_circles(schema: &Value) -> Result<(), Invalid> {
+    if is_circular(schema) { Err(Invalid::Circular) } else { Ok(()) }
+}
 
 /// Says whether a schema leads back to itself without going on to a part of the value.
 fn is_circular(root: &Value) -> bool {
@@ -330,13 +333,17 @@ fn is_of_type(value: &Value, r#type: &str) -> bool {
 }
 
 /// Says what is wrong with `instance`, of which the schema asks `asked`, in the words of Python's `jsonschema`.
-fn message(error: &ValidationError<'_>, instance: &Value, asked: &Value) -> String {
+pub(super) fn message(error: &ValidationError<'_>, instance: &Value, asked: &Value) -> String {
     let value = || repr(instance);
     let one = |asked: &Value, limit: u64, one: &str, more: &str| {
         if asked.as_u64() == Some(limit) { one.to_owned() } else { more.to_owned() }
     };
     match error.kind() {
-        Kind::Required { property } => format!("{} is a required property", repr(property)),
+        Kind::Required { property } => match depended_on(property, instance, asked) {
+            Some(name) => format!("{} is a dependency of {}", repr(property), repr_str(name)),
+            None => format!("{} is a required property", repr(property)),
+        },
+        Kind::Format { format } => format!("{} is not a {}", value(), repr_str(format)),
         Kind::Type { .. } => {
             let types = match asked {
                 Value::Array(types) => types.iter().map(repr).collect::<Vec<_>>().join(", "),
@@ -387,6 +394,14 @@ fn message(error: &ValidationError<'_>, instance: &Value, asked: &Value) -> Stri
         Kind::FalseSchema => format!("False schema does not allow {}", value()),
         _ => error.to_string(),
     }
+}
+
+/// Returns the property of `instance` on account of which another one is required, if `asked` is `dependentRequired`.
+fn depended_on<'a>(property: &Value, instance: &Value, asked: &'a Value) -> Option<&'a str> {
+    let is_why = |(name, others): &(&String, &Value)| {
+        instance.get(name.as_str()).is_some() && others.as_array().is_some_and(|others| others.contains(property))
+    };
+    asked.as_object()?.iter().find(is_why).map(|(name, _)| name.as_str())
 }
 
 fn extras(names: &[String]) -> String {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use domain::model::Object;
 use error::{Error, Result};
-use schema_tools::hydration::{self, HydrationError, KnownVariables, UnknownVariables};
+use schema_tools::hydration::{self, Form, HydrationError, KnownVariables, UnknownVariables};
 use store::Store;
 
 /// How many times what was read of variables may name further ones.
@@ -34,10 +34,25 @@ impl<'s> WorkspaceVariables<'s> {
     /// # Errors
     /// Those of the store, and [`Error::BadRequest`] for names within names within names beyond all use.
     pub async fn hydrate(&self, input: &Object) -> Result<Result<Value, HydrationError>> {
+        self.fill_in(|known| hydration::hydrate(input, known)).await
+    }
+
+    /// Fills in the placeholders of `input` as far as they can be, for a form that is being filled in.
+    ///
+    /// # Errors
+    /// Those of [`WorkspaceVariables::hydrate`].
+    pub async fn hydrate_form(&self, input: &Object) -> Result<Form> {
+        self.fill_in(|known| hydration::hydrate_form(input, known)).await
+    }
+
+    async fn fill_in<T>(
+        &self,
+        hydrate: impl Fn(&KnownVariables) -> std::result::Result<T, UnknownVariables>,
+    ) -> Result<T> {
         // Flow runs that are made at the same time wait for what one of them reads.
         let mut known = self.known.lock().await;
         for _ in 0..=MOST_ROUNDS {
-            match hydration::hydrate(input, &known) {
+            match hydrate(&known) {
                 Ok(hydrated) => return Ok(hydrated),
                 Err(UnknownVariables(names)) => {
                     let names: Vec<String> = names.into_iter().collect();

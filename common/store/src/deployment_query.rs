@@ -23,6 +23,9 @@ pub const FILTER: TableAccess = COUNT.via(&[Index::Lookup]);
 pub const COUNT: TableAccess =
     TableAccess::READS.via(&[Index::ByName, Index::ByParent, Index::ByDeployment, Index::Related]);
 
+/// What [`Store::count_own_deployments`] touches.
+pub const COUNT_OWN: TableAccess = TableAccess::READS.via(&[Index::ByParent]);
+
 impl Store {
     /// Returns the deployments that `filters` select, within `window`, in the order of `sort`.
     ///
@@ -42,6 +45,11 @@ impl Store {
     pub async fn count_deployments(&self, filters: &RunFilters) -> Result<u64> {
         let source = self.deployment_source(filters, DeploymentSort::default()).await?;
         self.select_count(source, &mut DeploymentMatcher::new(filters)).await
+    }
+
+    /// Counts the deployments of `flow`.
+    pub async fn count_own_deployments(&self, flow: FlowId) -> Result<u64> {
+        self.count(Range::of_index(Index::ByParent, table::deployments_of_flow(flow))).await
     }
 
     async fn deployment_source(&self, filters: &RunFilters, sort: DeploymentSort) -> Result<Source> {

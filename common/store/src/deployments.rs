@@ -23,7 +23,7 @@ use domain::{
 };
 use error::{Error, Result};
 
-pub use super::deployment_query::{COUNT, FILTER};
+pub use super::deployment_query::{COUNT, COUNT_OWN, FILTER};
 
 crate::json_record!(Deployment);
 

@@ -85,9 +85,8 @@ impl Record for FlowRun {
             if let Some(queue) = self.work_queue_id {
                 grouped(Index::WaitingInQueue, table::runs_of_work_queue(queue), next.clone());
             }
-            if let Some(deployment) = self.deployment_id {
-                grouped(Index::WaitingOfDeployment, table::runs_of_deployment(deployment), next);
-            }
+            let group = self.deployment_id.map_or_else(|| table::runs_of_flow(self.flow_id), table::runs_of_deployment);
+            grouped(Index::WaitingOfDeployment, group, next);
         }
         if let Some(parent) = self.parent_task_run_id {
             let pk = table::subflows_of_task_run(self.parent_flow_run_id, parent);

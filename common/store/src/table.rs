@@ -198,7 +198,7 @@ told_of! {
 }
 
 groups! {
-    /// the runs of a flow, in `by_parent`
+    /// the runs of a flow in `by_parent`, and those of no deployment that are scheduled in `waiting_of_deployment`
     runs_of_flow(flow_id: FlowId) = ["flow", flow_id];
     /// the deployments of a flow, in `by_parent`
     deployments_of_flow(flow_id: FlowId) = ["deployments", flow_id];
@@ -445,6 +445,15 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked(
         "the scheduled flow runs of a deployment",
         &[Group(I::WaitingOfDeployment, "runs_of_deployment"), Get("flow_run")],
+    ),
+    asked(
+        "the scheduled flow run of a flow that is due first",
+        &[
+            Group(I::ByParent, "deployments_of_flow"),
+            Group(I::WaitingOfDeployment, "runs_of_deployment"),
+            Group(I::WaitingOfDeployment, "runs_of_flow"),
+            Get("flow_run"),
+        ],
     ),
     asked(
         "the flow runs that hold a slot of a work queue",

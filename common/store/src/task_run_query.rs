@@ -29,6 +29,12 @@ pub const COUNT: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByEnd, Index:
 /// What [`Store::task_run_history`] touches.
 pub const HISTORY: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByParent]);
 
+/// What [`Store::task_run_summaries`] touches.
+pub const SUMMARIES: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByEnd, Index::ByParent]);
+
+/// How many seconds a run may have ended before it started, by clocks that differ.
+const LARGEST_SKEW: f64 = 3_600.0;
+
 /// What [`Store::count_own_task_runs`] touches.
 pub const COUNT_OWN: TableAccess = TableAccess::READS.via(&[Index::ByParent, Index::Related]);
 
@@ -59,6 +65,28 @@ impl Store {
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
         let source = self.task_run_source(filters, None, Some(window));
         self.fold(source, &mut TaskRunMatcher::new(filters), |run: &RunSummary| history.add(run, now)).await
+    }
+
+    /// Hands the summaries of the task runs that `filters` select to `visit`, in no order.
+    ///
+    /// No index is sorted by the start time. Where the filters name the earliest one, what is read are the runs that ended
+    /// after it and those that have not ended: a run that ended more than `LARGEST_SKEW` before it started is not found.
+    pub async fn task_run_summaries(&self, filters: &RunFilters, visit: impl FnMut(&RunSummary)) -> Result<()> {
+        let source = self.summary_source(filters);
+        self.fold(source, &mut TaskRunMatcher::new(filters), visit).await
+    }
+
+    fn summary_source(&self, filters: &RunFilters) -> Source {
+        let own = filters.task_runs.as_ref();
+        let expected = own.and_then(TaskRunFilter::expected_start_time_bounds);
+        let any = TimeBounds { not_before: None, not_after: None };
+        let source = self.task_run_source(filters, None, Some(expected.unwrap_or(any)));
+        let started = own.and_then(TaskRunFilter::start_time_bounds).and_then(|bounds| bounds.not_before);
+        let reads_all = matches!(&source, Source::Ordered(range) if range.index == Some(Index::ByTime));
+        let Some(started) = started.filter(|_| reads_all && expected.is_none()) else { return source };
+        let by_end = Range::all(self, Index::ByEnd, Collection::TaskRuns);
+        let ended = by_end.clone().between(Some(started.plus_seconds(-LARGEST_SKEW).sortable()), None);
+        Source::Unordered(vec![ended, by_end.named(&table::null())])
     }
 
     /// Counts the task runs of a flow run that don't stand for a subflow run.

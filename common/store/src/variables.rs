@@ -58,6 +58,9 @@ pub const FILTER: TableAccess = TableAccess::READS.via(&[Index::ByName, Index::L
 /// What [`Store::count_variables`] touches.
 pub const COUNT: TableAccess = TableAccess::READS.via(&[Index::ByName]);
 
+/// What [`Store::variable_values`] touches.
+pub const VALUES: TableAccess = TableAccess::READS;
+
 impl Store {
     /// Reads the values of those of `names` that there are variables of.
     pub async fn variable_values(&self, names: &[String]) -> Result<HashMap<String, Value>> {

@@ -13,7 +13,7 @@ use super::{
     select::Source,
     table::{self, Index},
 };
-use domain::model::{DeploymentId, FlowRun, RetryType, StateType, Timestamp, WorkQueueId};
+use domain::model::{DeploymentId, FlowId, FlowRun, RetryType, StateType, Timestamp, WorkQueueId};
 use error::Result;
 
 /// From when to when runs are due that are asked for, both inclusive.
@@ -49,6 +49,9 @@ pub const OF_DEPLOYMENTS: TableAccess = TableAccess::READS.via(&[Index::WaitingO
 
 /// What [`Store::waiting_in_queues`], [`Store::waiting_in_queue`] and [`Store::count_late_runs`] touch.
 pub const IN_QUEUES: TableAccess = TableAccess::READS.via(&[Index::WaitingInQueue]);
+
+/// What [`Store::next_run_of_flow`] touches.
+pub const NEXT_OF_FLOW: TableAccess = OF_DEPLOYMENTS.via(&[Index::ByParent]);
 
 /// A run that waits, and the place of its queue in the list that was polled.
 type Waiting = (usize, FlowRun);
@@ -88,6 +91,25 @@ impl Store {
         let source = Places::new(self, due.range(range), limit);
         let found = self.waiting(vec![source], due, limit, |_| true).await?;
         Ok(found.into_iter().map(|(_, run)| run).collect())
+    }
+
+    /// Returns the run of `flow` that is due first.
+    ///
+    /// It is looked for among the runs of each of the flow's deployments, and those of none. So a run that a client made
+    /// under another flow's deployment is not found, nor one whose deployment is gone.
+    pub async fn next_run_of_flow(&self, flow: FlowId) -> Result<Option<FlowRun>> {
+        let deployments = self.read_all(Range::of_index(Index::ByParent, table::deployments_of_flow(flow))).await?;
+        let groups = deployments.iter().filter_map(|item| match table::Subject::of(&item.key) {
+            Some(table::Subject::Deployment(id)) => Some(table::runs_of_deployment(id)),
+            _ => None,
+        });
+        let shards = self.shards().of_groups_in(Index::WaitingOfDeployment);
+        let groups = groups.chain([table::runs_of_flow(flow)]);
+        let partitions = groups.flat_map(|group| shards.all_within(&group)).collect();
+        let range = Range { partitions, ..Range::of_index(Index::WaitingOfDeployment, "") };
+        let sources = vec![Places::new(self, range, 1)];
+        let found = self.waiting(sources, Due::default(), 1, |run| run.flow_id == flow).await?;
+        Ok(found.into_iter().map(|(_, run)| run).next())
     }
 
     /// Counts the runs of `queue` that are late at `now`.

@@ -2,7 +2,7 @@
 
 use common::{
     filter::{DeploymentSort, FlowSort, RunFilters},
-    model::{Deployment, DeploymentId},
+    model::{Deployment, DeploymentId, StateType},
     store::deployments::called,
 };
 use serde_json::json;
@@ -20,7 +20,13 @@ pub(crate) async fn probes() -> Vec<Probe> {
     let (all, of_flow) = (RunFilters::default(), read(json!({"flows": {"id": any(flow.id)}})));
     let flows = |sort| store.flows(&all, sort, PAGE);
     let deployments = |sort| store.deployments(&all, sort, PAGE);
+    world
+        .flow_run(flow.id, |run| {
+            (run.state_type, run.next_scheduled_start_time) = (Some(StateType::Scheduled), Some(world.now));
+        })
+        .await;
     vec![
+        world.probe("the scheduled flow run of a flow that is due first", store.next_run_of_flow(flow.id)).await,
         world.probe("a flow by its id", store.flow(flow.id)).await,
         world.probe("a flow by its name", store.flow_by_name(&flow.name)).await,
         world.probe("all flows by name", flows(FlowSort::NameAsc)).await,

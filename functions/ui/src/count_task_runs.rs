@@ -11,13 +11,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use indexmap::{IndexMap, IndexSet};
 use serde::Deserialize;
 
+use crate::AT_ONCE;
+
 /// The contract's `count_task_runs_by_flow_run`.
 pub static ROUTE: Route =
     Route::post("count_task_runs_by_flow_run", "/ui/flow_runs/count-task-runs", || post(count_task_runs))
         .accessing(task_run_query::COUNT_OWN);
-
-/// How many flow runs are counted at once.
-const AT_ONCE: usize = 16;
 
 #[derive(Debug, Deserialize)]
 struct FlowRuns {

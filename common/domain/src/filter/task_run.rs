@@ -108,6 +108,14 @@ impl TaskRunFilter {
         ])
     }
 
+    /// Returns the filter with another clause on the state: that the run has ended.
+    #[must_use]
+    pub fn of_ended_runs(self) -> Self {
+        let types = StateType::ALL.into_iter().filter(|r#type| r#type.is_terminal()).collect();
+        let state = TaskRunStateFilter { r#type: Some(AnyOf { any: Some(types) }), ..TaskRunStateFilter::default() };
+        Self { state: Some(state), ..self }
+    }
+
     /// Tells whether [`TaskRunFacts::has_subflow_run`] matters.
     pub fn needs_subflow_runs(&self) -> bool {
         self.subflow_runs.as_ref().is_some_and(|filter| filter.exists.is_some())
