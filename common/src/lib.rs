@@ -1,6 +1,7 @@
 //! Everything that Proctor's functions share, under one name; each floor is a crate of its own beside this file.
 
 pub use access;
+pub use budget;
 pub use contract;
 pub use domain::{
     self, dependencies, event_counts, events as lifecycle_events, filter, graph, history, lateness, liveness, logs_csv,

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use indexmap::IndexSet;
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -25,14 +26,14 @@ pub(super) fn check(template: &Map<String, Value>) -> Result<(), String> {
         return Err("The `base_job_template` must contain both a `job_configuration` key and a `variables` key.".into());
     };
     let declared = variables.get("properties").and_then(Value::as_object);
-    let mut missing: Vec<String> = Vec::new();
+    let mut missing: IndexSet<String> = IndexSet::new();
     for value in job.values() {
         let mut text = String::new();
         python_json::write_value(&mut text, value);
         for name in PLACEHOLDER.captures_iter(&text).filter_map(|found| found.get(1)) {
             let is_declared = declared.is_some_and(|declared| declared.contains_key(name.as_str()));
-            if !is_declared && !missing.iter().any(|other| other == name.as_str()) {
-                missing.push(name.as_str().to_owned());
+            if !is_declared && !missing.contains(name.as_str()) {
+                missing.insert(name.as_str().to_owned());
             }
         }
     }
@@ -42,7 +43,7 @@ pub(super) fn check(template: &Map<String, Value>) -> Result<(), String> {
     Err(format!(
         "The variables specified in the job configuration template must be present as properties in the variables \
          schema. Your job configuration uses the following undeclared variable(s): {}.",
-        missing.join(" ,")
+        missing.into_iter().collect::<Vec<_>>().join(" ,")
     ))
 }
 

@@ -1,10 +1,14 @@
 //! Validating and coercing a value by a compiled schema, as pydantic does.
 
+use std::collections::HashSet;
+
+use budget::{Bound, Meter};
 use serde_json::{Map, Value};
 
 use super::{
     ParameterCheck,
-    fault::{Complaint, Fault, Step, echo},
+    fault::{Complaint, Step},
+    faults::{Faults, Mark},
     refinements::{self, FieldRule},
     scalar::{self, Fit},
     schema::{Bounds, Choices, Default, Extra, Length, Member, Model, Node, NodeId, Schemas},
@@ -26,7 +30,9 @@ pub(super) enum At<'a> {
 pub(super) struct Checker<'a> {
     schemas: &'a Schemas,
     loc: Vec<At<'a>>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Faults,
+    /// What is left of the steps that a request may take: unions multiply them.
+    pub(super) steps: Meter,
     fit: Fit,
     fields_set: Option<usize>,
     depth: usize,
@@ -42,7 +48,8 @@ impl<'a> Checker<'a> {
         Self {
             schemas,
             loc: Vec::new(),
-            faults: Vec::new(),
+            faults: Faults::default(),
+            steps: Meter::new(Bound::ContractSteps),
             fit: Fit::Exact,
             fields_set: None,
             depth: 0,
@@ -67,6 +74,10 @@ impl<'a> Checker<'a> {
     }
 
     fn check(&mut self, id: NodeId, input: &'a Value) -> Option<Value> {
+        // The request is refused, and nothing that is still found is told.
+        if self.steps.take(1).is_err() {
+            return None;
+        }
         if self.depth >= DEEPEST || self.unions > DEEPEST_UNIONS {
             let msg = "Recursion error - cyclic reference detected";
             return self.complain(Complaint::new("recursion_loop", msg), &Value::Null);
@@ -182,12 +193,9 @@ impl<'a> Checker<'a> {
             return self.complain(Complaint::new("set_type", "Input should be a valid set"), input);
         };
         self.fit = Fit::Lax;
-        let mut members: Vec<Value> = Vec::new();
-        for value in self.items(items, values)? {
-            if !members.contains(&value) {
-                members.push(value);
-            }
-        }
+        let mut seen = HashSet::new();
+        let mut members = self.items(items, values)?;
+        members.retain(|value| seen.insert(value.to_string()));
         match list_length("Set", members.len(), length) {
             Some(complaint) => self.complain(complaint, input),
             None => Some(Value::Array(members)),
@@ -210,12 +218,16 @@ impl<'a> Checker<'a> {
     }
 
     fn items(&mut self, node: NodeId, values: &'a [Value]) -> Option<Vec<Value>> {
-        let before = self.faults.len();
-        let mut checked = Vec::with_capacity(values.len());
+        let before = self.faults.mark();
+        // What does not fit is not kept, and there may be much of it.
+        let mut checked = Vec::new();
         for (index, value) in values.iter().enumerate() {
+            if self.faults.is_full() || self.steps.left() == 0 {
+                break;
+            }
             checked.extend(self.within(At::Index(index), node, value));
         }
-        (self.faults.len() == before).then_some(checked)
+        self.is_sound(before).then_some(checked)
     }
 
     fn tuple(&mut self, items: &'a [NodeId], input: &'a Value) -> Option<Value> {
@@ -223,7 +235,7 @@ impl<'a> Checker<'a> {
             return self.complain(Complaint::new("tuple_type", "Input should be a valid tuple"), input);
         };
         self.fit = Fit::Lax;
-        let before = self.faults.len();
+        let before = self.faults.mark();
         let mut checked = Vec::with_capacity(items.len());
         for (index, node) in items.iter().enumerate() {
             match values.get(index) {
@@ -237,7 +249,7 @@ impl<'a> Checker<'a> {
             let complaint = Complaint::new("too_long", msg).with("field_type", "Tuple");
             return self.complain(complaint.with("max_length", most).with("actual_length", actual), input);
         }
-        (self.faults.len() == before).then_some(Value::Array(checked))
+        self.is_sound(before).then_some(Value::Array(checked))
     }
 
     fn dictionary(&mut self, values: NodeId, input: &'a Value) -> Option<Value> {
@@ -247,14 +259,17 @@ impl<'a> Checker<'a> {
         if let Node::Any = self.schemas.node(values) {
             return Some(input.clone());
         }
-        let before = self.faults.len();
-        let mut checked = Map::with_capacity(entries.len());
+        let before = self.faults.mark();
+        let mut checked = Map::new();
         for (key, value) in entries {
+            if self.faults.is_full() || self.steps.left() == 0 {
+                break;
+            }
             if let Some(value) = self.within(At::Key(key), values, value) {
                 checked.insert(key.clone(), value);
             }
         }
-        (self.faults.len() == before).then_some(Value::Object(checked))
+        self.is_sound(before).then_some(Value::Object(checked))
     }
 
     fn model(&mut self, model: &'a Model, input: &'a Value) -> Option<Value> {
@@ -265,7 +280,7 @@ impl<'a> Checker<'a> {
         if let Err(complaint) = refinements::precondition(model.rules, sent, self.parameter_check) {
             return self.complain(complaint, input);
         }
-        let before = self.faults.len();
+        let before = self.faults.mark();
         let mut checked = Map::with_capacity(model.fields.len());
         let mut known = 0;
         for field in &model.fields {
@@ -299,7 +314,7 @@ impl<'a> Checker<'a> {
         }
         self.fit = self.fit.min(Fit::Strict);
         *self.fields_set.get_or_insert(0) += known;
-        if self.faults.len() > before {
+        if !self.is_sound(before) {
             return None;
         }
         match refinements::complete(model.rules, &mut checked) {
@@ -312,7 +327,7 @@ impl<'a> Checker<'a> {
     fn union(&mut self, members: &'a [Member], input: &'a Value) -> Option<Value> {
         let (fit, fields_set) = (self.fit, self.fields_set);
         self.unions += 1;
-        let before = self.faults.len();
+        let before = self.faults.mark();
         let mut best: Option<(Value, Fit, Option<usize>)> = None;
         for member in members {
             self.fit = Fit::Exact;
@@ -334,7 +349,7 @@ impl<'a> Checker<'a> {
         self.fit = fit;
         self.fields_set = fields_set;
         let (value, best_fit, best_set) = best?;
-        self.faults.truncate(before);
+        self.faults.forget_since(before);
         self.fit = self.fit.min(best_fit);
         if let Some(set) = best_set {
             *self.fields_set.get_or_insert(0) += set;
@@ -369,12 +384,20 @@ impl<'a> Checker<'a> {
     }
 
     fn complain(&mut self, complaint: Complaint, input: &Value) -> Option<Value> {
-        let loc = self.loc.iter().map(|step| match step {
-            At::Key(key) => Step::Key((*key).to_owned()),
-            At::Index(index) => Step::Index(*index),
-        });
-        self.faults.push(complaint.at(loc.collect(), echo(input)));
+        let loc = || {
+            let steps = self.loc.iter().map(|step| match step {
+                At::Key(key) => Step::Key((*key).to_owned()),
+                At::Index(index) => Step::Index(*index),
+            });
+            steps.collect()
+        };
+        self.faults.add(complaint, loc, input);
         None
+    }
+
+    /// Tells whether nothing was found to be wrong since, and all was looked at.
+    fn is_sound(&self, since: Mark) -> bool {
+        self.faults.mark() == since && self.steps.left() > 0
     }
 }
 

@@ -22,6 +22,7 @@ mod base_job_template;
 mod check;
 mod document;
 mod fault;
+mod faults;
 mod pendulum;
 mod refinements;
 mod rejection;

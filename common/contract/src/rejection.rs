@@ -1,15 +1,16 @@
 //! How a request that isn't valid is answered.
 
+use budget::Exceeded;
 use serde_json::{Value, json};
 
-use super::fault::{Fault, echo};
+use super::{fault::Fault, faults::echo_body};
 
 /// Why a request is refused before its handler runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rejection {
     /// The request doesn't fit the operation: 422 with pydantic's errors and the body that was sent.
     Invalid {
-        /// Every fault, in Prefect's order.
+        /// The faults, in Prefect's order, as many as an answer has room for.
         faults: Vec<Fault>,
         /// The parsed body; its text when it isn't JSON, null when there is none.
         body: Value,
@@ -20,6 +21,14 @@ pub enum Rejection {
     BadRequest(String),
     /// A rule outside the schemas is broken, such as the limit of a page: 422 with this sentence.
     Unprocessable(String),
+    /// The request goes beyond a bound: 422 that says which.
+    Exceeded(Exceeded),
+}
+
+impl From<Exceeded> for Rejection {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
 }
 
 impl Rejection {
@@ -30,13 +39,14 @@ impl Rejection {
                 let answer = json!({
                     "exception_message": "Invalid request received.",
                     "exception_detail": faults,
-                    "request_body": echo(&body),
+                    "request_body": echo_body(&body),
                 });
                 (422, answer)
             }
             Self::NotFound => (404, json!({"detail": "Not Found"})),
             Self::BadRequest(detail) => (400, json!({"detail": detail})),
             Self::Unprocessable(detail) => (422, json!({"detail": detail})),
+            Self::Exceeded(exceeded) => (422, error::beyond_a_bound(exceeded)),
         }
     }
 }

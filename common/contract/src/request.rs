@@ -1,5 +1,6 @@
 //! Validating a whole request: the order of its parts, and what FastAPI does around pydantic.
 
+use budget::{Bound, Exceeded, JsonText};
 use http::{HeaderMap, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
@@ -83,6 +84,8 @@ pub(super) struct Plan {
     dependency_headers: Vec<Field>,
     headers: Vec<Field>,
     checks_api_version: bool,
+    /// Whether the body has filters, each value of which is held against many records.
+    has_filters: bool,
     body: Body,
 }
 
@@ -112,6 +115,7 @@ impl Plan {
             dependency_headers: Vec::new(),
             headers: Vec::new(),
             checks_api_version: false,
+            has_filters: has_filters(id, components),
             body: Body::None,
         };
         for parameter in document.get("parameters").and_then(Value::as_array).into_iter().flatten() {
@@ -186,7 +190,10 @@ impl Plan {
                 Value::Object(fields)
             }
         };
-        let faults = parts.checker.faults;
+        if parts.checker.steps.left() == 0 {
+            return Err(parts.checker.steps.exceeded().into());
+        }
+        let faults = parts.checker.faults.into_list();
         if faults.is_empty() {
             Ok(Validated { path, query, headers: own_headers, body, raw: raw.value })
         } else {
@@ -220,8 +227,17 @@ impl Plan {
         if !is_json {
             return Ok(Raw { value: String::from_utf8_lossy(request.body).into(), is_bytes: true });
         }
+        if self.has_filters {
+            Bound::FilterValues.check(JsonText::measure(request.body).values)?;
+        }
         match json::parse(request.body) {
-            Ok(value) => Ok(Raw { value, is_bytes: false }),
+            Ok(value) => {
+                if self.has_filters {
+                    check_patterns(&value, false)?;
+                }
+                Ok(Raw { value, is_bytes: false })
+            }
+            Err(Unreadable::Exceeded(exceeded)) => Err(exceeded.into()),
             Err(Unreadable::Undecodable) => {
                 Err(Rejection::BadRequest("There was an error parsing the body".to_owned()))
             }
@@ -246,6 +262,32 @@ impl Plan {
                 }
             }
         }
+    }
+}
+
+/// Tells whether an operation holds many records against a filter that is sent.
+fn has_filters(id: &str, components: &Map<String, Value>) -> bool {
+    // What makes a record may have a filter in it that is stored, beside lists of any length.
+    let stores = ["create", "update"].iter().any(|verb| id.starts_with(verb));
+    !stores && components.keys().any(|name| name.contains("Filter"))
+}
+
+/// The fields of filters whose texts are patterns.
+const PATTERNS: [&str; 6] = ["like_", "startswith_", "prefix", "exclude_prefix", "id_prefix", "labels"];
+
+/// Checks that no pattern in a body is too long, where `value` lies in one if `is_pattern` says so.
+fn check_patterns(value: &Value, is_pattern: bool) -> Result<(), Exceeded> {
+    match value {
+        Value::String(text) if is_pattern => {
+            // Only where a character may be any one is each place of a text looked at with all of the pattern.
+            let bound = if text.contains(['_', '?']) { Bound::FilterWildcards } else { Bound::FilterPattern };
+            bound.check(text.len())
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| check_patterns(item, is_pattern)),
+        Value::Object(fields) => fields
+            .iter()
+            .try_for_each(|(name, field)| check_patterns(field, is_pattern || PATTERNS.contains(&name.as_str()))),
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use budget::{Bound, Exceeded, JsonText};
 use serde_json::{Map, Number, Value};
 
 /// The nesting that the real server's Python parser bears: at about 950 levels it gives up.
@@ -21,6 +22,14 @@ pub enum Unreadable {
     },
     /// The bytes are not text, or nested too deeply.
     Undecodable,
+    /// There are too many values in it.
+    Exceeded(Exceeded),
+}
+
+impl From<Exceeded> for Unreadable {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
 }
 
 /// Parses the JSON text `bytes`.
@@ -32,13 +41,17 @@ pub enum Unreadable {
 /// Where Python would accept what JSON and the table can't hold (`NaN`, `Infinity`, lone surrogates), which the
 /// real server then answers with 500, this is a syntax error on purpose. Integers beyond 64 bits become the nearest float.
 ///
+/// The values are counted before any is made, as each takes many times the bytes that it has in the text.
+///
 /// # Errors
-/// [`Unreadable`] when the bytes aren't text or the text isn't JSON.
+/// [`Unreadable`] when the bytes aren't text or the text isn't JSON, or has too many values.
 pub fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
+    check_values(bytes)?;
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
     let text = decode(bytes).ok_or(Unreadable::Undecodable)?;
+    check_values(text.as_bytes())?;
     let mut parser = Parser { text: &text, at: 0, unholdable: None };
     let document = parser.document();
     match document.and_then(|value| parser.unholdable.map_or(Ok(value), Err)) {
@@ -53,19 +66,27 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
 
 /// Parses `text` as Python's `json.loads` does.
 ///
+/// What comes out is a value, or what is wrong, as Python's `JSONDecodeError` says it.
+///
 /// # Errors
-/// Says what is wrong, as Python's `JSONDecodeError` does.
-pub fn loads(text: &str) -> Result<Value, String> {
-    parse(text.as_bytes()).map_err(|unreadable| match unreadable {
-        Unreadable::Undecodable => "nested too deeply".into(),
-        Unreadable::Invalid { text, offset, error } => {
+/// [`Exceeded`] if the text has too many values.
+pub fn loads(text: &str) -> Result<Result<Value, String>, Exceeded> {
+    match parse(text.as_bytes()) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Unreadable::Exceeded(exceeded)) => Err(exceeded),
+        Err(Unreadable::Undecodable) => Ok(Err("nested too deeply".into())),
+        Err(Unreadable::Invalid { text, offset, error }) => {
             let (mut line, mut column) = (1, 1);
             for symbol in text.chars().take(offset) {
                 (line, column) = if symbol == '\n' { (line + 1, 1) } else { (line, column + 1) };
             }
-            format!("{error}: line {line} column {column} (char {offset})")
+            Ok(Err(format!("{error}: line {line} column {column} (char {offset})")))
         }
-    })
+    }
+}
+
+fn check_values(text: &[u8]) -> Result<(), Exceeded> {
+    Bound::JsonValues.check(JsonText::measure(text).values)
 }
 
 /// Decodes by the byte order mark or the pattern of zero bytes, as `json.detect_encoding` does.
@@ -376,8 +397,19 @@ mod tests {
     }
 
     #[test]
+    fn counts_values_before_it_makes_them() {
+        let many = "[".to_owned() + &"[],".repeat(400_000) + "[]]";
+        let exceeded = Err(Unreadable::Exceeded(Exceeded(Bound::JsonValues)));
+        assert_eq!(parse(many.as_bytes()), exceeded);
+        let utf16: Vec<u8> = many.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(parse(&utf16), exceeded);
+        let one_text = serde_json::to_string(&many).unwrap();
+        assert_eq!(parse(one_text.as_bytes()), Ok(Value::String(many)));
+    }
+
+    #[test]
     fn refuses_bottomless_nesting_and_broken_text() {
-        let deep = "[".repeat(1_000_000);
+        let deep = "[".repeat(100_000);
         assert_eq!(parse(deep.as_bytes()), Err(Unreadable::Undecodable));
         assert_eq!(parse(b"\"\xFF\""), Err(Unreadable::Undecodable));
     }

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
+use budget::Exceeded;
 use serde_json::{Value, json};
 
 /// The result of everything that can fail on a request's way.
@@ -43,6 +44,9 @@ pub enum Error {
     /// The request is malformed; the body is the one that FastAPI and pydantic would answer.
     #[error("the request is malformed")]
     Invalid(Value),
+    /// The request asks for more than the server has a bound for.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
     /// The request or a record in it is larger than the store takes.
     #[error("{0}")]
     TooLarge(String),
@@ -152,7 +156,7 @@ impl Error {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::Unprocessable(_) | Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unprocessable(_) | Self::Invalid(_) | Self::Exceeded(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Busy(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -171,12 +175,30 @@ impl Error {
     fn body(&self) -> Value {
         match self {
             Self::Invalid(body) => body.clone(),
+            Self::Exceeded(exceeded) => beyond_a_bound(*exceeded),
             Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
             Self::Internal(_) | Self::Unreadable(_) => json!({ "exception_message": self.public_message() }),
             Self::Busy(_) | Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
             other => json!({ "detail": other.to_string() }),
         }
     }
+}
+
+/// Returns the answer to a request that goes beyond a bound, in the form in which Prefect refuses any other.
+///
+/// It has nothing of the request in it, which may be large.
+pub fn beyond_a_bound(Exceeded(bound): Exceeded) -> Value {
+    json!({
+        "exception_message": "Invalid request received.",
+        "exception_detail": [{
+            "type": "budget_exceeded",
+            "loc": ["body"],
+            "msg": Exceeded(bound).to_string(),
+            "input": null,
+            "ctx": {"bound": bound.name(), "most": bound.most()},
+        }],
+        "request_body": null,
+    })
 }
 
 impl IntoResponse for Error {
@@ -219,6 +241,14 @@ mod tests {
         assert_eq!(missing().in_words("No pool.").unwrap_err().body(), json!({"detail": "No pool."}));
         let other = Err::<(), _>(Error::Conflict("taken".into())).in_words("No pool.");
         assert!(matches!(other, Err(Error::Conflict(_))));
+    }
+
+    #[test]
+    fn names_the_bound_that_a_request_goes_beyond() {
+        let error = Error::from(Exceeded(budget::Bound::CronLength));
+        assert_eq!(error.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let context = json!({"bound": "cron_length", "most": 1024});
+        assert_eq!(error.body()["exception_detail"][0]["ctx"], context);
     }
 
     #[test]

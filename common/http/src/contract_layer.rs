@@ -13,6 +13,9 @@ use axum::{
 use super::limits::{self, Limits};
 use contract::{self, Operation, ParameterCheck};
 
+/// How many bytes a body has that is validated in less than a millisecond.
+const SMALL: usize = 64 * 1024;
+
 /// What the layer knows of the operation in front of which it lies.
 #[derive(Clone, Copy)]
 pub(super) struct Contracted {
@@ -50,7 +53,11 @@ pub(super) async fn validate(
         headers: &parts.headers,
         body: &body,
     };
-    let response = match contracted.operation.validate_with(&incoming, contracted.page_limit, contracted.check) {
+    let Contracted { operation, page_limit, check, .. } = contracted;
+    let validate = || operation.validate_with(&incoming, page_limit, check);
+    // A large body takes long, and so may parameters that are held against a schema, however small.
+    let is_long = body.len() > SMALL || (check.is_some() && operation.checks_parameters());
+    let response = match if is_long { budget::evaluate(validate) } else { validate() } {
         Ok(validated) => {
             parts.extensions.insert(Arc::new(validated));
             next.run(Request::from_parts(parts, axum::body::Body::from(body))).await

@@ -9,8 +9,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderValue, request::Parts},
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use contract::Validated;
 use domain::orchestration::{Client, ClientVersion};
@@ -41,7 +40,7 @@ fn validated(parts: &Parts) -> Result<&Arc<Validated>> {
     found.ok_or_else(|| Error::Internal("a handler takes input, and its route is not in the contract".into()))
 }
 
-fn typed<T: DeserializeOwned>(what: &str, value: Value) -> Result<T> {
+fn typed<'v, T: DeserializeOwned>(what: &str, value: impl Deserializer<'v, Error = serde_json::Error>) -> Result<T> {
     T::deserialize(value).map_err(|error| Error::Internal(format!("a valid {what} does not fit its type: {error}")))
 }
 
@@ -59,10 +58,10 @@ macro_rules! extractors {
 }
 
 extractors! {
-    Path: "path", |validated| Value::Object(validated.path.clone());
-    Query: "query", |validated| Value::Object(validated.query.clone());
-    Headers: "header", |validated| Value::Object(validated.headers.clone());
-    Body: "body", |validated| validated.body.clone();
+    Path: "path", |validated| &validated.path;
+    Query: "query", |validated| &validated.query;
+    Headers: "header", |validated| &validated.headers;
+    Body: "body", |validated| &validated.body;
     Sent: "body", |validated| validated.sent();
 }
 

@@ -7,12 +7,14 @@ use jsonschema::{Draft, Keyword, ValidationError, error::ValidationErrorKind as 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use budget::evaluate;
 use domain::python::repr_str;
 
 use super::{
+    allowance::Allowance,
     hydration::{Form, Placeholder, stand_in},
     preprocessing::{Nullable, preprocess},
-    validation::{Invalid, check_circles, message, not_built},
+    validation::{Invalid, Verdict, afford, message, not_built, patterns},
 };
 
 /// What is wrong with the values of a form (contract schema `SchemaValuesValidationResponse`).
@@ -89,11 +91,19 @@ const UNCHECKED: [&str; 7] = ["hostname", "uri", "uri-reference", "iri", "iri-re
 
 /// Says all that is wrong with `form`, which is held against `schema`.
 ///
+/// What is wrong with the schema is [`Invalid`].
+///
 /// # Errors
-/// [`Invalid`] where the schema is to blame.
-pub fn check_form(form: &Form, schema: &Map<String, Value>) -> Result<FormErrors, Invalid> {
-    let schema = Value::Object(preprocess(schema, Nullable::WithoutDefault));
-    let mut faults = faults(form, &schema)?;
+/// [`budget::Exceeded`] if schema or values go beyond a bound, or what is left of the `allowance`.
+pub fn check_form(form: &Form, schema: &Map<String, Value>, allowance: &Allowance) -> Verdict<FormErrors> {
+    evaluate(|| {
+        let schema = Value::Object(preprocess(schema, Nullable::WithoutDefault));
+        Ok(faults(form, &schema, allowance)?.map(errors))
+    })
+}
+
+/// Puts `faults` in their places.
+fn errors(mut faults: Vec<Fault>) -> FormErrors {
     let of_placeholders: HashSet<Vec<Step>> =
         faults.iter().filter(|fault| fault.is_of_placeholder).map(|fault| fault.path.clone()).collect();
     faults.retain(|fault| fault.is_of_placeholder || !of_placeholders.contains(&fault.path));
@@ -104,7 +114,7 @@ pub fn check_form(form: &Form, schema: &Map<String, Value>) -> Result<FormErrors
         put(&mut answer.errors, &path, fault.message);
     }
     answer.valid = answer.errors.is_empty();
-    Ok(answer)
+    answer
 }
 
 /// Puts all faults of a place where the first of them is.
@@ -136,8 +146,10 @@ fn put(errors: &mut Vec<FormError>, path: &[Step], message: String) {
     }
 }
 
-fn faults(form: &Form, schema: &Value) -> Result<Vec<Fault>, Invalid> {
+fn faults(form: &Form, schema: &Value, allowance: &Allowance) -> Verdict<Vec<Fault>> {
+    let (read, is_circular) = afford(schema, &form.values, allowance)?;
     let mut options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
+    options = options.with_pattern_options(patterns());
     for format in UNCHECKED {
         options = options.with_format(format, |_: &str| true);
     }
@@ -153,12 +165,20 @@ fn faults(form: &Form, schema: &Value) -> Result<Vec<Fault>, Invalid> {
             Ok(Box::new(Left { form: left.clone(), is_typed }) as Box<dyn for<'i> Keyword<'i>>)
         });
     }
-    let validator = options.build(&asked).map_err(|error| not_built(&error, schema))?;
-    check_circles(schema)?;
+    let validator = match options.build(&asked) {
+        Ok(validator) => validator,
+        Err(error) => return Ok(Err(not_built(&error, schema))),
+    };
+    if is_circular {
+        return Ok(Err(Invalid::Circular));
+    }
+    let cost = read.cost(&form.values)?;
+    allowance.steps.take(cost.fits)?;
+    allowance.faults.take(cost.faults)?;
     let mut faults: Vec<Fault> =
         validator.iter_errors(&form.values).map(|error| fault(&error.to_owned(), form, schema, &asked)).collect();
     faults.sort_by(|one, other| one.order.cmp(&other.order));
-    Ok(faults)
+    Ok(Ok(faults))
 }
 
 /// Adds the keyword to a schema and all schemas in it.
@@ -209,9 +229,9 @@ fn fault(error: &ValidationError<'_>, form: &Form, schema: &Value, asked: &Value
         Kind::Custom { .. } => error.to_string(),
         Kind::PropertyNames { error } => {
             let asked = schema.pointer(error.schema_path().as_str()).unwrap_or(&Value::Null);
-            message(error, error.instance().as_ref(), asked)
+            message(error, error.kind(), error.instance().as_ref(), asked)
         }
-        _ => message(error, instance, schema.pointer(place).unwrap_or(&Value::Null)),
+        _ => message(error, error.kind(), instance, schema.pointer(place).unwrap_or(&Value::Null)),
     };
     let message = form.placeholders().iter().enumerate().fold(written, |message, (number, placeholder)| {
         message.replace(&repr_str(&stand_in(number)), placeholder.repr())
@@ -307,8 +327,9 @@ mod tests {
 
     fn checked(values: &Value, schema: &Value) -> Value {
         let known = KnownVariables::from([("none".to_owned(), None)]);
-        let form = hydrate_form(values.as_object().unwrap(), &known).unwrap();
-        serde_json::to_value(check_form(&form, schema.as_object().unwrap()).unwrap()).unwrap()
+        let allowance = Allowance::default();
+        let form = hydrate_form(values.as_object().unwrap(), &known, &allowance).unwrap();
+        serde_json::to_value(check_form(&form, schema.as_object().unwrap(), &allowance).unwrap().unwrap()).unwrap()
     }
 
     #[test]

@@ -4,7 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::templates;
+use super::{
+    allowance::Allowance,
+    templates::{self, NotRendered},
+};
+use budget::{Bound, Exceeded, Meter};
 use domain::json::loads;
 use domain::model::Object;
 use domain::python;
@@ -32,25 +36,39 @@ pub enum HydrationError {
 /// The variables that were looked for, by name; nothing for one that is not there.
 pub type KnownVariables = HashMap<String, Option<Value>>;
 
-/// The names of variables that have to be looked for before placeholders can be filled in.
+/// Why placeholders were not looked at to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownVariables(pub BTreeSet<String>);
+pub enum Unfinished {
+    /// The names of variables that have to be looked for before placeholders can be filled in.
+    UnknownVariables(BTreeSet<String>),
+    /// They ask for too much.
+    Exceeded(Exceeded),
+}
+
+/// How many values, or 64 bytes each, placeholders stand for at the price of an instruction.
+const VALUES_OF_AN_INSTRUCTION: u64 = 32;
 
 /// Fills in the placeholders of `input`, as far as the variables that they name are `known`.
 ///
 /// What comes out is a value, or the first placeholder's error that can't be filled in.
 ///
 /// # Errors
-/// [`UnknownVariables`] if some are named. With them known there may be more, as the name of one can be in another.
-pub fn hydrate(input: &Object, known: &KnownVariables) -> Result<Result<Value, HydrationError>, UnknownVariables> {
-    let mut hydration = Hydration { known, unknown: BTreeSet::new(), left: None };
+/// [`Unfinished::UnknownVariables`] if some are named. With them known there may be more, as the name of one can be in
+/// another.
+pub fn hydrate(
+    input: &Object,
+    known: &KnownVariables,
+    allowance: &Allowance,
+) -> Result<Result<Value, HydrationError>, Unfinished> {
+    let mut hydration = Hydration::new(known, allowance, None);
     let hydrated = hydration.object(input);
     hydration.know_all()?;
-    Ok(match hydrated {
-        Ok(value) => Ok(value.unwrap_or_else(|| Value::Object(Map::new()))),
-        Err(Placeholder::Failed(error)) => Err(error),
-        Err(Placeholder::Template) => Ok(Value::Null),
-    })
+    match hydrated {
+        Ok(value) => Ok(Ok(value.unwrap_or_else(|| Value::Object(Map::new())))),
+        Err(Stop::Left(Placeholder::Failed(error))) => Ok(Err(error)),
+        Err(Stop::Left(Placeholder::Template)) => Ok(Ok(Value::Null)),
+        Err(Stop::Exceeded(exceeded)) => Err(Unfinished::Exceeded(exceeded)),
+    }
 }
 
 /// Fills in the placeholders of `input` as far as they can be, for a form that is being filled in.
@@ -59,12 +77,15 @@ pub fn hydrate(input: &Object, known: &KnownVariables) -> Result<Result<Value, H
 ///
 /// # Errors
 /// Those of [`hydrate`].
-pub fn hydrate_form(input: &Object, known: &KnownVariables) -> Result<Form, UnknownVariables> {
-    let mut hydration = Hydration { known, unknown: BTreeSet::new(), left: Some(Vec::new()) };
+pub fn hydrate_form(input: &Object, known: &KnownVariables, allowance: &Allowance) -> Result<Form, Unfinished> {
+    let mut hydration = Hydration::new(known, allowance, Some(Vec::new()));
     let hydrated = hydration.object(input);
     let hydrated = hydration.leave(hydrated);
     hydration.know_all()?;
-    let values = hydrated.ok().flatten().unwrap_or_else(|| Value::Object(Map::new()));
+    let values = match hydrated {
+        Err(Stop::Exceeded(exceeded)) => return Err(Unfinished::Exceeded(exceeded)),
+        hydrated => hydrated.ok().flatten().unwrap_or_else(|| Value::Object(Map::new())),
+    };
     Ok(Form { values, placeholders: hydration.left.unwrap_or_default() })
 }
 
@@ -125,28 +146,62 @@ pub(super) fn stand_in(number: usize) -> String {
 struct Hydration<'k> {
     known: &'k KnownVariables,
     unknown: BTreeSet<String>,
+    allowance: &'k Allowance,
+    /// What placeholders may still be filled in with: a few bytes of one may stand for kilobytes.
+    values: Meter,
+    bytes: Meter,
     /// The placeholders that were left, if they are to be.
     left: Option<Vec<Placeholder>>,
 }
 
-/// A value, or nothing where it is to be taken out of what is around it, or what is left of a placeholder.
-type Hydrated = Result<Option<Value>, Placeholder>;
+/// Why a placeholder is not filled in.
+enum Stop {
+    Left(Placeholder),
+    Exceeded(Exceeded),
+}
 
-impl From<HydrationError> for Placeholder {
+impl From<HydrationError> for Stop {
     fn from(error: HydrationError) -> Self {
-        Self::Failed(error)
+        Self::Left(Placeholder::Failed(error))
     }
 }
 
-impl Hydration<'_> {
-    fn know_all(&mut self) -> Result<(), UnknownVariables> {
-        if self.unknown.is_empty() { Ok(()) } else { Err(UnknownVariables(std::mem::take(&mut self.unknown))) }
+impl From<Exceeded> for Stop {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
+}
+
+impl From<NotRendered> for Stop {
+    fn from(error: NotRendered) -> Self {
+        match error {
+            NotRendered::Invalid(why) => HydrationError::InvalidJinja(why).into(),
+            NotRendered::Exceeded(exceeded) => exceeded.into(),
+        }
+    }
+}
+
+/// A value, or nothing where it is to be taken out of what is around it.
+type Hydrated = Result<Option<Value>, Stop>;
+
+impl<'k> Hydration<'k> {
+    fn new(known: &'k KnownVariables, allowance: &'k Allowance, left: Option<Vec<Placeholder>>) -> Self {
+        let (values, bytes) = (Meter::new(Bound::PlaceholderValues), Meter::new(Bound::PlaceholderBytes));
+        Self { known, unknown: BTreeSet::new(), allowance, values, bytes, left }
+    }
+
+    fn know_all(&mut self) -> Result<(), Unfinished> {
+        if self.unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(Unfinished::UnknownVariables(std::mem::take(&mut self.unknown)))
+        }
     }
 
     /// Puts a text in the place of what is left of a placeholder, if it is to be left.
     fn leave(&mut self, hydrated: Hydrated) -> Hydrated {
         match (&mut self.left, hydrated) {
-            (Some(left), Err(placeholder)) => {
+            (Some(left), Err(Stop::Left(placeholder))) => {
                 left.push(placeholder);
                 Ok(Some(Value::String(stand_in(left.len() - 1))))
             }
@@ -157,6 +212,14 @@ impl Hydration<'_> {
     fn part(&mut self, value: &Value) -> Hydrated {
         let hydrated = self.value(value);
         self.leave(hydrated)
+    }
+
+    /// Takes what `value` has in it.
+    fn take(&self, value: &Value) -> Result<(), Exceeded> {
+        let (values, bytes) = size(value);
+        self.values.take(values)?;
+        self.bytes.take(bytes)?;
+        self.allowance.instructions.take((values + bytes / 64) / VALUES_OF_AN_INSTRUCTION)
     }
 
     fn value(&mut self, value: &Value) -> Hydrated {
@@ -186,18 +249,23 @@ impl Hydration<'_> {
                 None => Err(HydrationError::MissingKey("value").into()),
             },
             Some("json") => match self.source(fields, "value")? {
-                Some(Value::String(text)) => Ok(loads(&text).map(Some).map_err(HydrationError::InvalidJson)?),
+                Some(Value::String(text)) => {
+                    let value = loads(&text)?.map_err(HydrationError::InvalidJson)?;
+                    self.take(&value)?;
+                    Ok(Some(value))
+                }
                 other => Ok(other),
             },
             Some("jinja") if !fields.contains_key("template") => Err(HydrationError::MissingKey("template").into()),
             Some("jinja") => match self.source(fields, "template")? {
                 Some(Value::String(template)) if self.left.is_some() => {
-                    templates::check(&template).map_err(HydrationError::InvalidJinja)?;
-                    Err(Placeholder::Template)
+                    templates::check(&template, self.allowance)?;
+                    Err(Stop::Left(Placeholder::Template))
                 }
                 Some(Value::String(template)) => {
-                    let rendered = templates::render(&template).map_err(HydrationError::InvalidJinja)?;
-                    Ok(Some(Value::String(rendered)))
+                    let rendered = Value::String(templates::render(&template, self.allowance)?);
+                    self.take(&rendered)?;
+                    Ok(Some(rendered))
                 }
                 Some(_) => Err(HydrationError::InvalidJinja("a template is a text".into()).into()),
                 None => Ok(None),
@@ -221,7 +289,10 @@ impl Hydration<'_> {
 
     fn variable(&mut self, name: String) -> Hydrated {
         match self.known.get(&name) {
-            Some(Some(value)) => Ok(Some(value.clone())),
+            Some(Some(value)) => {
+                self.take(value)?;
+                Ok(Some(value.clone()))
+            }
             Some(None) => Err(HydrationError::VariableNotFound(name).into()),
             None => {
                 self.unknown.insert(name);
@@ -231,11 +302,32 @@ impl Hydration<'_> {
     }
 }
 
+/// Returns how many values a value is, and how many bytes their texts have.
+fn size(value: &Value) -> (u64, u64) {
+    let sum = |parts: &mut dyn Iterator<Item = (u64, u64)>| {
+        parts.fold((1, 0), |(values, bytes), (more, longer)| (values + more, bytes + longer))
+    };
+    let length = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
+    match value {
+        Value::Array(items) => sum(&mut items.iter().map(size)),
+        Value::Object(fields) => sum(&mut fields.iter().map(|(name, field)| {
+            let (values, bytes) = size(field);
+            (values, bytes + length(name))
+        })),
+        Value::String(text) => (1, length(text)),
+        _ => (1, 0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn hydrate(input: &Object, known: &KnownVariables) -> Result<Result<Value, HydrationError>, Unfinished> {
+        super::hydrate(input, known, &Allowance::default())
+    }
 
     fn hydrated(input: &Value) -> Result<Value, String> {
         let known = [("v", Some(json!([1]))), ("name of v", Some(json!("v"))), ("template", Some(json!("{{ 1+1 }}")))];
@@ -297,10 +389,38 @@ mod tests {
     fn asks_for_all_variables_that_it_comes_upon_before_anything_else() {
         let variable = |name: &str| json!({"__prefect_kind": "workspace_variable", "variable_name": name});
         let input = json!({"a": variable("x"), "b": [variable("y"), variable("x")], "c": {"__prefect_kind": "jinja"}});
-        let names = |names: &[&str]| UnknownVariables(names.iter().map(ToString::to_string).collect());
+        let names = |names: &[&str]| Unfinished::UnknownVariables(names.iter().map(ToString::to_string).collect());
         let input = input.as_object().unwrap();
         assert_eq!(hydrate(input, &KnownVariables::new()), Err(names(&["x", "y"])));
         let x_missing = KnownVariables::from([("x".to_owned(), None)]);
         assert_eq!(hydrate(input, &x_missing), Ok(Err(HydrationError::VariableNotFound("x".into()))));
+    }
+
+    #[test]
+    fn a_few_bytes_do_not_stand_for_gigabytes() {
+        let exceeded = |bound| Err(Unfinished::Exceeded(Exceeded(bound)));
+        let many = |placeholder: Value, times: usize| json!({"a": vec![placeholder; times]});
+        let values = [("v", json!(vec![0; 2000])), ("t", json!("t".repeat(5000)))];
+        let known = values.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
+        let variable = json!({"__prefect_kind": "workspace_variable", "variable_name": "v"});
+        let table = [
+            (many(variable, 1000), Bound::PlaceholderValues),
+            (
+                many(json!({"__prefect_kind": "json", "value": "[[],[],[],[],[],[],[],[]]"}), 100_000),
+                Bound::PlaceholderValues,
+            ),
+            (
+                many(json!({"__prefect_kind": "json", "value": format!("[{}0]", "[],".repeat(400_000))}), 1),
+                Bound::JsonValues,
+            ),
+            (
+                many(json!({"__prefect_kind": "workspace_variable", "variable_name": "t"}), 2000),
+                Bound::PlaceholderBytes,
+            ),
+            (many(json!({"__prefect_kind": "jinja", "template": "{{ 1 }}"}), 10_000), Bound::TemplateWork),
+        ];
+        for (input, bound) in table {
+            assert_eq!(hydrate(input.as_object().unwrap(), &known), exceeded(bound));
+        }
     }
 }

@@ -8,17 +8,20 @@ use serde_json::Value;
 use domain::model::Object;
 use error::{Error, Result};
 
-use crate::validation::{Invalid, Required, first_fault, validate_part, validate_variables};
+use crate::{
+    Allowance,
+    validation::{Invalid, Required, first_fault, retain_fitting, validate_part, validate_variables},
+};
 
 /// Checks that the variables of a base job template have a schema, and that their defaults fit it.
 ///
 /// # Errors
 /// [`Error::Unprocessable`] if they don't, [`Error::NotFound`] for a default that is in a block document: none is stored
 /// yet.
-pub fn check_defaults(template: &Object) -> Result<()> {
+pub fn check_defaults(template: &Object, allowance: &Allowance) -> Result<()> {
     let Some(schema) = schema_of(template) else { return Ok(()) };
-    let defaults = Value::Object(defaults(schema)?);
-    validate_variables(&defaults, schema, Required::No)
+    let defaults = Value::Object(defaults(schema, allowance)?);
+    validate_variables(&defaults, schema, Required::No, allowance)?
         .map_err(|invalid| refusal("Validation failed for work pool's job variable defaults", invalid))
 }
 
@@ -26,62 +29,63 @@ pub fn check_defaults(template: &Object) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`check_defaults`].
-pub fn check_of_deployment(template: &Object, variables: &Object) -> Result<()> {
-    check("Error creating deployment", template, &[variables], Required::No)
+pub fn check_of_deployment(template: &Object, variables: &Object, allowance: &Allowance) -> Result<()> {
+    check("Error creating deployment", template, &[variables], Required::No, allowance)
 }
 
 /// Checks all the job variables of a new flow run: its own and, below them, its deployment's.
 ///
 /// # Errors
 /// Those of [`check_defaults`].
-pub fn check_of_flow_run(template: &Object, deployment: &Object, own: &Object) -> Result<()> {
-    check("Error creating flow run", template, &[deployment, own], Required::Yes)
+pub fn check_of_flow_run(template: &Object, deployment: &Object, own: &Object, allowance: &Allowance) -> Result<()> {
+    check("Error creating flow run", template, &[deployment, own], Required::Yes, allowance)
 }
 
 /// Checks all the job variables of a flow run whose own ones are changed.
 ///
 /// # Errors
 /// Those of [`check_defaults`].
-pub fn check_of_changed_flow_run(template: &Object, deployment: &Object, own: &Object) -> Result<()> {
-    check("Error updating flow run", template, &[deployment, own], Required::Yes)
+pub fn check_of_changed_flow_run(
+    template: &Object,
+    deployment: &Object,
+    own: &Object,
+    allowance: &Allowance,
+) -> Result<()> {
+    check("Error updating flow run", template, &[deployment, own], Required::Yes, allowance)
 }
 
 /// Checks the job variables of a change of a deployment by themselves.
 ///
 /// # Errors
 /// [`Error::Conflict`] if they don't fit; Prefect shows what Python raised.
-pub fn check_of_change(template: &Object, variables: &Object) -> Result<()> {
+pub fn check_of_change(template: &Object, variables: &Object, allowance: &Allowance) -> Result<()> {
     let Some(schema) = schema_of(template) else { return Ok(()) };
-    match first_fault(&Value::Object(variables.clone()), schema) {
+    match first_fault(&Value::Object(variables.clone()), schema, allowance)? {
         // Prefect looks at no more of the schema than the variables need, and not whether it is one.
         Ok(()) | Err(Invalid::NotASchema(_)) => Ok(()),
         Err(invalid) => Err(Error::Conflict(format!("Error creating deployment: {}", invalid.as_raised()))),
     }
 }
 
-fn check(doing: &str, template: &Object, layers: &[&Object], required: Required) -> Result<()> {
+fn check(doing: &str, template: &Object, layers: &[&Object], required: Required, allowance: &Allowance) -> Result<()> {
     let Some(schema) = schema_of(template) else { return Ok(()) };
-    let mut variables = defaults(schema)?;
+    let mut variables = defaults(schema, allowance)?;
     let declared = variables.len();
-    variables.retain(|name, default| fits_alone(name, default, schema));
+    retain_fitting(&mut variables, schema, allowance)?;
     // A default that doesn't fit may be the one that is required.
     let required = if variables.len() < declared { Required::No } else { required };
     for layer in layers {
         variables.extend(layer.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
-    validate_variables(&Value::Object(variables), schema, required).map_err(|invalid| refusal(doing, invalid))
-}
-
-fn fits_alone(name: &str, default: &Value, schema: &Object) -> bool {
-    let alone = Object::from_iter([(name.to_owned(), default.clone())]);
-    validate_part(&Value::Object(alone), &Value::Object(schema.clone())).is_ok()
+    validate_variables(&Value::Object(variables), schema, required, allowance)?
+        .map_err(|invalid| refusal(doing, invalid))
 }
 
 fn schema_of(template: &Object) -> Option<&Object> {
     template.get("variables").and_then(Value::as_object).filter(|schema| !schema.is_empty())
 }
 
-fn defaults(schema: &Object) -> Result<Object> {
+fn defaults(schema: &Object, allowance: &Allowance) -> Result<Object> {
     let mut defaults = Object::new();
     for (name, variable) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         match variable.get("default") {
@@ -91,7 +95,7 @@ fn defaults(schema: &Object) -> Result<Object> {
                     defaults.insert(name.clone(), default.clone());
                 }
                 Some(Value::Object(reference)) if reference.get("block_document_id").is_none_or(Value::is_null) => {}
-                Some(_) => return Err(no_such_block(schema)),
+                Some(_) => return Err(no_such_block(schema, allowance)),
             },
         }
     }
@@ -99,9 +103,10 @@ fn defaults(schema: &Object) -> Result<Object> {
 }
 
 /// What is answered for a default that is in a block document; a schema that is none is told of first.
-fn no_such_block(schema: &Object) -> Error {
-    match validate_part(&Value::Null, &Value::Object(schema.clone())) {
-        Err(Invalid::NotASchema(why)) => not_a_schema(&why),
+fn no_such_block(schema: &Object, allowance: &Allowance) -> Error {
+    match validate_part(&Value::Null, &Value::Object(schema.clone()), allowance) {
+        Err(exceeded) => exceeded.into(),
+        Ok(Err(Invalid::NotASchema(why))) => not_a_schema(&why),
         _ => Error::not_found_in_words("Block not found."),
     }
 }
@@ -143,10 +148,10 @@ mod tests {
     fn a_flow_run_gives_what_is_required_and_a_deployment_may_leave_it_out() {
         let (template, none) = (template(), Object::new());
         let image = object(json!({"image": "i"}));
-        assert!(check_of_deployment(&template, &object(json!({"cpus": 2}))).is_ok());
-        assert!(check_of_flow_run(&template, &none, &image).is_ok());
-        assert!(check_of_flow_run(&template, &image, &none).is_ok());
-        let refused = check_of_flow_run(&template, &none, &none).unwrap_err();
+        assert!(check_of_deployment(&template, &object(json!({"cpus": 2})), &Allowance::default()).is_ok());
+        assert!(check_of_flow_run(&template, &none, &image, &Allowance::default()).is_ok());
+        assert!(check_of_flow_run(&template, &image, &none, &Allowance::default()).is_ok());
+        let refused = check_of_flow_run(&template, &none, &none, &Allowance::default()).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "Error creating flow run: Validation failed. Failure reason: 'image' is a required property"
@@ -156,15 +161,15 @@ mod tests {
     #[test]
     fn own_variables_lie_over_the_deployments() {
         let (broken, mended) = (object(json!({"image": 1})), object(json!({"image": "i"})));
-        assert!(check_of_flow_run(&template(), &broken, &mended).is_ok());
-        assert!(check_of_flow_run(&template(), &mended, &broken).is_err());
+        assert!(check_of_flow_run(&template(), &broken, &mended, &Allowance::default()).is_ok());
+        assert!(check_of_flow_run(&template(), &mended, &broken, &Allowance::default()).is_err());
     }
 
     #[test]
     fn a_default_that_is_in_a_block_is_not_found() {
         let with_reference = |reference: Value, r#type: &str| {
             let variable = json!({"type": r#type, "default": {"$ref": reference}});
-            check_defaults(&object(json!({"variables": {"properties": {"v": variable}}})))
+            check_defaults(&object(json!({"variables": {"properties": {"v": variable}}})), &Allowance::default())
                 .map_err(|error| error.to_string())
         };
         let a_block = json!({"block_document_id": "00000000-0000-4000-8000-00000000dead"});
@@ -180,7 +185,7 @@ mod tests {
     fn nothing_is_required_beside_a_default_that_does_not_fit() {
         let mut template = template();
         template["variables"]["properties"]["cpus"]["default"] = json!("many");
-        assert!(check_of_flow_run(&template, &Object::new(), &Object::new()).is_ok());
-        assert!(check_defaults(&template).is_err());
+        assert!(check_of_flow_run(&template, &Object::new(), &Object::new(), &Allowance::default()).is_ok());
+        assert!(check_defaults(&template, &Allowance::default()).is_err());
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! The web interface sends the inputs and parameters of runs so (Prefect's `prefect.utilities.schema_tools`).
 
+mod allowance;
+mod cost;
 pub mod form;
 pub mod hydration;
 pub mod job_variables;
+mod pattern;
 mod preprocessing;
 mod templates;
 pub mod validation;
+
+pub use allowance::Allowance;

@@ -1,9 +1,10 @@
 //! Values held against JSON Schemas, with the messages of Python's `jsonschema`.
 
-use std::{cmp::Ordering, collections::HashMap, ptr};
+use std::{cmp::Ordering, collections::HashMap, fmt::Display, ptr};
 
+use budget::{Bound, Exceeded, evaluate};
 use jsonschema::{
-    Draft, ReferencingError, ValidationError,
+    Draft, PatternOptions, ReferencingError, ValidationError,
     error::{TypeKind, ValidationErrorKind as Kind},
     paths::{Location, LocationSegment},
 };
@@ -11,7 +12,11 @@ use serde_json::{Map, Value, json};
 
 use domain::python::{repr, repr_str};
 
-use super::preprocessing::{Nullable, preprocess, without_required};
+use super::{
+    allowance::Allowance,
+    cost::Schema,
+    preprocessing::{Nullable, preprocess, without_required},
+};
 
 /// Why a value does not do; written in Prefect's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,39 +46,74 @@ impl Invalid {
     }
 }
 
+/// What becomes of a value that is held against a schema: it fits or it doesn't, unless that is too much to find out.
+pub type Verdict<T = ()> = Result<Result<T, Invalid>, Exceeded>;
+
 /// Holds `value` against `schema` (draft 2020-12); formats are not checked, and no other document is fetched.
 ///
+/// What is wrong is what Prefect names first: of all faults the least deep, and under alternatives the one that fits
+/// best.
+///
 /// # Errors
-/// Names what Prefect names first: of all faults the least deep, and under alternatives the one that fits best.
-pub fn validate(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
-    hold_against(value, &Value::Object(preprocess(schema, Nullable::WithoutDefault)))
+/// [`Exceeded`] if schema or value go beyond a bound, or what is left of the `allowance`.
+pub fn validate(value: &Value, schema: &Map<String, Value>, allowance: &Allowance) -> Verdict {
+    evaluate(|| hold_against(value, &Value::Object(preprocess(schema, Nullable::WithoutDefault)), allowance))
 }
 
 /// Holds `value` against `schema`, in which nothing counts as required: more may be given later.
 ///
 /// # Errors
 /// Those of [`validate`].
-pub fn validate_incomplete(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
-    hold_against(value, &Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault))))
+pub fn validate_incomplete(value: &Value, schema: &Map<String, Value>, allowance: &Allowance) -> Verdict {
+    evaluate(|| {
+        let schema = without_required(preprocess(schema, Nullable::WithoutDefault));
+        hold_against(value, &Value::Object(schema), allowance)
+    })
 }
 
 /// Holds `value` against `schema` as it stands, be it one or not, but for what it requires.
 ///
 /// # Errors
 /// Those of [`validate`].
-pub fn validate_part(value: &Value, schema: &Value) -> Result<(), Invalid> {
-    match schema {
-        Value::Object(fields) => hold_against(value, &Value::Object(without_required(fields.clone()))),
-        other => hold_against(value, other),
-    }
+pub fn validate_part(value: &Value, schema: &Value, allowance: &Allowance) -> Verdict {
+    evaluate(|| match schema {
+        Value::Object(fields) => hold_against(value, &Value::Object(without_required(fields.clone())), allowance),
+        other => hold_against(value, other, allowance),
+    })
+}
+
+/// Keeps those of `parts` that fit `schema` by themselves, as [`validate_part`] has it.
+///
+/// # Errors
+/// Those of [`validate`].
+pub(crate) fn retain_fitting(
+    parts: &mut Map<String, Value>,
+    schema: &Map<String, Value>,
+    allowance: &Allowance,
+) -> Result<(), Exceeded> {
+    evaluate(|| {
+        let schema = Value::Object(without_required(schema.clone()));
+        let all = Value::Object(std::mem::take(parts));
+        let Ok(validator) = Validator::new(&schema, &all, allowance)? else { return Ok(()) };
+        let Value::Object(all) = all else { return Ok(()) };
+        for (name, value) in all {
+            let alone = Value::Object(Map::from_iter([(name, value)]));
+            let fits = validator.fits(&alone)?;
+            if let (true, Value::Object(alone)) = (fits, alone) {
+                parts.extend(alone);
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Holds the parameters of a new deployment against their schema as [`validate_part`] does.
 ///
 /// # Errors
-/// Says what is wrong, in the words of Prefect's validator of new deployments.
+/// Says what is wrong, in the words of Prefect's validator of new deployments, or which bound is exceeded.
 pub fn check_parameters(parameters: &Value, schema: &Value) -> Result<(), String> {
-    validate_part(parameters, schema).map_err(|invalid| match invalid {
+    let verdict = validate_part(parameters, schema, &Allowance::default());
+    verdict.map_err(|exceeded| exceeded.to_string())?.map_err(|invalid| match invalid {
         Invalid::NotASchema(why) => format!("The provided schema is not a valid json schema. Schema error: {why}"),
         other => other.to_string(),
     })
@@ -94,49 +134,132 @@ pub enum Required {
 ///
 /// # Errors
 /// Those of [`validate`].
-pub fn validate_variables(variables: &Value, schema: &Map<String, Value>, required: Required) -> Result<(), Invalid> {
-    let schema = preprocess(schema, Nullable::All);
-    let schema = match required {
-        Required::Yes => schema,
-        Required::No => without_required(schema),
-    };
-    hold_against(variables, &Value::Object(schema))
+pub fn validate_variables(
+    variables: &Value,
+    schema: &Map<String, Value>,
+    required: Required,
+    allowance: &Allowance,
+) -> Verdict {
+    evaluate(|| {
+        let schema = preprocess(schema, Nullable::All);
+        let schema = match required {
+            Required::Yes => schema,
+            Required::No => without_required(schema),
+        };
+        hold_against(variables, &Value::Object(schema), allowance)
+    })
 }
 
 /// Holds `value` against `schema`, in which nothing counts as required, and stops at the first fault.
 ///
+/// What is wrong is [`Invalid::First`], without its place, or that of [`validate`] where the schema is to blame.
+///
 /// # Errors
-/// [`Invalid::First`] names the fault without its place, and those of [`validate`] where the schema is to blame.
-pub fn first_fault(value: &Value, schema: &Map<String, Value>) -> Result<(), Invalid> {
-    let schema = Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault)));
-    match faults(value, &schema)?.into_iter().next() {
-        None => Ok(()),
-        Some(fault) => Err(Invalid::First(fault.message)),
+/// Those of [`validate`].
+pub fn first_fault(value: &Value, schema: &Map<String, Value>, allowance: &Allowance) -> Verdict {
+    evaluate(|| {
+        let schema = Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault)));
+        let validator = match Validator::new(&schema, value, allowance)? {
+            Ok(validator) => validator,
+            Err(invalid) => return Ok(Err(invalid)),
+        };
+        let faults = validator.faults(value)?;
+        Ok(match faults.first() {
+            None => Ok(()),
+            Some(first) => Err(Invalid::First(Fault::of(first, &schema).message(&schema))),
+        })
+    })
+}
+
+fn hold_against(value: &Value, schema: &Value, allowance: &Allowance) -> Verdict {
+    let validator = match Validator::new(schema, value, allowance)? {
+        Ok(validator) => validator,
+        Err(invalid) => return Ok(Err(invalid)),
+    };
+    let faults = validator.faults(value)?;
+    let Some(fault) = best_of(faults.iter().map(|error| Fault::of(error, schema)), schema) else { return Ok(Ok(())) };
+    let message = fault.message(schema);
+    Ok(Err(Invalid::Failed(if fault.path.is_empty() {
+        format!("Validation failed. Failure reason: {message}")
+    } else {
+        let field = repr_str(&fault.json_path().replace("$.", ""));
+        format!("Validation failed for field {field}. Failure reason: {message}")
+    })))
+}
+
+/// How many steps it costs to check and compile one value of a schema.
+const COMPILING: u64 = 16;
+
+/// How many states of a pattern it costs a step to compile.
+const STATES: u64 = 10;
+
+/// How large a compiled pattern may be, in bytes.
+const PATTERN_SIZE: usize = 1024 * 1024;
+
+/// A schema that values can be held against.
+struct Validator<'s> {
+    schema: Schema<'s>,
+    compiled: jsonschema::Validator,
+    allowance: &'s Allowance,
+}
+
+impl<'s> Validator<'s> {
+    /// Compiles a schema, once it is known that `value` can be held against it.
+    fn new(schema: &'s Value, value: &Value, allowance: &'s Allowance) -> Verdict<Self> {
+        let (read, is_circular) = afford(schema, value, allowance)?;
+        if is_circular {
+            return Ok(Err(Invalid::Circular));
+        }
+        let compiled = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(false)
+            .with_pattern_options(patterns())
+            .build(schema);
+        Ok(match compiled {
+            Ok(compiled) => Ok(Self { schema: read, compiled, allowance }),
+            Err(error) => Err(not_built(&error, schema)),
+        })
+    }
+
+    fn fits(&self, value: &Value) -> Result<bool, Exceeded> {
+        self.allowance.steps.take(self.schema.cost(value)?.fits)?;
+        Ok(self.compiled.is_valid(value))
+    }
+
+    /// Returns all that is wrong with `value`.
+    fn faults<'v>(&'v self, value: &'v Value) -> Result<Vec<ValidationError<'v>>, Exceeded> {
+        let cost = self.schema.cost(value)?;
+        self.allowance.steps.take(cost.fits)?;
+        if self.compiled.is_valid(value) {
+            return Ok(Vec::new());
+        }
+        self.allowance.faults.take(cost.faults)?;
+        let faults: Vec<_> = self.compiled.iter_errors(value).collect();
+        let is_unfinished = |error: &ValidationError<'_>| matches!(error.kind(), Kind::BacktrackLimitExceeded { .. });
+        if faults.iter().any(is_unfinished) { Err(Exceeded(Bound::PatternSteps)) } else { Ok(faults) }
     }
 }
 
-fn hold_against(value: &Value, schema: &Value) -> Result<(), Invalid> {
-    match best_of(faults(value, schema)?) {
-        None => Ok(()),
-        Some(fault) if fault.path.is_empty() => {
-            Err(Invalid::Failed(format!("Validation failed. Failure reason: {}", fault.message)))
-        }
-        Some(fault) => {
-            let (field, message) = (repr_str(&fault.json_path().replace("$.", "")), fault.message);
-            Err(Invalid::Failed(format!("Validation failed for field {field}. Failure reason: {message}")))
-        }
+/// Reads a schema, once it is known that it can be compiled and `value` held against it, and says whether it is circular.
+pub(super) fn afford<'s>(
+    schema: &'s Value,
+    value: &Value,
+    allowance: &Allowance,
+) -> Result<(Schema<'s>, bool), Exceeded> {
+    let read = Schema::read(schema)?;
+    // What is refused costs no more than it costs to count.
+    let is_circular = is_circular(schema, &read);
+    if !is_circular {
+        read.cost(value)?.check(allowance)?;
     }
+    allowance.steps.take(read.size().saturating_mul(COMPILING).saturating_add(read.states() / STATES))?;
+    Ok((read, is_circular))
 }
 
-/// Returns all that is wrong with `value`.
-fn faults(value: &Value, schema: &Value) -> Result<Vec<Fault>, Invalid> {
-    check_circles(schema)?;
-    let validator = jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .should_validate_formats(false)
-        .build(schema)
-        .map_err(|error| not_built(&error, schema))?;
-    Ok(validator.iter_errors(value).map(|error| Fault::of(&error.to_owned(), schema)).collect())
+/// Returns the bounds of the patterns in a schema.
+pub(super) fn patterns() -> PatternOptions<jsonschema::FancyRegex> {
+    let steps_back = usize::try_from(Bound::PatternSteps.most()).unwrap_or(usize::MAX);
+    PatternOptions::fancy_regex().backtrack_limit(steps_back).size_limit(PATTERN_SIZE)
 }
 
 pub(super) fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid {
@@ -149,7 +272,7 @@ pub(super) fn not_built(error: &ValidationError<'_>, schema: &Value) -> Invalid 
         Kind::Referencing(other) => failed(other.to_string()),
         _ => {
             let instance = error.instance();
-            Invalid::NotASchema(message(error, instance, &asked(error.kind())))
+            Invalid::NotASchema(message(error, error.kind(), instance, &asked(error.kind())))
         }
     }
 }
@@ -168,15 +291,10 @@ fn asked(kind: &Kind) -> Value {
 }
 
 /// Keywords whose schemas look at the same value as the schema that they stand in.
-const IN_PLACE: [&str; 8] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
-
-/// Checks that a schema does not lead back to itself.
-pub(super) fn check_circles(schema: &Value) -> Result<(), Invalid> {
-    if is_circular(schema) { Err(Invalid::Circular) } else { Ok(()) }
-}
+const IN_PLACE: [&str; 7] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
 
 /// Says whether a schema leads back to itself without going on to a part of the value.
-fn is_circular(root: &Value) -> bool {
+fn is_circular<'s>(root: &'s Value, read: &Schema<'s>) -> bool {
     let mut schemas = vec![root];
     let mut at = 0;
     while let Some(schema) = schemas.get(at).copied() {
@@ -188,7 +306,7 @@ fn is_circular(root: &Value) -> bool {
         at += 1;
     }
     let mut arrows: HashMap<*const Value, usize> = HashMap::new();
-    for next in schemas.iter().flat_map(|schema| in_place(root, schema)) {
+    for next in schemas.iter().flat_map(|schema| in_place(read, schema)) {
         *arrows.entry(ptr::from_ref(next)).or_default() += 1;
     }
     // What no arrow leads to is on no circle, and neither are its own arrows; what is left in the end is.
@@ -197,7 +315,7 @@ fn is_circular(root: &Value) -> bool {
     let mut freed = 0;
     while let Some(schema) = free.pop() {
         freed += 1;
-        for next in in_place(root, schema) {
+        for next in in_place(read, schema) {
             let left = arrows.entry(ptr::from_ref(next)).or_default();
             *left = left.saturating_sub(1);
             if *left == 0 {
@@ -208,14 +326,16 @@ fn is_circular(root: &Value) -> bool {
     freed < schemas.len()
 }
 
-fn in_place<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
+fn in_place<'s>(read: &Schema<'s>, schema: &'s Value) -> Vec<&'s Value> {
     let Value::Object(fields) = schema else { return Vec::new() };
     let mut next = Vec::new();
+    if let Some(Value::String(reference)) = fields.get("$ref")
+        && reference.starts_with('#')
+    {
+        next.extend(read.targets(reference));
+    }
     for keyword in IN_PLACE {
         match fields.get(keyword) {
-            Some(Value::String(reference)) if keyword == "$ref" => {
-                next.extend(reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer)));
-            }
             Some(Value::Array(items)) => next.extend(items),
             Some(schema @ Value::Object(_)) => next.push(schema),
             _ => {}
@@ -232,32 +352,34 @@ enum Step {
 }
 
 /// Something that is wrong with a value.
-#[derive(Clone, Debug)]
-struct Fault {
+///
+/// Its message is made when it is known to be the one that is told: it may have all of the value in it.
+#[derive(Clone)]
+struct Fault<'e> {
     path: Vec<Step>,
-    message: String,
+    instance: &'e Value,
+    kind: &'e Kind,
+    /// Where in the schema that is asked which is not so.
+    place: &'e str,
+    /// The error in the words of the validator.
+    words: &'e dyn Display,
     /// Whether it comes of alternatives, none of which fits.
     is_weak: bool,
     /// Whether the value is of the type that the schema asks for.
     has_the_type: bool,
-    /// What is wrong under each of the alternatives.
-    context: Vec<Fault>,
 }
 
-impl Fault {
-    fn of(error: &ValidationError<'_>, schema: &Value) -> Self {
+impl<'e> Fault<'e> {
+    fn of(error: &'e ValidationError<'_>, schema: &Value) -> Self {
         let (instance, place) = (error.instance().as_ref(), error.schema_path().as_str());
-        let context = match error.kind() {
-            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-                context.iter().flatten().map(|error| Self::of(error, schema)).collect()
-            }
-            _ => Vec::new(),
-        };
         let around = place.rsplit_once('/').and_then(|(around, _)| schema.pointer(around));
         let asked = around.and_then(|schema| schema.get("type"));
         Self {
             path: steps(error.instance_path()),
-            message: message(error, instance, schema.pointer(place).unwrap_or(&Value::Null)),
+            instance,
+            kind: error.kind(),
+            place,
+            words: error,
             is_weak: matches!(place.rsplit_once('/'), Some((_, "anyOf" | "oneOf"))),
             has_the_type: match asked {
                 Some(Value::String(r#type)) => is_of_type(instance, r#type),
@@ -266,15 +388,30 @@ impl Fault {
                 }
                 _ => false,
             },
-            context,
         }
+    }
+
+    fn message(&self, schema: &Value) -> String {
+        message(self.words, self.kind, self.instance, schema.pointer(self.place).unwrap_or(&Value::Null))
+    }
+
+    /// Returns what is wrong under each of the alternatives, the least relevant first.
+    fn context(&self, schema: &Value) -> Vec<Self> {
+        let mut context: Vec<Self> = match self.kind {
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                context.iter().flatten().map(|error| Self::of(error, schema)).collect()
+            }
+            _ => Vec::new(),
+        };
+        context.sort_by(Self::relevance);
+        context
     }
 
     /// Compares what Python compares to find the fault that says most.
     fn relevance(&self, other: &Self) -> Ordering {
-        let rank = |fault: &Self| {
-            (std::cmp::Reverse(fault.path.len()), fault.path.clone(), !fault.is_weak, !fault.has_the_type)
-        };
+        fn rank<'f>(fault: &'f Fault<'_>) -> (std::cmp::Reverse<usize>, &'f [Step], bool, bool) {
+            (std::cmp::Reverse(fault.path.len()), &fault.path, !fault.is_weak, !fault.has_the_type)
+        }
         rank(self).cmp(&rank(other))
     }
 
@@ -303,12 +440,14 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Picks the fault that says most: the most relevant one, and among what speaks against alternatives the least.
-fn best_of(faults: Vec<Fault>) -> Option<Fault> {
+fn best_of<'e>(faults: impl Iterator<Item = Fault<'e>>, schema: &Value) -> Option<Fault<'e>> {
     // Of equals the first one, where `max_by` would return the last.
-    let mut best = faults.into_iter().rev().max_by(Fault::relevance)?;
+    let better = |best: Fault<'e>, next: Fault<'e>| {
+        if next.relevance(&best) == Ordering::Greater { next } else { best }
+    };
+    let mut best = faults.reduce(better)?;
     loop {
-        let mut context = std::mem::take(&mut best.context);
-        context.sort_by(Fault::relevance);
+        let context = best.context(schema);
         match context.get(..2) {
             Some([first, second]) if first.relevance(second) == Ordering::Equal => return Some(best),
             _ => match context.into_iter().next() {
@@ -333,12 +472,12 @@ fn is_of_type(value: &Value, r#type: &str) -> bool {
 }
 
 /// Says what is wrong with `instance`, of which the schema asks `asked`, in the words of Python's `jsonschema`.
-pub(super) fn message(error: &ValidationError<'_>, instance: &Value, asked: &Value) -> String {
+pub(super) fn message(words: &dyn Display, kind: &Kind, instance: &Value, asked: &Value) -> String {
     let value = || repr(instance);
     let one = |asked: &Value, limit: u64, one: &str, more: &str| {
         if asked.as_u64() == Some(limit) { one.to_owned() } else { more.to_owned() }
     };
-    match error.kind() {
+    match kind {
         Kind::Required { property } => match depended_on(property, instance, asked) {
             Some(name) => format!("{} is a dependency of {}", repr(property), repr_str(name)),
             None => format!("{} is a required property", repr(property)),
@@ -392,7 +531,7 @@ pub(super) fn message(error: &ValidationError<'_>, instance: &Value, asked: &Val
         Kind::Contains => format!("{} does not contain items matching the given schema", value()),
         Kind::Not { .. } => format!("{} should not be valid under {}", value(), repr(asked)),
         Kind::FalseSchema => format!("False schema does not allow {}", value()),
-        _ => error.to_string(),
+        _ => words.to_string(),
     }
 }
 
@@ -415,7 +554,8 @@ mod tests {
     use super::*;
 
     fn verdict(value: &Value, schema: &Value) -> String {
-        validate(value, schema.as_object().unwrap()).map_or_else(|invalid| invalid.to_string(), |()| "fits".into())
+        let verdict = validate(value, schema.as_object().unwrap(), &Allowance::default()).unwrap();
+        verdict.map_or_else(|invalid| invalid.to_string(), |()| "fits".into())
     }
 
     #[test]
@@ -465,7 +605,8 @@ mod tests {
 
     #[test]
     fn tells_a_schema_that_is_none() {
-        let check = |schema: Value| validate(&json!({"a": 1}), schema.as_object().unwrap());
+        let check =
+            |schema: Value| validate(&json!({"a": 1}), schema.as_object().unwrap(), &Allowance::default()).unwrap();
         assert_eq!(check(json!({"$ref": "#"})), Err(Invalid::Circular));
         let mutual = json!({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}});
         assert_eq!(check(mutual), Err(Invalid::Circular));

@@ -2,7 +2,7 @@
 
 use domain::model::{FlowRun, FlowRunId, Object, StateType};
 use error::{Error, Result};
-use schema_tools::job_variables;
+use schema_tools::{Allowance, job_variables};
 use store::{Versioned, commit::retry_on_conflict};
 
 use crate::{App, work_queue_placement::assignment_of};
@@ -53,7 +53,8 @@ async fn check_job_variables(app: &App, run: &FlowRun, variables: &Object) -> Re
     let deployment = deployment.ok_or_else(no_deployment)?.record;
     match assignment_of(app, &deployment).await? {
         (_, Some(pool)) => {
-            job_variables::check_of_changed_flow_run(&pool.base_job_template, &deployment.job_variables, variables)
+            let (template, below) = (&pool.base_job_template, &deployment.job_variables);
+            job_variables::check_of_changed_flow_run(template, below, variables, &Allowance::default())
         }
         (_, None) => Ok(()),
     }

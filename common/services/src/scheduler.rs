@@ -12,10 +12,11 @@
 //! the deployment is changed; and a schedule that has no instants (see [`schedule`]) does not keep the others from
 //! theirs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use uuid::Uuid;
 
+use budget::Meter;
 use domain::{
     model::{
         CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, State, StateId, StateType, Timestamp,
@@ -64,9 +65,9 @@ impl Limits {
     }
 
     /// Returns the instants of a schedule that are wanted: as few as satisfy both minima.
-    fn instants(&self, schedule: &Schedule) -> Vec<Timestamp> {
+    fn instants(&self, schedule: &Schedule, steps: &Rc<Meter>) -> Vec<Timestamp> {
         let span = Span { start: self.start, end: Some(self.end), count: self.max_runs };
-        let mut instants = schedule::instants(schedule, span);
+        let mut instants = schedule::instants_within(schedule, span, steps);
         let enough = instants.iter().enumerate().position(|(place, instant)| self.suffices(place + 1, *instant));
         instants.truncate(enough.map_or(instants.len(), |place| place + 1));
         instants
@@ -77,7 +78,13 @@ impl Limits {
     }
 
     /// Returns when a schedule is to be looked at again whose next instants are `found`.
-    fn next_look(&self, schedule: &Schedule, found: &[Timestamp], settings: &Scheduler) -> Timestamp {
+    fn next_look(
+        &self,
+        schedule: &Schedule,
+        found: &[Timestamp],
+        settings: &Scheduler,
+        steps: &Rc<Meter>,
+    ) -> Timestamp {
         let next = match found {
             [.., last] if self.suffices(found.len(), *last) => {
                 let one_too_few = found.len().checked_sub(self.min_runs.max(1)).and_then(|place| found.get(place));
@@ -86,7 +93,7 @@ impl Limits {
             _ if found.len() >= self.max_runs => self.start.plus_seconds(settings.loop_seconds),
             _ => {
                 let span = Span { start: self.end.plus_seconds(1e-6), end: None, count: 1 };
-                let later = schedule::instants(schedule, span).first().copied();
+                let later = schedule::instants_within(schedule, span, steps).first().copied();
                 let horizon = self.start.plus_seconds(NOTHING_IN_SIGHT);
                 let in_sight = later.map(|later| later.plus_seconds(-settings.max_scheduled_time));
                 in_sight.unwrap_or(horizon).min(horizon)
@@ -111,15 +118,19 @@ async fn look(app: &App, id: DeploymentId) -> Result<(), CommitError> {
     }
     let settings = &app.settings.scheduler;
     let limits = Limits::new(settings, now);
-    let mut due = now.plus_seconds(NOTHING_IN_SIGHT);
-    let mut wanted = Vec::new();
-    for schedule in found.record.schedules.iter().filter(|schedule| schedule.active) {
-        let instants = limits.instants(&schedule.schedule);
-        due = due.min(limits.next_look(&schedule.schedule, &instants, settings));
-        let produced = scheduling.produced.get(&schedule.id);
-        let missing = instants.into_iter().filter(|instant| produced.is_none_or(|produced| produced < instant));
-        wanted.extend(missing.map(|instant| Wanted { schedule, instant }));
-    }
+    let (due, wanted) = budget::evaluate(|| {
+        let steps = schedule::steps();
+        let mut due = now.plus_seconds(NOTHING_IN_SIGHT);
+        let mut wanted = Vec::new();
+        for schedule in found.record.schedules.iter().filter(|schedule| schedule.active) {
+            let instants = limits.instants(&schedule.schedule, &steps);
+            due = due.min(limits.next_look(&schedule.schedule, &instants, settings, &steps));
+            let produced = scheduling.produced.get(&schedule.id);
+            let missing = instants.into_iter().filter(|instant| produced.is_none_or(|produced| produced < instant));
+            wanted.extend(missing.map(|instant| Wanted { schedule, instant }));
+        }
+        (due, wanted)
+    });
     let mut produced = scheduling.produced;
     produced.retain(|schedule, _| found.record.schedules.iter().any(|kept| kept.id == *schedule));
     make(app, &found, &wanted, now, Some(Scheduling { since: scheduling.since, due, produced })).await.map(drop)
@@ -133,12 +144,14 @@ pub async fn schedule_runs(app: &App, id: DeploymentId, limits: Limits) -> Resul
         Box::pin(async {
             let Some(found) = app.store.deployment(id).await? else { return Ok(Vec::new()) };
             let active = found.record.schedules.iter().filter(|schedule| schedule.active);
-            let wanted: Vec<Wanted<'_>> = active
-                .flat_map(|schedule| {
-                    let instants = limits.instants(&schedule.schedule);
+            let wanted: Vec<Wanted<'_>> = budget::evaluate(|| {
+                let steps = schedule::steps();
+                let instants = active.flat_map(|schedule| {
+                    let instants = limits.instants(&schedule.schedule, &steps);
                     instants.into_iter().map(move |instant| Wanted { schedule, instant })
-                })
-                .collect();
+                });
+                instants.collect()
+            });
             let clock = app.now();
             let now = found.record.scheduling.as_ref().map_or(clock, |scheduling| clock.max(scheduling.since));
             make(app, &found, &wanted, now, None).await
@@ -272,8 +285,11 @@ mod tests {
     /// Returns how many runs are made now, and after how many seconds the schedule is looked at again.
     fn plan(cron_expression: &str) -> (usize, f64) {
         let (limits, schedule) = (limits(), cron(cron_expression));
-        let found = limits.instants(&schedule);
-        (found.len(), limits.next_look(&schedule, &found, &Scheduler::default()).seconds_since(limits.start))
+        let found = limits.instants(&schedule, &schedule::steps());
+        (
+            found.len(),
+            limits.next_look(&schedule, &found, &Scheduler::default(), &schedule::steps()).seconds_since(limits.start),
+        )
     }
 
     #[test]

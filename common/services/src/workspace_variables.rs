@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use domain::model::Object;
 use error::{Error, Result};
-use schema_tools::hydration::{self, Form, HydrationError, KnownVariables, UnknownVariables};
+use schema_tools::{
+    Allowance,
+    hydration::{self, Form, HydrationError, KnownVariables, Unfinished},
+};
 use store::Store;
 
 /// How many times what was read of variables may name further ones.
@@ -19,12 +22,18 @@ const MOST_ROUNDS: usize = 16;
 pub struct WorkspaceVariables<'s> {
     store: &'s Store,
     known: Mutex<KnownVariables>,
+    allowance: Allowance,
 }
 
 impl<'s> WorkspaceVariables<'s> {
     /// Begins with nothing known.
     pub fn new(store: &'s Store) -> Self {
-        Self { store, known: Mutex::default() }
+        Self { store, known: Mutex::default(), allowance: Allowance::default() }
+    }
+
+    /// Returns what the request may still spend on templates, placeholders and schemas.
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
     }
 
     /// Fills in the placeholders of `input`; nothing is read where they name no variables.
@@ -32,9 +41,10 @@ impl<'s> WorkspaceVariables<'s> {
     /// What comes out is a value, or the first placeholder's error that can't be filled in.
     ///
     /// # Errors
-    /// Those of the store, and [`Error::BadRequest`] for names within names within names beyond all use.
+    /// Those of the store, [`Error::Exceeded`] for placeholders that are too much, and [`Error::BadRequest`] for names
+    /// within names within names beyond all use.
     pub async fn hydrate(&self, input: &Object) -> Result<Result<Value, HydrationError>> {
-        self.fill_in(|known| hydration::hydrate(input, known)).await
+        self.fill_in(|known| hydration::hydrate(input, known, &self.allowance)).await
     }
 
     /// Fills in the placeholders of `input` as far as they can be, for a form that is being filled in.
@@ -42,19 +52,17 @@ impl<'s> WorkspaceVariables<'s> {
     /// # Errors
     /// Those of [`WorkspaceVariables::hydrate`].
     pub async fn hydrate_form(&self, input: &Object) -> Result<Form> {
-        self.fill_in(|known| hydration::hydrate_form(input, known)).await
+        self.fill_in(|known| hydration::hydrate_form(input, known, &self.allowance)).await
     }
 
-    async fn fill_in<T>(
-        &self,
-        hydrate: impl Fn(&KnownVariables) -> std::result::Result<T, UnknownVariables>,
-    ) -> Result<T> {
+    async fn fill_in<T>(&self, hydrate: impl Fn(&KnownVariables) -> std::result::Result<T, Unfinished>) -> Result<T> {
         // Flow runs that are made at the same time wait for what one of them reads.
         let mut known = self.known.lock().await;
         for _ in 0..=MOST_ROUNDS {
             match hydrate(&known) {
                 Ok(hydrated) => return Ok(hydrated),
-                Err(UnknownVariables(names)) => {
+                Err(Unfinished::Exceeded(exceeded)) => return Err(exceeded.into()),
+                Err(Unfinished::UnknownVariables(names)) => {
                     let names: Vec<String> = names.into_iter().collect();
                     let mut values = self.store.variable_values(&names).await?;
                     known.extend(names.into_iter().map(|name| {

@@ -11,7 +11,7 @@ use common::{
         deployment::{ConcurrencyOptions, DeploymentResponse},
     },
     patch::Patch,
-    schema_tools::validation::check_parameters,
+    schema_tools::{Allowance, validation::check_parameters},
     store::{
         deployments::{self, AutoScheduled, DeploymentChange, Named},
         work_pools::DEFAULT_AGENT_POOL,
@@ -92,7 +92,7 @@ async fn create(
         && pool.name != DEFAULT_AGENT_POOL
         && !variables.is_empty()
     {
-        job_variables::check_of_deployment(&pool.base_job_template, variables)?;
+        job_variables::check_of_deployment(&pool.base_job_template, variables, &Allowance::default())?;
     }
     limits::require(&app, &body.global_concurrency_limit_id).await?;
     require_blocks(&body)?;
@@ -126,7 +126,7 @@ impl DeploymentCreate {
         deployment.labels = labels_of_flow(flow, self.labels.as_ref());
         queue.assign_to(&mut deployment);
         schedules::replace(&mut deployment, schedules.to_vec(), now);
-        schedules::require_unique_slugs(&deployment)?;
+        schedules::check(&deployment)?;
         Ok(DeploymentChange { deployment, limit: self.concurrency_limit.clone() })
     }
 

@@ -88,7 +88,8 @@ impl Source {
         if let Some(pool) = &self.pool {
             let (none, own) = (Object::new(), asked.job_variables.as_ref());
             let template = &pool.base_job_template;
-            job_variables::check_of_flow_run(template, &deployment.job_variables, own.unwrap_or(&none))?;
+            let (below, own) = (&deployment.job_variables, own.unwrap_or(&none));
+            job_variables::check_of_flow_run(template, below, own, variables.allowance())?;
         }
         let queue = self.queue(app, asked.work_queue_name.as_deref().filter(|name| !name.is_empty())).await?;
         if asked.infrastructure_document_id.or(deployment.infrastructure_document_id).is_some() {
@@ -140,7 +141,7 @@ impl Source {
         let parameters = hydrated.map_err(|error| Refusal::NotHydrated(error.to_string()))?;
         if asked.enforce_parameter_schema.unwrap_or(deployment.enforce_parameter_schema) {
             let schema = deployment.parameter_openapi_schema.as_ref().ok_or(Refusal::NoSchema)?;
-            validate(&parameters, schema).map_err(Refusal::Unfit)?;
+            validate(&parameters, schema, variables.allowance()).map_err(Error::from)?.map_err(Refusal::Unfit)?;
         }
         match parameters {
             Value::Object(parameters) => Ok(parameters),

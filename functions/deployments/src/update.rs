@@ -7,7 +7,10 @@ use common::{
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
     patch::Patch,
-    schema_tools::validation::{Invalid, validate_incomplete},
+    schema_tools::{
+        Allowance,
+        validation::{Invalid, validate_incomplete},
+    },
     store::{
         deployments::{self, AutoScheduled, DeploymentChange},
         work_queues::PoolWithQueues,
@@ -81,24 +84,26 @@ pub(crate) async fn changed(
 ) -> Result<DeploymentChange> {
     let schedules = Changes::new(&deployment.schedules, schedules)?;
     let pool = queue_assignment::pool(app, body.work_pool_name.value()).await?;
+    let placeholders = WorkspaceVariables::new(&app.store);
+    let allowance = placeholders.allowance();
     if let (Some(of), Some(variables)) = (&pool, body.job_variables.value()) {
-        job_variables::check_of_change(&of.pool.record.pool.base_job_template, variables)?;
+        job_variables::check_of_change(&of.pool.record.pool.base_job_template, variables, allowance)?;
     }
     let parameters = match body.parameters.value() {
         Some(sent) => {
-            let hydrated = WorkspaceVariables::new(&app.store).hydrate(sent).await?;
+            let hydrated = placeholders.hydrate(sent).await?;
             let refused = |error| Error::BadRequest(format!("Error hydrating deployment parameters: {error}"));
             Some(hydrated.map_err(refused)?)
         }
         None => None,
     };
-    body.enforce_schema(&deployment, parameters.as_ref())?;
+    body.enforce_schema(&deployment, parameters.as_ref(), allowance)?;
     limits::require(app, &body.global_concurrency_limit_id).await?;
     let now = app.now();
     deployment.updated = now;
     body.apply_to(&mut deployment, parameters)?;
     schedules.apply_to(&mut deployment, now);
-    schedules::require_unique_slugs(&deployment)?;
+    schedules::check(&deployment)?;
     body.queue(app, pool.as_ref()).await?.assign_to(&mut deployment);
     Ok(DeploymentChange { deployment, limit: body.concurrency_limit.clone() })
 }
@@ -115,7 +120,7 @@ impl DeploymentUpdate {
     }
 
     /// Checks that the parameters fit the schema, where that is enforced; some that are required may be missing.
-    fn enforce_schema(&self, deployment: &Deployment, parameters: Option<&Value>) -> Result<()> {
+    fn enforce_schema(&self, deployment: &Deployment, parameters: Option<&Value>, allowance: &Allowance) -> Result<()> {
         if !self.enforce_parameter_schema.value().unwrap_or(&deployment.enforce_parameter_schema) {
             return Ok(());
         }
@@ -124,10 +129,10 @@ impl DeploymentUpdate {
             return Err(Error::Conflict(NO_SCHEMA.into()));
         };
         let fits = match parameters {
-            Some(parameters) => validate_incomplete(parameters, schema),
-            None => validate_incomplete(&Value::Object(deployment.parameters.clone()), schema),
+            Some(parameters) => validate_incomplete(parameters, schema, allowance),
+            None => validate_incomplete(&Value::Object(deployment.parameters.clone()), schema, allowance),
         };
-        fits.map_err(|invalid| match invalid {
+        fits?.map_err(|invalid| match invalid {
             Invalid::Circular => {
                 Error::Unprocessable("Invalid schema: Unable to validate schema with circular references.".into())
             }

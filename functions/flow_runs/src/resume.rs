@@ -88,7 +88,8 @@ async fn input(
     let Some(keys) = paused.state_details.run_input_keyset.as_ref().filter(|keys| !keys.is_empty()) else {
         return Ok(Ok(Vec::new()));
     };
-    let input = match WorkspaceVariables::new(&app.store).hydrate(&sent).await? {
+    let variables = WorkspaceVariables::new(&app.store);
+    let input = match variables.hydrate(&sent).await? {
         Ok(input) => or_nothing(input),
         Err(error) => return Ok(Err(format!("Error hydrating run input: {error}"))),
     };
@@ -98,7 +99,7 @@ async fn input(
     };
     let Some(schema) = schema else { return Ok(Err("Run input schema not found.".into())) };
     let fits = match serde_json::from_str(&schema.value) {
-        Ok(Value::Object(schema)) => validate(&input, &schema),
+        Ok(Value::Object(schema)) => validate(&input, &schema, variables.allowance())?,
         Ok(_) => Err(Invalid::NotASchema("a schema is an object".into())),
         Err(_) => return Ok(Err("Run input schema is not valid JSON.".into())),
     };

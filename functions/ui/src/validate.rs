@@ -25,8 +25,9 @@ struct SchemaAndValues {
 }
 
 async fn validate(State(app): State<App>, Body(body): Body<SchemaAndValues>) -> Result<Json<FormErrors>> {
-    let form = WorkspaceVariables::new(&app.store).hydrate_form(&body.values).await?;
-    Ok(Json(check_form(&form, &body.schema).map_err(refused)?))
+    let variables = WorkspaceVariables::new(&app.store);
+    let form = variables.hydrate_form(&body.values).await?;
+    Ok(Json(check_form(&form, &body.schema, variables.allowance())?.map_err(refused)?))
 }
 
 fn refused(invalid: Invalid) -> Error {

@@ -9,6 +9,7 @@ use common::{
         Object, WorkPool, WorkPoolId,
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
+    schema_tools::Allowance,
     store::work_pools::StoredWorkPool,
 };
 use serde::Deserialize;
@@ -39,7 +40,7 @@ async fn create(
         let message = "Work pools starting with 'Prefect' are reserved for internal use.";
         return Err(Error::Forbidden(message.into()));
     }
-    job_variables::check_defaults(&body.base_job_template)?;
+    job_variables::check_defaults(&body.base_job_template, &Allowance::default())?;
     let (now, status) = (app.now(), status(&body.r#type, body.is_paused));
     let pool = WorkPool {
         id: WorkPoolId::new(),

@@ -4,20 +4,64 @@
 //! `startswith_`, and the prefixes of event names and resource ids, aren't escaped by the real server, so `%` and `_`
 //! in them are wildcards and a backslash is an ordinary character. A NUL ends both the pattern and the text.
 
-#[derive(Clone, Copy)]
-enum Token {
-    Literal(char),
-    AnyCharacter,
-    AnyRun,
+/// A pattern of `LIKE`, ready to be matched.
+///
+/// It is what stands between its runs of any characters. Nothing else is ever looked for than the next such part behind
+/// the one before, and a part without wildcards is found in time that is linear in the text.
+pub(crate) struct Pattern {
+    /// The part from the start, those in the middle, and the part up to the end; the first alone if there is no run.
+    parts: Vec<Part>,
 }
 
-/// A pattern of `LIKE`, ready to be matched.
-pub(crate) struct Pattern(Vec<Token>);
+enum Part {
+    /// A text without wildcards, in lower case.
+    Text(String),
+    /// Characters in lower case, of which nothing is any one.
+    Characters(Vec<Option<char>>),
+}
+
+impl Part {
+    /// Returns what follows the part, if it stands at the start of `text`.
+    fn strip_from<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Text(part) => text.strip_prefix(part.as_str()),
+            Self::Characters(part) => {
+                let mut rest = text.chars();
+                let fits = part.iter().all(|one| rest.next().is_some_and(|c| one.is_none_or(|one| one == c)));
+                fits.then_some(rest.as_str())
+            }
+        }
+    }
+
+    /// Returns what follows the part where it first occurs in `text`.
+    fn find_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Text(part) => text.split_once(part.as_str()).map(|(_, rest)| rest),
+            Self::Characters(part) => {
+                // No start leaves fewer characters than the part has.
+                let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+                let starts = starts.take((text.chars().count() + 1).saturating_sub(part.len()));
+                starts.filter_map(|at| text.get(at..)).find_map(|rest| self.strip_from(rest))
+            }
+        }
+    }
+
+    /// Tells whether the part stands at the end of `text`.
+    fn ends(&self, text: &str) -> bool {
+        match self {
+            Self::Text(part) => text.ends_with(part.as_str()),
+            Self::Characters(part) => {
+                let mut rest = text.chars().rev();
+                part.iter().rev().all(|one| rest.next().is_some_and(|c| one.is_none_or(|one| one == c)))
+            }
+        }
+    }
+}
 
 impl Pattern {
     /// Takes a pattern in SQL's own notation, in which nothing is escaped.
     pub(crate) fn sql(pattern: &str) -> Self {
-        Self(pattern.chars().take_while(|c| *c != '\0').map(Self::sql_token).collect())
+        Self::new(pattern, '%', '_')
     }
 
     /// Takes the pattern that finds `term` anywhere, wildcards in it included.
@@ -32,54 +76,38 @@ impl Pattern {
 
     /// Takes a pattern in the notation of resource labels, where `*` is any run, `?` any character, and the rest literal.
     pub(crate) fn glob(pattern: &str) -> Self {
-        let token = |c| match c {
-            '*' => Token::AnyRun,
-            '?' => Token::AnyCharacter,
-            literal => Token::Literal(literal),
-        };
-        Self(pattern.chars().take_while(|c| *c != '\0').map(token).collect())
+        Self::new(pattern, '*', '?')
     }
 
-    fn sql_token(c: char) -> Token {
-        match c {
-            '%' => Token::AnyRun,
-            '_' => Token::AnyCharacter,
-            literal => Token::Literal(literal),
-        }
+    fn new(pattern: &str, run: char, any: char) -> Self {
+        let pattern = as_compared(pattern);
+        let part = |part: &str| {
+            if part.contains(any) {
+                Part::Characters(part.chars().map(|c| (c != any).then_some(c)).collect())
+            } else {
+                Part::Text(part.to_owned())
+            }
+        };
+        Self { parts: pattern.split(run).map(part).collect() }
     }
 
     /// Tells whether the whole of `text` fits the pattern.
-    ///
-    /// The time is at most the product of both lengths: only the last run is ever widened.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let text = text.split('\0').next().unwrap_or_default();
-        let mut rest = text.chars();
-        let mut tokens = self.0.as_slice();
-        let mut last_run: Option<(std::str::Chars<'_>, &[Token])> = None;
-        loop {
-            let mut ahead = rest.clone();
-            let fits = match (tokens.split_first(), ahead.next()) {
-                (Some((Token::AnyRun, after)), _) => {
-                    last_run = Some((rest.clone(), after));
-                    tokens = after;
-                    continue;
-                }
-                (None, None) => return true,
-                (Some((Token::AnyCharacter, after)), Some(_)) => Some(after),
-                (Some((Token::Literal(literal), after)), Some(c)) if literal.eq_ignore_ascii_case(&c) => Some(after),
-                _ => None,
-            };
-            if let Some(after) = fits {
-                (rest, tokens) = (ahead, after);
-                continue;
-            }
-            let Some((run, after)) = last_run.as_mut() else { return false };
-            if run.next().is_none() {
-                return false;
-            }
-            (rest, tokens) = (run.clone(), *after);
+        let text = as_compared(text);
+        let Some((first, others)) = self.parts.split_first() else { return text.is_empty() };
+        let Some(mut rest) = first.strip_from(&text) else { return false };
+        let Some((last, middle)) = others.split_last() else { return rest.is_empty() };
+        for part in middle {
+            let Some(behind) = part.find_in(rest) else { return false };
+            rest = behind;
         }
+        last.ends(rest)
     }
+}
+
+/// Returns what of a text is compared: up to a NUL, without case in ASCII.
+fn as_compared(text: &str) -> String {
+    text.split('\0').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -117,6 +145,9 @@ mod tests {
         assert!(Pattern::sql("%ab%ab").matches("abaabxab"));
         assert!(!Pattern::sql("%ab%ab").matches("abaabx"));
         assert!(Pattern::sql("%%").matches("") && !Pattern::sql("").matches("a"));
+        assert!(Pattern::sql("a%_b").matches("aab") && !Pattern::sql("a%_b").matches("ab"));
+        assert!(Pattern::sql("ab%ba").matches("abba") && !Pattern::sql("ab%ba").matches("aba"));
+        assert!(Pattern::sql("%_é_%").matches("éééx") && !Pattern::sql("%_é_%").matches("éé"));
     }
 
     #[test]

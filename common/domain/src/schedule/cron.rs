@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use budget::Bound;
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 use regex::Regex;
 
@@ -118,6 +119,7 @@ impl Expression {
     /// If croniter or Prefect refuses it. `R(1-5)` and `R/5` are refused too, which Prefect forgets: their instants
     /// would be others at each look.
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        Bound::CronLength.check(text.len()).map_err(|_| Refusal::Invalid)?;
         let lower = text.to_lowercase();
         let expanded = ALIASES.iter().find(|(alias, _)| *alias == lower).map_or(lower.as_str(), |(_, meaning)| meaning);
         let columns: Vec<&str> = expanded.split(is_space).filter(|column| !column.is_empty()).collect();

@@ -26,6 +26,10 @@ mod interval;
 mod rrule;
 mod zone;
 
+use std::rc::Rc;
+
+use budget::{Bound, Meter};
+
 use crate::model::{Timestamp, deployment::Schedule};
 
 pub use zone::is_time_zone;
@@ -49,6 +53,16 @@ pub struct Span {
 /// As Prefect does, a cron schedule may begin with an instant up to an hour before `start`, if that is in an hour that
 /// comes twice.
 pub fn instants(schedule: &Schedule, span: Span) -> Vec<Timestamp> {
+    instants_within(schedule, span, &steps())
+}
+
+/// Returns the steps that recurrences may take together.
+pub fn steps() -> Rc<Meter> {
+    Rc::new(Meter::new(Bound::RecurrenceSteps))
+}
+
+/// Returns the next instants of a schedule as [`instants`] does, of a recurrence as far as there are `steps` left.
+pub fn instants_within(schedule: &Schedule, span: Span, steps: &Rc<Meter>) -> Vec<Timestamp> {
     match schedule {
         Schedule::Interval { interval, anchor_date, timezone } => {
             let Some(zone) = zone::Zone::of_schedule(timezone.as_deref()) else { return Vec::new() };
@@ -67,7 +81,7 @@ pub fn instants(schedule: &Schedule, span: Span) -> Vec<Timestamp> {
             else {
                 return Vec::new();
             };
-            rrule::instants(&recurrence, &zone, span)
+            rrule::instants(&recurrence, &zone, span, steps)
         }
     }
 }
@@ -84,6 +98,7 @@ pub fn local_text(schedule: &Schedule, instant: Timestamp) -> String {
 /// # Errors
 /// Prefect's message (`validate_cron_string`).
 pub fn check_cron(expression: &str) -> Result<(), String> {
+    Bound::CronLength.check(expression.len()).map_err(|exceeded| exceeded.to_string())?;
     cron::Expression::parse(expression).map(|_| ()).map_err(|refusal| match refusal {
         cron::Refusal::Invalid => format!("Invalid cron string: \"{expression}\""),
         cron::Refusal::Random => format!("Random and Hashed expressions are unsupported, received: \"{expression}\""),

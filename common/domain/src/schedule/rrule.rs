@@ -15,12 +15,16 @@
 //!   counted by division, any other one period by period; after [`COUNTED`] occurrences or periods it is held to be
 //!   used up.
 //! - It ends with the first period after `end`, and after [`PERIODS`] periods that brought nothing.
+//! - All rules of a recurrence share [`Bound::RecurrenceSteps`]. When none is left the recurrence is over: what its
+//!   other rules would exclude is not known.
 
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, HashMap},
+    rc::Rc,
 };
 
+use budget::{Bound, Meter};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
 use super::{
@@ -139,13 +143,22 @@ struct Rule {
 /// The message of Prefect's `validate_rrule_string`. Where dateutil breaks down (no `FREQ`, no rule at all) it is one
 /// of ours.
 pub(super) fn parse(text: &str) -> Result<Recurrence, String> {
+    let length = text.chars().count();
+    let too_long = || {
+        let head: String = text.chars().take(40).collect();
+        format!("Invalid RRule string \"{head}...\"\nMax length is {CHARACTERS}, got {length}")
+    };
+    // Prefect reads a rule of any length first, and tells what else is wrong with it.
+    if length > 4 * CHARACTERS {
+        return Err(too_long());
+    }
     let read = Recurrence::read(text).and_then(|recurrence| recurrence.check().map(|()| recurrence));
     let recurrence = read.map_err(|why| format!("Invalid RRule string \"{text}\": {why}"))?;
-    let length = text.chars().count();
     if length > CHARACTERS {
-        let head: String = text.chars().take(40).collect();
-        return Err(format!("Invalid RRule string \"{head}...\"\nMax length is {CHARACTERS}, got {length}"));
+        return Err(too_long());
     }
+    let rules = recurrence.rules.len() + recurrence.excluded_rules.len();
+    Bound::RecurrenceRules.check(rules).map_err(|exceeded| exceeded.to_string())?;
     Ok(recurrence)
 }
 
@@ -173,7 +186,7 @@ pub(super) fn normalize(text: &str, timezone: Option<&str>, now: Timestamp) -> S
 }
 
 /// Returns the instants of a rule, in order, as Prefect's `RRuleSchedule.get_dates` does.
-pub(super) fn instants(recurrence: &Recurrence, zone: &Zone, span: Span) -> Vec<Timestamp> {
+pub(super) fn instants(recurrence: &Recurrence, zone: &Zone, span: Span, steps: &Rc<Meter>) -> Vec<Timestamp> {
     let Ok(resolved) = recurrence.resolved() else { return Vec::new() };
     let start = span.start.as_chrono();
     let end = span.end.map(Timestamp::as_chrono);
@@ -183,7 +196,7 @@ pub(super) fn instants(recurrence: &Recurrence, zone: &Zone, span: Span) -> Vec<
     let from = zone.local(start) - margin;
     let until = end.map(|end| zone.local(end) + day);
     let mut found = BTreeSet::new();
-    for local in resolved.occurrences(from, until) {
+    for local in resolved.occurrences(from, until, steps) {
         let Some(instant) = instant_of(local, zone) else { break };
         if instant < start {
             continue;
@@ -199,7 +212,8 @@ pub(super) fn instants(recurrence: &Recurrence, zone: &Zone, span: Span) -> Vec<
 
 /// Returns the instant at which dateutil holds the zone's clocks to show `local`.
 ///
-/// Where daylight saving time is negative (Dublin, Casablanca), it holds the hour that comes twice to be the one after it.
+/// Where daylight saving time is negative (Dublin, Casablanca), it holds the hour that comes twice to be the one after
+/// it.
 fn instant_of(local: NaiveDateTime, zone: &Zone) -> Option<DateTime<Utc>> {
     let offset = match zone.occurrence(local) {
         Occurrence::Twice { first: offset, .. } => offset,
@@ -331,9 +345,11 @@ impl Resolved {
         &self,
         from: NaiveDateTime,
         until: Option<NaiveDateTime>,
+        steps: &Rc<Meter>,
     ) -> impl Iterator<Item = NaiveDateTime> + use<> {
-        let mut included = Merged::new(&self.rules, &self.dates, from, until);
-        let mut excluded = Merged::new(&self.excluded_rules, &self.excluded_dates, from, until).peekable();
+        let mut included = Merged::new(&self.rules, &self.dates, from, until, steps);
+        let mut excluded = Merged::new(&self.excluded_rules, &self.excluded_dates, from, until, steps).peekable();
+        let steps = Rc::clone(steps);
         let mut last = None;
         let mut dropped = 0;
         std::iter::from_fn(move || {
@@ -345,6 +361,9 @@ impl Resolved {
                 last = Some(next);
                 while excluded.peek().is_some_and(|excluded| *excluded < next) {
                     excluded.next();
+                }
+                if steps.left() == 0 {
+                    return None;
                 }
                 if excluded.peek() != Some(&next) {
                     return Some(next);
@@ -365,12 +384,18 @@ struct Merged {
 }
 
 impl Merged {
-    fn new(rules: &[Rule], dates: &[NaiveDateTime], from: NaiveDateTime, until: Option<NaiveDateTime>) -> Self {
+    fn new(
+        rules: &[Rule],
+        dates: &[NaiveDateTime],
+        from: NaiveDateTime,
+        until: Option<NaiveDateTime>,
+        steps: &Rc<Meter>,
+    ) -> Self {
         let mut dates: Vec<_> = dates.iter().copied().filter(|date| *date >= from).collect();
         dates.sort_unstable();
         let mut sources: Vec<Box<dyn Iterator<Item = NaiveDateTime>>> = vec![Box::new(dates.into_iter())];
         for rule in rules {
-            sources.push(Box::new(Occurrences::new(rule.clone(), from, until)));
+            sources.push(Box::new(Occurrences::new(rule.clone(), from, until, Rc::clone(steps))));
         }
         let firsts = sources.iter_mut().enumerate();
         let next = firsts.filter_map(|(at, source)| source.next().map(|first| Reverse((first, at)))).collect();
@@ -642,6 +667,25 @@ impl Rule {
             }
         }
         times.into_iter().collect()
+    }
+
+    /// Returns how many steps it takes to select the days of a year.
+    fn steps_of_masks(&self) -> u64 {
+        let numbers = self.weeks.len() + self.easter.len() + self.nth_weekdays.len();
+        if numbers == 0 { 0 } else { 50 + u64::try_from(numbers).unwrap_or(u64::MAX) }
+    }
+
+    /// Returns how many steps it takes to look at the days of a period.
+    fn steps_of_period(&self) -> u64 {
+        let days = match self.frequency {
+            Frequency::Yearly => 366,
+            Frequency::Monthly => 31,
+            Frequency::Weekly => 7,
+            _ => 1,
+        };
+        let numbers = self.months.len() + self.month_days.len() + self.year_days.len() + self.weekdays.len();
+        let looks = 1 + u64::try_from(numbers).unwrap_or(u64::MAX) / 32;
+        days * looks + u64::try_from(self.set_positions.len()).unwrap_or(u64::MAX) / 8
     }
 
     /// Tells whether every period has the same occurrences, so that they can be counted by division.
@@ -934,12 +978,15 @@ struct Occurrences {
     time: usize,
     spent: u64,
     counted: u64,
+    steps: Rc<Meter>,
 }
 
 impl Occurrences {
-    fn new(rule: Rule, from: NaiveDateTime, until: Option<NaiveDateTime>) -> Self {
+    fn new(rule: Rule, from: NaiveDateTime, until: Option<NaiveDateTime>, steps: Rc<Meter>) -> Self {
         let ends = [rule.until, until].into_iter().flatten().min().unwrap_or(NaiveDateTime::MAX);
-        let mut times = rule.times();
+        let mut times = if steps.left() == 0 { Vec::new() } else { rule.times() };
+        // What does not suffice is seen where the next step is taken.
+        let _ = steps.take_size(times.len());
         let positions = &rule.set_positions;
         // A period of less than a day always has the same number of occurrences, so positions beyond it never come.
         let most = i64::try_from(times.len()).unwrap_or(i64::MAX);
@@ -962,6 +1009,7 @@ impl Occurrences {
             time: 0,
             spent: 0,
             counted: 0,
+            steps,
             rule,
         };
         occurrences.begin();
@@ -1003,9 +1051,11 @@ impl Occurrences {
         let date = begins.date();
         let stale = |masks: &YearMasks| masks.first.year() != date.year() || masks.month != date.month();
         if self.masks.as_ref().is_none_or(stale) {
+            self.steps.take(self.rule.steps_of_masks()).ok()?;
             self.masks = Some(YearMasks::new(&self.rule, date)?);
         }
         let masks = self.masks.as_ref()?;
+        self.steps.take(self.rule.steps_of_period()).ok()?;
         if self.rule.frequency >= Frequency::Hourly {
             let skipped = if masks.allows(&self.rule, date) {
                 self.rule.skip_time(begins)
@@ -1066,6 +1116,7 @@ impl Iterator for Occurrences {
         }
         let positioned = !self.rule.set_positions.is_empty();
         loop {
+            self.steps.take(1).ok()?;
             let Some(base) = self.bases.get(self.base).copied() else {
                 self.enter_period()?;
                 continue;

@@ -27,7 +27,7 @@ async fn create(
             return Ok(schedules::add(&mut deployment.clone(), new.clone(), now));
         }
         let added = schedules::add(deployment, new.clone(), now);
-        schedules::require_unique_slugs(deployment)?;
+        schedules::check(deployment)?;
         Ok(added)
     };
     let added = app.store.update_deployment_silently(path.id, add).await.in_words(NOT_FOUND)?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::{
     Error, Result,
+    budget::Bound,
     model::{
         Deployment, DeploymentId, Object, Timestamp,
         deployment::{DeploymentSchedule, Schedule},
@@ -120,11 +121,12 @@ pub(crate) fn replace(deployment: &mut Deployment, new: impl IntoIterator<Item =
     add(deployment, with_ids(unlimited), now);
 }
 
-/// Checks that no two of the deployment's schedules have the same slug.
+/// Checks that a deployment has no more schedules than can be looked at, and no two of the same slug.
 ///
 /// # Errors
-/// [`Error::Conflict`] if two have.
-pub(crate) fn require_unique_slugs(deployment: &Deployment) -> Result<()> {
+/// [`Error::Exceeded`] if there are too many, [`Error::Conflict`] if two have the same slug.
+pub(crate) fn check(deployment: &Deployment) -> Result<()> {
+    Bound::Schedules.check(deployment.schedules.len())?;
     let mut slugs: Vec<&str> = deployment.schedules.iter().filter_map(|schedule| schedule.slug.as_deref()).collect();
     slugs.sort_unstable();
     if slugs.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {

@@ -24,7 +24,7 @@ async fn update(
     let apply = |deployment: &mut Deployment| {
         let schedule = deployment.schedules.iter_mut().find(|schedule| schedule.id == path.schedule_id);
         change.apply_to(schedule.ok_or_else(schedules::not_found)?, app.now());
-        schedules::require_unique_slugs(deployment)?;
+        schedules::check(deployment)?;
         deployment.sort_schedules();
         Ok(())
     };
