@@ -117,14 +117,14 @@ async fn every_flow_run_that_matches_is_treated_once() {
 
 #[tokio::test]
 async fn a_flow_run_that_its_new_state_moves_is_counted_once() {
-    for r#type in [StateType::Crashed, StateType::Failed] {
+    for kind in [StateType::Crashed, StateType::Failed] {
         let mut world = world(&Faults::default()).await;
         world.add_runs(150).await;
         world.begin(Value::Null, set(StateType::Scheduled)).await;
         world.settle(1).await;
-        let operation = world.begin(Value::Null, set(r#type)).await;
+        let operation = world.begin(Value::Null, set(kind)).await;
         world.settle(1).await;
-        assert_eq!(world.progress(&operation).await.0, counted(150, 150, 0), "{:?}", r#type);
+        assert_eq!(world.progress(&operation).await.0, counted(150, 150, 0), "{kind:?}");
     }
 }
 
