@@ -7,6 +7,8 @@
 //! ```text
 //! PROGRAMS_MINUTES=10 cargo test -p common --test programs -- --nocapture --test-threads=1 any_
 //! ```
+//!
+//! With `PROGRAMS_LAST=last.txt` each program is written there before it runs, so that one that ends the process is known.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken test must fail")]
 
 mod bodies;
@@ -19,7 +21,9 @@ use std::{
     cell::Cell,
     env,
     fmt::Debug,
-    fs, thread,
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -40,8 +44,15 @@ const CASES: u32 = 200;
 /// The stacks on which programs are tried, in bytes: that of tokio's threads, and that of a function's only one.
 const STACKS: [usize; 2] = [2 * 1024 * 1024, 8 * 1024 * 1024];
 
+/// Has the process for itself, so that what is measured is what one program takes.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs what tries programs on a thread with a stack of this size.
 fn on_stack(size: usize, trying: impl FnOnce() + Send + 'static) {
+    let _alone = alone();
     let thread = thread::Builder::new().stack_size(size).spawn(trying).unwrap();
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
@@ -103,6 +114,9 @@ where
         let most = Cell::new(Took::default());
         loop {
             let ran = TestRunner::new(config.clone()).run(&programs(), |program| {
+                if let Ok(last) = env::var("PROGRAMS_LAST") {
+                    fs::write(last, format!("{program:?}")).unwrap();
+                }
                 let ((), took) = measured(|| run(&program));
                 most.set(most.get().or_more(took));
                 if took.is_little() { Ok(()) } else { Err(TestCaseError::fail(format!("{took:?}"))) }

@@ -11,7 +11,7 @@ use common::{
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{STACKS, explore, measured, on_stack};
+use super::{STACKS, alone, explore, measured, on_stack};
 
 fn reference() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -196,6 +196,7 @@ fn schemas_that_once_kept_a_server_busy_are_refused() {
 
 #[test]
 fn as_much_as_prefect_takes_is_held_against_its_schema() {
+    let _alone = alone();
     let numbers: Vec<Value> = (0..200_000).map(|number| json!(number % 10)).collect();
     let optional = json!({"items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}});
     let (verdict, took) = measured(|| validate(&json!(numbers), optional.as_object().unwrap(), &Allowance::default()));
