@@ -75,9 +75,9 @@ bounds! {
     /// How many steps it takes to hold values against schemas.
     ///
     /// A step takes Prefect about 10 microseconds, and us a fiftieth of that.
-    SchemaSteps = 1_000_000, "schema_steps": "values may take", "steps to be held against schemas";
+    SchemaSteps = 800_000, "schema_steps": "values may take", "steps to be held against schemas";
     /// How many steps it takes to say what is wrong with values, each of which takes memory.
-    SchemaFaults = 400_000, "schema_faults": "values may take", "steps to say what is wrong with them";
+    SchemaFaults = 300_000, "schema_faults": "values may take", "steps to say what is wrong with them";
     /// How many schedules a deployment has, all of which are looked at together.
     Schedules = 256, "schedules": "a deployment may have", "schedules";
     /// How many rules a recurrence has.

@@ -56,8 +56,13 @@ const NAMED_IN_PLACE: [&str; 2] = ["dependentSchemas", "dependencies"];
 const OF_ITEMS: [&str; 4] = ["items", "additionalItems", "contains", "unevaluatedItems"];
 /// Keywords that have a validator look at all the others of the schema again.
 const UNEVALUATED: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
+/// How often a validator looks at the others again for each of those, at most.
+const LOOKS: u64 = 4;
 /// Keywords that refer to a schema.
 const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+
+/// How many schemas within one another make a fault as large as one step more.
+const LEVELS_OF_A_STEP: u64 = 4;
 
 /// What takes more steps for a value of this many bytes of text, or entries of a list, than for none.
 const BYTES_OF_A_STEP: usize = 64;
@@ -152,7 +157,8 @@ impl<'s> Schema<'s> {
     /// # Errors
     /// [`Exceeded`] if schemas lead to one another too often, or too much before all is counted.
     pub(super) fn cost(&self, value: &Value) -> Result<Cost, Exceeded> {
-        let mut count = Count { schema: self, known: HashMap::new(), visits: 0, depth: 0 };
+        let mut count =
+            Count { schema: self, known: HashMap::new(), sizes: HashMap::new(), visits: 0, depth: 0, alternatives: 0 };
         let cost = count.of(self.root, value)?;
         let goes_back = self.patterns.values().any(|pattern| pattern.goes_back);
         Ok(if goes_back { cost.times(GOES_BACK.1) } else { cost })
@@ -182,10 +188,14 @@ fn percent_decoded(fragment: &str) -> String {
 
 struct Count<'c, 's> {
     schema: &'c Schema<'s>,
-    /// What a schema that is referred to costs for a value.
-    known: HashMap<(*const Value, *const Value), Cost>,
+    /// What a schema that is referred to costs for a value, among alternatives or not.
+    known: HashMap<(*const Value, *const Value, bool), Cost>,
+    /// How large a value is.
+    sizes: HashMap<*const Value, u64>,
     visits: u64,
     depth: u64,
+    /// How many alternatives lie around what is looked at: what is wrong with each is kept with a copy of the value.
+    alternatives: u64,
 }
 
 /// Stands for the name of a property, which no list or object is.
@@ -209,6 +219,11 @@ impl Count<'_, '_> {
 
     fn of_fields(&mut self, fields: &Map<String, Value>, value: &Value) -> Result<Cost, Exceeded> {
         let mut cost = Cost::same(self.own(fields, value));
+        // A fault has the way to it, and each fault of an alternative is kept.
+        cost.faults = cost.faults.saturating_add(self.depth / LEVELS_OF_A_STEP);
+        if self.alternatives > 0 {
+            cost.faults = cost.faults.saturating_add(self.size(value));
+        }
         let mut in_place = Cost::default();
         for keyword in REFERENCES {
             if let Some(Value::String(reference)) = fields.get(keyword) {
@@ -223,11 +238,14 @@ impl Count<'_, '_> {
             }
         }
         for keyword in MANY_IN_PLACE {
+            let has_alternatives = keyword != "allOf";
+            self.alternatives += u64::from(has_alternatives);
             for inner in fields.get(keyword).and_then(Value::as_array).into_iter().flatten() {
                 let inner = self.of(inner, value)?;
-                let faults = if keyword == "allOf" { inner.faults } else { inner.fits.saturating_add(inner.faults) };
+                let faults = if has_alternatives { inner.fits.saturating_add(inner.faults) } else { inner.faults };
                 in_place = in_place.plus(Cost { fits: inner.fits, faults });
             }
+            self.alternatives -= u64::from(has_alternatives);
         }
         for keyword in NAMED_IN_PLACE {
             for inner in fields.get(keyword).and_then(Value::as_object).into_iter().flat_map(Map::values) {
@@ -240,7 +258,7 @@ impl Count<'_, '_> {
             _ => {}
         }
         let again = UNEVALUATED.iter().filter(|keyword| fields.contains_key(**keyword)).count();
-        let looks = u64::try_from(again).unwrap_or_default().saturating_mul(2) + 1;
+        let looks = u64::try_from(again).unwrap_or_default().saturating_mul(LOOKS) + 1;
         Ok(cost.plus(in_place).times(looks))
     }
 
@@ -295,7 +313,7 @@ impl Count<'_, '_> {
     fn of_reference(&mut self, reference: &str, value: &Value) -> Result<Cost, Exceeded> {
         let mut cost = Cost::default();
         for target in self.schema.targets(reference) {
-            let key = (std::ptr::from_ref(target), std::ptr::from_ref(value));
+            let key = (std::ptr::from_ref(target), std::ptr::from_ref(value), self.alternatives > 0);
             let counted = match self.known.get(&key).copied() {
                 Some(known) => known,
                 None => self.of(target, value)?,
@@ -308,6 +326,28 @@ impl Count<'_, '_> {
             cost = cost.plus(Cost::same(self.values(value)?.saturating_mul(OF_A_META_SCHEMA)));
         }
         Ok(cost)
+    }
+
+    /// Returns how large a value is: how many values it has in it, or 64 bytes each of their texts.
+    fn size(&mut self, value: &Value) -> u64 {
+        let text = |text: &str| u64::try_from(text.len() / BYTES_OF_A_STEP).unwrap_or(u64::MAX);
+        let own = match value {
+            Value::Array(_) | Value::Object(_) => match self.sizes.get(&std::ptr::from_ref(value)) {
+                Some(known) => return *known,
+                None => 1,
+            },
+            Value::String(string) => 1 + text(string),
+            _ => 1,
+        };
+        let size = match value {
+            Value::Array(items) => items.iter().fold(own, |size, item| size.saturating_add(self.size(item))),
+            Value::Object(fields) => fields
+                .iter()
+                .fold(own, |size, (name, field)| size.saturating_add(text(name)).saturating_add(self.size(field))),
+            _ => return own,
+        };
+        self.sizes.insert(std::ptr::from_ref(value), size);
+        size
     }
 
     /// Counts the values of a value, which is not nested any deeper than schemas may be.

@@ -226,6 +226,15 @@ mod tests {
             ("{{ true }} {{ none }} {{ [1, 'a', {'b': 1.5}] }}", "True None [1, 'a', {'b': 1.5}]"),
             ("{% for i in range(3) %}{{ i }}{% endfor %}", "012"),
             ("{{ 'a' | upper }}{% if x %}y{% else %}n{% endif %}", "An"),
+            ("{% set a = [1] %}{{ a + [x] }} {{ a * 2 }} {{ a + a == [1, 1] }}", "[1, None] [1, 1] True"),
+            ("{% set a = 1 %}{{ (a,) + (2,) }} {{ 'a' + 'b' }} {{ a * 'x' }} {{ a * 2 + 0.5 }}", "[1, 2] ab x 2.5"),
+            ("{% set a = [1, 2, 3] %}{{ a[1:] }} {{ a[::-1] }} {{ 'abc'[:2] }} {{ a[5:] }}", "[2, 3] [3, 2, 1] ab []"),
+            ("{% set a = [1, 2] %}{{ a | reverse | list }} {{ 'ab' | reverse }}", "[2, 1] ba"),
+            (
+                "{% set a = [1] %}{{ a | chain([2]) | list }} {{ {'k': 1} | chain({'l': 2}) }}",
+                "[1, 2] {'k': 1, 'l': 2}",
+            ),
+            ("{% for i in range(3) %}{{ loop.cycle('a', 'b') }}{% endfor %}", "aba"),
             ("{% set a = 1 %}{{ [a, x] }} {{ {'a': a} }} {{ [a][0] }}{{ [a][1] }}", "[1, None] {'a': 1} 1"),
             ("{% set a = 1 %}{{ {'k': a}['k'] }}{{ {'k': a}.k }}", "11"),
             (
@@ -257,6 +266,10 @@ mod tests {
             "OverflowError('Range too big. The sandbox blocks ranges larger than MAX_TEMPLATE_RANGE=100.')"
         ));
         assert!(rendered("{{ 1").is_err());
+        for nothing in ["{{ loop.cycle() }}", "{{ loop.cycle(*[]) }}"] {
+            let template = format!("{{% for i in range(2) %}}{nothing}{{% endfor %}}");
+            assert!(refusal(&template).contains("there is nothing to cycle"));
+        }
     }
 
     /// The chains that end the process where nothing bounds them, or that keep it busy for hours.
@@ -289,6 +302,9 @@ mod tests {
             ("{% set a = [0] * 900 %}{% set a = [a] * 900 %}{{ a }}".to_owned(), Bound::TemplateWork),
             ("{% set a = [0] * 900 %}{% set a = [a] * 900 %}{{ [a] }}".to_owned(), Bound::TemplateValueParts),
             (deep(""), Bound::TemplateValueDepth),
+            ("{% set a = ['x'] %}".to_owned() + &"{% set a = a + a %}".repeat(40), Bound::TemplateWork),
+            ("{% set a = ['x'] %}".to_owned() + &"{% set a = a | chain(a) %}".repeat(40), Bound::TemplateWork),
+            ("{% set a = ['x'] %}".to_owned() + &"{% set a = a * 2 %}".repeat(40), Bound::TemplateWork),
             ("{{ 'x' * 100000000 }}".to_owned(), Bound::TemplateWork),
             ("{% set s = 'x' %}".to_owned() + &"{% set s = s ~ s %}".repeat(60), Bound::TemplateWork),
             ("{{ 'x' | indent(1000000000000) }}".to_owned(), Bound::TemplateWork),
@@ -303,6 +319,15 @@ mod tests {
         for (template, bound) in table {
             let head: String = template.chars().take(60).collect();
             assert_eq!(rendered(&template), Err(NotRendered::Exceeded(Exceeded(bound))), "{head}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_items_takes_no_time() {
+        for grow in ["a + a", "a * 1000000", "a | chain(a)", "a[0:]", "a[::-1]", "a | reverse", "a | zip(a)"] {
+            let template =
+                "{% set a = [] %}".to_owned() + &format!("{{% set a = {grow} %}}").repeat(200) + "{{ a | list }}";
+            assert_eq!(rendered(&template).as_deref(), Ok("[]"), "{grow}");
         }
     }
 

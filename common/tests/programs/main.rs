@@ -2,7 +2,8 @@
 //!
 //! `corpus.json` has the programs that once ended the process or kept it busy; each is refused by the bound that it
 //! names. Beside it, random programs are made of grammars: templates, schemas, recurrence rules, cron expressions,
-//! filters and bodies. To try more of them, so many minutes of each kind:
+//! filters and bodies: the same in each run, so that a run says something of the change and not of its luck. To try
+//! others, so many minutes of each kind:
 //!
 //! ```text
 //! PROGRAMS_MINUTES=10 cargo test -p common --test programs -- --nocapture --test-threads=1 any_
@@ -29,7 +30,7 @@ use std::{
 
 use proptest::{
     strategy::Strategy,
-    test_runner::{Config, TestCaseError, TestRunner},
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
 
 /// What a program may take of a processor, in a build without optimisation.
@@ -100,7 +101,7 @@ fn memory(which: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
-/// Tries random programs on a small stack: so many of them, or for as many minutes as are set.
+/// Tries random programs on a small stack: the same few each time, or others for as many minutes as are set.
 fn explore<S>(kind: &'static str, programs: impl Fn() -> S + Send + 'static, run: fn(&S::Value))
 where
     S: Strategy,
@@ -113,7 +114,11 @@ where
         let mut cases = 0_u64;
         let most = Cell::new(Took::default());
         loop {
-            let ran = TestRunner::new(config.clone()).run(&programs(), |program| {
+            let mut runner = match until {
+                Some(_) => TestRunner::new(config.clone()),
+                None => TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+            };
+            let ran = runner.run(&programs(), |program| {
                 if let Ok(last) = env::var("PROGRAMS_LAST") {
                     fs::write(last, format!("{program:?}")).unwrap();
                 }

@@ -155,7 +155,17 @@ fn expression() -> impl Strategy<Value = String> {
 }
 
 /// What makes a value of itself, some of it twice, is what grows.
-const GROWTHS: [&str; 18] = [
+const GROWTHS: [&str; 28] = [
+    "a|chain(a)",
+    "a|reverse",
+    "a[0:]",
+    "a[::-1]",
+    "a|list",
+    "a|map('string')|list",
+    "a|items|list",
+    "a|dictsort",
+    "[]",
+    "{}",
     "[a,a]",
     "[a]",
     "a~a",

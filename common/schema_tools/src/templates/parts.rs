@@ -4,11 +4,14 @@
 //! hashed or dropped as an item of another. So whatever makes a value of others counts all that these have in them, the
 //! same part as often as it is there: then no value is deeper or larger than its bounds, and whatever is done with it
 //! costs what the engine's fuel takes it to cost.
+//!
+//! And whatever makes a sequence of others makes a list at once. The engine makes a view that looks them up anew each time;
+//! a view of views, thirty times over, is looked up a thousand million times, and needs no item for that.
 
 use std::sync::LazyLock;
 
 use minijinja::{
-    Environment, Error, ErrorKind, State, UndefinedBehavior,
+    Environment, Error, ErrorKind, Expression, State, UndefinedBehavior,
     machinery::{Instruction, Instructions},
     value::{Kwargs, Rest, Tuple, Value, ValueKind},
 };
@@ -27,6 +30,10 @@ const TUPLE: &str = "tuple of";
 const MAP: &str = "map of";
 const ITEM: &str = "item of";
 const IS_IN: &str = "is in";
+const SUM: &str = "sum of";
+const PRODUCT: &str = "product of";
+const PART: &str = "part of";
+const CYCLE: &str = "cycle of";
 
 /// Makes the instructions that put values into others, or look them up, calls of what counts them.
 pub(super) fn count(environment: &mut Environment<'_>, instructions: &mut Instructions<'_>) {
@@ -51,6 +58,19 @@ pub(super) fn count(environment: &mut Environment<'_>, instructions: &mut Instru
         pay(state, &value)?;
         state.perform_test("in", &[value, of])
     });
+    environment
+        .add_function(SUM, |state: &State, a: Value, b: Value| operate(state, &SUMS, [a, b, ().into(), ().into()]));
+    environment.add_function(PRODUCT, |state: &State, a: Value, b: Value| {
+        operate(state, &PRODUCTS, [a, b, ().into(), ().into()])
+    });
+    environment.add_function(PART, |state: &State, a: Value, b: Value, c: Value, d: Value| {
+        operate(state, &SLICES, [a, b, c, d])
+    });
+    environment.add_function(CYCLE, |state: &mut State, of: Value, items: Rest<Value>| {
+        // The engine divides by their number.
+        let nothing = || Error::new(ErrorKind::MissingArgument, "there is nothing to cycle");
+        if items.is_empty() { Err(nothing()) } else { of.call_method(state, "cycle", &items) }
+    });
     environment.add_function("dict", |state: &State, value: Option<Value>, entries: Kwargs| {
         let entries = Value::from(entries);
         check_all(state, value.as_slice())?;
@@ -73,6 +93,12 @@ pub(super) fn count(environment: &mut Environment<'_>, instructions: &mut Instru
             call(state, filter, |plain| plain.empty_state().apply_filter(filter, &arguments))
         });
     }
+    for filter in ["chain", "reverse"] {
+        environment.add_filter(filter, move |state: &State, arguments: Rest<Value>| {
+            let made = PLAIN.empty_state().apply_filter(filter, &arguments);
+            as_list(state, made.map_err(|error| told_anew(&error, filter))?)
+        });
+    }
     environment.add_filter("pprint", |state: &State, value: Value| {
         pay(state, &value)?;
         Ok::<_, Error>(format!("{value:#?}"))
@@ -81,12 +107,19 @@ pub(super) fn count(environment: &mut Environment<'_>, instructions: &mut Instru
     while let Some(instruction) = instructions.get_mut(at) {
         at += 1;
         let call = |name, arguments: usize| u16::try_from(arguments).ok().map(|count| (name, count));
+        if let Instruction::CallMethod("cycle", arguments) = *instruction {
+            *instruction = Instruction::CallFunction(CYCLE, arguments);
+            continue;
+        }
         let (name, arguments) = match instruction {
             Instruction::BuildList(Some(items @ 1..)) => call(LIST, *items),
             Instruction::BuildTuple(Some(items @ 1..)) => call(TUPLE, *items),
             Instruction::BuildMap(pairs @ 1..) => call(MAP, pairs.saturating_mul(2)),
             Instruction::GetItem => call(ITEM, 2),
             Instruction::In => call(IS_IN, 2),
+            Instruction::Add => call(SUM, 2),
+            Instruction::Mul => call(PRODUCT, 2),
+            Instruction::Slice => call(PART, 4),
             _ => continue,
         }
         // More items than a call takes are more than a template of the longest length can have.
@@ -95,25 +128,64 @@ pub(super) fn count(environment: &mut Environment<'_>, instructions: &mut Instru
     }
 }
 
+/// What the engine brings along, with fuel of its own for each call.
+static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.set_fuel(Some(Bound::TemplateWork.most()));
+    environment
+});
+
+/// An operation of the engine, which has no other name that could be called.
+type Operation = LazyLock<Result<Expression<'static, 'static>, Error>>;
+
+static SUMS: Operation = LazyLock::new(|| PLAIN.compile_expression("a + b"));
+static PRODUCTS: Operation = LazyLock::new(|| PLAIN.compile_expression("a * b"));
+static SLICES: Operation = LazyLock::new(|| PLAIN.compile_expression("a[b:c:d]"));
+
+/// Carries out an operation of the engine.
+fn operate(state: &State, operation: &Operation, operands: [Value; 4]) -> Result<Value, Error> {
+    let operation = operation.as_ref().map_err(|error| told_anew(error, "operation"))?;
+    let names = ["a", "b", "c", "d"].into_iter().zip(operands);
+    let made = operation.eval(Value::from_pairs(names)).map_err(|error| told_anew(&error, "operation"))?;
+    as_list(state, made)
+}
+
 /// Calls what the engine brings along, and counts what it makes.
 fn call(
     state: &State,
     name: &str,
     calling: impl FnOnce(&Environment<'static>) -> Result<Value, Error>,
 ) -> Result<Value, Error> {
-    static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        environment.set_fuel(Some(Bound::TemplateWork.most() / 16));
-        environment
-    });
-    let made = calling(&PLAIN).map_err(|error| match error.kind() {
-        ErrorKind::OutOfFuel => error,
-        kind => Error::new(kind, error.detail().unwrap_or(name).to_owned()),
-    })?;
-    let items: Vec<Value> = made.try_iter()?.collect();
-    check_all(state, &items)?;
+    let made = as_list(state, calling(&PLAIN).map_err(|error| told_anew(&error, name))?)?;
+    if matches!(made.kind(), ValueKind::Seq | ValueKind::Map) {
+        let items: Vec<Value> = made.try_iter()?.collect();
+        check_all(state, &items)?;
+    }
     Ok(made)
+}
+
+/// Returns an error without the place where it was made, for the engine to say where it was met.
+fn told_anew(error: &Error, name: &str) -> Error {
+    Error::new(error.kind(), error.detail().unwrap_or(name).to_owned())
+}
+
+/// Makes a list, or a map, of what may be a view of others.
+fn as_list(state: &State, value: Value) -> Result<Value, Error> {
+    let pay = |part: Value| state.consume_fuel(1).map(|()| part);
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable if !value.is_tuple() => {
+            value.try_iter()?.map(pay).collect::<Result<Vec<_>, _>>().map(Value::from)
+        }
+        ValueKind::Map => {
+            let keys = value.try_iter()?.map(pay).collect::<Result<Vec<_>, _>>()?;
+            Ok(Value::from_pairs(keys.into_iter().map(|key| {
+                let part = value.get_item(&key).unwrap_or_default();
+                (key, part)
+            })))
+        }
+        _ => Ok(value),
+    }
 }
 
 fn check_all(state: &State, values: &[Value]) -> Result<(), Error> {
