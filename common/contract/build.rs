@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::P
 
 use serde_json::{Map, Value, json};
 
-const CONTRACT: &str = "documents/openapi-3.8.8.json";
+const CONTRACT: &str = "documents/openapi-3.9.1.json";
 const EXTENSIONS: &str = "documents/extensions.json";
 const SCHEMAS: &str = "#/components/schemas/";
 const METHODS: [&str; 5] = ["delete", "get", "patch", "post", "put"];

@@ -4,7 +4,7 @@ use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
 use serde_json::Value;
 
-const SETTINGS: &str = "settings-3.8.8.json";
+const SETTINGS: &str = "settings-3.9.1.json";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={SETTINGS}");

@@ -9,7 +9,7 @@ from typing import Any
 
 from .servers import REPOSITORY
 
-DOCUMENT = REPOSITORY / "common" / "contract" / "documents" / "openapi-3.8.8.json"
+DOCUMENT = REPOSITORY / "common" / "contract" / "documents" / "openapi-3.9.1.json"
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 
 from .side_by_side import Pair
 
-RENEWING = {"user-agent": "prefect/3.8.8 (API 0.8.4)"}
+RENEWING = {"user-agent": "prefect/3.9.1 (API 0.8.4)"}
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def add_queues(pair: Pair, pool: str, *names: str) -> None:
 
 VERSIONS = ["3.3.6", "3.3.7", "3.3.7rc1", "3.3.7.dev2", "3.3.7.post1", "3.3.7+build", "3.3.7.1", "3.3.8.dev1", "3.3.8rc1"]
 AGENTS = [
-    *(f"prefect/{version} (API 0.8.4)" for version in (*VERSIONS, "3.3.8", "3.8.8", "2.20.0", "3.0.0rc20", "3.3")),
+    *(f"prefect/{version} (API 0.8.4)" for version in (*VERSIONS, "3.3.8", "3.8.8", "3.9.1", "2.20.0", "3.0.0rc20", "3.3")),
     "prefect/3.3.7",
     "prefect/3.3.7 (API )",
     "curl/8.0",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-CONTRACT = json.loads((HERE.parent.parent / "common/contract/documents/openapi-3.8.8.json").read_text())
+CONTRACT = json.loads((HERE.parent.parent / "common/contract/documents/openapi-3.9.1.json").read_text())
 COMPONENTS = CONTRACT["components"]["schemas"]
 UUID = "01a2034c-a60e-77df-8caf-82a280613781"
 TIME = "2026-01-31T09:30:00Z"

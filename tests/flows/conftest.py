@@ -14,7 +14,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-CLIENT_VERSION = "3.8.8"
+CLIENT_VERSION = "3.9.1"
 
 try:
     installed = importlib.metadata.version("prefect")

@@ -164,7 +164,7 @@ def test_keys_outlive_the_server_and_are_listed(tmp_path: Path) -> None:
             here = Guarded(server, tmp_path)
             if attempt == 0:
                 key = here.keys("create", "--role", "admin", "--name", "me", "--expires-in", "90d")
-            assert here.api(Bearer(key)).get("admin/version") == "3.8.8"
+            assert here.api(Bearer(key)).get("admin/version") == "3.9.1"
             (row,) = here.keys("list").splitlines()[1:]
             assert row.startswith(key.rpartition("_")[0]) and "active" in row
             assert key not in row

@@ -135,7 +135,7 @@ def test_api_healthcheck(client: Client) -> None:
 
 
 def test_api_version(client: Client) -> None:
-    assert client.api_version() == "3.8.8"
+    assert client.api_version() == "3.9.1"
 
 
 def test_raise_for_api_version_mismatch(client: Client) -> None:

@@ -69,7 +69,7 @@ def test_flow_ls(shared_runner: Runner, run_id: str, api: Api) -> None:
 
 def test_version(shared_runner: Runner) -> None:
     version = shared_runner.prefect("version")
-    assert "3.8.8" in version and "0.8.4" in version
+    assert "3.9.1" in version and "0.8.4" in version
 
 
 def test_config_view(shared_runner: Runner, api_url: str) -> None:

@@ -1,6 +1,6 @@
 """Records upstream's settings: their places, variables, kinds and defaults.
 
-    .venv/bin/python tests/settings/record.py > common/settings/settings-3.8.8.json
+    .venv/bin/python tests/settings/record.py > common/settings/settings-3.9.1.json
 
 Run it with the Python of the pinned real server. A default that derives from another setting names it in braces.
 """

@@ -9,13 +9,25 @@
 pub struct JsonText {
     /// How many values there are at most.
     pub values: usize,
+    /// Whether there may be a number that 64 bits don't hold.
+    pub has_long_numbers: bool,
 }
+
+/// How many digits 64 bits hold of any number.
+const DIGITS_OF_64_BITS: usize = 18;
 
 impl JsonText {
     /// Measures a text in UTF-8.
     pub fn measure(text: &[u8]) -> Self {
         let (mut values, mut is_text, mut is_escaped) = (1, false, false);
+        let (mut digits, mut has_long_numbers) = (0, false);
         for byte in text {
+            if byte.is_ascii_digit() && !is_text {
+                digits += 1;
+                has_long_numbers |= digits > DIGITS_OF_64_BITS;
+                continue;
+            }
+            digits = 0;
             match byte {
                 _ if is_escaped => is_escaped = false,
                 b'\\' => is_escaped = is_text,
@@ -24,7 +36,7 @@ impl JsonText {
                 _ => {}
             }
         }
-        Self { values }
+        Self { values, has_long_numbers }
     }
 }
 
@@ -43,7 +55,20 @@ mod tests {
             (r#"["open, ["#, 2),
         ];
         for (text, values) in table {
-            assert_eq!(JsonText::measure(text.as_bytes()), JsonText { values }, "{text}");
+            assert_eq!(JsonText::measure(text.as_bytes()), JsonText { values, has_long_numbers: false }, "{text}");
+        }
+    }
+
+    #[test]
+    fn sees_numbers_that_are_long() {
+        let table = [
+            ("999999999999999999", false),
+            ("[-1000000000000000000]", true),
+            (r#""1000000000000000000""#, false),
+            ("[123456789012, 123456789012]", false),
+        ];
+        for (text, long) in table {
+            assert_eq!(JsonText::measure(text.as_bytes()).has_long_numbers, long, "{text}");
         }
     }
 }

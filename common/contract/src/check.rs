@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use budget::{Bound, Meter};
+use domain::json::large_integer;
 use serde_json::{Map, Value};
 
 use super::{
@@ -90,25 +91,31 @@ impl<'a> Checker<'a> {
 
     fn check_node(&mut self, id: NodeId, input: &'a Value) -> Option<Value> {
         let schemas = self.schemas;
+        // To what takes a single value, a large integer is a number, whatever it is held as.
+        let nearest = large_integer::nearest(input);
+        let number = nearest.as_ref().unwrap_or(input);
         match schemas.node(id) {
             Node::Any => Some(input.clone()),
+            Node::Integer { strict: true, bounds } if nearest.is_some() && *bounds == Bounds::default() => {
+                Some(input.clone())
+            }
             Node::Null | Node::Nullable(_) if input.is_null() => Some(Value::Null),
             Node::Null => self.complain(Complaint::new("none_required", "Input should be None"), input),
-            Node::Boolean { strict } => self.scalar(scalar::boolean(input, *strict), input),
+            Node::Boolean { strict } => self.scalar(scalar::boolean(number, *strict), input),
             Node::Integer { strict, bounds } => {
                 // What 64 bits can't hold is refused, by the bound that it breaks if there is one.
-                if let Some(sign) = scalar::beyond_64_bits(input) {
+                if let Some(sign) = scalar::beyond_64_bits(number) {
                     self.bounded((sign * f64::MAX).into(), bounds, false, input)?;
                 }
-                let number = self.scalar(scalar::integer(input, *strict), input)?;
-                self.bounded(number, bounds, false, input)
+                let integer = self.scalar(scalar::integer(number, *strict && nearest.is_none()), input)?;
+                self.bounded(integer, bounds, false, input)
             }
             Node::Float { strict, bounds } => {
-                let number = self.scalar(scalar::float(input, *strict), input)?;
-                self.bounded(number, bounds, true, input)
+                let float = self.scalar(scalar::float(number, *strict), input)?;
+                self.bounded(float, bounds, true, input)
             }
             Node::Text { length, pattern } => {
-                let Value::String(text) = input else {
+                let Value::String(text) = number else {
                     return self.complain(Complaint::new("string_type", "Input should be a valid string"), input);
                 };
                 if let Some(complaint) = text_length(text, length) {
@@ -123,12 +130,12 @@ impl<'a> Checker<'a> {
                     _ => Some(input.clone()),
                 }
             }
-            Node::Bytes if input.is_string() => Some(input.clone()),
+            Node::Bytes if number.is_string() => Some(input.clone()),
             Node::Bytes => self.complain(Complaint::new("bytes_type", "Input should be a valid bytes"), input),
-            Node::Uuid => self.scalar(scalar::uuid(input), input),
-            Node::DateTime { lenient: true } => self.scalar(scalar::lenient_datetime(input), input),
-            Node::DateTime { lenient: false } => self.scalar(scalar::datetime(input), input),
-            Node::Duration => self.scalar(scalar::duration(input), input),
+            Node::Uuid => self.scalar(scalar::uuid(number), input),
+            Node::DateTime { lenient: true } => self.scalar(scalar::lenient_datetime(number), input),
+            Node::DateTime { lenient: false } => self.scalar(scalar::datetime(number), input),
+            Node::Duration => self.scalar(scalar::duration(number), input),
             Node::Enum(choices) => self.choice("enum", choices, input),
             Node::Literal(choices) => self.choice("literal_error", choices, input),
             Node::List { items, length } => self.list(*items, length, input),
@@ -205,7 +212,7 @@ impl<'a> Checker<'a> {
     fn sequence(&mut self, items: NodeId, input: &'a Value) -> Option<Value> {
         match input {
             Value::Array(values) => self.items(items, values).map(Value::Array),
-            Value::String(_) => {
+            Value::String(text) if large_integer::in_text(text).is_none() => {
                 let kind = if self.raw_bytes { "bytes" } else { "str" };
                 let msg = format!("'{kind}' instances are not allowed as a Sequence value");
                 self.complain(Complaint::new("sequence_str", msg).with("type_name", kind), input)

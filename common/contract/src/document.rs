@@ -166,10 +166,10 @@ mod tests {
 
     #[test]
     fn is_the_contract_that_the_project_shares() {
-        let recorded = include_str!("../documents/openapi-3.8.8.json");
-        let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/contract/openapi-3.8.8.json");
+        let recorded = include_str!("../documents/openapi-3.9.1.json");
+        let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/contract/openapi-3.9.1.json");
         match std::fs::read_to_string(shared) {
-            Ok(text) => assert!(text == recorded, "common/contract/documents/openapi-3.8.8.json differs from {shared}"),
+            Ok(text) => assert!(text == recorded, "common/contract/documents/openapi-3.9.1.json differs from {shared}"),
             Err(error) => eprintln!("{shared} isn't beside the repository, so it was not compared: {error}"),
         }
     }

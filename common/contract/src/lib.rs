@@ -41,7 +41,7 @@ use request::Plan;
 use serde_json::Value;
 
 /// The release of Prefect whose contract this is.
-pub const RELEASE: &str = "3.8.8";
+pub const RELEASE: &str = "3.9.1";
 
 /// The API version that this release says it serves.
 pub const API_VERSION: &str = "0.8.4";
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn knows_every_operation_and_compiles_it() {
-        assert_eq!(Operation::all().len(), 187 + 8, "Prefect's, and ours");
+        assert_eq!(Operation::all().len(), 188 + 8, "Prefect's, and ours");
         for operation in Operation::all() {
             assert!(std::ptr::eq(Operation::find(operation.method(), operation.path()).unwrap(), operation));
             let request = Request { path: &[], query: "", headers: &HeaderMap::new(), body: b"" };

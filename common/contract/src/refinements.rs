@@ -585,7 +585,7 @@ mod tests {
 
     #[test]
     fn names_every_rule_after_something_in_the_contract() {
-        let contract: Value = serde_json::from_str(include_str!("../documents/openapi-3.8.8.json")).unwrap();
+        let contract: Value = serde_json::from_str(include_str!("../documents/openapi-3.9.1.json")).unwrap();
         let schemas = &contract["components"]["schemas"];
         let operations: Vec<&str> = super::super::Operation::all().iter().map(super::super::Operation::id).collect();
         for (component, field, _) in FIELDS {

@@ -81,7 +81,7 @@ pub(super) enum Node {
 }
 
 /// The numeric limits of a schema.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Bounds {
     pub(super) le: Option<f64>,
     pub(super) lt: Option<f64>,
@@ -325,11 +325,19 @@ impl<'a> Compiler<'a> {
     }
 
     fn union(&mut self, members: &'a [Value], strict: bool) -> Node {
-        let is_null = |member: &Value| member.get("type").is_some_and(|kind| kind == "null");
-        let nullable = members.iter().any(is_null);
-        let others: Vec<&'a Value> = members.iter().filter(|member| !is_null(member)).collect();
+        let is = |member: &Value, kind: &str| member.get("type").is_some_and(|other| other == kind);
+        let nullable = members.iter().any(|member| is(member, "null"));
+        let others: Vec<&'a Value> = members.iter().filter(|member| !is(member, "null")).collect();
         match others.as_slice() {
             [] => Node::Null,
+            // A length of time is read as one value, so that its errors are not those of a union.
+            [seconds, text] if is(seconds, "number") && is(text, "string") => {
+                if nullable {
+                    Node::Nullable(self.add(Node::Duration))
+                } else {
+                    Node::Duration
+                }
+            }
             [only] if nullable => Node::Nullable(self.node(only, strict)),
             _ => {
                 let union = Node::Union(others.iter().map(|member| self.member(member, strict)).collect());

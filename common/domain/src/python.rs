@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::filter::python_json;
+use crate::{filter::python_json, json::large_integer};
 
 /// Returns `value` as `repr` writes it.
 pub fn repr(value: &Value) -> String {
@@ -26,7 +26,10 @@ fn write_value(text: &mut String, value: &Value) {
         Value::Bool(true) => text.push_str("True"),
         Value::Bool(false) => text.push_str("False"),
         Value::Number(number) => python_json::write_number(text, number),
-        Value::String(string) => write_string(text, string),
+        Value::String(string) => match large_integer::in_text(string) {
+            Some(digits) => text.push_str(digits),
+            None => write_string(text, large_integer::sent(string)),
+        },
         Value::Array(items) => python_json::write_list(text, items, write_value),
         Value::Object(fields) => {
             text.push('{');
@@ -65,6 +68,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::parse;
 
     #[test]
     fn writes_what_python_writes() {
@@ -73,6 +77,7 @@ mod tests {
             (json!("it's \"so\""), r#"'it\'s "so"'"#),
             (json!("ü\n\\\u{1}\u{a0} "), r"'ü\n\\\x01\xa0 '"),
             (json!({}), "{}"),
+            (parse(b"[18446744073709551616]").unwrap(), "[18446744073709551616]"),
             (json!(1e-7), "1e-07"),
         ];
         for (value, expected) in table {

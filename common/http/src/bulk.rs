@@ -1,7 +1,7 @@
 //! The answer to an operation on many records that outlives its request.
 
+use crate::Json;
 use axum::{
-    Json,
     http::{StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Json;
 use axum::{
-    Json,
     extract::{RawPathParams, Request, State},
     http::StatusCode,
     middleware::Next,

@@ -1,7 +1,7 @@
 //! CSRF protection: a write carries the token that its client was given.
 
+use crate::Json;
 use axum::{
-    Json,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header::ACCESS_CONTROL_ALLOW_ORIGIN},
     middleware::Next,

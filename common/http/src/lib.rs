@@ -12,6 +12,7 @@ mod cors;
 mod csrf;
 mod documents;
 pub mod extract;
+mod json;
 pub mod limits;
 mod lossy_path;
 pub mod page;
@@ -19,6 +20,7 @@ pub mod route;
 mod unrouted;
 
 pub use extract::{Body, Headers, Path, Query, Sent};
+pub use json::Json;
 pub use route::{Method, Route, server, service};
 pub use settings::PREFIX;
 

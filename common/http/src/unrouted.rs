@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::Json;
 use axum::{
-    Extension, Json,
+    Extension,
     extract::Request,
     http::{
         HeaderMap, HeaderValue, Method, StatusCode, Uri,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use budget::evaluate;
-use domain::python::repr_str;
+use domain::{json::large_integer::with_nearest, python::repr_str};
 
 use super::{
     allowance::Allowance,
@@ -147,7 +147,9 @@ fn put(errors: &mut Vec<FormError>, path: &[Step], message: String) {
 }
 
 fn faults(form: &Form, schema: &Value, allowance: &Allowance) -> Verdict<Vec<Fault>> {
-    let (read, is_circular) = afford(schema, &form.values, allowance)?;
+    let (values, schema) = (with_nearest(&form.values), with_nearest(schema));
+    let (values, schema) = (&*values, &*schema);
+    let (read, is_circular) = afford(schema, values, allowance)?;
     let mut options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
     options = options.with_pattern_options(patterns());
     for format in UNCHECKED {
@@ -172,11 +174,11 @@ fn faults(form: &Form, schema: &Value, allowance: &Allowance) -> Verdict<Vec<Fau
     if is_circular {
         return Ok(Err(Invalid::Circular));
     }
-    let cost = read.cost(&form.values)?;
+    let cost = read.cost(values)?;
     allowance.steps.take(cost.fits)?;
     allowance.faults.take(cost.faults)?;
     let mut faults: Vec<Fault> =
-        validator.iter_errors(&form.values).map(|error| fault(&error.to_owned(), form, schema, &asked)).collect();
+        validator.iter_errors(values).map(|error| fault(&error.to_owned(), form, schema, &asked)).collect();
     faults.sort_by(|one, other| one.order.cmp(&other.order));
     Ok(Ok(faults))
 }

@@ -10,7 +10,10 @@ use jsonschema::{
 };
 use serde_json::{Map, Value, json};
 
-use domain::python::{repr, repr_str};
+use domain::{
+    json::large_integer::with_nearest,
+    python::{repr, repr_str},
+};
 
 use super::{
     allowance::Allowance,
@@ -93,12 +96,13 @@ pub(crate) fn retain_fitting(
 ) -> Result<(), Exceeded> {
     evaluate(|| {
         let schema = Value::Object(without_required(schema.clone()));
+        let schema = with_nearest(&schema);
         let all = Value::Object(std::mem::take(parts));
         let Ok(validator) = Validator::new(&schema, &all, allowance)? else { return Ok(()) };
         let Value::Object(all) = all else { return Ok(()) };
         for (name, value) in all {
             let alone = Value::Object(Map::from_iter([(name, value)]));
-            let fits = validator.fits(&alone)?;
+            let fits = validator.fits(&with_nearest(&alone))?;
             if let (true, Value::Object(alone)) = (fits, alone) {
                 parts.extend(alone);
             }
@@ -159,6 +163,8 @@ pub fn validate_variables(
 pub fn first_fault(value: &Value, schema: &Map<String, Value>, allowance: &Allowance) -> Verdict {
     evaluate(|| {
         let schema = Value::Object(without_required(preprocess(schema, Nullable::WithoutDefault)));
+        let (sent, value, schema) = (value, with_nearest(value), with_nearest(&schema));
+        let value = &*value;
         let validator = match Validator::new(&schema, value, allowance)? {
             Ok(validator) => validator,
             Err(invalid) => return Ok(Err(invalid)),
@@ -166,19 +172,21 @@ pub fn first_fault(value: &Value, schema: &Map<String, Value>, allowance: &Allow
         let faults = validator.faults(value)?;
         Ok(match faults.first() {
             None => Ok(()),
-            Some(first) => Err(Invalid::First(Fault::of(first, &schema).message(&schema))),
+            Some(first) => Err(Invalid::First(Fault::of(first, &schema).message(&schema, sent))),
         })
     })
 }
 
 fn hold_against(value: &Value, schema: &Value, allowance: &Allowance) -> Verdict {
+    let (sent, value, schema) = (value, with_nearest(value), with_nearest(schema));
+    let (value, schema) = (&*value, &*schema);
     let validator = match Validator::new(schema, value, allowance)? {
         Ok(validator) => validator,
         Err(invalid) => return Ok(Err(invalid)),
     };
     let faults = validator.faults(value)?;
     let Some(fault) = best_of(faults.iter().map(|error| Fault::of(error, schema)), schema) else { return Ok(Ok(())) };
-    let message = fault.message(schema);
+    let message = fault.message(schema, sent);
     Ok(Err(Invalid::Failed(if fault.path.is_empty() {
         format!("Validation failed. Failure reason: {message}")
     } else {
@@ -391,8 +399,14 @@ impl<'e> Fault<'e> {
         }
     }
 
-    fn message(&self, schema: &Value) -> String {
-        message(self.words, self.kind, self.instance, schema.pointer(self.place).unwrap_or(&Value::Null))
+    /// Returns what is wrong with the value that was sent, which had large integers where a float is held against the schema.
+    fn message(&self, schema: &Value, sent: &Value) -> String {
+        let instance = self.path.iter().try_fold(sent, |value, step| match step {
+            Step::Index(index) => value.get(index),
+            Step::Name(name) => value.get(name),
+        });
+        let instance = instance.unwrap_or(self.instance);
+        message(self.words, self.kind, instance, schema.pointer(self.place).unwrap_or(&Value::Null))
     }
 
     /// Returns what is wrong under each of the alternatives, the least relevant first.

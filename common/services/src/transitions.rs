@@ -348,6 +348,9 @@ async fn fact(store: &Store, need: &Need, now: Timestamp) -> Result<Box<dyn FnOn
     })
 }
 
+/// How many inputs a pause deletes in its own transaction, of which a client's pause names three.
+const INPUTS_DELETED_WITH_A_PAUSE: usize = 20;
+
 /// Returns what a plan writes: the run, its new state, and what belongs into the same transaction.
 async fn writes<R: StoredRun>(
     app: &App,
@@ -416,6 +419,10 @@ async fn history<R: StoredRun>(app: &App, plan: &Plan<R>, now: Timestamp) -> Res
                 writes.extend(parent_task_run(app, *task_run_id, state, now).await?);
             }
             Effect::SaveArtifact(result) => writes.extend(saved(app, result, plan, now).await?),
+            Effect::DeleteFlowRunInputs { flow_run_id, keys } => {
+                let keys = keys.iter().take(INPUTS_DELETED_WITH_A_PAUSE);
+                writes.extend(keys.map(|key| Write::Delete(table::flow_run_input(*flow_run_id, key.as_str()))));
+            }
             // Background task runs are handed to workers by operations to come.
             Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
             Effect::AcquireSlots { lease_id, limits, ttl_seconds, holder } => {
@@ -481,8 +488,19 @@ fn timer<R: StoredRun>(app: &App, plan: &Plan<R>, state: &State) -> Option<Times
 /// Does what a plan asks for beyond its transaction: each step may be repeated.
 async fn follow_up(app: &App, effects: &[Effect], proposal: &Proposal) -> Result<()> {
     for effect in effects {
-        if let Effect::RetryFailedTaskRuns { flow_run_id, scheduled_time } = effect {
-            retry_failed_task_runs(app, *flow_run_id, *scheduled_time, &proposal.client).await?;
+        match effect {
+            Effect::RetryFailedTaskRuns { flow_run_id, scheduled_time } => {
+                retry_failed_task_runs(app, *flow_run_id, *scheduled_time, &proposal.client).await?;
+            }
+            Effect::DeleteFlowRunInputs { flow_run_id, keys } => {
+                let rest: Vec<_> = keys.iter().skip(INPUTS_DELETED_WITH_A_PAUSE).collect();
+                for keys in rest.chunks(INPUTS_DELETED_WITH_A_PAUSE) {
+                    let deletions =
+                        keys.iter().map(|key| Write::Delete(table::flow_run_input(*flow_run_id, key.as_str())));
+                    app.store.commit(deletions.collect()).await?;
+                }
+            }
+            _ => {}
         }
     }
     Ok(())

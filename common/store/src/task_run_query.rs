@@ -50,7 +50,8 @@ impl Store {
     /// Returns the task runs that `filters` select, within `window`, in the order of `sort`.
     pub async fn task_runs(&self, filters: &RunFilters, sort: TaskRunSort, window: Window) -> Result<Vec<TaskRun>> {
         let source = self.task_run_source(filters, Some(sort), None);
-        self.select(source, &mut TaskRunMatcher::new(filters), |a, b| sort.compare(a, b), window).await
+        let now = Timestamp::now();
+        self.select(source, &mut TaskRunMatcher::new(filters), |a, b| sort.compare(a, b, now), window).await
     }
 
     /// Counts the task runs that `filters` select.
@@ -164,8 +165,15 @@ impl Store {
             };
         }
         let end = || bounds(TaskRunFilter::end_time_bounds);
+        // How long a run has taken grows while it runs, so no index is sorted by it.
+        let is_by_duration = matches!(sort, Some(TaskRunSort::DurationAsc | TaskRunSort::DurationDesc));
         let (index, bounds) = match sort {
-            Some(TaskRunSort::ExpectedStartTimeAsc | TaskRunSort::ExpectedStartTimeDesc) => (Index::ByTime, expected()),
+            Some(
+                TaskRunSort::ExpectedStartTimeAsc
+                | TaskRunSort::ExpectedStartTimeDesc
+                | TaskRunSort::DurationAsc
+                | TaskRunSort::DurationDesc,
+            ) => (Index::ByTime, expected()),
             Some(TaskRunSort::NextScheduledStartTimeAsc) => (Index::ByNextStart, None),
             Some(TaskRunSort::EndTimeDesc) => (Index::ByEnd, end()),
             Some(TaskRunSort::NameAsc | TaskRunSort::NameDesc) => (Index::ByName, None),
@@ -177,7 +185,7 @@ impl Store {
         };
         let (from, to) = key_bounds(bounds);
         let range = Range::all(self, index, Collection::TaskRuns).between(from, to).in_direction(direction);
-        Source::Ordered(range)
+        if is_by_duration { Source::Unordered(vec![range]) } else { Source::Ordered(range) }
     }
 }
 

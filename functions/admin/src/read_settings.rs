@@ -1,7 +1,11 @@
 //! `GET /admin/settings`: the settings in effect, with secrets masked.
 
-use axum::{Json, extract::State, routing::get};
-use common::{App, Result, http::Route, store::TableAccess};
+use axum::{extract::State, routing::get};
+use common::{
+    App, Result,
+    http::{Json, Route},
+    store::TableAccess,
+};
 use serde_json::Value;
 
 /// The contract's `read_settings`.

@@ -1,7 +1,11 @@
 //! `GET /admin/version`: says which release of Prefect this server stands in for.
 
-use axum::{Json, routing::get};
-use common::{contract::RELEASE, http::Route, store::TableAccess};
+use axum::routing::get;
+use common::{
+    contract::RELEASE,
+    http::{Json, Route},
+    store::TableAccess,
+};
 
 /// The contract's `read_version`.
 pub static ROUTE: Route =

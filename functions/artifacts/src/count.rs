@@ -1,9 +1,9 @@
 //! `POST /artifacts/count`: counts the artifacts that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::artifact_query::{self, ArtifactFilters},
 };
 

@@ -1,9 +1,9 @@
 //! `POST /artifacts/`: makes an artifact, which becomes the latest of its key.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{Artifact, ArtifactId, FlowRunId, TaskRunId, artifact::Metadata},
 };
 use serde::Deserialize;

@@ -1,10 +1,10 @@
 //! `POST /artifacts/latest/filter`: reads the latest artifacts that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::ArtifactSort,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::LatestArtifact,
     store::{
         artifact_query::{self, ArtifactFilters},

@@ -1,9 +1,9 @@
 //! `GET /artifacts/{id}`: reads an artifact.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Artifact, ArtifactId},
 };
 

@@ -1,9 +1,9 @@
 //! `GET /artifacts/{key}/latest`: reads the latest artifact of a key.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::Artifact,
 };
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! `GET /automations/related-to/{resource_id}`: reads the automations that have to do with a resource.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::Automation,
 };
 use serde::Deserialize;

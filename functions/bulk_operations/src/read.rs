@@ -1,9 +1,9 @@
 //! `GET /operations/{id}`: tells how far an operation on many flow runs has got.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     jobs::progress::Progress,
     model::BulkOperationId,
 };

@@ -1,9 +1,9 @@
 //! `POST /concurrency_limits/`: makes the limit of a tag, or changes the one that there is.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{
         ConcurrencyLimit, ConcurrencyLimitId,
         concurrency_limit::{TagConcurrencyLimit, name_of_tag},

@@ -1,9 +1,9 @@
 //! `POST /concurrency_limits/decrement`: gives the slots of tags back that a task run holds.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
 };
 
 use crate::slots::{ChangedLimit, TaskRunSlots};

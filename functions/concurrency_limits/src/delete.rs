@@ -1,9 +1,9 @@
 //! `DELETE /concurrency_limits/{id}`: deletes a limit by its id, also one that is no tag's, as Prefect does.
 
-use axum::{Json, extract::State, routing::delete as on_delete};
+use axum::{extract::State, routing::delete as on_delete};
 use common::{
     App, InWords, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::ConcurrencyLimitId,
 };
 

@@ -1,9 +1,9 @@
 //! `DELETE /concurrency_limits/tag/{tag}`: deletes the limit of a tag.
 
-use axum::{Json, extract::State, routing::delete as on_delete};
+use axum::{extract::State, routing::delete as on_delete};
 use common::{
     App, InWords, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     store::tag_limits::limit_of,
 };
 

@@ -1,9 +1,9 @@
 //! `POST /concurrency_limits/filter`: reads a page of the limits of all tags, by tag.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::concurrency_limit::TagConcurrencyLimit,
     store::{select::Window, tag_limits},
 };

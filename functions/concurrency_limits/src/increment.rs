@@ -1,7 +1,6 @@
 //! `POST /concurrency_limits/increment`: has a task run hold slots of tags, which it takes once.
 
 use axum::{
-    Json,
     extract::State,
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
@@ -9,7 +8,7 @@ use axum::{
 };
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::tag_limits::TagTaking,
 };
 use serde_json::json;

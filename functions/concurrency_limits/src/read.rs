@@ -1,9 +1,9 @@
 //! `GET /concurrency_limits/{id}`: reads the limit of a tag by its id.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, InWords, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{ConcurrencyLimitId, concurrency_limit::TagConcurrencyLimit},
 };
 

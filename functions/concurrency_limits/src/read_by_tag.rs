@@ -1,9 +1,9 @@
 //! `GET /concurrency_limits/tag/{tag}`: reads the limit of a tag.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, InWords, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::concurrency_limit::TagConcurrencyLimit,
     store::tag_limits::limit_of,
 };

@@ -1,9 +1,9 @@
 //! `POST /concurrency_limits/tag/{tag}/reset`: takes the slots of a tag back, and says who holds them.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, InWords, Result,
-    http::{Body, Path, Route},
+    http::{Body, Json, Path, Route},
     model::TaskRunId,
     store::tag_limits::limit_of,
 };

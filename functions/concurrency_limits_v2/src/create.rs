@@ -1,9 +1,9 @@
 //! `POST /v2/concurrency_limits/`: makes a concurrency limit.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{ConcurrencyLimit, ConcurrencyLimitId},
 };
 use serde::Deserialize;

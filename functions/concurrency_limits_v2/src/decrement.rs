@@ -1,9 +1,9 @@
 //! `POST /v2/concurrency_limits/decrement`: gives slots of limits back.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
 };
 use serde::Deserialize;
 

@@ -1,14 +1,13 @@
 //! `POST /v2/concurrency_limits/filter`: reads a page of all concurrency limits, by name.
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
     routing::post,
 };
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::{concurrency_limits, select::Window},
 };
 

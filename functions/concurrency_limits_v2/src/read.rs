@@ -1,14 +1,13 @@
 //! `GET /v2/concurrency_limits/{id_or_name}`: reads a concurrency limit.
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
     routing::get,
 };
 use common::{
     App, InWords, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::ConcurrencyLimit,
 };
 

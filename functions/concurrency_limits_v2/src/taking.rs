@@ -1,12 +1,12 @@
 //! Taking slots of limits: what is refused, what is answered, and how long to wait where too few are free.
 
 use axum::{
-    Json,
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use common::{
     App, Error, Result,
+    http::Json,
     model::{ConcurrencyLimit, ConcurrencyLimitId, Lease},
     orchestration::jitter::{DEFAULT_CLAMPING_FACTOR, clamped_poisson_interval},
     store::concurrency_limits::Taking,

@@ -1,9 +1,9 @@
 //! `GET /dead_letters`: reads a page of the work that failed for good, the last put aside first.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Route, extract::Query},
+    http::{Json, Route, extract::Query},
     model::DeadLetter,
     store::{dead_letters, select::Window},
 };

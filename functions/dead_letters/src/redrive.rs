@@ -1,9 +1,9 @@
 //! `POST /dead_letters/{id}/redrive`: asks that work that failed be tried again; where it succeeds, its letter is gone.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{DeadLetter, DeadLetterId},
     store::TableAccess,
 };

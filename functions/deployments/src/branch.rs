@@ -3,10 +3,10 @@
 //! An operation of our own: the open-source server lacks it. The new deployment is called `<name>@<branch>`, is like the old
 //! one but for what is overridden, and has a limit of its own where the old one has.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Path, Route, Sent, extract::Id},
+    http::{Body, Json, Path, Route, Sent, extract::Id},
     model::{
         Deployment, DeploymentId, Timestamp,
         deployment::{Branch, DeploymentResponse},

@@ -1,10 +1,10 @@
 //! `POST /deployments/bulk_delete`: deletes the deployments that match, up to fifty.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     filter::{DeploymentFilter, DeploymentSort, RunFilters},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     jobs::{bulk, removals},
     model::DeploymentId,
     store::{deployments, select::Window, table},

@@ -1,10 +1,10 @@
 //! `POST /deployments/count`: counts the deployments that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::RunFilters,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::deployments,
 };
 

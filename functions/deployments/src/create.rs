@@ -1,10 +1,10 @@
 //! `POST /deployments/`: makes a deployment, or changes the one of that name in its flow.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     flow_run_creation::labels_of_flow,
-    http::{Body, Route, Sent},
+    http::{Body, Json, Route, Sent},
     job_variables,
     model::{
         BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object, Timestamp,

@@ -1,10 +1,10 @@
 //! `POST /deployments/{id}/create_flow_run`: makes a flow run of a deployment, or finds the one under its idempotency key.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     flow_run_creation::{self, CreatingAutomation},
-    http::{Body, Headers, Path, Route, extract::Id},
+    http::{Body, Headers, Json, Path, Route, extract::Id},
     model::{DeploymentId, FlowRun},
     orchestration::Client,
     schema_tools::validation::Invalid,

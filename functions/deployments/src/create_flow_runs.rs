@@ -2,11 +2,11 @@
 //!
 //! Each of them by itself: one that can't be made says why, and the others are made.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     flow_run_creation::{self, CreatingAutomation},
-    http::{Body, Headers, Path, Route, extract::Id},
+    http::{Body, Headers, Json, Path, Route, extract::Id},
     model::{DeploymentId, FlowRunId},
     orchestration::Client,
     schema_tools::validation::Invalid,

@@ -1,10 +1,10 @@
 //! `POST /deployments/filter`: reads the deployments that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{DeploymentSort, RunFilters},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::deployment::DeploymentResponse,
     store::{deployments, select::Window},
 };

@@ -1,9 +1,9 @@
 //! `POST /deployments/get_scheduled_flow_runs`: hands the flow runs that are due to a process that serves deployments.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{DeploymentId, FlowRun, Timestamp},
     store::{
         TableAccess,

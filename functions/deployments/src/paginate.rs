@@ -1,11 +1,11 @@
 //! `POST /deployments/paginate`: reads a numbered page of the deployments that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{DeploymentSort, RunFilters},
     http::{
-        Body, Route,
+        Body, Json, Route,
         page::{Page, PageNumber},
     },
     model::deployment::DeploymentResponse,

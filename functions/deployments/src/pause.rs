@@ -1,9 +1,9 @@
 //! `POST /deployments/{id}/pause_deployment`: pauses a deployment, and deletes the runs that wait for its schedules.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId},
     store::deployments::{self, AutoScheduled},
 };

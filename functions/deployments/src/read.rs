@@ -1,9 +1,9 @@
 //! `GET /deployments/{id}`: reads a deployment.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId, deployment::DeploymentResponse},
 };
 

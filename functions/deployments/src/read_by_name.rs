@@ -1,9 +1,9 @@
 //! `GET /deployments/name/{flow_name}/{deployment_name}`: reads a deployment by its name and its flow's.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::deployment::DeploymentResponse,
 };
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! `POST /deployments/{id}/resume_deployment`: lets a paused deployment go on.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::DeploymentId,
 };
 

@@ -1,9 +1,9 @@
 //! `POST /deployments/{id}/schedule`: makes the runs of a deployment's schedules, in the past too.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Path, Route, extract::Id},
+    http::{Body, Json, Path, Route, extract::Id},
     model::{DeploymentId, Timestamp},
     scheduler::{self, Limits},
 };

@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     filter::event::ResourceSpecification,
-    http::{Body, Path, Route, extract::Id},
+    http::{Body, Json, Path, Route, extract::Id},
     model::{
         Deployment, DeploymentId, Seconds, Timestamp,
         deployment::{ExpectedEvent, ServiceLevelAgreement, Severity, SlaCondition},

@@ -1,9 +1,9 @@
 //! `GET /deployments/{id}/work_queue_check`: reads the queues whose deprecated selections take the deployment's runs in.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId, WorkQueue, work_queue::QueueFilter},
     store::{TableAccess, select::Window, table::Index},
 };

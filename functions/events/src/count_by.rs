@@ -1,11 +1,11 @@
 //! `POST /events/count-by/{countable}`: counts the events that match by day, interval, name or resource.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     event_counts::{Countable, CountsByTime, CountsByValue, EventCount, Interval, TimeUnit},
     filter::EventFilter,
-    http::{Body, Path, Route},
+    http::{Body, Json, Path, Route},
     store::event_query,
 };
 use serde::Deserialize;

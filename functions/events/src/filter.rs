@@ -1,10 +1,10 @@
 //! `POST /events/filter`: reads the first page of the events that match.
 
-use axum::{Json, extract::State, http::HeaderMap, routing::post};
+use axum::{extract::State, http::HeaderMap, routing::post};
 use common::{
     App, Result,
     filter::EventFilter,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::event_query::{self, Counting},
 };
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! `GET /events/filter/next`: reads the page that the link of the page before leads to.
 
-use axum::{Json, extract::State, http::HeaderMap, routing::get};
+use axum::{extract::State, http::HeaderMap, routing::get};
 use common::{
     App, Error, Result,
-    http::{Query, Route},
+    http::{Json, Query, Route},
     store::event_query::{self, Counting},
 };
 use serde::Deserialize;

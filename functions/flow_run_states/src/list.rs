@@ -1,9 +1,9 @@
 //! `GET /flow_run_states/`: reads the states of a flow run, oldest first.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Query, Route},
+    http::{Json, Query, Route},
     model::{self, FlowRunId},
 };
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! `GET /flow_run_states/{id}`: reads a state of a flow run.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{self, StateId},
     store::states,
 };

@@ -5,7 +5,6 @@
 //! names no limit has all of them deleted, and is told where to ask how far that has got.
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
     routing::post,
@@ -13,7 +12,7 @@ use axum::{
 use common::{
     App, Result,
     filter::{FlowRunFilter, FlowRunSort, RunFilters},
-    http::{Body, Route, Sent, bulk::accepted, extract::PrefersAsync},
+    http::{Body, Json, Route, Sent, bulk::accepted, extract::PrefersAsync},
     jobs::{bulk, removals},
     model::{BulkAction, FlowRunId},
     store::{flow_run_query, select::Window, table},

@@ -5,7 +5,6 @@
 //! that has got.
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
     routing::post,
@@ -15,7 +14,7 @@ use common::{
     error::Result,
     filter::{FlowRunFilter, FlowRunSort, RunFilters},
     http::{
-        Body, Route, Sent,
+        Body, Json, Route, Sent,
         bulk::accepted,
         extract::{FromClient, PrefersAsync},
     },

@@ -1,10 +1,10 @@
 //! `POST /flow_runs/`: makes a flow run, or finds the one under its idempotency key.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     flow_run_creation::{self, CreatingAutomation, NewFlowRun, labels_of_deployment, labels_of_flow},
-    http::{Body, Headers, Route, extract::FromClient},
+    http::{Body, Headers, Json, Route, extract::FromClient},
     model::{
         self, BlockDocumentId, DeploymentId, FlowId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate, StateId,
         StateType, TaskRunId, name::random_name,

@@ -1,9 +1,9 @@
 //! `POST /flow_runs/{id}/input`: sends a flow run an input.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Path, Route, extract::Id},
+    http::{Body, Json, Path, Route, extract::Id},
     model::{FlowRunId, FlowRunInput, FlowRunInputId, InputKey},
 };
 use serde::Deserialize;

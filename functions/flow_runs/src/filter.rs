@@ -1,10 +1,10 @@
 //! `POST /flow_runs/filter`: reads the flow runs that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{FlowRunSort, RunFilters},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::FlowRun,
     store::{flow_run_query, select::Window},
 };

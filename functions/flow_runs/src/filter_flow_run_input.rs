@@ -1,10 +1,10 @@
 //! `POST /flow_runs/{id}/input/filter`: reads the inputs of a flow run that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::FlowRunInputFilter,
-    http::{Body, Path, Route, extract::Id},
+    http::{Body, Json, Path, Route, extract::Id},
     model::{FlowRunId, FlowRunInput},
     store::flow_run_inputs,
 };

@@ -1,10 +1,10 @@
 //! `GET /flow_runs/{id}/graph`: reads what the task runs of a flow run depend on.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
     dependencies::Dependency,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::FlowRunId,
     store::flow_run_graph,
 };

@@ -1,10 +1,10 @@
 //! `GET /flow_runs/{id}/graph-v2`: reads the graph of a flow run's task runs and subflow runs.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
     graph::Graph,
-    http::{Path, Query, Route, extract::Id},
+    http::{Json, Path, Query, Route, extract::Id},
     model::{FlowRunId, Timestamp},
     store::flow_run_graph::{self, GraphLimits},
 };

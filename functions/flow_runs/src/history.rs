@@ -1,11 +1,11 @@
 //! `POST /flow_runs/history`: counts flow runs by state in intervals of their expected start time.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{RunFilters, WorkQueueFilter},
     history::{History, Interval},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::Timestamp,
     store::flow_run_query,
 };

@@ -1,10 +1,10 @@
 //! `POST /flow_runs/lateness`: averages how late the flow runs are that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::RunFilters,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::flow_run_query,
 };
 

@@ -1,11 +1,11 @@
 //! `POST /flow_runs/paginate`: reads a numbered page of the flow runs that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{FlowRunSort, RunFilters},
     http::{
-        Body, Route,
+        Body, Json, Route,
         page::{Page, PageNumber},
     },
     model::FlowRun,

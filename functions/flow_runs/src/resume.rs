@@ -1,7 +1,6 @@
 //! `POST /flow_runs/{id}/resume`: resumes a paused flow run, with the input that it waits for.
 
 use axum::{
-    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -10,9 +9,10 @@ use axum::{
 use common::{
     App, Error, Result,
     http::{
-        Body, Path, Route,
+        Body, Json, Path, Route,
         extract::{FromClient, Id},
     },
+    json,
     model::{
         self, FlowRunId, FlowRunInput, FlowRunInputId, InputKey, Object, StateCreate, StateDetails, StateType,
         Timestamp,
@@ -120,7 +120,7 @@ async fn input(
         .ok_or_else(|| Error::Unprocessable("The pause names no key for its input.".into()))?;
     let key = InputKey::try_from(key).map_err(|invalid| Error::Unprocessable(invalid.to_string()))?;
     let now = app.now();
-    let value = serde_json::to_string(&input)?;
+    let value = json::to_string(&input)?;
     let input = FlowRunInput {
         id: FlowRunInputId::new(),
         created: now,

@@ -1,10 +1,10 @@
 //! `POST /flows/bulk_delete`: deletes the flows that match with their deployments and their runs.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     filter::{FlowFilter, FlowSort, RunFilters},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     jobs::removals,
     model::{Flow, FlowId},
     store::{flow_query, select::Window, table},

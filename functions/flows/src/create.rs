@@ -1,9 +1,9 @@
 //! `POST /flows/`: makes a flow, or finds the one of that name.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{Flow, FlowId, Object},
     store::Added,
 };

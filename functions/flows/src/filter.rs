@@ -1,10 +1,10 @@
 //! `POST /flows/filter`: reads the flows that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{FlowSort, RunFilters},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::Flow,
     store::{flow_query, select::Window},
 };

@@ -1,11 +1,11 @@
 //! `POST /flows/paginate`: reads a numbered page of the flows that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{FlowSort, RunFilters},
     http::{
-        Body, Route,
+        Body, Json, Route,
         page::{Page, PageNumber},
     },
     model::Flow,

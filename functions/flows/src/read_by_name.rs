@@ -1,9 +1,9 @@
 //! `GET /flows/name/{name}`: reads a flow by its name.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::Flow,
     store::flows::called,
 };

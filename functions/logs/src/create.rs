@@ -1,9 +1,9 @@
 //! `POST /logs/`: keeps a batch of log lines.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::LogCreate,
     store::logs,
 };

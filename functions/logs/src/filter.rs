@@ -1,10 +1,10 @@
 //! `POST /logs/filter`: reads the log lines that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{LogFilter, LogSort},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::Log,
     store::{logs, select::Window},
 };

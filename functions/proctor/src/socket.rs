@@ -3,7 +3,7 @@
 use std::{pin::pin, task::Poll};
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Router,
     extract::{
         State,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
@@ -16,7 +16,7 @@ use common::{
     App,
     access::Caller,
     domain::access::Role,
-    http::limits::Limits,
+    http::{Json, limits::Limits},
     model::Event,
     socket::{
         events_in,

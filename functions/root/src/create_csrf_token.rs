@@ -1,9 +1,9 @@
 //! `GET /csrf-token`: gives a client a token for its writes, and forgets the one before.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Query, Route},
+    http::{Json, Query, Route},
     model::CsrfToken,
     store::csrf_tokens,
 };

@@ -1,7 +1,10 @@
 //! `GET /health`: says that the server answers.
 
-use axum::{Json, routing::get};
-use common::{http::Route, store::TableAccess};
+use axum::routing::get;
+use common::{
+    http::{Json, Route},
+    store::TableAccess,
+};
 
 /// The contract's `health_check`.
 pub static ROUTE: Route = Route::get("health_check", "/health", || get(health_check)).accessing(TableAccess::NOTHING);

@@ -1,7 +1,10 @@
 //! `GET /hello`: waves.
 
-use axum::{Json, routing::get};
-use common::{http::Route, store::TableAccess};
+use axum::routing::get;
+use common::{
+    http::{Json, Route},
+    store::TableAccess,
+};
 
 /// The contract's `hello`.
 pub static ROUTE: Route = Route::get("hello", "/hello", || get(hello)).accessing(TableAccess::NOTHING);

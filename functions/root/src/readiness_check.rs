@@ -1,7 +1,11 @@
 //! `GET /ready`: says whether the store answers.
 
-use axum::{Json, extract::State, http::StatusCode, routing::get};
-use common::{App, http::Route, store::TableAccess};
+use axum::{extract::State, http::StatusCode, routing::get};
+use common::{
+    App,
+    http::{Json, Route},
+    store::TableAccess,
+};
 use serde_json::{Value, json};
 
 /// The contract's `perform_readiness_check`.

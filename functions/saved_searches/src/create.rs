@@ -1,9 +1,9 @@
 //! `PUT /saved_searches/`: saves a search, in place of the one of that name.
 
-use axum::{Json, extract::State, http::StatusCode, routing::put};
+use axum::{extract::State, http::StatusCode, routing::put};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{SavedSearch, SavedSearchFilter, SavedSearchId},
     store::Added,
 };

@@ -1,9 +1,9 @@
 //! `POST /saved_searches/filter`: reads a page of all saved searches, by name.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::SavedSearch,
     store::{saved_searches, select::Window},
 };

@@ -1,9 +1,9 @@
 //! `GET /saved_searches/{id}`: reads a saved search.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{SavedSearch, SavedSearchId},
 };
 

@@ -1,9 +1,9 @@
 //! `GET /task_run_states/`: reads the states of a task run, oldest first.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Result,
-    http::{Query, Route},
+    http::{Json, Query, Route},
     model::{self, TaskRunId},
 };
 use serde::Deserialize;

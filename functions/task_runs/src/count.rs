@@ -1,10 +1,10 @@
 //! `POST /task_runs/count`: counts the task runs that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::RunFilters,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::task_run_query,
 };
 

@@ -1,9 +1,9 @@
 //! `POST /task_runs/`: makes a task run, or finds the one at its place in the flow run.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route, extract::FromClient},
+    http::{Body, Json, Route, extract::FromClient},
     model::{
         self, FlowRunId, Object, StateCreate, StateId, StateType, TaskRun, TaskRunId, TaskRunPolicy, Timestamp,
         name::random_name, task_run::RunInput,

@@ -1,10 +1,10 @@
 //! `POST /task_runs/filter`: reads the task runs that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{RunFilters, TaskRunSort},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::TaskRun,
     store::{select::Window, task_run_query},
 };

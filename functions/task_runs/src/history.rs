@@ -1,11 +1,11 @@
 //! `POST /task_runs/history`: counts task runs by state in intervals of their expected start time.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::RunFilters,
     history::{History, Interval},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::Timestamp,
     store::task_run_query,
 };

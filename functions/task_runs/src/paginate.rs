@@ -1,11 +1,11 @@
 //! `POST /task_runs/paginate`: reads a numbered page of the task runs that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{RunFilters, TaskRunSort},
     http::{
-        Body, Route,
+        Body, Json, Route,
         page::{Page, PageNumber},
     },
     model::{self, FlowRunId, RunInput, Seconds, StateId, TaskRun, TaskRunId, TaskRunPolicy, Timestamp},

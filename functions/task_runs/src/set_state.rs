@@ -1,7 +1,6 @@
 //! `POST /task_runs/{id}/set_state`: proposes a state for a task run.
 
 use axum::{
-    Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -10,7 +9,7 @@ use axum::{
 use common::{
     App, Result,
     http::{
-        Body, Path, Route,
+        Body, Json, Path, Route,
         extract::{FromClient, Id},
     },
     model::{StateCreate, TaskRunId},

@@ -1,10 +1,10 @@
 //! `POST /ui/task_runs/count`: counts the task runs that match by the type of their state.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::RunFilters,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{RunSummary, StateType},
     store::task_run_query,
 };

@@ -1,9 +1,9 @@
 //! `POST /ui/flows/count-deployments`: counts the deployments of flows.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::FlowId,
     store::deployments,
 };

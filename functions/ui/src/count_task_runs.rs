@@ -1,9 +1,9 @@
 //! `POST /ui/flow_runs/count-task-runs`: counts the task runs of flow runs.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::FlowRunId,
     store::task_run_query,
 };

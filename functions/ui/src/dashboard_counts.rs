@@ -1,10 +1,10 @@
 //! `POST /ui/task_runs/dashboard/counts`: counts the task runs that ended well and badly, in intervals of their start time.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     filter::{RunFilters, TaskRunFilter, WorkQueueFilter},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     outcomes::{IntervalOutcomes, Outcomes},
     store::task_run_query,
 };

@@ -1,10 +1,10 @@
 //! `POST /ui/flow_runs/history`: reads when the flow runs that match ran, and for how long.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{FlowRunSort, RunFilters},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{FlowRun, FlowRunId, Seconds, StateType, Timestamp},
     store::{flow_run_query, select::Window},
 };

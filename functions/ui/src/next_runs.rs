@@ -1,9 +1,9 @@
 //! `POST /ui/flows/next-runs`: reads which flow run of each flow starts next.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{FlowId, FlowRun, FlowRunId, StateType, Timestamp},
     store::waiting_runs,
 };

@@ -1,9 +1,9 @@
 //! `GET /ui/task_runs/{id}`: reads a task run and the name of its flow run.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{TaskRun, TaskRunId},
 };
 use serde::Serialize;

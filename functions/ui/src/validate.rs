@@ -1,9 +1,9 @@
 //! `POST /ui/schemas/validate`: says what is wrong with the values of a form.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::Object,
     schema_tools::{
         form::{FormErrors, check_form},

@@ -1,10 +1,10 @@
 //! `POST /variables/count`: counts the variables that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::VariableFilter,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::variables,
 };
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! `POST /variables/`: makes a variable.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::{Variable, VariableId},
     python,
 };

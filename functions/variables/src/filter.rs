@@ -1,10 +1,10 @@
 //! `POST /variables/filter`: reads the variables that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::{VariableFilter, VariableSort},
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::Variable,
     store::{select::Window, variables},
 };

@@ -1,9 +1,9 @@
 //! `GET /variables/{id}`: reads a variable.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, InWords, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Variable, VariableId},
 };
 

@@ -1,9 +1,9 @@
 //! `GET /variables/name/{name}`: reads a variable by its name.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, InWords, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::Variable,
     store::variables::called,
 };

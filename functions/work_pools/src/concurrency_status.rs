@@ -1,9 +1,9 @@
 //! `POST /work_pools/{name}/concurrency_status`: shows the flow runs that hold the slots of a pool, queue by queue.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Path, Route, page::PageNumber},
+    http::{Body, Json, Path, Route, page::PageNumber},
     model::{WorkQueue, WorkQueueId},
     store::occupancy::{self, Holders, SlotSummary},
 };

@@ -1,10 +1,10 @@
 //! `POST /work_pools/count`: counts the work pools that match.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::WorkPoolFilter,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     store::work_pools,
 };
 use serde::Deserialize;

@@ -1,9 +1,9 @@
 //! `POST /work_pools/`: makes a work pool with its default queue.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route, extract::FromClient},
+    http::{Body, Json, Route, extract::FromClient},
     job_variables,
     model::{
         Object, WorkPool, WorkPoolId,

@@ -1,10 +1,10 @@
 //! `POST /work_pools/filter`: reads the work pools that match, by name.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::WorkPoolFilter,
-    http::{Body, Route, extract::FromClient},
+    http::{Body, Json, Route, extract::FromClient},
     store::{occupancy, select::Window, work_pools},
 };
 use serde::Deserialize;

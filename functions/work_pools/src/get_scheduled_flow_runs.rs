@@ -1,9 +1,9 @@
 //! `POST /work_pools/{name}/get_scheduled_flow_runs`: hands the flow runs that are due to a worker that polls.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
-    http::{Body, Path, Route},
+    http::{Body, Json, Path, Route},
     model::{FlowRun, Object, Timestamp, WorkPoolId, WorkQueueId},
     store::{
         Versioned,
@@ -113,10 +113,9 @@ fn free_slots(limit: Option<i64>, taken: u64) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX)
 }
 
-/// Returns the run as workers get it (contract schema `FlowRun`): without its state and its pool.
+/// Returns the run as workers get it (contract schema `FlowRun`): without its pool.
 fn for_worker(run: FlowRun) -> Result<Object> {
     let Value::Object(mut fields) = serde_json::to_value(run)? else { return Ok(Object::new()) };
-    fields.insert("state".into(), Value::Null);
     fields.remove("work_pool_id");
     fields.remove("work_pool_name");
     Ok(fields)

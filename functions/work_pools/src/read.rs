@@ -1,9 +1,9 @@
 //! `GET /work_pools/{name}`: reads a work pool.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route, extract::FromClient},
+    http::{Json, Path, Route, extract::FromClient},
     store::occupancy,
 };
 

@@ -1,9 +1,9 @@
 //! `POST /work_queues/{id}/concurrency_status`: shows the flow runs that hold the slots of a work queue.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, InWords, Result,
-    http::{Body, Path, Route, extract::Id, page::PageNumber},
+    http::{Body, Json, Path, Route, extract::Id, page::PageNumber},
     model::WorkQueueId,
     store::{
         occupancy::{self, Holders, SlotSummary},

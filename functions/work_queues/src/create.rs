@@ -1,9 +1,9 @@
 //! `POST /work_queues/`: adds a queue to the pool of queues of which no pool is named.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::work_queue::{WorkQueueAnswer, WorkQueueCreate},
     work_queue_placement::create_queue,
 };

@@ -1,10 +1,10 @@
 //! `POST /work_queues/filter`: reads the work queues of all pools that match, by name.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::WorkQueueFilter,
-    http::{Body, Route},
+    http::{Body, Json, Route},
     model::work_queue::WorkQueueAnswer,
     store::{select::Window, work_queues},
 };

@@ -1,10 +1,10 @@
 //! `POST /work_queues/{id}/get_runs`: hands the flow runs that are due to an agent that polls the queue.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     filter::FlowRunSort,
-    http::{Body, Headers, Path, Route, extract::Id},
+    http::{Body, Headers, Json, Path, Route, extract::Id},
     model::{FlowRun, StateType, Timestamp, WorkQueue, WorkQueueId},
     store::{
         flow_run_query,

@@ -1,9 +1,9 @@
 //! `GET /work_queues/{id}`: reads a work queue.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, InWords, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{WorkQueueId, work_queue::WorkQueueAnswer},
     store::work_queues::StoredWorkQueue,
 };

@@ -1,9 +1,9 @@
 //! `GET /work_queues/name/{name}`: reads a work queue by its name.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::work_queue::WorkQueueAnswer,
     store::{work_pools::DEFAULT_AGENT_POOL, work_queues},
 };

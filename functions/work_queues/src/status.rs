@@ -1,9 +1,9 @@
 //! `GET /work_queues/{id}/status`: says whether a work queue is polled and its runs are on time.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Timestamp, WorkQueueId},
     store::waiting_runs,
 };

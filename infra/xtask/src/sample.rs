@@ -26,7 +26,7 @@ pub fn event(route: &Route, document: &Value) -> Value {
             _ => {}
         }
     }
-    let mut headers = json!({ "host": "localhost", "user-agent": "prefect/3.8.8 (API 0.8.4)" });
+    let mut headers = json!({ "host": "localhost", "user-agent": "prefect/3.9.1 (API 0.8.4)" });
     let body = operation.pointer("/requestBody/content/application~1json/schema");
     if body.is_some() {
         headers["content-type"] = "application/json".into();
@@ -47,7 +47,7 @@ pub fn event(route: &Route, document: &Value) -> Value {
                 "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "127.0.0.1",
-                "userAgent": "prefect/3.8.8 (API 0.8.4)",
+                "userAgent": "prefect/3.9.1 (API 0.8.4)",
             },
             "requestId": "sample",
             "routeKey": format!("{method} {PREFIX}{}", route.path),

@@ -66,25 +66,17 @@ impl<T> AnyOrNotAny<T> {
         self.clauses(value).into_iter().flatten().all(|holds| holds)
     }
 
-    /// Returns the clause where there is exactly one, which is when the real server takes notice of it inside a state filter.
-    pub(crate) fn single_clause<V: ?Sized + PartialEq>(&self, value: Option<&V>) -> Option<bool>
+    /// Returns whether both clauses hold; `None` if there is none.
+    pub(crate) fn clause<V: ?Sized + PartialEq>(&self, value: Option<&V>) -> Option<bool>
     where
         T: Borrow<V>,
     {
-        match self.clauses(value) {
-            [Some(holds), None] | [None, Some(holds)] => Some(holds),
-            _ => None,
-        }
+        self.says_something().then(|| self.matches(value))
     }
 
-    /// Returns the values of which every match has one where that is the single clause.
-    pub(crate) fn single_bound(&self) -> Option<&[T]> {
-        self.any.as_deref().filter(|_| self.excluded().is_none())
-    }
-
-    /// Tells whether there is exactly one clause.
-    pub(crate) fn is_single(&self) -> bool {
-        self.any.is_some() != self.excluded().is_some()
+    /// Tells whether there is any clause.
+    pub(crate) fn says_something(&self) -> bool {
+        self.any.is_some() || self.excluded().is_some()
     }
 
     fn excluded(&self) -> Option<&[T]> {

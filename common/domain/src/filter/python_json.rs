@@ -6,13 +6,18 @@ use std::fmt::Write;
 
 use serde_json::{Number, Value};
 
+use crate::json::large_integer;
+
 /// Appends `value` to `text`.
 pub fn write_value(text: &mut String, value: &Value) {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
         Value::Number(number) => write_number(text, number),
-        Value::String(string) => write_string(text, string),
+        Value::String(string) => match large_integer::in_text(string) {
+            Some(digits) => text.push_str(digits),
+            None => write_string(text, large_integer::sent(string)),
+        },
         Value::Array(items) => write_list(text, items, write_value),
         Value::Object(fields) => write_object(text, fields, write_value),
     }

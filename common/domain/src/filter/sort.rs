@@ -224,20 +224,36 @@ pub enum TaskRunSort {
     NextScheduledStartTimeAsc,
     /// The last ended first.
     EndTimeDesc,
+    /// The longest first.
+    DurationDesc,
+    /// The shortest first.
+    DurationAsc,
 }
 
 impl TaskRunSort {
     /// Returns which way the sort goes.
     pub fn direction(self) -> Direction {
         match self {
-            Self::ExpectedStartTimeAsc | Self::NameAsc | Self::NextScheduledStartTimeAsc => Direction::Ascending,
-            Self::IdDesc | Self::ExpectedStartTimeDesc | Self::NameDesc | Self::EndTimeDesc => Direction::Descending,
+            Self::ExpectedStartTimeAsc | Self::NameAsc | Self::NextScheduledStartTimeAsc | Self::DurationAsc => {
+                Direction::Ascending
+            }
+            Self::IdDesc | Self::ExpectedStartTimeDesc | Self::NameDesc | Self::EndTimeDesc | Self::DurationDesc => {
+                Direction::Descending
+            }
         }
     }
 
-    /// Returns which of two task runs comes first.
-    pub fn compare(self, a: &TaskRun, b: &TaskRun) -> Ordering {
+    /// Returns which of two task runs comes first at `now`, until when those that run have taken time.
+    ///
+    /// Of equally long ones the last expected is the first, whichever way the sort goes.
+    pub fn compare(self, a: &TaskRun, b: &TaskRun, now: Timestamp) -> Ordering {
         let by_key = match self {
+            Self::DurationDesc | Self::DurationAsc => {
+                let duration = |run: &TaskRun| run.estimated_run_time(now);
+                let by_duration = duration(a).cmp(&duration(b));
+                let last_expected = || (b.expected_start_time, b.id).cmp(&(a.expected_start_time, a.id));
+                return self.direction().apply(by_duration).then_with(last_expected);
+            }
             Self::IdDesc => Ordering::Equal,
             Self::ExpectedStartTimeAsc | Self::ExpectedStartTimeDesc => {
                 a.expected_start_time.cmp(&b.expected_start_time)

@@ -9,9 +9,6 @@ use super::{
 use crate::model::StateType;
 
 /// A filter object on a flow run's state (contract schema `FlowRunFilterState`).
-///
-/// The real server takes notice of `type`, and of `name`, only when it holds a single clause: with both `any_` and
-/// `not_any_` it says nothing at all. That is kept, since clients can see it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowRunStateFilter {
@@ -26,8 +23,8 @@ pub struct FlowRunStateFilter {
 impl FlowRunStateFilter {
     pub(crate) fn matches(&self, r#type: Option<StateType>, name: Option<&str>) -> bool {
         self.operator.combine([
-            self.r#type.as_ref().and_then(|filter| filter.single_clause(r#type.as_ref())),
-            self.name.as_ref().and_then(|filter| filter.single_clause(name)),
+            self.r#type.as_ref().and_then(|filter| filter.clause(r#type.as_ref())),
+            self.name.as_ref().and_then(|filter| filter.clause(name)),
         ])
     }
 
@@ -40,17 +37,17 @@ impl FlowRunStateFilter {
     }
 
     pub(crate) fn types(&self) -> Option<&[StateType]> {
-        self.operator.bound(&self.present(), self.r#type.as_ref()?.single_bound())
+        self.operator.bound(&self.present(), self.r#type.as_ref()?.any.as_deref())
     }
 
     pub(crate) fn names(&self) -> Option<&[String]> {
-        self.operator.bound(&self.present(), self.name.as_ref()?.single_bound())
+        self.operator.bound(&self.present(), self.name.as_ref()?.any.as_deref())
     }
 
     fn present(&self) -> [bool; 2] {
         [
-            self.r#type.as_ref().is_some_and(AnyOrNotAny::is_single),
-            self.name.as_ref().is_some_and(AnyOrNotAny::is_single),
+            self.r#type.as_ref().is_some_and(AnyOrNotAny::says_something),
+            self.name.as_ref().is_some_and(AnyOrNotAny::says_something),
         ]
     }
 }
@@ -107,7 +104,8 @@ mod tests {
             (json!({"type": {"any_": ["RUNNING"]}}), [true, false, false]),
             (json!({"type": {"not_any_": ["RUNNING"]}}), [false, true, false]),
             (json!({"type": {"any_": []}}), [false, false, false]),
-            (json!({"type": {"any_": ["RUNNING"], "not_any_": ["SCHEDULED"]}}), [true, true, true]),
+            (json!({"type": {"any_": ["RUNNING"], "not_any_": ["SCHEDULED"]}}), [true, false, false]),
+            (json!({"type": {"any_": ["RUNNING", "SCHEDULED"], "not_any_": ["RUNNING"]}}), [false, true, false]),
             (json!({"type": {"any_": ["RUNNING"], "not_any_": []}}), [true, false, false]),
             (json!({"name": {"any_": ["Late"]}}), [false, true, false]),
             (json!({"name": {"any_": ["late"]}}), [false, false, false]),
@@ -128,7 +126,9 @@ mod tests {
     fn a_type_that_says_nothing_bounds_nothing() {
         let parse = |filter| serde_json::from_value::<FlowRunStateFilter>(filter).unwrap();
         assert_eq!(parse(json!({"type": {"any_": ["RUNNING"]}})).types(), Some([StateType::Running].as_slice()));
-        assert_eq!(parse(json!({"type": {"any_": ["RUNNING"], "not_any_": ["FAILED"]}})).types(), None);
+        let both = parse(json!({"type": {"any_": ["RUNNING"], "not_any_": ["FAILED"]}}));
+        assert_eq!(both.types(), Some([StateType::Running].as_slice()));
+        assert_eq!(parse(json!({"type": {"not_any_": ["FAILED"]}})).types(), None);
         let alternative = json!({"type": {"any_": ["RUNNING"]}, "name": {"any_": ["Late"]}, "operator": "or_"});
         assert_eq!(parse(alternative).types(), None);
     }

@@ -1,11 +1,13 @@
 //! Plans: what a decision comes to.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::model::{
-    Artifact, ArtifactId, ConcurrencyLimitId, FlowRunId, LeaseId, State, StateId, TaskRunId, Timestamp,
+    Artifact, ArtifactId, ConcurrencyLimitId, FlowRunId, InputKey, LeaseId, State, StateId, TaskRunId, Timestamp,
 };
 
 /// Whether a proposed state was entered, as the contract names it (`SetStateStatus`).
@@ -132,6 +134,13 @@ pub enum Effect {
         task_run_id: TaskRunId,
         /// The state to propose by force, under the minimal policy.
         state: Box<State>,
+    },
+    /// Delete what the flow run was sent under the keys: the first of them in the run's transaction.
+    DeleteFlowRunInputs {
+        /// The flow run.
+        flow_run_id: FlowRunId,
+        /// The keys, of which any may have no input.
+        keys: BTreeSet<InputKey>,
     },
     /// Force every failed task run of the flow run to await its retry, and set its run count to 0.
     RetryFailedTaskRuns {

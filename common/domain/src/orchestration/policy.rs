@@ -72,7 +72,12 @@ pub const CORE_FLOW_POLICY: Policy<FlowRun> = Policy {
 /// What decides on a flow run's states that are forced, or that come with the run's creation.
 pub const MINIMAL_FLOW_POLICY: Policy<FlowRun> = Policy {
     name: "MinimalFlowPolicy",
-    rules: &[&PreventResultDataLoss, &BypassCancellingFlowRunsWithNoInfra, &ReleaseFlowConcurrencySlots],
+    rules: &[
+        &PreserveDeploymentConcurrencyLeaseId,
+        &PreventResultDataLoss,
+        &BypassCancellingFlowRunsWithNoInfra,
+        &ReleaseFlowConcurrencySlots,
+    ],
 };
 
 /// What decides when the late-runs service marks a flow run as late.

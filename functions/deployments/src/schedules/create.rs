@@ -1,9 +1,9 @@
 //! `POST /deployments/{id}/schedules`: adds schedules to a deployment.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, InWords, Result,
-    http::{Body, Path, Route, extract::Id},
+    http::{Body, Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId, deployment::DeploymentSchedule},
 };
 

@@ -1,9 +1,9 @@
 //! `GET /deployments/{id}/schedules`: reads the schedules of a deployment, the last changed first.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, InWords, Result,
-    http::{Path, Route, extract::Id},
+    http::{Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId, deployment::DeploymentSchedule},
 };
 

@@ -55,7 +55,7 @@ impl Client {
                 .method(method.clone())
                 .uri(path)
                 .header("content-type", "application/json")
-                .header("user-agent", "prefect/3.8.8 (API 0.8.4)")
+                .header("user-agent", "prefect/3.9.1 (API 0.8.4)")
                 .header("x-prefect-api-version", "0.8.4");
             if later {
                 request = request.header("prefer", "respond-async");

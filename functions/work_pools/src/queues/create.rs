@@ -1,9 +1,9 @@
 //! `POST /work_pools/{work_pool_name}/queues`: adds a queue to a work pool.
 
-use axum::{Json, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
-    http::{Body, Path, Route},
+    http::{Body, Json, Path, Route},
     model::work_queue::{WorkQueueAnswer, WorkQueueCreate},
     work_queue_placement::create_queue,
 };

@@ -1,10 +1,10 @@
 //! `POST /work_pools/{work_pool_name}/queues/filter`: reads the queues of a work pool that match, by priority.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::WorkQueueFilter,
-    http::{Body, Path, Route},
+    http::{Body, Json, Path, Route},
     model::work_queue::WorkQueueAnswer,
     store::{occupancy, select::Window},
 };

@@ -1,9 +1,9 @@
 //! `GET /work_pools/{work_pool_name}/queues/{name}`: reads a queue of a work pool.
 
-use axum::{Json, extract::State, routing::get};
+use axum::{extract::State, routing::get};
 use common::{
     App, Error, Result,
-    http::{Path, Route},
+    http::{Json, Path, Route},
     model::work_queue::WorkQueueAnswer,
     store::occupancy,
 };

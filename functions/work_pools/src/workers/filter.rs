@@ -1,10 +1,10 @@
 //! `POST /work_pools/{work_pool_name}/workers/filter`: reads the workers of a work pool that match, by last heartbeat.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     filter::WorkerFilter,
-    http::{Body, Path, Route},
+    http::{Body, Json, Path, Route},
     model::Worker,
     store::{TableAccess, select::Window},
 };

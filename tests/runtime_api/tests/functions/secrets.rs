@@ -7,11 +7,12 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     http::{HeaderMap, StatusCode},
 };
 use bytes::Bytes;
+use common::http::Json;
 use registry::functions::AUTHORIZE_ORIGIN;
 use runtime_api::{Function, Outcome, binaries_beside_the_test};
 use serde_json::{Value, json};

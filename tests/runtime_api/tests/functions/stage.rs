@@ -10,10 +10,11 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use axum::{Json, Router, extract::State};
+use axum::{Router, extract::State};
 use bytes::Bytes;
 use common::{
     App, Settings, Store,
+    http::Json,
     model::{FlowId, FlowRun, FlowRunId, Timestamp},
     orchestration::Client as ProposingClient,
     settings::Variables,

@@ -1,6 +1,10 @@
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+
 use crate::{
-    model::{FlowRun, State, StateType},
-    orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, Transition, rule::mint},
+    model::{FlowRun, InputKey, State, StateType},
+    orchestration::{Attempt, Effect, Outcome, Rule, Ruling, Scope, StateTypes, Transition, rule::mint},
 };
 
 const NAME: &str = "HandlePausingFlows";
@@ -9,7 +13,7 @@ const NAME: &str = "HandlePausingFlows";
 ///
 /// A suspended run exits and is scheduled again to be resumed, so it must have a deployment, and no parent
 /// that waits for it. The run remembers the keys of the pauses that have fired, since a run that is
-/// executed again comes to them again.
+/// executed again comes to them again. What was said to an earlier attempt under the keys of the pause is deleted.
 pub struct HandlePausingFlows;
 
 impl Rule<FlowRun> for HandlePausingFlows {
@@ -47,6 +51,14 @@ impl Rule<FlowRun> for HandlePausingFlows {
     fn after(&self, outcome: &mut Outcome<'_, FlowRun>) {
         let key = pause_key(outcome.transition);
         outcome.run.empirical_policy.pause_keys.get_or_insert_default().insert(key);
+        // The pause has not fired before on this attempt, so what lies under its keys was said to an earlier one.
+        let keyset = outcome.state.as_ref().and_then(|state| state.state_details.run_input_keyset.as_ref());
+        let keys = keyset.into_iter().flat_map(IndexMap::values);
+        let keys: BTreeSet<InputKey> = keys.filter_map(|key| key.parse().ok()).collect();
+        if !keys.is_empty() {
+            let flow_run_id = outcome.run.id;
+            outcome.emit(Effect::DeleteFlowRunInputs { flow_run_id, keys });
+        }
     }
 }
 
@@ -110,6 +122,21 @@ mod tests {
         let first = keys(check_accepts(&RULE, &transition));
         assert_eq!(first.len(), 1);
         assert_eq!(first, keys(check_accepts(&RULE, &transition)));
+    }
+
+    #[test]
+    fn forgets_what_was_said_to_an_earlier_attempt() {
+        let mut transition = pause(flow_run(Running));
+        let keyset = [("schema", "pause-1-schema"), ("response", "pause-1-response")];
+        let keyset = keyset.map(|(name, key)| (name.to_owned(), key.to_owned()));
+        transition.proposed.state_details.run_input_keyset = Some(keyset.into());
+        let plan = check_accepts(&RULE, &transition);
+        let keys = ["pause-1-response", "pause-1-schema"].map(|key| key.parse().unwrap()).into();
+        assert_eq!(plan.effects, [Effect::DeleteFlowRunInputs { flow_run_id: plan.run.id, keys }]);
+
+        transition.run.empirical_policy.pause_keys = Some(["first".to_owned()].into());
+        let plan = check_rejects(&RULE, &transition, "This pause has already fired.");
+        assert_eq!(plan.effects, []);
     }
 
     #[test]

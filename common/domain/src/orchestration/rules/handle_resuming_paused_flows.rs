@@ -1,6 +1,10 @@
+use std::collections::BTreeSet;
+
 use crate::{
-    model::{FlowRun, StateType},
-    orchestration::{Attempt, Outcome, Rule, Ruling, Scope, StateTypes, rules::handle_pausing_flows::verb},
+    model::{FlowRun, RetryType, StateType},
+    orchestration::{
+        Attempt, Outcome, Rule, Ruling, Scope, StateTypes, Verdict, rules::handle_pausing_flows::verb,
+    },
 };
 
 /// Governs how a flow run leaves a pause (Prefect's `HandleResumingPausedFlows`).
@@ -9,6 +13,9 @@ use crate::{
 /// deployment that starts it anew; one that was not resumed in time fails. Whatever comes of it, the
 /// rejection of another target included, the run is marked as resuming: the mark keeps the next execution
 /// from being counted. That a rejected PENDING leaves the mark too is what the real server does.
+///
+/// A blocking pause is resumed in its process. If it is scheduled instead, that process is gone: the run starts a new
+/// attempt, which counts, and on which each pause fires again.
 pub struct HandleResumingPausedFlows;
 
 impl Rule<FlowRun> for HandleResumingPausedFlows {
@@ -50,7 +57,16 @@ impl Rule<FlowRun> for HandleResumingPausedFlows {
     }
 
     fn after(&self, outcome: &mut Outcome<'_, FlowRun>) {
-        outcome.run.empirical_policy.resuming = Some(true);
+        let starts_anew = *outcome.verdict == Verdict::Accept
+            && outcome.state.as_ref().is_some_and(|state| state.r#type == StateType::Scheduled)
+            && outcome.transition.initial().is_some_and(|initial| !initial.state_details.pause_reschedule)
+            && outcome.transition.client.knows_pauses();
+        let policy = &mut outcome.run.empirical_policy;
+        policy.resuming = Some(!starts_anew);
+        if starts_anew {
+            policy.pause_keys = Some(BTreeSet::new());
+            policy.retry_type = Some(RetryType::Reschedule);
+        }
     }
 }
 
@@ -58,7 +74,10 @@ impl Rule<FlowRun> for HandleResumingPausedFlows {
 mod tests {
     use super::*;
     use crate::{
-        model::StateType::{Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled},
+        model::{
+            DeploymentId,
+            StateType::{Cancelling, Completed, Failed, Paused, Pending, Running, Scheduled},
+        },
         orchestration::testing::{check_accepts, check_rejects, check_replaces, flow_run, now, propose},
     };
 
@@ -66,10 +85,34 @@ mod tests {
 
     #[test]
     fn resumes() {
-        for target in [Running, Scheduled, Completed, Cancelling] {
+        for target in [Running, Completed, Cancelling] {
             let plan = check_accepts(&RULE, &propose(flow_run(Paused), target));
             assert_eq!(plan.run.empirical_policy.resuming, Some(true));
         }
+    }
+
+    #[test]
+    fn starts_a_blocking_pause_that_is_scheduled_anew() {
+        let mut transition = propose(flow_run(Paused), Scheduled);
+        transition.run.empirical_policy.pause_keys = Some(["first".to_owned()].into());
+        let policy = check_accepts(&RULE, &transition).run.empirical_policy;
+        assert_eq!((policy.resuming, policy.pause_keys), (Some(false), Some(BTreeSet::new())));
+        assert_eq!(policy.retry_type, Some(RetryType::Reschedule));
+
+        transition.client.api_version = Some("0.8.3".parse().unwrap());
+        let policy = check_accepts(&RULE, &transition).run.empirical_policy;
+        assert_eq!((policy.resuming, policy.retry_type), (Some(true), None), "such a client knows no pauses");
+        assert_eq!(policy.pause_keys, Some(["first".to_owned()].into()));
+    }
+
+    #[test]
+    fn remembers_the_pauses_of_a_suspended_run() {
+        let mut transition = propose(flow_run(Paused), Scheduled);
+        transition.run.deployment_id = Some(DeploymentId::new());
+        transition.run.empirical_policy.pause_keys = Some(["first".to_owned()].into());
+        transition.run.state.as_mut().unwrap().state_details.pause_reschedule = true;
+        let policy = check_accepts(&RULE, &transition).run.empirical_policy;
+        assert_eq!((policy.resuming, policy.pause_keys), (Some(true), Some(["first".to_owned()].into())));
     }
 
     #[test]

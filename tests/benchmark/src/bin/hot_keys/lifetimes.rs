@@ -318,7 +318,7 @@ fn submission(worker: usize, id: FlowRunId, deployment: &Deployment, what: &str)
         "resource": {
             "prefect.resource.id": format!("prefect.worker.process.processworker-{worker}"),
             "prefect.resource.name": name_of(worker),
-            "prefect.version": "3.8.8", "prefect.worker-type": "process",
+            "prefect.version": "3.9.1", "prefect.worker-type": "process",
         },
         "related": around(id, deployment),
         "id": Uuid::now_v7(),

@@ -1,9 +1,12 @@
-//! Reading a body as Python's `json` module does.
+//! Reading a text as Python's `json` module does.
 
 use std::borrow::Cow;
 
 use budget::{Bound, Exceeded, JsonText};
+use memchr::memmem;
 use serde_json::{Map, Number, Value};
+
+use super::large_integer;
 
 /// The nesting that the real server's Python parser bears: at about 950 levels it gives up.
 const DEEPEST: usize = 940;
@@ -39,24 +42,28 @@ impl From<Exceeded> for Unreadable {
 /// errors carry Python's message and offset.
 ///
 /// Where Python would accept what JSON and the table can't hold (`NaN`, `Infinity`, lone surrogates), which the
-/// real server then answers with 500, this is a syntax error on purpose. Integers beyond 64 bits become the nearest float.
+/// real server then answers with 500, this is a syntax error on purpose. Integers beyond 64 bits are held as
+/// [`large_integer`] says, up to as many digits as Python converts.
 ///
 /// The values are counted before any is made, as each takes many times the bytes that it has in the text.
 ///
 /// # Errors
 /// [`Unreadable`] when the bytes aren't text or the text isn't JSON, or has too many values.
 pub fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
-    check_values(bytes)?;
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    let measure = measured(bytes)?;
+    if !measure.has_long_numbers
+        && !has_marks(bytes)
+        && let Ok(value) = serde_json::from_slice(bytes)
+    {
         return Ok(value);
     }
     let text = decode(bytes).ok_or(Unreadable::Undecodable)?;
-    check_values(text.as_bytes())?;
+    measured(text.as_bytes())?;
     let mut parser = Parser { text: &text, at: 0, unholdable: None };
     let document = parser.document();
     match document.and_then(|value| parser.unholdable.map_or(Ok(value), Err)) {
         Ok(value) => Ok(value),
-        Err(Stop::TooDeep) => Err(Unreadable::Undecodable),
+        Err(Stop::Undecodable) => Err(Unreadable::Undecodable),
         Err(Stop::Syntax { at, error }) => {
             let offset = text.get(..at).map_or(0, |before| before.chars().count());
             Err(Unreadable::Invalid { offset, error, text: text.into_owned() })
@@ -85,8 +92,18 @@ pub fn loads(text: &str) -> Result<Result<Value, String>, Exceeded> {
     }
 }
 
-fn check_values(text: &[u8]) -> Result<(), Exceeded> {
-    Bound::JsonValues.check(JsonText::measure(text).values)
+fn measured(text: &[u8]) -> Result<JsonText, Exceeded> {
+    let measure = JsonText::measure(text);
+    Bound::JsonValues.check(measure.values)?;
+    Ok(measure)
+}
+
+/// Tells whether there may be a text that begins with the mark of large integers.
+fn has_marks(text: &[u8]) -> bool {
+    let mut mark = [0; 4];
+    let mark = large_integer::MARK.encode_utf8(&mut mark).as_bytes();
+    let is_mark = |at: usize| text.get(at + 2..at + 6).is_some_and(|digits| digits.eq_ignore_ascii_case(b"fdd0"));
+    memmem::find(text, mark).is_some() || memmem::find_iter(text, b"\\u").any(is_mark)
 }
 
 /// Decodes by the byte order mark or the pattern of zero bytes, as `json.detect_encoding` does.
@@ -120,7 +137,7 @@ fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Option<Cow<'static, str>> {
 #[derive(Clone, Copy)]
 enum Stop {
     Syntax { at: usize, error: &'static str },
-    TooDeep,
+    Undecodable,
 }
 
 struct Parser<'a> {
@@ -140,10 +157,10 @@ impl Parser<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Value, Stop> {
         if depth > DEEPEST {
-            return Err(Stop::TooDeep);
+            return Err(Stop::Undecodable);
         }
         match self.peek() {
-            Some(b'"') => Ok(Value::String(self.string()?)),
+            Some(b'"') => Ok(Value::String(large_integer::held(self.string()?))),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
             Some(b'n') => self.word("null", Value::Null),
@@ -172,7 +189,7 @@ impl Parser<'_> {
             if self.peek() != Some(b'"') {
                 return Err(stop(self.at, NAME));
             }
-            let key = self.string()?;
+            let key = large_integer::held(self.string()?);
             self.skip_space();
             if !self.take(b':') {
                 return Err(stop(self.at, "Expecting ':' delimiter"));
@@ -307,8 +324,13 @@ impl Parser<'_> {
         if integer && let Ok(number) = text.parse::<i64>() {
             return Ok(number.into());
         }
-        if integer && let Ok(number) = text.parse::<u64>() {
-            return Ok(number.into());
+        if integer {
+            let digits = text.trim_start_matches('-').len();
+            return if digits > large_integer::MOST_DIGITS {
+                Err(Stop::Undecodable)
+            } else {
+                Ok(large_integer::of(text))
+            };
         }
         let number = text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number);
         Ok(number.unwrap_or_else(|| self.cannot_hold(begin, "Expecting value")))
