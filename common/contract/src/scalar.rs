@@ -12,7 +12,7 @@ use super::{
     fault::Complaint,
     pendulum::{self, Refusal},
 };
-use domain::model::Timestamp;
+use domain::{json::large_integer, model::Timestamp};
 
 /// The longest text of an integer that Python converts.
 const LONGEST_INTEGER: usize = 4300;
@@ -87,9 +87,10 @@ pub(super) fn python_integer(text: &str) -> Option<i64> {
 
 /// Returns the sign of an integer that 64 bits can't hold; Python, which has no bound, accepts it.
 ///
-/// A float of that size is taken for such an integer, because parsed JSON doesn't tell them apart.
+/// A float of that size is taken for such an integer, as Python's is when it is converted.
 pub(super) fn beyond_64_bits(input: &Value) -> Option<f64> {
-    let number = match input {
+    let nearest = large_integer::nearest(input);
+    let number = match nearest.as_ref().unwrap_or(input) {
         Value::Number(number) if number.is_i64() => return None,
         Value::Number(number) => number.as_f64()?,
         Value::String(text) if text.len() <= LONGEST_INTEGER => clean_integer(text)?.parse().ok()?,
