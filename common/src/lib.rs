@@ -1,6 +1,7 @@
 //! Everything that Proctor's functions share, under one name; each floor is a crate of its own beside this file.
 
 pub use access;
+pub use assets;
 pub use budget;
 pub use contract;
 pub use domain::{

@@ -108,6 +108,7 @@ pub(crate) fn fallback_template() -> Value {
         description: "Everything that has no route: redirects, preflights, documents, what is not found".into(),
         timeout: TIMEOUT,
         access: TableAccess::WRITES_MANY.via(&Index::ALL),
+        reads_assets: false,
         statements: Vec::new(),
         environment: Environment::Api,
     };

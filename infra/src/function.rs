@@ -3,7 +3,7 @@
 use common::store::{TableAccess, access::Indexes};
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, logical_id, only_if, parameters, reference, substitute};
+use crate::{assets, attribute, logical_id, only_if, parameters, reference, substitute};
 
 /// Where `cargo lambda build` leaves a function's binary, seen from the templates.
 const BUILT: &str = "../../target/lambda";
@@ -18,6 +18,8 @@ pub(crate) struct Function<'f> {
     pub(crate) timeout: u32,
     /// What it does with the table.
     pub(crate) access: TableAccess,
+    /// Whether it has what Prefect ships as data beside it.
+    pub(crate) reads_assets: bool,
     /// What its role allows besides.
     pub(crate) statements: Vec<Value>,
     /// What it is told.
@@ -45,7 +47,7 @@ impl Function<'_> {
     pub(crate) fn resources(&self) -> Map<String, Value> {
         let id = self.id();
         let (role, logs) = (format!("{id}Role"), format!("{id}Logs"));
-        let function = json!({
+        let mut function = json!({
             "Type": "AWS::Lambda::Function",
             "Properties": {
                 "FunctionName": substitute(&format!("proctor-${{Stage}}-{}", self.name)),
@@ -62,6 +64,11 @@ impl Function<'_> {
                 "Environment": { "Variables": self.environment.variables() }
             }
         });
+        if self.reads_assets {
+            let properties = &mut function["Properties"];
+            properties["Layers"] = json!([reference(assets::LAYER)]);
+            properties["Environment"]["Variables"]["PROCTOR_ASSETS"] = assets::MOUNTED.into();
+        }
         let log_group = json!({
             "Type": "AWS::Logs::LogGroup",
             "DeletionPolicy": "Delete",

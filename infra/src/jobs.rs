@@ -34,6 +34,7 @@ pub(crate) fn template() -> Value {
         description: "Operations on many flow runs and removals, step by step".into(),
         timeout: TIMEOUT,
         access: ACCESS,
+        reads_assets: false,
         statements: vec![json!({
             "Sid": "WorksOffTheQueue",
             "Effect": "Allow",
@@ -106,6 +107,7 @@ fn timers() -> Map<String, Value> {
         description: "Finds late runs, expired pauses, long cancellations, and deployments that need runs".into(),
         timeout: 30,
         access: jobs::timers::ACCESS,
+        reads_assets: false,
         statements: vec![json!({
             "Sid": "LeavesWork",
             "Effect": "Allow",

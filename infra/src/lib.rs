@@ -5,6 +5,7 @@
 //! CloudFormation, without a transform: what is deployed is what can be read here.
 
 mod api;
+mod assets;
 mod cost;
 mod edge;
 mod firewall;

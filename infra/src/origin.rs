@@ -57,6 +57,7 @@ pub(crate) fn stack() -> Value {
         description: "Tells API Gateway which requests came through CloudFront".into(),
         timeout: TIMEOUT,
         access: TableAccess::NOTHING,
+        reads_assets: false,
         statements: vec![json!({
             "Sid": "ReadsItsSecret",
             "Effect": "Allow",

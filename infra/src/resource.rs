@@ -4,7 +4,7 @@ use common::{access::operations::PROBES, http::Route};
 use serde_json::{Map, Value};
 
 use crate::{
-    api,
+    api, assets,
     function::{Environment, Function},
     parameters,
 };
@@ -23,16 +23,19 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
             description: format!("{} {}{}", route.method.as_str(), common::http::PREFIX, route.path),
             timeout: api::TIMEOUT,
             access: route.access,
+            reads_assets: route.reads_assets,
             statements: Vec::new(),
             environment: if is_open(route) { Environment::Table } else { Environment::Api },
         };
         resources.extend(function.resources());
         resources.extend(api::connection(&function.id(), &api::route_key(route)));
     }
+    let assets = routes.iter().any(|route| route.reads_assets).then_some(assets::LAYER);
+    let of_the_api: Vec<&str> = parameters::OF_THE_API.into_iter().chain(assets).collect();
     crate::template(
         &format!("Proctor: the functions of {name}"),
         &[
-            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_API)),
+            ("Parameters", parameters::of_a_nested_stack(&of_the_api)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ORIGIN, WEBSOCKETS, WORK, api, attribute, cost, edge, file, firewall, logical_id, logs, operations, origin,
+    ORIGIN, WEBSOCKETS, WORK, api, assets, attribute, cost, edge, file, firewall, logical_id, logs, operations, origin,
     parameters, reference, stacks, substitute, table, websocket,
 };
 
@@ -15,6 +15,7 @@ pub(crate) fn template(nested: &BTreeMap<String, Value>) -> Value {
     resources.extend(api::resources());
     resources.extend(websocket::resources());
     resources.extend(stacks().map(|stack| (logical_id(stack), nested_stack(stack, &nested[&file(stack)]))));
+    resources.extend(assets::resources());
     resources.extend(edge::resources());
     resources.extend(operations::resources());
     resources.extend(logs::resources());

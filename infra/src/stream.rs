@@ -26,6 +26,7 @@ pub(crate) fn template() -> Value {
         description: "What follows from a write: events, recorded task runs, removals".into(),
         timeout: TIMEOUT,
         access: ACCESS,
+        reads_assets: false,
         statements: vec![
             json!({
                 "Sid": "ReadsTheStream",

@@ -73,6 +73,7 @@ pub(crate) fn stack() -> Value {
             description: format!("{description} (websocket /api/events/in)"),
             timeout: TIMEOUT,
             access: TableAccess::WRITES,
+            reads_assets: false,
             statements: if route == MESSAGES { vec![cuts] } else { Vec::new() },
             environment: if route == FAREWELLS { Environment::Table } else { Environment::Api },
         };

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,18 @@ from . import library, servers
 from .differences import INTENDED
 from .side_by_side import Pair, Server
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+import assets  # noqa: E402
+
 LAST_TEST = "test_every_intended_difference_still_exists"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def proctor_assets() -> Iterator[Path]:
+    """The folder of what Prefect ships as data, which our servers read."""
+    with assets.made(servers.our_executable(), servers.oracle_executable().parent.parent) as folder:
+        yield folder
 
 
 @contextmanager

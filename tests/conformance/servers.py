@@ -144,6 +144,8 @@ def oracle(settings: Mapping[str, str] | None = None) -> Iterator[str]:
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/oracle.db",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
+        # It answers some requests by asking the internet, and from its package where it can't.
+        "HTTPS_PROXY": "http://127.0.0.1:9",
         **(settings or {}),
     }
     command = [str(executable), "server", "start", "--host", "127.0.0.1", "--port", str(port)]

@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
+use assets::Assets;
 use contract::Validated;
 use domain::orchestration::{Client, ClientVersion};
 use error::{Error, Result};
@@ -63,6 +64,19 @@ extractors! {
     Headers: "header", |validated| &validated.headers;
     Body: "body", |validated| &validated.body;
     Sent: "body", |validated| validated.sent();
+}
+
+/// What Prefect ships as data, for a route that declares to read it ([`super::Route::reading_assets`]).
+#[derive(Clone, Debug)]
+pub struct ShippedData(pub Arc<Assets>);
+
+impl<S: Sync> FromRequestParts<S> for ShippedData {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let found = parts.extensions.get::<Self>().cloned();
+        found.ok_or_else(|| Error::Internal("a handler reads assets, and its route does not declare it".into()))
+    }
 }
 
 /// The path of an operation on one record.

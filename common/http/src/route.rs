@@ -20,7 +20,9 @@ use tower_http::{
 use super::{
     authentication, boundary,
     contract_layer::{self, Contracted},
-    cors, csrf, documents, lossy_path, unrouted,
+    cors, csrf, documents,
+    extract::ShippedData,
+    lossy_path, unrouted,
 };
 use access::operations;
 use contract::{Mount, Operation, ParameterCheck};
@@ -67,6 +69,8 @@ pub struct Route {
     pub access: TableAccess,
     /// What holds the parameters that it is sent against their schema.
     pub parameter_check: Option<ParameterCheck>,
+    /// Whether it reads what Prefect ships as data, which its function then has beside it.
+    pub reads_assets: bool,
 }
 
 impl Route {
@@ -77,7 +81,7 @@ impl Route {
         service: fn() -> MethodRouter<App>,
         access: TableAccess,
     ) -> Self {
-        Self { operation, method, path, service, access, parameter_check: None }
+        Self { operation, method, path, service, access, parameter_check: None, reads_assets: false }
     }
 
     /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
@@ -115,6 +119,12 @@ impl Route {
     #[must_use]
     pub const fn checking_parameters(self, check: ParameterCheck) -> Self {
         Self { parameter_check: Some(check), ..self }
+    }
+
+    /// Declares that the route reads what Prefect ships as data ([`super::extract::ShippedData`]).
+    #[must_use]
+    pub const fn reading_assets(self) -> Self {
+        Self { reads_assets: true, ..self }
     }
 
     /// Returns the contract's operation of this method and path.
@@ -159,6 +169,9 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
             handler = handler.layer(middleware::from_fn_with_state(contracted, contract_layer::validate));
         }
         handler = handler.layer(middleware::from_fn_with_state(route.access, enforce_access));
+        if route.reads_assets {
+            handler = handler.layer(axum::Extension(ShippedData(app.assets.clone())));
+        }
         if have_roles {
             let required = operations::required(route.method.as_str(), route.path);
             handler = handler.layer(middleware::from_fn_with_state(required, authentication::authorize));

@@ -1,8 +1,9 @@
-//! Everything that a handler may use: the store, the settings and the clock.
+//! Everything that a handler may use: the store, the settings, what Prefect ships as data, and the clock.
 
 use std::sync::Arc;
 
 use access::{Gate, KeyCache, StoredSecret};
+use assets::Assets;
 use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
@@ -16,6 +17,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// What this process remembers of API keys.
     pub keys: Arc<KeyCache>,
+    /// What Prefect ships as data; a handler takes it from its request, because its route must declare it.
+    pub assets: Arc<Assets>,
     /// The password of callers, where the settings name a secret that has it.
     password: Option<Arc<StoredSecret>>,
 }
@@ -24,7 +27,8 @@ impl App {
     /// Puts together an API over `store`.
     pub fn new(store: Store, settings: Settings) -> Self {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
-        Self { store, settings: Arc::new(settings), keys: Arc::default(), password: None }
+        let assets = Arc::new(Assets::new(settings.assets.clone()));
+        Self { store, settings: Arc::new(settings), keys: Arc::default(), assets, password: None }
     }
 
     /// Asks callers for `password`, which the settings name.

@@ -3,7 +3,7 @@
 mod catalogue;
 mod limits;
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use catalogue::Setting;
 pub use limits::ServerLimits;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub table: String,
     /// Over how many partitions each collection is spread (`PROCTOR_SHARDS`), fixed for a table's life.
     pub shards: u8,
+    /// The folder of what Prefect ships as data (`PROCTOR_ASSETS`), if there may be one; `proctor assets` makes it.
+    pub assets: Option<PathBuf>,
     /// What every path of the API starts with (`PREFECT_SERVER_API_BASE_PATH`), for a server on one machine.
     ///
     /// Functions have the paths that API Gateway routes to them.
@@ -181,6 +183,7 @@ impl Default for Settings {
             variables: Variables::default(),
             table: "proctor-records".into(),
             shards: 20,
+            assets: None,
             base_path: PREFIX.into(),
             default_limit: contract::PAGE_LIMIT,
             access: access::Mode::Open,
@@ -259,6 +262,7 @@ impl Settings {
         Ok(Self {
             table: variables.read("PROCTOR_TABLE")?.unwrap_or(default.table),
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| shards.max(1)),
+            assets: variables.get("PROCTOR_ASSETS").map(PathBuf::from).or(default.assets),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
             base_path: default.base_path,
             access: access_mode(&variables)?.unwrap_or(default.access),

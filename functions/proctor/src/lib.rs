@@ -1,5 +1,6 @@
 //! Every function in one process.
 
+pub mod assets;
 pub mod check;
 pub mod connection;
 pub mod dead_letters;

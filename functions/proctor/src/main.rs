@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use common::{App, Settings, Store, logging, runtime, settings::Variables, store::access::EnforceAccess};
 use embedded::EmbeddedDatabase;
-use proctor::{check, dead_letters, keys, server, services::Services};
+use proctor::{assets, check, dead_letters, keys, server, services::Services};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -36,6 +36,10 @@ struct Arguments {
     /// The directory of the database file.
     #[arg(long, env = "PROCTOR_DATA", default_value = "data", global = true)]
     data: PathBuf,
+    /// The folder of what Prefect ships as data, which the command `assets` makes; without this, `assets` in the directory
+    /// of the database file.
+    #[arg(long, env = "PROCTOR_ASSETS", global = true)]
+    assets: Option<PathBuf>,
     /// Keeps everything in memory, and forgets it at the end.
     #[arg(long)]
     in_memory: bool,
@@ -47,9 +51,18 @@ struct Arguments {
     no_services: bool,
 }
 
+impl Arguments {
+    /// Returns the folder of what Prefect ships as data.
+    fn assets(&self) -> PathBuf {
+        self.assets.clone().unwrap_or_else(|| self.data.join("assets"))
+    }
+}
+
 /// What is done in place of serving.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Takes what Prefect ships as data from its package: built-in block types, workers' defaults, the user interfaces.
+    Assets(assets::Arguments),
     /// Makes, lists, expires and revokes API keys.
     Keys(keys::Arguments),
     /// Finds what can't be read in the database, and mends what can be mended.
@@ -75,6 +88,8 @@ enum Failure {
     #[error(transparent)]
     Database(#[from] embedded::EmbeddedError),
     #[error(transparent)]
+    Assets(#[from] assets::Failure),
+    #[error(transparent)]
     App(#[from] common::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -92,6 +107,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let outcome = runtime.map_err(Failure::from).and_then(|runtime| match command {
         None => runtime.block_on(run(arguments)),
+        Some(Command::Assets(command)) => make_assets(&arguments, &command),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
         Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
         Some(Command::DeadLetters(command)) => runtime.block_on(manage_dead_letters(&arguments, command)),
@@ -133,6 +149,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let url = format!("http://{}{}", reachable(address), app.settings.base_path);
     println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
+    if let Err(missing) = app.assets.check().await {
+        println!("{missing}");
+    }
     let server = tokio::spawn(server::serve(listener, app, stopped(stopping)));
     stop_signal().await?;
     let _ = stop.send(true);
@@ -142,6 +161,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(server) = database_server {
         let _ = tokio::time::timeout(GRACE, server).await;
     }
+    Ok(())
+}
+
+/// Makes the folder of what Prefect ships as data, which a server that runs finds without being told.
+fn make_assets(arguments: &Arguments, command: &assets::Arguments) -> Result<(), Failure> {
+    println!("{}", assets::carry_out(command, &arguments.assets())?);
     Ok(())
 }
 
@@ -211,6 +236,7 @@ fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Fail
     let mut variables = Variables::from_env();
     variables.set("PREFECT_SERVER_API_HOST", &arguments.host);
     variables.set("PREFECT_SERVER_API_PORT", &address.port());
+    variables.set("PROCTOR_ASSETS", &arguments.assets().display());
     let settings = Settings::local(variables)?;
     // Says at once what could not be read, also of the settings that are only shown.
     settings.tree()?;

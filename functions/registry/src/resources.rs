@@ -8,6 +8,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("artifacts", &artifacts::ROUTES),
     ("automations", &automations::ROUTES),
     ("bulk_operations", &bulk_operations::ROUTES),
+    ("collections", &collections::ROUTES),
     ("concurrency_limits", &concurrency_limits::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
     ("dead_letters", &dead_letters::ROUTES),
