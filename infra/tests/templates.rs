@@ -133,6 +133,28 @@ fn a_function_may_do_with_the_table_what_its_route_declares() {
 }
 
 #[test]
+fn the_functions_that_read_assets_have_the_layer_and_no_others() {
+    let templates = infra::templates();
+    let mut have = BTreeSet::new();
+    for template in templates.values() {
+        for (_, function) in resources(template).filter(|(_, one)| one["Type"] == "AWS::Lambda::Function") {
+            let properties = &function["Properties"];
+            let folder = properties["Environment"]["Variables"].get("PROCTOR_ASSETS");
+            assert_eq!(folder.is_some(), properties.get("Layers").is_some());
+            if let Some(layers) = properties.get("Layers") {
+                assert_eq!((layers, folder.unwrap()), (&json!([{ "Ref": "Assets" }]), &json!("/opt/assets")));
+                have.insert(properties["Code"].as_str().unwrap().rsplit('/').next().unwrap());
+            }
+        }
+    }
+    let read = registry::routes().into_iter().filter(|route| route.reads_assets).map(|route| route.operation);
+    assert_eq!(have, read.collect());
+    assert!(have.contains("read_view_content"));
+    assert_eq!(resource(infra::ROOT, "Assets")["Properties"]["Content"], "../layer");
+    assert_eq!(resource(infra::ROOT, "Collections")["Properties"]["Parameters"]["Assets"], json!({ "Ref": "Assets" }));
+}
+
+#[test]
 fn the_table_outlives_the_stack() {
     let root = &infra::templates()[infra::ROOT];
     let table = &root["Resources"]["Table"];

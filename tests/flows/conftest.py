@@ -33,12 +33,20 @@ _home = tempfile.TemporaryDirectory(prefix="prefect-home-")
 os.environ["PREFECT_HOME"] = _home.name
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
+import assets
 from harness import Api, Runner
-from servers import start_subject
+from servers import start_subject, subject_binary
+
+
+@pytest.fixture(scope="session", autouse=True)
+def proctor_assets() -> Iterator[Path]:
+    """The folder of what Prefect ships as data, which our servers read."""
+    with assets.made(subject_binary(), Path(sys.prefix)) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def api_url(proctor_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the server under test answers: PROCTOR_SUBJECT_URL, or ours, started for the session."""
     given = os.environ.get("PROCTOR_SUBJECT_URL")
     if given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -49,6 +48,5 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def prefect_python() -> Path:
-    """The interpreter that has the Prefect client: that of PROCTOR_ORACLE_ENV, or of the repository's `.venv`."""
-    environment = Path(os.environ.get("PROCTOR_ORACLE_ENV", emulator.REPOSITORY / ".venv"))
-    return environment / "bin" / "python"
+    """The interpreter that has the Prefect client."""
+    return emulator.prefect_environment() / "bin" / "python"

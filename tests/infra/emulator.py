@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
-from transforms import TRANSFORMS
+from transforms import TRANSFORMS, layers_lie_on_this_machine
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(REPOSITORY / "tests"))
@@ -34,6 +35,7 @@ sys.path.append(str(REPOSITORY / "tests"))
 import front  # noqa: E402
 
 TEMPLATES = REPOSITORY / "infra" / "templates"
+LAYER = REPOSITORY / "infra" / "layer"
 ROOT = "proctor.json"
 STACK = "proctor"
 REGION = "us-east-1"
@@ -54,6 +56,17 @@ def functions(template: dict) -> list[str]:
     return [Path(one["Properties"]["Code"]).name for one in resources if one["Type"] == "AWS::Lambda::Function"]
 
 
+def prefect_environment() -> Path:
+    """Returns the virtual environment with the Prefect client: PROCTOR_ORACLE_ENV, or the repository's `.venv`."""
+    return Path(os.environ.get("PROCTOR_ORACLE_ENV", REPOSITORY / ".venv"))
+
+
+def put_assets(layer: Path) -> None:
+    """Puts what Prefect ships as data into the layer, by the command that does it for a person."""
+    command = [binaries() / "proctor", "assets", "--without-ui", "--from", prefect_environment(), "--into", layer / "assets"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def put_stripped(function: str, bootstrap: Path) -> None:
     """Puts a function's built binary there, without its symbols, which are a third of it."""
     subprocess.run(["strip", "-o", bootstrap, binaries() / function], check=True)
@@ -62,14 +75,17 @@ def put_stripped(function: str, bootstrap: Path) -> None:
 def lay_out(directory: Path, port: int, put_binary: Callable[[str, Path], object] = put_stripped) -> Path:
     """Puts templates and binaries into `directory` as they lie in the repository after a build; returns the root template.
 
-    What an emulator on `port` wants otherwise is worked into the templates.
+    What an emulator on `port` wants otherwise is worked into the templates. The layer is the one of a fresh clone.
     """
     templates = directory / "infra" / "templates"
     templates.mkdir(parents=True)
+    layer = directory / "infra" / LAYER.name
+    shutil.copytree(LAYER, layer, ignore=shutil.ignore_patterns("assets"))
     for source in sorted(TEMPLATES.glob("*.json")):
         template = json.loads(source.read_text())
         for transform in TRANSFORMS:
             transform(template, port)
+        layers_lie_on_this_machine(template, layer)
         (templates / source.name).write_text(json.dumps(template, indent=2))
         for function in functions(template):
             bootstrap = directory / "target" / "lambda" / function / "bootstrap"
@@ -221,7 +237,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="proctor-emulator-") as directory, running(Path(directory)) as emulator:
         print(f"The emulator is at {emulator.url}, its log is {emulator.log}", flush=True)
         started = time.monotonic()
-        made = deploy(emulator, lay_out(Path(directory), emulator.port))
+        root = lay_out(Path(directory), emulator.port)
+        if prefect_environment().is_dir():
+            put_assets(root.parent.parent / LAYER.name)
+        made = deploy(emulator, root)
         print(f"Deployed in {time.monotonic() - started:.0f} s. Point the client at it:")
         print(f"export PREFECT_API_AUTH_STRING={make_key(emulator, made)}")
         print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)

@@ -12,13 +12,13 @@ CHANGED = "read_flow"
 
 
 def artefacts(running: Emulator, root: Path) -> dict[str, str]:
-    """Packages with `sam package`, as `sam deploy` does; returns the key of each function's artefact."""
+    """Packages with `sam package`, as `sam deploy` does; returns the key of each function's artefact, and of the layer's."""
     packaged = root.parent / "packaged.yaml"
     emulator.run(
         running, TOOLS / "sam", "package", "--template-file", root, "--s3-bucket", BUCKET, "--region", REGION,
         "--output-template-file", packaged, "--no-progressbar",
     )
-    found: dict[str, str] = {}
+    found = {"layer": one["Content"]["S3Key"] for one in resources(packaged.read_text(), "AWS::Lambda::LayerVersion")}
     for stack in resources(packaged.read_text(), "AWS::CloudFormation::Stack"):
         key = stack["TemplateURL"].split(f"{BUCKET}/", 1)[1]
         nested = client(running, "s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
@@ -37,7 +37,7 @@ def test_only_the_changed_function_has_a_new_artefact(tmp_path: Path) -> None:
         root = emulator.lay_out(tmp_path, running.port, lambda function, bootstrap: bootstrap.write_text(function))
         built = tmp_path / "target" / "lambda"
         before = artefacts(running, root)
-        assert len(set(before.values())) == len(list(built.iterdir()))
+        assert len(set(before.values())) == len(list(built.iterdir())) + 1, "each function, and the layer"
         for bootstrap in built.glob("*/bootstrap"):
             bootstrap.touch()  # a build that changes nothing but the time
         (built / CHANGED / "bootstrap").write_text("changed")

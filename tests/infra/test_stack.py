@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -150,6 +152,24 @@ def test_what_has_no_route_is_answered_as_upstream(stack: Stack) -> None:
     assert request(stack, "GET", "/nothing")[::2] == (404, {"detail": "Not Found"})
     status, headers, body = request(stack, "DELETE", "/flows/")
     assert (status, headers["allow"], body) == (405, "POST", {"detail": "Method Not Allowed"})
+
+
+def test_what_prefect_ships_as_data_is_in_the_functions_that_read_it(stack: Stack) -> None:
+    status, _, workers = request(stack, "GET", "/collections/views/aggregate-worker-metadata")
+    assert status == 200 and "kubernetes" in workers["prefect-kubernetes"], workers
+    functions = client(stack.emulator, "lambda")
+    layers = {
+        one["FunctionName"]: [layer["Arn"] for layer in one.get("Layers") or []]
+        for page in functions.get_paginator("list_functions").paginate()
+        for one in page["Functions"]
+    }
+    layer, = layers["proctor-local-read_view_content"]
+    assert all(found in ([], [layer]) for found in layers.values()) and layers["proctor-local-read_flow"] == []
+    [address] = [functions.get_layer_version_by_arn(Arn=layer)["Content"]["Location"]]
+    with urllib.request.urlopen(address) as content, zipfile.ZipFile(io.BytesIO(content.read())) as unpacked:
+        files = set(unpacked.namelist())
+    assert {"assets/manifest.json", "assets/block_types.json", "assets/views/aggregate-worker-metadata.json"} <= files
+    assert not any(name.startswith("assets/ui") for name in files), "these functions don't serve the interfaces"
 
 
 def test_the_store_is_ready(stack: Stack) -> None:

@@ -97,6 +97,18 @@ def numbers_are_no_text(template: Template, _port: int) -> None:
     work_in(template["Resources"])
 
 
+def layers_lie_on_this_machine(template: Template, layer: Path) -> None:
+    """Tells functions where the folder of their layer is.
+
+    Lambda unpacks a layer under `/opt`. The emulator takes it with the function, and starts a binary without it.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function" and "Layers" in resource["Properties"]:
+            variables = resource["Properties"]["Environment"]["Variables"]
+            mounted = Path(variables["PROCTOR_ASSETS"])
+            variables["PROCTOR_ASSETS"] = str(layer / mounted.relative_to("/opt"))
+
+
 TRANSFORMS: list[Callable[[Template, int], None]] = [
     routes_end_with_a_slash,
     cloudfront_stays_on_this_machine,

@@ -533,6 +533,12 @@ mod tests {
     }
 
     #[test]
+    fn there_are_assets_only_where_a_folder_is_named() {
+        assert_eq!(Settings::local(Variables::default()).unwrap().assets, None);
+        assert_eq!(settings("PROCTOR_ASSETS", "/opt/assets").unwrap().assets, Some("/opt/assets".into()));
+    }
+
+    #[test]
     fn names_the_variable_that_is_wrong() {
         let wrong = settings("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "maybe");
         assert!(wrong.unwrap_err().to_string().contains("PREFECT_SERVER_CSRF_PROTECTION_ENABLED"));
