@@ -43,8 +43,9 @@ METHODS = frozenset(
     delete_flow_run_input delete_task_run delete_variable_by_name filter_flow_run_input hello
     raise_for_api_version_mismatch read_flow read_flow_by_name read_flow_run read_flow_run_input
     read_flow_run_states read_flow_runs read_flows read_logs read_task_run read_task_run_states
-    read_task_runs read_variable_by_name read_variables set_flow_run_name set_flow_run_state
-    set_task_run_name set_task_run_state update_flow_run update_flow_run_labels update_variable
+    read_task_runs read_variable_by_name read_variables read_worker_metadata set_flow_run_name
+    set_flow_run_state set_task_run_name set_task_run_state update_flow_run update_flow_run_labels
+    update_variable
     """.split()
 )
 
@@ -464,3 +465,8 @@ def test_delete_variable_by_name(client: Client, name: str) -> None:
     assert client.read_variable_by_name(name) is None
     with not_found():
         client.delete_variable_by_name(name)
+
+
+def test_read_worker_metadata(client: Client) -> None:
+    workers = client.read_worker_metadata()
+    assert workers["prefect-kubernetes"]["kubernetes"]["type"] == "kubernetes"

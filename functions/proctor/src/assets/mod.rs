@@ -96,13 +96,12 @@ fn files(package: &Package, python: &Path, without_ui: bool) -> Result<BTreeMap<
         ("LICENSE".to_owned(), package.license()?.to_vec()),
         (BLOCK_TYPES.to_owned(), block_types::all(package, python)?),
     ]);
+    package.file(&format!("{}{WORKERS}", package::VIEWS))?;
     for (name, text) in package.below(package::VIEWS) {
         files.insert(format!("{VIEWS}/{name}"), view(package, name, text)?);
     }
-    for interface in INTERFACES {
-        if without_ui {
-            break;
-        }
+    let interfaces = if without_ui { [].as_slice() } else { &INTERFACES };
+    for interface in interfaces {
         package.file(&format!("{}{interface}/index.html", package::SERVER))?;
         for (name, content) in package.below(&format!("{}{interface}/", package::SERVER)) {
             files.insert(format!("{interface}/{name}"), content.to_vec());
