@@ -123,3 +123,11 @@ fn view(package: &Package, name: &str, text: &[u8]) -> Result<Vec<u8>, Failure> 
     }
     Ok(view.to_string().into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn takes_the_release_that_is_served() {
+        assert_eq!(common::assets::RELEASE, common::contract::RELEASE);
+    }
+}
