@@ -70,6 +70,19 @@ fn is_used_up(schedule: &Schedule) -> bool {
     matches!(schedule, Schedule::Cron { cron, .. } if cron.split(' ').count() == 7)
 }
 
+/// Returns what an interval below a day is to find in elapsed time, where the oracle skips an hour that comes twice.
+fn elapsed(schedule: &Schedule, start: Timestamp, end: Timestamp) -> Option<Vec<Timestamp>> {
+    let Schedule::Interval { interval, anchor_date: Some(anchor), .. } = schedule else { return None };
+    let (interval, anchor) = (interval.as_micros(), anchor.as_micros());
+    if interval >= 86_400_000_000 {
+        return None;
+    }
+    let after_start = (start.as_micros() - anchor).rem_euclid(interval);
+    let first = start.as_micros() + if after_start == 0 { 0 } else { interval - after_start };
+    let instants = (0..).take(COUNT).map(|step| Timestamp::from_micros(first + step * interval).unwrap());
+    Some(instants.take_while(|instant| *instant <= end).collect())
+}
+
 fn at(seconds: f64) -> Timestamp {
     Timestamp::from_micros(0).unwrap().plus_seconds(seconds)
 }
@@ -79,7 +92,7 @@ fn finds_the_instants_that_the_oracle_finds() {
     let recorded = vectors().schedules;
     assert!(recorded.len() >= 300, "only {} schedules", recorded.len());
     let mut report = String::new();
-    let mut different = 0;
+    let (mut different, mut elapsed_on_purpose) = (0, 0);
     let end: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     for Recorded { schedule, from } in &recorded {
         for (start, distances) in from {
@@ -96,7 +109,9 @@ fn finds_the_instants_that_the_oracle_finds() {
                     at(time)
                 })
                 .collect();
-            if found != wanted {
+            if found != wanted && Some(&found) == elapsed(schedule, start, end).as_ref() {
+                elapsed_on_purpose += 1;
+            } else if found != wanted {
                 different += 1;
                 let text = |times: &[Timestamp]| times.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
                 let schedule = serde_json::to_string(schedule).unwrap();
@@ -106,6 +121,7 @@ fn finds_the_instants_that_the_oracle_finds() {
         }
     }
     assert!(different == 0, "{different} differ:\n{report}");
+    assert!((1..=30).contains(&elapsed_on_purpose), "{elapsed_on_purpose} go on in elapsed time");
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use budget::Bound;
-use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use regex::Regex;
 
 use super::{
@@ -82,34 +82,104 @@ pub(super) struct Expression {
 
 /// Returns the instants of a cron schedule, in order, as Prefect's `CronSchedule.get_dates` does.
 ///
-/// The expression is matched with what the zone's clocks show. A time that comes twice is taken at its first
-/// occurrence, one that the clocks jump over as much earlier.
+/// The expression is matched with what the zone's clocks show. A time that comes twice is taken at its first occurrence,
+/// one that the clocks jump over as much later. What is within the span is decided by instants, so that none is before its
+/// start, and each comes once.
 pub(super) fn instants(expression: &Expression, day_or: bool, zone: &Zone, span: Span) -> Vec<Timestamp> {
-    let start = zone.local(span.start.as_chrono());
-    let end = span.end.map(|end| zone.local(end.as_chrono()));
-    // The search begins after this: the start itself may match, unless it is past a full second.
-    let mut now = match start.nanosecond() {
-        0 => zone.local(span.start.as_chrono() - TimeDelta::seconds(1)),
-        _ => start,
-    };
-    let mut found = BTreeMap::new();
+    let mut candidates = Candidates::new(expression, day_or, zone, span.start);
+    let mut found = BTreeSet::new();
     for _ in 0..CANDIDATES {
-        let Some(next) = expression.next(now, day_or) else { break };
-        now = next;
-        let (local, offset) = match zone.occurrence(next) {
-            Occurrence::Once(offset) | Occurrence::Twice { first: offset, .. } => (next, offset),
-            Occurrence::Never { before, after } => (next - TimeDelta::seconds(after - before), before),
-        };
-        if end.is_some_and(|end| local > end) {
+        let Some(instant) = candidates.next().and_then(zone::timestamp) else { break };
+        if span.end.is_some_and(|end| instant > end) {
             break;
         }
-        let Some(instant) = zone::instant(local, offset).and_then(zone::timestamp) else { break };
-        found.entry(local).or_insert(instant);
-        if found.len() >= span.count {
+        if instant >= span.start {
+            found.insert(instant);
+        }
+        if !found.is_empty() && found.len() >= span.count {
             break;
         }
     }
-    found.into_values().collect()
+    found.into_iter().collect()
+}
+
+/// The instants at which the clocks of a zone show what an expression matches.
+struct Candidates<'a> {
+    expression: &'a Expression,
+    day_or: bool,
+    zone: &'a Zone,
+    /// What the clocks show at the last match.
+    now: Option<NaiveDateTime>,
+    /// The next match.
+    next: Option<DateTime<Utc>>,
+    /// What the clocks show at the last match of those that they have just jumped over, and when these end.
+    skipped: Option<(NaiveDateTime, NaiveDateTime)>,
+    /// The next of these.
+    next_skipped: Option<DateTime<Utc>>,
+}
+
+impl<'a> Candidates<'a> {
+    /// Returns the candidates from `start` on, with those that the clocks have jumped over to behind `start`.
+    fn new(expression: &'a Expression, day_or: bool, zone: &'a Zone, start: Timestamp) -> Self {
+        let instant = start.as_chrono();
+        let local = zone.local(instant);
+        // The search begins after this: the start itself may match, unless it is past a full second.
+        let mut now = if local.nanosecond() == 0 { local - TimeDelta::seconds(1) } else { local };
+        let mut skipped = None;
+        if let Some((before, change)) = zone.change_before(instant) {
+            let changed_to = zone.local(change);
+            let gap = (changed_to - change.naive_utc()) - TimeDelta::seconds(before);
+            let since = instant - change;
+            if since < -gap {
+                // The times until then are those that came before, at their first occurrence.
+                now = changed_to - gap - TimeDelta::seconds(1);
+            } else if since < gap {
+                skipped = Some((now - gap, changed_to));
+            }
+        }
+        let mut new = Self { expression, day_or, zone, now: Some(now), next: None, skipped, next_skipped: None };
+        new.advance();
+        new.advance_skipped();
+        new
+    }
+
+    fn advance(&mut self) {
+        self.now = self.now.and_then(|now| self.expression.next(now, self.day_or));
+        self.next = self.now.and_then(|now| self.instant(now));
+    }
+
+    fn advance_skipped(&mut self) {
+        self.skipped = self.skipped.and_then(|(now, end)| {
+            let next = self.expression.next(now, self.day_or)?;
+            (next < end).then_some((next, end))
+        });
+        self.next_skipped = self.skipped.and_then(|(now, _)| self.instant(now));
+    }
+
+    fn instant(&self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+        let offset = match self.zone.occurrence(local) {
+            Occurrence::Once(offset) | Occurrence::Twice { first: offset, .. } => offset,
+            Occurrence::Never { before, .. } => before,
+        };
+        zone::instant(local, offset)
+    }
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = DateTime<Utc>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match (self.next_skipped, self.next) {
+            (Some(skipped), next) if next.is_none_or(|next| skipped <= next) => {
+                self.advance_skipped();
+                Some(skipped)
+            }
+            (_, next) => {
+                self.advance();
+                next
+            }
+        }
+    }
 }
 
 impl Expression {

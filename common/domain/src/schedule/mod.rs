@@ -2,7 +2,7 @@
 //!
 //! Everything here is pure: a schedule, a time to begin at, and out come the instants that Prefect's
 //! `prefect.server.schemas.schedules` computes (Python 3.11, pendulum, croniter, dateutil), also where clocks change.
-//! `tests/schedules/vectors.json` has thousands of them, recorded from it.
+//! `tests/schedules/vectors.json` has thousands of them, recorded from it, and `edges.json` those around changes of clocks.
 //!
 //! No schedule costs more than its next few instants: each begins near `start` whatever its anchor, and a search that
 //! finds nothing ends (see [`cron`], [`interval`] and [`rrule`] for the bounds). Prefect begins at the anchor.
@@ -19,6 +19,7 @@
 //! - Dates in rules are those of RFC 5545 and ISO 8601. dateutil guesses at any other text.
 //! - A rule with a null time zone is one in UTC. Prefect takes it, and then makes no runs.
 //! - dateutil knows no clock changes beyond 2037; ours go on.
+//! - An interval below a day goes on in elapsed time when clocks go back. Prefect means to, and skips an hour.
 //! - `localtime`, the zone of whichever machine it is, is not known.
 
 mod cron;
@@ -49,9 +50,6 @@ pub struct Span {
 }
 
 /// Returns the next instants of a schedule, in order, each once.
-///
-/// As Prefect does, a cron schedule may begin with an instant up to an hour before `start`, if that is in an hour that
-/// comes twice.
 pub fn instants(schedule: &Schedule, span: Span) -> Vec<Timestamp> {
     instants_within(schedule, span, &steps())
 }

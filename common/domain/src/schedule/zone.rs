@@ -103,6 +103,18 @@ impl Zone {
         Some((seconds(before), DateTime::from_timestamp(change.as_second(), 0)?))
     }
 
+    /// Tells whether this is UTC, under its own name.
+    pub(super) fn is_utc(&self) -> bool {
+        self.0.iana_name() == Some("UTC")
+    }
+
+    /// Returns when the clocks change next after an instant.
+    pub(super) fn change_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let at = jiff::Timestamp::from_second(instant.timestamp()).ok()?;
+        let change = self.0.following(at).next()?.timestamp();
+        DateTime::from_timestamp(change.as_second(), 0)
+    }
+
     /// Tells whether the zone's clocks change from one instant to another.
     pub(super) fn changes_between(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         let Ok(from) = jiff::Timestamp::from_second(from.timestamp()) else { return false };
