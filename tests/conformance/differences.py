@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from .compare import MISSING
+
 
 @dataclass(frozen=True)
 class Intended:
@@ -70,6 +72,40 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_flow_runs.py", "POST /flow_runs/@*@/input", "a key with characters it has no rule for"),
     broken("test_work_pools.py", "PATCH /work_pools/*", "a null base job template"),
     broken("test_work_pools.py", "DELETE /work_pools/*/queues/default", "a pool's default queue"),
+    Intended(
+        "the parameters of a schedule stay where a change doesn't name them, and so does what limits its runs",
+        "test_deployment_schedules.py",
+        "GET /deployments/*",
+        r"body(\.schedules)?\[\d+\]\.(parameters\.[a-z]+|max_scheduled_runs)",
+        lambda oracle, subject: oracle in (MISSING, None) and subject is not None,
+    ),
+    Intended(
+        "a number of scheduled runs that is sent with a deployment is kept",
+        "test_deployment_schedules.py",
+        "POST /deployments/",
+        r"body\.schedules\[\d+\]\.max_scheduled_runs",
+        lambda oracle, subject: oracle is None,
+    ),
+    *(
+        Intended(
+            "schedules are not deleted by an update that says nothing of their times",
+            module,
+            "PATCH /deployments/@*@",
+            "status",
+            lambda oracle, subject: (oracle, subject) == (204, 422),
+        )
+        for module in ("test_deployment_schedules.py", "test_deployment_update.py")
+    ),
+    *(
+        Intended(
+            "what is not sent of a deployment that is there stays: labels, parameters, schedules",
+            "test_deployment_schedules.py",
+            request,
+            r"body\.(labels|parameters|schedules).*",
+            lambda oracle, subject: oracle is MISSING,
+        )
+        for request in ("POST /deployments/", "GET /deployments/@*@")
+    ),
     broken("test_deployment_places.py", "PATCH /deployments/@*@", "a pool that isn't there"),
     broken("test_deployment_update.py", "POST /deployments/", "a name with characters that paths don't take"),
     broken("test_deployment_update.py", "PATCH /deployments/@*@", "a schema that is none"),

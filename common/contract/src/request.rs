@@ -154,6 +154,7 @@ impl Plan {
         if self.checks_api_version {
             check_api_version(request.headers)?;
         }
+        let lacked_parameters = raw.value.get("parameters").is_none();
         if self.schemas.prepares {
             self.prepare_body(&mut raw.value, parameter_check);
         }
@@ -195,6 +196,10 @@ impl Plan {
         }
         let faults = parts.checker.faults.into_list();
         if faults.is_empty() {
+            // What a rule has put in for the errors' echo is not what the client sent.
+            if lacked_parameters && let Some(sent) = raw.value.as_object_mut() {
+                sent.shift_remove("parameters");
+            }
             Ok(Validated { path, query, headers: own_headers, body, raw: raw.value })
         } else {
             Err(Rejection::Invalid { faults, body: raw.value })

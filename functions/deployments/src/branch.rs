@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 use crate::{
     responses,
-    schedules::ScheduleUpdate,
     update::{DeploymentUpdate, changed},
 };
 
@@ -39,17 +38,11 @@ enum ScheduleHandling {
 struct Branching {
     branch: String,
     options: Option<Options>,
-    overrides: Option<WithSchedules>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Options {
     schedule_handling: ScheduleHandling,
-}
-
-#[derive(Debug, Deserialize)]
-struct WithSchedules {
-    schedules: Vec<ScheduleUpdate>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,9 +63,7 @@ async fn branch(
         new.concurrency_limit_id = None;
     }
     let overrides = sent.overrides.as_ref();
-    let has_schedules = overrides.is_some_and(DeploymentUpdate::has_schedules);
-    let schedules = body.overrides.as_ref().filter(|_| has_schedules).map(|overrides| &*overrides.schedules);
-    let (made, _) = app.store.put_deployment(&new, |named| made(&app, named, limit, overrides, schedules)).await?;
+    let (made, _) = app.store.put_deployment(&new, |named| made(&app, named, limit, overrides)).await?;
     Ok((StatusCode::CREATED, Json(responses::one(&app, &made).await?)))
 }
 
@@ -90,7 +81,6 @@ async fn made(
     named: Named,
     limit: Option<i64>,
     overrides: Option<&DeploymentUpdate>,
-    schedules: Option<&[ScheduleUpdate]>,
 ) -> Result<DeploymentChange> {
     let deployment = match named {
         Named::New(deployment) => deployment,
@@ -102,7 +92,7 @@ async fn made(
     match overrides {
         None => Ok(DeploymentChange { deployment, limit }),
         Some(overrides) => {
-            let change = changed(app, deployment, overrides, schedules).await?;
+            let change = changed(app, deployment, overrides).await?;
             Ok(if overrides.has_limit() { change } else { DeploymentChange { limit, ..change } })
         }
     }

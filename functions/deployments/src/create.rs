@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     flow_run_creation::labels_of_flow,
-    http::{Body, Json, Route, Sent},
+    http::{Json, Route, Sent},
     job_variables,
     model::{
         BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Flow, FlowId, Object, Timestamp,
@@ -33,6 +33,9 @@ pub static ROUTE: Route = Route::post("create_deployment", "/deployments/", || p
     .checking_parameters(check_parameters);
 
 /// What the client sent; of a deployment that is there already, the rest stays as it is.
+///
+/// In Prefect the parameters, the labels and the schedules become none where they are not sent. A client that doesn't know
+/// of them must not take away what another has set.
 #[derive(Debug, Deserialize)]
 struct DeploymentCreate {
     name: String,
@@ -49,12 +52,12 @@ struct DeploymentCreate {
     enforce_parameter_schema: Patch<bool>,
     #[serde(default, deserialize_with = "parameter_schema")]
     parameter_openapi_schema: Patch<Object>,
-    /// Prefect puts empty ones in the place of what was not sent.
     #[serde(default)]
-    parameters: Object,
+    parameters: Patch<Object>,
     #[serde(default)]
     tags: Patch<Vec<String>>,
-    labels: Option<Object>,
+    #[serde(default)]
+    labels: Patch<Object>,
     #[serde(default)]
     pull_steps: Patch<Vec<Object>>,
     #[serde(default)]
@@ -72,18 +75,12 @@ struct DeploymentCreate {
     entrypoint: Patch<String>,
     #[serde(default)]
     job_variables: Patch<Object>,
-}
-
-/// The schedules, each with the contract's defaults.
-#[derive(Debug, Deserialize)]
-struct Schedules {
-    schedules: Vec<NewSchedule>,
+    schedules: Option<Vec<NewSchedule>>,
 }
 
 async fn create(
     State(app): State<App>,
     Sent(body): Sent<DeploymentCreate>,
-    Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<(StatusCode, Json<DeploymentResponse>)> {
     require_name(&body.name)?;
     let pool = queue_assignment::pool(&app, body.work_pool_name.as_ref()).await?;
@@ -100,9 +97,7 @@ async fn create(
     let queue = queue_assignment::find_or_make(&app, pool.as_ref(), body.work_queue_name.value()).await?;
     let now = app.now();
     let new = Deployment::new(DeploymentId::new(), &flow, body.name.clone(), now);
-    let change = |(Named::New(deployment) | Named::There(deployment))| {
-        std::future::ready(body.changed(deployment, &schedules, &flow, &queue, now))
-    };
+    let change = |named| std::future::ready(body.changed(named, &flow, &queue, now));
     let (deployment, is_new) = app.store.put_deployment(&new, change).await?;
     if !is_new {
         app.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(app.now())).await?;
@@ -112,20 +107,19 @@ async fn create(
 }
 
 impl DeploymentCreate {
-    /// Returns what the request makes of `deployment` at `now`.
-    fn changed(
-        &self,
-        mut deployment: Deployment,
-        schedules: &[NewSchedule],
-        flow: &Flow,
-        queue: &Asked,
-        now: Timestamp,
-    ) -> Result<DeploymentChange> {
+    /// Returns what the request makes of a deployment at `now`.
+    fn changed(&self, named: Named, flow: &Flow, queue: &Asked, now: Timestamp) -> Result<DeploymentChange> {
+        let is_new = matches!(named, Named::New(_));
+        let (Named::New(mut deployment) | Named::There(mut deployment)) = named;
         deployment.updated = now;
         self.apply_to(&mut deployment);
-        deployment.labels = labels_of_flow(flow, self.labels.as_ref());
+        if is_new || self.labels.is_sent() {
+            deployment.labels = labels_of_flow(flow, self.labels.value());
+        }
         queue.assign_to(&mut deployment);
-        schedules::replace(&mut deployment, schedules.to_vec(), now);
+        if let Some(schedules) = &self.schedules {
+            schedules::replace(&mut deployment, schedules.clone(), now);
+        }
         schedules::check(&deployment)?;
         Ok(DeploymentChange { deployment, limit: self.concurrency_limit.clone() })
     }
@@ -137,7 +131,7 @@ impl DeploymentCreate {
         self.global_concurrency_limit_id.set_or_clear(&mut deployment.concurrency_limit_id);
         self.enforce_parameter_schema.set_unless_null(&mut deployment.enforce_parameter_schema);
         self.parameter_openapi_schema.set_or_clear(&mut deployment.parameter_openapi_schema);
-        deployment.parameters.clone_from(&self.parameters);
+        self.parameters.set_or_default(&mut deployment.parameters);
         self.tags.set_unless_null(&mut deployment.tags);
         self.pull_steps.set_or_clear(&mut deployment.pull_steps);
         self.work_queue_name.set_or_clear(&mut deployment.work_queue_name);

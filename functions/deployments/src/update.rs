@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     App, Error, InWords, Result,
-    http::{Body, Path, Route, Sent, extract::Id},
+    http::{Path, Route, Sent, extract::Id},
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
     patch::Patch,
@@ -37,7 +37,7 @@ pub(crate) struct DeploymentUpdate {
     version: Patch<String>,
     description: Patch<String>,
     paused: Patch<bool>,
-    schedules: Option<Vec<Value>>,
+    schedules: Option<Vec<ScheduleUpdate>>,
     concurrency_limit: Patch<i64>,
     concurrency_options: Patch<ConcurrencyOptions>,
     global_concurrency_limit_id: Patch<ConcurrencyLimitId>,
@@ -56,20 +56,12 @@ pub(crate) struct DeploymentUpdate {
     enforce_parameter_schema: Patch<bool>,
 }
 
-/// The schedules, each with the contract's defaults.
-#[derive(Debug, Deserialize)]
-struct Schedules {
-    schedules: Vec<ScheduleUpdate>,
-}
-
 async fn update(
     State(app): State<App>,
     Path(path): Path<Id<DeploymentId>>,
     Sent(body): Sent<DeploymentUpdate>,
-    Body(Schedules { schedules }): Body<Schedules>,
 ) -> Result<StatusCode> {
-    let schedules = body.schedules.is_some().then_some(schedules);
-    let change = |before| changed(&app, before, &body, schedules.as_deref());
+    let change = |before| changed(&app, before, &body);
     app.store.update_deployment(path.id, change).await.in_words(NOT_FOUND)?;
     app.store.delete_scheduled_runs(path.id, AutoScheduled::After(app.now())).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -80,9 +72,8 @@ pub(crate) async fn changed(
     app: &App,
     mut deployment: Deployment,
     body: &DeploymentUpdate,
-    schedules: Option<&[ScheduleUpdate]>,
 ) -> Result<DeploymentChange> {
-    let schedules = Changes::new(&deployment.schedules, schedules)?;
+    let schedules = Changes::new(&deployment.schedules, body.schedules.as_deref())?;
     let pool = queue_assignment::pool(app, body.work_pool_name.value()).await?;
     let placeholders = WorkspaceVariables::new(&app.store);
     let allowance = placeholders.allowance();
@@ -109,11 +100,6 @@ pub(crate) async fn changed(
 }
 
 impl DeploymentUpdate {
-    /// Says whether schedules were sent.
-    pub(crate) fn has_schedules(&self) -> bool {
-        self.schedules.is_some()
-    }
-
     /// Says whether a limit was sent, of its own or shared.
     pub(crate) fn has_limit(&self) -> bool {
         self.concurrency_limit.is_sent() || self.global_concurrency_limit_id.is_sent()

@@ -33,8 +33,8 @@ impl Changes {
     pub(crate) fn new(there: &[DeploymentSchedule], sent: Option<&[ScheduleUpdate]>) -> Result<Self> {
         let slugs: Option<HashSet<&str>> = there.iter().map(|schedule| schedule.slug.as_deref()).collect();
         let Some(slugs) = slugs.filter(|slugs| !slugs.is_empty()) else {
-            let new = sent.map(|sent| sent.iter().filter_map(ScheduleUpdate::as_new).collect());
-            return Ok(new.map_or(Self::Nothing, Self::Replaced));
+            let Some(sent) = sent else { return Ok(Self::Nothing) };
+            return sent.iter().map(made_of).collect::<Result<_>>().map(Self::Replaced);
         };
         let sent = sent.unwrap_or_default();
         if sent.iter().any(|schedule| schedule.slug.is_none()) {
@@ -50,11 +50,7 @@ impl Changes {
             if slugs.contains(target) {
                 changed.push((target.to_owned(), schedule.clone()));
             } else {
-                added.push(schedule.as_new().ok_or_else(|| {
-                    Error::Unprocessable(
-                        "Unable to create new deployment schedules without a schedule configuration.".into(),
-                    )
-                })?);
+                added.push(made_of(schedule)?);
             }
         }
         Ok(Self::BySlug { changed, added })
@@ -82,6 +78,17 @@ impl Changes {
             }
         }
     }
+}
+
+/// Returns the schedule that `sent` makes.
+///
+/// # Errors
+/// [`Error::Unprocessable`] if it doesn't say when runs are due. Prefect leaves it out where it replaces schedules without
+/// slugs, so that one that was only to be paused would be deleted.
+fn made_of(sent: &ScheduleUpdate) -> Result<NewSchedule> {
+    sent.as_new().ok_or_else(|| {
+        Error::Unprocessable("Unable to create new deployment schedules without a schedule configuration.".into())
+    })
 }
 
 /// Returns the slug that a schedule says to replace; an empty one counts for none.

@@ -31,15 +31,16 @@ pub(crate) struct NewSchedule {
     pub(crate) slug: Option<String>,
 }
 
-/// A change of a schedule (contract schema `DeploymentScheduleUpdate`); what is null stays as it is.
-#[derive(Clone, Debug, Deserialize)]
+/// A change of a schedule (contract schema `DeploymentScheduleUpdate`); what is null or not sent stays as it is.
+///
+/// Prefect empties the parameters where none are sent. Here they stay, since whoever pauses a schedule doesn't mean them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct ScheduleUpdate {
     pub(crate) schedule: Option<Schedule>,
     pub(crate) active: Option<bool>,
     pub(crate) max_scheduled_runs: Option<i64>,
-    /// Prefect takes parameters that are not sent for none.
-    #[serde(default)]
-    pub(crate) parameters: Object,
+    pub(crate) parameters: Option<Object>,
     pub(crate) slug: Option<String>,
     pub(crate) replaces: Option<String>,
 }
@@ -55,7 +56,9 @@ impl ScheduleUpdate {
     /// Makes the change.
     pub(crate) fn apply_to(&self, schedule: &mut DeploymentSchedule, now: Timestamp) {
         schedule.updated = now;
-        schedule.parameters.clone_from(&self.parameters);
+        if let Some(parameters) = &self.parameters {
+            schedule.parameters.clone_from(parameters);
+        }
         if let Some(changed) = &self.schedule {
             schedule.schedule = changed.clone().completed(now);
         }
@@ -67,14 +70,12 @@ impl ScheduleUpdate {
     }
 
     /// Returns the schedule that the change would make; nothing if it doesn't say when runs are due.
-    ///
-    /// As Prefect, what limits its runs is left out.
     pub(crate) fn as_new(&self) -> Option<NewSchedule> {
         Some(NewSchedule {
             schedule: self.schedule.clone()?,
             active: self.active.unwrap_or(true),
-            max_scheduled_runs: None,
-            parameters: self.parameters.clone(),
+            max_scheduled_runs: self.max_scheduled_runs,
+            parameters: self.parameters.clone().unwrap_or_default(),
             slug: self.slug.clone(),
         })
     }
@@ -114,11 +115,10 @@ pub(crate) fn add(
     added
 }
 
-/// Puts `new` in the place of the deployment's schedules; as Prefect, without what limits their runs.
+/// Puts `new` in the place of the deployment's schedules; Prefect forgets what limits their runs.
 pub(crate) fn replace(deployment: &mut Deployment, new: impl IntoIterator<Item = NewSchedule>, now: Timestamp) {
     deployment.schedules.clear();
-    let unlimited = new.into_iter().map(|new| NewSchedule { max_scheduled_runs: None, ..new });
-    add(deployment, with_ids(unlimited), now);
+    add(deployment, with_ids(new), now);
 }
 
 /// Checks that a deployment has no more schedules than can be looked at, and no two of the same slug.
@@ -142,4 +142,39 @@ pub(crate) fn not_found() -> Error {
 
 fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use common::model::deployment::DeploymentSchedule;
+
+    use super::*;
+
+    fn changed(change: &str) -> DeploymentSchedule {
+        let now = Timestamp::now();
+        let mut schedule = DeploymentSchedule {
+            id: Uuid::now_v7(),
+            created: now,
+            updated: now,
+            deployment_id: None,
+            schedule: Schedule::Cron { cron: "@daily".into(), timezone: None, day_or: true },
+            active: true,
+            max_scheduled_runs: Some(2),
+            parameters: Object::from_iter([("p".to_owned(), 1.into())]),
+            slug: Some("kept".into()),
+        };
+        serde_json::from_str::<ScheduleUpdate>(change).unwrap().apply_to(&mut schedule, now);
+        schedule
+    }
+
+    #[test]
+    fn what_a_change_does_not_name_stays() {
+        let paused = changed(r#"{"active": false}"#);
+        assert!(!paused.active);
+        assert_eq!((paused.parameters["p"].as_i64(), paused.slug.as_deref()), (Some(1), Some("kept")));
+        assert_eq!(paused.max_scheduled_runs, Some(2));
+        assert!(changed(r#"{"parameters": {}}"#).parameters.is_empty());
+    }
 }

@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     App, InWords, Result,
-    http::{Body, Path, Route},
+    http::{Path, Route, Sent},
     model::Deployment,
     store::deployments::{self, AutoScheduled},
 };
@@ -19,7 +19,7 @@ pub static ROUTE: Route =
 async fn update(
     State(app): State<App>,
     Path(path): Path<SchedulePath>,
-    Body(change): Body<ScheduleUpdate>,
+    Sent(change): Sent<ScheduleUpdate>,
 ) -> Result<StatusCode> {
     let apply = |deployment: &mut Deployment| {
         let schedule = deployment.schedules.iter_mut().find(|schedule| schedule.id == path.schedule_id);
