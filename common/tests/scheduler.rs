@@ -237,8 +237,8 @@ async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_
         if look_first {
             world.settle(1).await;
         }
-        let which = AutoScheduled::After(Timestamp::now());
-        world.app.store.delete_scheduled_runs(deployment.id, which).await.unwrap();
+        let void = world.deployment(deployment.id).await.void_runs.unwrap();
+        world.app.store.delete_void_runs(deployment.id, void).await.unwrap();
         let left = world.runs(deployment.id).await;
         assert!(left.iter().all(|run| run.parameters["x"] == "new"), "{look_first}");
         world.settle(1).await;
@@ -246,6 +246,25 @@ async fn runs_from_before_a_change_are_replaced_whether_the_request_or_the_look_
         assert_eq!(runs.len(), 3, "{look_first}");
         assert!(each_once(&runs) && runs.iter().all(|run| run.parameters["x"] == "new"));
     }
+}
+
+#[tokio::test]
+async fn the_runs_of_a_paused_deployment_are_deleted_by_what_follows_from_the_change() {
+    let mut world = world(&Faults::default()).await;
+    let deployment = world.add(&[every(3_600)]).await;
+    world.settle(1).await;
+    assert_eq!(world.runs(deployment.id).await.len(), 3);
+    let pause = |deployment: &mut Deployment| {
+        deployment.paused = true;
+        Ok(())
+    };
+    let paused = world.app.store.reschedule_deployment(deployment.id, AutoScheduled::All, pause).await.unwrap();
+    assert!(paused.is_written);
+    // The request that paused it dies here.
+    world.settle(2).await;
+    assert!(world.runs(deployment.id).await.is_empty());
+    let again = world.app.store.reschedule_deployment(deployment.id, AutoScheduled::All, pause).await.unwrap();
+    assert!(!again.is_written);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ pub mod stream;
 pub mod task_run_creation;
 pub mod timers;
 pub mod transitions;
+pub mod void_runs;
 pub mod work_queue_placement;
 pub mod work_queue_update;
 pub mod workspace_variables;

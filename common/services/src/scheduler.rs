@@ -4,8 +4,8 @@
 //! from then on when the runs that were made are no longer enough (Prefect asks all deployments whether that is so). A
 //! look makes the missing runs in transactions with the deployment's own item, on the condition that its version is the
 //! one read. So two looks at once, a repeated one, or one whose process died make each run exactly once, and none is
-//! made by what a schedule was before a change. What was made by then and has not begun is void: the request that changed
-//! the deployment deletes it, and so does the first look after it, whichever comes first. Each run also claims its idempotency key, of deployment, schedule and
+//! made by what a schedule was before a change. What was made by then and has not begun is void ([`crate::void_runs`]): the
+//! request that changed the deployment deletes it, and so do the job that follows and the first look, whichever comes first. Each run also claims its idempotency key, of deployment, schedule and
 //! instant, which is Prefect's.
 //!
 //! Two things differ from Prefect on purpose: a run that somebody deletes ahead of its time is not made again, unless
@@ -20,17 +20,14 @@ use budget::Meter;
 use domain::{
     model::{
         CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, State, StateId, StateType, Timestamp,
-        deployment::{DeploymentSchedule, Schedule, Scheduling},
+        deployment::{DeploymentSchedule, Schedule, Scheduling, VoidRuns},
         name::random_name,
     },
     schedule::{self, Span},
 };
 use error::Result;
 use settings::Scheduler;
-use store::{
-    CommitError, Store, Versioned, commit::retry_on_conflict, deployments::AutoScheduled, scheduling::ScheduledRun,
-    table,
-};
+use store::{CommitError, Store, Versioned, commit::retry_on_conflict, scheduling::ScheduledRun, table};
 
 use crate::{App, flow_run_creation::labels_of_deployment, timers};
 
@@ -185,7 +182,7 @@ async fn make(
         if let Some(run) = taken.get(&table::unique_flow_run(deployment.flow_id, &key)) {
             let void = deployment.scheduling.as_ref().filter(|_| then.is_some()).map(|scheduling| scheduling.since);
             let Some(void) = void else { continue };
-            if !app.store.delete_if_void(*run, AutoScheduled::After(now), void).await? {
+            if !app.store.delete_if_void(*run, VoidRuns { before: void, due_after: Some(now) }).await? {
                 continue;
             }
         }

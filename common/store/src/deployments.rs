@@ -16,8 +16,8 @@ use super::{
 use domain::{
     events::Lifecycle,
     model::{
-        ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, StateType,
-        Timestamp,
+        ConcurrencyLimit, ConcurrencyLimitId, Deployment, DeploymentId, FlowId, FlowRunId, Timestamp,
+        deployment::VoidRuns,
     },
     patch::Patch,
 };
@@ -90,8 +90,8 @@ pub enum Named {
     There(Deployment),
 }
 
-/// What [`Store::delete_scheduled_runs`] touches.
-pub const DELETE_SCHEDULED_RUNS: TableAccess = TableAccess::WRITES.via(&[Index::WaitingOfDeployment]);
+/// What [`Store::delete_void_runs`] touches.
+pub const DELETE_VOID_RUNS: TableAccess = TableAccess::WRITES.via(&[Index::WaitingOfDeployment]);
 
 impl Store {
     /// Finds the deployment `id`; nothing if there is none.
@@ -169,17 +169,22 @@ impl Store {
         refuse_taken(self.commit(writes).await, limit_name)
     }
 
-    /// Replaces the deployment that was read as `before`, together with what is `beside` it.
+    /// Replaces the deployment that was read as `before`, together with what is `beside` it; returns it as it is then.
+    ///
+    /// Its runs that are not due yet are void ([`Store::delete_void_runs`]).
     pub async fn replace_deployment(
         &self,
         before: &Versioned<Deployment>,
         after: &Deployment,
         beside: Vec<Write>,
-    ) -> Result<(), CommitError> {
-        let after = after.rescheduled(Some(&before.record), Timestamp::now());
+    ) -> Result<Deployment, CommitError> {
+        let now = Timestamp::now();
+        let mut after = after.rescheduled(Some(&before.record), now);
+        after.void_runs = Some(AutoScheduled::Future.of(&after, now));
         // No change of a deployment moves the claim on its name.
         let limit_name = name_of_limit(&beside).map(|place| 1 + place);
-        refuse_taken(self.replace_one(before, &after, beside).await, limit_name)
+        refuse_taken(self.replace_one(before, &after, beside).await, limit_name)?;
+        Ok(after)
     }
 
     /// Adds `new`, or changes the deployment that has its name in its flow, as `change` says; returns it as it is then, and
@@ -200,8 +205,7 @@ impl Store {
                 Some(found) if found.record.id == new.id => Ok((found.record, true)),
                 Some(found) => {
                     let (changed, beside) = self.limited(change(Named::There(found.record.clone())).await?).await?;
-                    self.replace_deployment(&found, &changed, beside).await?;
-                    Ok((changed, false))
+                    Ok((self.replace_deployment(&found, &changed, beside).await?, false))
                 }
                 None => {
                     let (new, beside) = self.limited(change(Named::New(new.clone())).await?).await?;
@@ -213,7 +217,7 @@ impl Store {
         .await
     }
 
-    /// Changes the deployment `id`.
+    /// Changes the deployment `id`; returns it as it is then.
     ///
     /// `change` is called again if another request changed the deployment meanwhile.
     ///
@@ -224,7 +228,7 @@ impl Store {
         &self,
         id: DeploymentId,
         change: impl Fn(Deployment) -> Change,
-    ) -> Result<()> {
+    ) -> Result<Deployment> {
         retry_on_conflict(|| async {
             let found = self.read_one::<Deployment>(id).await?;
             let (changed, beside) = self.limited(change(found.record.clone()).await?).await?;
@@ -257,6 +261,36 @@ impl Store {
         .await
     }
 
+    /// Changes the deployment `id` and tells nobody, and makes `which` of its runs void ([`Store::delete_void_runs`]).
+    ///
+    /// `change` is called again if another request changed the deployment meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none, and those of `change`.
+    pub async fn reschedule_deployment(
+        &self,
+        id: DeploymentId,
+        which: AutoScheduled,
+        change: impl Fn(&mut Deployment) -> Result<()>,
+    ) -> Result<Rescheduled> {
+        retry_on_conflict(|| async {
+            let found = self.read_one::<Deployment>(id).await?;
+            let now = Timestamp::now();
+            let mut deployment = found.record.clone();
+            change(&mut deployment)?;
+            let is_written = deployment != found.record;
+            if is_written {
+                deployment = deployment.rescheduled(Some(&found.record), now);
+            }
+            deployment.void_runs = Some(which.of(&deployment, now));
+            if is_written {
+                self.commit(vec![self.replace(&deployment, found.version)?]).await?;
+            }
+            Ok(Rescheduled { deployment, is_written })
+        })
+        .await
+    }
+
     /// Deletes the deployment `id` with the limit that it points to.
     ///
     /// Its runs that never ran are deleted, and the event of its deletion is emitted, by the consumer of the table's stream.
@@ -278,12 +312,10 @@ impl Store {
         self.or_unreadable::<Deployment, _>(deleted, &table::deployment(id), ()).await
     }
 
-    /// Deletes the runs of the deployment `id` that the scheduler made before it was last changed and that have not begun.
+    /// Deletes the `void` runs of the deployment `id`, which may be done again at any time.
     ///
-    /// A run that a worker takes before it can be deleted stays, and so does one that was made since the change.
-    pub async fn delete_scheduled_runs(&self, id: DeploymentId, which: AutoScheduled) -> Result<()> {
-        let changed = self.deployment(id).await?.and_then(|found| found.record.scheduling);
-        let before = changed.map_or_else(Timestamp::now, |scheduling| scheduling.since);
+    /// A run that a worker takes before it can be deleted stays.
+    pub async fn delete_void_runs(&self, id: DeploymentId, void: VoidRuns) -> Result<()> {
         let range = Range::group(self, Index::WaitingOfDeployment, &table::runs_of_deployment(id));
         let waiting = self.read_all(range).await?;
         let ids: Vec<FlowRunId> = waiting
@@ -294,21 +326,16 @@ impl Store {
             })
             .collect();
         stream::iter(ids)
-            .map(|run| retry_on_conflict(move || self.delete_if_void(run, which, before)))
+            .map(|run| retry_on_conflict(move || self.delete_if_void(run, void)))
             .buffer_unordered(DELETIONS_AT_ONCE)
             .try_for_each(|_| futures::future::ok(()))
             .await
     }
 
-    /// Deletes the run `id` if it is one of `which` and was made before `before`; returns whether it is gone.
-    pub async fn delete_if_void(
-        &self,
-        id: FlowRunId,
-        which: AutoScheduled,
-        before: Timestamp,
-    ) -> Result<bool, CommitError> {
+    /// Deletes the run `id` if it is among the `void` ones; returns whether it is gone.
+    pub async fn delete_if_void(&self, id: FlowRunId, void: VoidRuns) -> Result<bool, CommitError> {
         let Some(run) = self.flow_run(id).await? else { return Ok(true) };
-        if run.record.created >= before || !which.includes(&run.record) {
+        if !void.includes(&run.record) {
             return Ok(false);
         }
         let mut writes = vec![Write::DeleteVersion(table::flow_run(id), run.version)];
@@ -350,28 +377,35 @@ fn refuse_taken(outcome: Result<(), CommitError>, limit_name: Option<usize>) -> 
 /// How many runs are deleted at the same time.
 const DELETIONS_AT_ONCE: usize = 16;
 
-/// Which of the runs that the scheduler has made and that have not begun.
+/// Which of the runs that the scheduler has made, and that have not begun, a change makes void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoScheduled {
     /// All of them.
     All,
-    /// Those that are due after this instant.
-    After(Timestamp),
+    /// Those that are not due yet.
+    Future,
 }
 
 impl AutoScheduled {
-    /// Says whether `run` is among them; one that waits for a slot has begun.
-    fn includes(self, run: &FlowRun) -> bool {
-        let is_waiting = run.auto_scheduled
-            && run.state_type == Some(StateType::Scheduled)
-            && run.state_name.as_deref() != Some("AwaitingConcurrencySlot")
-            && run.run_count == 0;
-        is_waiting
-            && match self {
-                Self::All => true,
-                Self::After(instant) => run.next_scheduled_start_time.is_some_and(|due| due > instant),
-            }
+    /// Names the runs that `deployment` has from before a change at `now`.
+    fn of(self, deployment: &Deployment, now: Timestamp) -> VoidRuns {
+        VoidRuns {
+            before: deployment.scheduling.as_ref().map_or(now, |scheduling| scheduling.since),
+            due_after: match self {
+                Self::All => None,
+                Self::Future => Some(now),
+            },
+        }
     }
+}
+
+/// A deployment after a request that was to change it.
+#[derive(Clone, Debug)]
+pub struct Rescheduled {
+    /// The deployment, with the runs that are void.
+    pub deployment: Deployment,
+    /// Whether there was anything to change, so that it was written.
+    pub is_written: bool,
 }
 
 fn deletion(limit: &Versioned<ConcurrencyLimit>) -> Vec<Write> {

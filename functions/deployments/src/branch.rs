@@ -110,6 +110,7 @@ fn branched(base: &Deployment, body: &Branching, now: Timestamp) -> Deployment {
         updated: now,
         name: format!("{}@{branch}", base.name),
         branch: Some(Branch { branch: body.branch.clone(), base: base.id, root }),
+        void_runs: None,
         ..base.clone()
     };
     for agreement in &mut new.slas {

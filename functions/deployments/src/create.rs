@@ -13,9 +13,10 @@ use common::{
     patch::Patch,
     schema_tools::{Allowance, validation::check_parameters},
     store::{
-        deployments::{self, AutoScheduled, DeploymentChange, Named},
+        deployments::{self, DeploymentChange, Named},
         work_pools::DEFAULT_AGENT_POOL,
     },
+    void_runs,
 };
 use serde::Deserialize;
 
@@ -29,7 +30,7 @@ use crate::{
 
 /// The contract's `create_deployment`.
 pub static ROUTE: Route = Route::post("create_deployment", "/deployments/", || post(create))
-    .accessing(deployments::DELETE_SCHEDULED_RUNS)
+    .accessing(deployments::DELETE_VOID_RUNS)
     .checking_parameters(check_parameters);
 
 /// What the client sent; of a deployment that is there already, the rest stays as it is.
@@ -100,7 +101,7 @@ async fn create(
     let change = |named| std::future::ready(body.changed(named, &flow, &queue, now));
     let (deployment, is_new) = app.store.put_deployment(&new, change).await?;
     if !is_new {
-        app.store.delete_scheduled_runs(deployment.id, AutoScheduled::After(app.now())).await?;
+        void_runs::after_change(&app, &deployment).await;
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(responses::one(&app, &deployment).await?)))

@@ -6,26 +6,26 @@ use common::{
     http::{Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId},
     store::deployments::{self, AutoScheduled},
+    void_runs,
 };
 
 /// The contract's `pause_deployment`.
 pub static ROUTE: Route = Route::post("pause_deployment", "/deployments/{id}/pause_deployment", || post(pause))
-    .accessing(deployments::DELETE_SCHEDULED_RUNS);
+    .accessing(deployments::DELETE_VOID_RUNS);
 
 async fn pause(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<()>> {
-    set_paused(&app, path.id, true).await?;
-    app.store.delete_scheduled_runs(path.id, AutoScheduled::All).await?;
+    let paused = app.store.reschedule_deployment(path.id, AutoScheduled::All, set_paused(&app, true)).await?;
+    void_runs::after(&app, &paused).await?;
     Ok(Json(()))
 }
 
-/// Pauses the deployment or lets it go on; as Prefect, that is no event.
-pub(crate) async fn set_paused(app: &App, id: DeploymentId, paused: bool) -> Result<()> {
-    let set = |deployment: &mut Deployment| {
+/// Returns what pauses a deployment or lets it go on; as Prefect, that is no event.
+pub(crate) fn set_paused(app: &App, paused: bool) -> impl Fn(&mut Deployment) -> Result<()> {
+    move |deployment| {
         if deployment.paused != paused {
             deployment.paused = paused;
             deployment.updated = app.now();
         }
         Ok(())
-    };
-    app.store.update_deployment_silently(id, set).await
+    }
 }

@@ -13,6 +13,6 @@ use crate::pause::set_paused;
 pub static ROUTE: Route = Route::post("resume_deployment", "/deployments/{id}/resume_deployment", || post(resume));
 
 async fn resume(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<()>> {
-    set_paused(&app, path.id, false).await?;
+    app.store.update_deployment_silently(path.id, set_paused(&app, false)).await?;
     Ok(Json(()))
 }

@@ -12,9 +12,10 @@ use common::{
         validation::{Invalid, validate_incomplete},
     },
     store::{
-        deployments::{self, AutoScheduled, DeploymentChange},
+        deployments::{self, DeploymentChange},
         work_queues::PoolWithQueues,
     },
+    void_runs,
     workspace_variables::WorkspaceVariables,
 };
 use serde::{Deserialize, Deserializer};
@@ -27,8 +28,8 @@ use crate::{
 };
 
 /// The contract's `update_deployment`.
-pub static ROUTE: Route = Route::patch("update_deployment", "/deployments/{id}", || patch(update))
-    .accessing(deployments::DELETE_SCHEDULED_RUNS);
+pub static ROUTE: Route =
+    Route::patch("update_deployment", "/deployments/{id}", || patch(update)).accessing(deployments::DELETE_VOID_RUNS);
 
 /// What the client sent (contract schema `DeploymentUpdate`).
 #[derive(Debug, Default, Deserialize)]
@@ -62,8 +63,8 @@ async fn update(
     Sent(body): Sent<DeploymentUpdate>,
 ) -> Result<StatusCode> {
     let change = |before| changed(&app, before, &body);
-    app.store.update_deployment(path.id, change).await.in_words(NOT_FOUND)?;
-    app.store.delete_scheduled_runs(path.id, AutoScheduled::After(app.now())).await?;
+    let deployment = app.store.update_deployment(path.id, change).await.in_words(NOT_FOUND)?;
+    void_runs::after_change(&app, &deployment).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, Flow, FlowId, Object, QueueAssignment, Seconds,
-    Timestamp, WorkQueue, WorkQueueId, id::typed_id,
+    BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, CreatedBy, Flow, FlowId, FlowRun, Object, QueueAssignment,
+    Seconds, StateType, Timestamp, WorkQueue, WorkQueueId, id::typed_id,
 };
 use crate::filter::event::ResourceSpecification;
 
@@ -124,6 +124,28 @@ pub struct Scheduling {
     pub produced: BTreeMap<Uuid, Timestamp>,
 }
 
+/// Runs that the scheduler made of a deployment as it was before a change, and that have not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidRuns {
+    /// They were made before this.
+    pub before: Timestamp,
+    /// They are due after this; nothing where all of them are void.
+    #[serde(default)]
+    pub due_after: Option<Timestamp>,
+}
+
+impl VoidRuns {
+    /// Says whether `run` is among them; one that waits for a slot has begun.
+    pub fn includes(&self, run: &FlowRun) -> bool {
+        let is_waiting = run.auto_scheduled
+            && run.state_type == Some(StateType::Scheduled)
+            && run.state_name.as_deref() != Some("AwaitingConcurrencySlot")
+            && run.run_count == 0;
+        let is_due_after = |instant| run.next_scheduled_start_time.is_some_and(|due| due > instant);
+        is_waiting && run.created < self.before && self.due_after.is_none_or(is_due_after)
+    }
+}
+
 /// A deployment (the stored part of the contract schema `DeploymentResponse`).
 ///
 /// What the API adds when it answers is not kept here: the name of the work pool and the concurrency limit
@@ -221,6 +243,9 @@ pub struct Deployment {
     /// Whether parameters that break the schema are refused.
     #[serde(default = "yes")]
     pub enforce_parameter_schema: bool,
+    /// The runs that its last change has made void; never answered. Whoever finds one deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void_runs: Option<VoidRuns>,
     /// How far the scheduler has come, if there is an active schedule to follow; never answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling: Option<Scheduling>,
@@ -335,6 +360,7 @@ impl Deployment {
             branch: None,
             slas: Vec::new(),
             enforce_parameter_schema: true,
+            void_runs: None,
             scheduling: None,
         }
     }
@@ -382,7 +408,9 @@ impl Deployment {
         now: Timestamp,
     ) -> serde_json::Result<DeploymentResponse> {
         let Value::Object(mut fields) = serde_json::to_value(self)? else { return Ok(DeploymentResponse(Map::new())) };
-        for of_the_record in ["concurrency_limit_id", "flow_name", "queue_assignment", "scheduling", "slas"] {
+        for of_the_record in
+            ["concurrency_limit_id", "flow_name", "queue_assignment", "scheduling", "slas", "void_runs"]
+        {
             fields.remove(of_the_record);
         }
         fields.insert("concurrency_limit".into(), Value::Null);

@@ -134,6 +134,7 @@ async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()
         Message::Timer { of } => timers::fire(app, of).await,
         Message::Schedules { partition } => schedules::fan_out(app, queue, partition).await,
         Message::Schedule { deployment } => schedules::look_at(app, *deployment).await,
+        Message::VoidRuns { deployment, void } => app.store.delete_void_runs(*deployment, *void).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(app, *flow_run).await,
         Message::Redrive { letter } => dead_letters::redrive(app, queue, *letter).await,
         Message::Removal { of, is_second_look } => {

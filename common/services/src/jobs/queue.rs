@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
-use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId};
+use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId, deployment::VoidRuns};
 use error::{Error, Result};
 use store::Key;
 
@@ -54,6 +54,13 @@ pub enum Message {
     Schedule {
         /// The deployment.
         deployment: DeploymentId,
+    },
+    /// The deletion of the runs that a change of a deployment has made void.
+    VoidRuns {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Which runs.
+        void: VoidRuns,
     },
     /// The cancellation of what runs within a flow run that was cancelled.
     CancelChildren {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Failures;
-use domain::model::{DeploymentId, FlowRun, StateType, Timestamp};
+use super::{Failures, Written};
+use domain::model::{Deployment, DeploymentId, FlowRun, StateType, Timestamp, deployment::VoidRuns};
 use error::Result;
 use store::{
     Item,
@@ -22,10 +22,10 @@ use crate::{
 const SECOND_LOOK: Duration = Duration::from_mins(1);
 
 /// Sends the messages that follow from what was `written`; what comes again sends them again.
-pub(super) async fn send(app: &App, queue: &Queue, written: &[(usize, &Item)], failures: &mut Failures) {
+pub(super) async fn send(app: &App, queue: &Queue, written: &[(usize, Written<'_>)], failures: &mut Failures) {
     let (mut places, mut deliveries) = (Vec::new(), Vec::new());
-    for (place, item) in written {
-        match messages(app, item) {
+    for (place, written) in written {
+        match messages(app, *written) {
             Ok(messages) if messages.is_empty() => {}
             Ok(messages) => {
                 places.push(*place);
@@ -42,12 +42,14 @@ pub(super) async fn send(app: &App, queue: &Queue, written: &[(usize, &Item)], f
     }
 }
 
-fn messages(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> {
+fn messages(app: &App, written: Written<'_>) -> Result<Vec<(Message, Duration)>> {
+    let item = written.after;
     match Subject::of(&item.key) {
         Some(Subject::BulkPart(_)) => next_step(item),
         Some(Subject::FlowRun(_)) if item.is_announced() => after_transition(app, item),
         Some(Subject::Deployment(id)) => {
             let mut messages = schedules(app, item, id);
+            messages.extend(void_runs(written, id)?);
             messages.extend(service_levels(app, item, id)?);
             Ok(messages)
         }
@@ -78,6 +80,22 @@ fn schedules(app: &App, item: &Item, deployment: DeploymentId) -> Vec<(Message, 
         vec![(Message::Schedule { deployment }, Duration::ZERO)]
     } else {
         Vec::new()
+    }
+}
+
+/// Has the runs deleted that a change has made void, if the request that made it has not.
+fn void_runs(written: Written<'_>, deployment: DeploymentId) -> Result<Option<(Message, Duration)>> {
+    let void = void_runs_of(Some(written.after))?;
+    let is_new = void.is_some() && void != void_runs_of(written.before)?;
+    Ok(void.filter(|_| is_new).map(|void| (Message::VoidRuns { deployment, void }, Duration::ZERO)))
+}
+
+fn void_runs_of(item: Option<&Item>) -> Result<Option<VoidRuns>> {
+    // The text tells whether there are any, before the record is read.
+    let has_some = |item: &&Item| item.tail.as_deref().is_some_and(|tail| tail.contains("\"void_runs\":"));
+    match item.filter(has_some) {
+        Some(item) => Ok(item.record::<Deployment>()?.void_runs),
+        None => Ok(None),
     }
 }
 

@@ -98,7 +98,7 @@ fn consume_together<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -
         }
         let written = written(changes);
         let items: Vec<(usize, &Item)> = written.iter().map(|(place, written)| (*place, written.after)).collect();
-        follow_up_jobs::send(app, queue, &items, &mut failures).await;
+        follow_up_jobs::send(app, queue, &written, &mut failures).await;
         deployment_polling::follow(app, &items, &mut failures).await;
         if app.settings.event_persister_enabled {
             lifecycle_events::emit(app, &written, &mut failures).await;

@@ -6,6 +6,7 @@ use common::{
     http::{Path, Route},
     model::Deployment,
     store::deployments::{self, AutoScheduled},
+    void_runs,
 };
 
 use super::SchedulePath;
@@ -14,7 +15,7 @@ use crate::{NOT_FOUND, schedules};
 /// The contract's `delete_deployment_schedule`.
 pub static ROUTE: Route =
     Route::delete("delete_deployment_schedule", "/deployments/{id}/schedules/{schedule_id}", || on_delete(delete))
-        .accessing(deployments::DELETE_SCHEDULED_RUNS);
+        .accessing(deployments::DELETE_VOID_RUNS);
 
 async fn delete(State(app): State<App>, Path(path): Path<SchedulePath>) -> Result<StatusCode> {
     let remove = |deployment: &mut Deployment| {
@@ -22,7 +23,7 @@ async fn delete(State(app): State<App>, Path(path): Path<SchedulePath>) -> Resul
         deployment.schedules.remove(place.ok_or_else(schedules::not_found)?);
         Ok(())
     };
-    app.store.update_deployment_silently(path.id, remove).await.in_words(NOT_FOUND)?;
-    app.store.delete_scheduled_runs(path.id, AutoScheduled::All).await?;
+    let rescheduled = app.store.reschedule_deployment(path.id, AutoScheduled::All, remove).await.in_words(NOT_FOUND)?;
+    void_runs::after(&app, &rescheduled).await?;
     Ok(StatusCode::NO_CONTENT)
 }

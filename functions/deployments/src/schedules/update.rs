@@ -6,6 +6,7 @@ use common::{
     http::{Path, Route, Sent},
     model::Deployment,
     store::deployments::{self, AutoScheduled},
+    void_runs,
 };
 
 use super::{SchedulePath, ScheduleUpdate};
@@ -14,7 +15,7 @@ use crate::{NOT_FOUND, schedules};
 /// The contract's `update_deployment_schedule`.
 pub static ROUTE: Route =
     Route::patch("update_deployment_schedule", "/deployments/{id}/schedules/{schedule_id}", || patch(update))
-        .accessing(deployments::DELETE_SCHEDULED_RUNS);
+        .accessing(deployments::DELETE_VOID_RUNS);
 
 async fn update(
     State(app): State<App>,
@@ -28,7 +29,8 @@ async fn update(
         deployment.sort_schedules();
         Ok(())
     };
-    app.store.update_deployment_silently(path.id, apply).await.in_words(NOT_FOUND)?;
-    app.store.delete_scheduled_runs(path.id, AutoScheduled::After(app.now())).await?;
+    let rescheduled =
+        app.store.reschedule_deployment(path.id, AutoScheduled::Future, apply).await.in_words(NOT_FOUND)?;
+    void_runs::after(&app, &rescheduled).await?;
     Ok(StatusCode::NO_CONTENT)
 }
