@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .library import NOBODY, scheduled
-from .side_by_side import Answer, Pair
+from .side_by_side import Answer, Pair, Request
 
 STATE_TYPES = (
     "SCHEDULED",
@@ -374,3 +374,18 @@ def test_many_states(pair: Pair) -> None:
         run.set("RUNNING" if number % 2 else "PENDING", name=f"Step {number}", force=True)
     run.check()
     run.check_history()
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("ended", ["CRASHED", "FAILED", "COMPLETED", "CANCELLED"])
+def test_nothing_waits_for_a_deployment_that_was_deleted(pair: Pair, ended: str, force: bool) -> None:
+    flow = pair.prepare("POST", "/flows/", {"name": "deleted-deployment"})["id"]
+    body = {"flow_id": flow, "name": f"deleted {ended} {force}"}
+    deployment = pair.prepare("POST", "/deployments/", body)["id"]
+    run = pair.prepare("POST", f"/deployments/{deployment}/create_flow_run", {"state": {"type": "RUNNING"}})["id"]
+    pair.prepare("POST", f"/flow_runs/{run}/set_state", {"state": {"type": ended}, "force": True})
+    again = {"state": scheduled("2031-01-01T00:00:00Z", name="AwaitingRetry"), "force": force}
+    pair.check("DELETE", f"/deployments/{deployment}")
+    pair.check("POST", f"/flow_runs/{run}/set_state", again)
+    left = pair.subject.send(Request("GET", f"/flow_runs/{run}")).json()
+    assert left["state_type"] == ended

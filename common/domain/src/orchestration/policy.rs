@@ -1,6 +1,7 @@
 //! Policies: which rules decide, in which order.
 //!
-//! Each policy is Prefect's of the same name, in Prefect's order. The order is part of the behaviour;
+//! Each policy is Prefect's of the same name, in Prefect's order, with one rule of our own
+//! (`PreventSchedulingWithoutDeployment`). The order is part of the behaviour;
 //! see the module documentation of [`super`].
 
 use std::collections::BTreeSet;
@@ -15,10 +16,10 @@ use super::{
         EnsureOnlyScheduledFlowsMarkedLate, HandleFlowTerminalStateTransitions, HandlePausingFlows,
         HandleResumingPausedFlows, HandleTaskTerminalStateTransitions, PreserveDeploymentConcurrencyLeaseId,
         PreventDuplicateTransitions, PreventPendingTransitions, PreventResultDataLoss,
-        PreventRunningTasksFromStoppedFlows, ReleaseFlowConcurrencySlots, ReleaseTaskConcurrencySlots,
-        RemoveDeploymentConcurrencyLeaseForOldClientVersions, RenameReruns, RetryFailedFlows, RetryFailedTasks,
-        SecureFlowConcurrencySlots, SecureTaskConcurrencySlots, UpdateFlowRunTrackerOnTasks,
-        ValidateDeploymentConcurrencyAtRunning, WaitForScheduledTime,
+        PreventRunningTasksFromStoppedFlows, PreventSchedulingWithoutDeployment, ReleaseFlowConcurrencySlots,
+        ReleaseTaskConcurrencySlots, RemoveDeploymentConcurrencyLeaseForOldClientVersions, RenameReruns,
+        RetryFailedFlows, RetryFailedTasks, SecureFlowConcurrencySlots, SecureTaskConcurrencySlots,
+        UpdateFlowRunTrackerOnTasks, ValidateDeploymentConcurrencyAtRunning, WaitForScheduledTime,
     },
 };
 
@@ -53,6 +54,7 @@ pub const CORE_FLOW_POLICY: Policy<FlowRun> = Policy {
         &PreserveDeploymentConcurrencyLeaseId,
         &PreventDuplicateTransitions,
         &HandleFlowTerminalStateTransitions,
+        &PreventSchedulingWithoutDeployment,
         &EnforceCancellingToCancelledTransition,
         &BypassCancellingFlowRunsWithNoInfra,
         &PreventPendingTransitions,
@@ -75,6 +77,7 @@ pub const MINIMAL_FLOW_POLICY: Policy<FlowRun> = Policy {
     rules: &[
         &PreserveDeploymentConcurrencyLeaseId,
         &PreventResultDataLoss,
+        &PreventSchedulingWithoutDeployment,
         &BypassCancellingFlowRunsWithNoInfra,
         &ReleaseFlowConcurrencySlots,
     ],

@@ -29,6 +29,7 @@ rules! {
     prevent_pending_transitions: PreventPendingTransitions,
     prevent_result_data_loss: PreventResultDataLoss,
     prevent_running_tasks_from_stopped_flows: PreventRunningTasksFromStoppedFlows,
+    prevent_scheduling_without_deployment: PreventSchedulingWithoutDeployment,
     release_flow_concurrency_slots: ReleaseFlowConcurrencySlots,
     release_task_concurrency_slots: ReleaseTaskConcurrencySlots,
     remove_deployment_concurrency_lease_for_old_client_versions: RemoveDeploymentConcurrencyLeaseForOldClientVersions,
