@@ -6,7 +6,7 @@ pub use budget;
 pub use contract;
 pub use domain::{
     self, dependencies, event_counts, events as lifecycle_events, filter, graph, history, json, lateness, liveness,
-    logs_csv, model, orchestration, outcomes, patch, priorities, python, schedule,
+    logs_csv, model, orchestration, outcomes, patch, precedence, priorities, python, schedule,
 };
 pub use error::{self, Error, InWords, Result};
 pub use http_api as http;

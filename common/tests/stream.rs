@@ -205,6 +205,45 @@ proptest! {
     }
 }
 
+/// The reports of a retried task run, each naming the one before, from hosts whose clocks are off by so many seconds.
+fn skewed_life(task_run: TaskRunId, skews: &[i64]) -> Vec<ReceivedEvent> {
+    let mut events = life(task_run, None);
+    let mut before = None;
+    for (event, skew) in events.iter_mut().zip(skews) {
+        event.occurred = event.occurred.plus_seconds(f64::from(i32::try_from(*skew).unwrap()));
+        event.follows = before.replace(event.id);
+    }
+    events
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever the clocks of the hosts say, and however the reports arrive, the run ends as its last report says.
+    #[test]
+    fn a_task_run_is_ordered_by_what_its_reports_follow(
+        skews in prop::collection::vec(-9i64..10, 5),
+        order in Just((0..5).collect::<Vec<usize>>()).prop_shuffle(),
+        repeated in prop::collection::vec(0usize..5, 0..5),
+        size in 1usize..6,
+    ) {
+        block_on(async {
+            let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+            let events = skewed_life(id, &skews);
+            let arriving: Vec<Change> = order.iter().chain(&repeated).map(|place| change(&events[*place])).collect();
+            for batch in arriving.chunks(size) {
+                world.consume(batch).await;
+            }
+            let (run, states) = world.recorded(id).await;
+            let run = run.unwrap();
+            assert_eq!(run.state_id.map(|id| id.0), events.last().map(|event| event.id.0));
+            assert_eq!((run.run_count, run.end_time), (2, Some(time(4))));
+            let told: Vec<_> = states.iter().map(|state| state.id.0).collect();
+            assert_eq!(told, events.iter().map(|event| event.id.0).collect::<Vec<_>>());
+        });
+    }
+}
+
 #[test]
 fn a_run_is_what_its_last_report_says() {
     block_on(async {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ import pytest
 
 from .events import Event, at, send, task_run_event
 from .library import NOBODY
-from .side_by_side import Pair
+from .side_by_side import Pair, Request
 
 
 class Recorded:
@@ -352,3 +353,25 @@ def test_a_report_that_makes_no_sense(pair: Pair, flow_run: str) -> None:
     send(pair, good.event(1, "PENDING"))
     good.check(1)
     pair.check("GET", f"/task_runs/{broken.id}")
+
+
+@pytest.mark.parametrize("skews", [(0, 2, 1), (0, 30, -30), (5, 5, 5)], ids=str)
+@pytest.mark.parametrize("arrival", [in_order, backwards, at_once, end_first, middle_last], ids=lambda arrival: arrival.__name__)
+def test_what_follows_is_later_whatever_the_clocks_say(
+    pair: Pair, skews: tuple[int, int, int], arrival: Callable[[list[Event]], list[list[Event]]]
+) -> None:
+    task = Recorded(pair, None)
+    events = [task.event(seconds, type) for seconds, type in zip(skews, ("PENDING", "RUNNING", "COMPLETED"), strict=True)]
+    for before, event in zip(events, events[1:]):
+        event["follows"] = before["id"]
+    for batch in arrival(events):
+        task.send(*batch)
+    ours = pair.subject
+    deadline = time.monotonic() + 30
+    while True:
+        states = ours.send(Request("GET", "/task_run_states/", params={"task_run_id": task.id})).json()
+        if len(states) == 3 or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert [state["type"] for state in states] == ["PENDING", "RUNNING", "COMPLETED"]
+    assert ours.send(Request("GET", f"/task_runs/{task.id}")).json()["state_type"] == "COMPLETED"

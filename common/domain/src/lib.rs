@@ -15,6 +15,7 @@ pub mod model;
 pub mod orchestration;
 pub mod outcomes;
 pub mod patch;
+pub mod precedence;
 pub mod priorities;
 pub mod python;
 pub mod schedule;

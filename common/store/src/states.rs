@@ -7,7 +7,10 @@ use super::{
     query::Range,
     table::{self, Collection, Index, IndexKey, Shards},
 };
-use domain::model::{FlowRunId, State, StateId, TaskRunId, Timestamp};
+use domain::{
+    model::{FlowRunId, State, StateId, TaskRunId, Timestamp},
+    precedence::Precedence,
+};
 use error::Result;
 
 /// A state in the history of a run.
@@ -18,6 +21,9 @@ pub struct HistoricState {
     /// The state, as it was entered.
     #[serde(flatten)]
     pub state: State,
+    /// The state that this one follows, if whoever reported it has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<StateId>,
     /// When the server acts on a run that is still in this state.
     #[serde(skip)]
     timer: Option<Timestamp>,
@@ -32,7 +38,7 @@ impl HistoricState {
     ///
     /// The server acts on it at the time of `timer`.
     pub fn new(run: Key, state: State, timer: Option<Timestamp>) -> Self {
-        Self { run, state, timer }
+        Self { run, state, follows: None, timer }
     }
 }
 
@@ -68,24 +74,41 @@ impl Store {
         Ok(Write::Put(Item::of(&HistoricState::new(run, state.clone(), timer), 1, self.shards())?))
     }
 
+    /// Returns the write that adds the reported `state`, which `follows` another one, to the history of the task run `id`.
+    pub fn put_reported_state(&self, id: TaskRunId, state: &State, follows: Option<StateId>) -> Result<Write> {
+        let reported = HistoricState { follows, ..HistoricState::new(table::task_run(id), state.clone(), None) };
+        Ok(Write::Put(Item::of(&reported, 1, self.shards())?))
+    }
+
+    /// Reads what is known of the order of a task run's states.
+    pub async fn precedence(&self, id: TaskRunId) -> Result<Precedence> {
+        Ok(precedence_of(&self.history(table::task_run(id)).await?))
+    }
+
     /// Reads the states of a flow run, oldest first.
     pub async fn flow_run_states(&self, id: FlowRunId) -> Result<Vec<State>> {
         self.states(table::flow_run(id)).await
     }
 
-    /// Reads the states of a task run, oldest first.
+    /// Reads the states of a task run, each behind the one that it follows, oldest first.
     pub async fn task_run_states(&self, id: TaskRunId) -> Result<Vec<State>> {
-        self.states(table::task_run(id)).await
+        let history = self.history(table::task_run(id)).await?;
+        let sorted = precedence_of(&history).sort(history, |reported| reported.state.id);
+        Ok(sorted.into_iter().map(|reported| reported.state).collect())
     }
 
     async fn states(&self, run: Key) -> Result<Vec<State>> {
+        Ok(self.history(run).await?.into_iter().map(|reported| reported.state).collect())
+    }
+
+    async fn history(&self, run: Key) -> Result<Vec<HistoricState>> {
         // The run sorts right before its states; without it they are about to be deleted as well.
         let range = Range::partition(run.pk).between(Some(run.sk.clone()), Some(table::STATES.into()));
         let mut items = self.read_all(range).await?.into_iter().peekable();
         if items.next_if(|item| item.key.sk == run.sk).is_none() {
             return Ok(Vec::new());
         }
-        Ok(items.filter_map(|item| Some(item.readable::<HistoricState>()?.state)).collect())
+        Ok(items.filter_map(|item| item.readable::<HistoricState>()).collect())
     }
 
     /// Reads the state `id` of a flow run.
@@ -104,4 +127,10 @@ impl Store {
         let state = self.get::<HistoricState>(&found.key).await?;
         Ok(state.map(|state| state.record.state))
     }
+}
+
+fn precedence_of(history: &[HistoricState]) -> Precedence {
+    let mut precedence = Precedence::default();
+    history.iter().for_each(|reported| precedence.note(reported.state.id, reported.follows));
+    precedence
 }

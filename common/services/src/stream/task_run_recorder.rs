@@ -2,7 +2,11 @@
 //!
 //! As Prefect's task run recorder does: the history gets every state that is reported, the run takes what the report
 //! says where the report is newer than the run's state, and a late report changes nothing but the history. Reports are
-//! ordered by when their states were entered; of one instant, a report is newer than the one that it says it follows.
+//! ordered by what they say they follow ([`Precedence`]), and by times only where they say nothing: hosts have clocks of
+//! their own. Prefect goes by the times, so that a run whose end is reported by a host that is behind never ends.
+//!
+//! What the reports of a batch follow is in the batch, or is the state that the run is in. Where it is neither, because
+//! reports come late or again, the run's history is read, which keeps what each state follows.
 //!
 //! As Prefect's foreign key has it, nothing is recorded for a flow run that is not there, so that reports which come
 //! after its deletion leave nothing behind.
@@ -10,19 +14,19 @@
 //! A report may come any number of times and in any order: a state's key and content derive from its event, and the
 //! run is written under a condition on its version, together with the states that were reported for it.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap, HashSet},
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Failures;
-use domain::model::{
-    EventId, FlowRunId, Object, ReceivedEvent, State, StateDetails, StateType, TaskRun, TaskRunId, Timestamp,
-    name::random_name,
+use domain::{
+    model::{
+        FlowRunId, Object, ReceivedEvent, State, StateDetails, StateId, StateType, TaskRun, TaskRunId, Timestamp,
+        name::random_name,
+    },
+    precedence::{Place, Precedence},
 };
 use error::{Error, Result};
 use store::{
@@ -91,7 +95,8 @@ struct Report {
     state: State,
     /// The fields that the event says something about.
     sent: Vec<Field>,
-    follows: Option<EventId>,
+    /// The state that it says this one follows.
+    follows: Option<StateId>,
     received: Timestamp,
 }
 
@@ -131,7 +136,15 @@ impl Report {
         let sent: Vec<Field> = fields.keys().filter_map(|name| Field::named(name)).collect();
         let run = reported_run(task_run_id, fields, event.received)?;
         let run = TaskRun { flow_run_id, ..run };
-        Ok(Self { place, task_run_id, run, state, sent, follows: event.follows, received: event.received })
+        Ok(Self {
+            place,
+            task_run_id,
+            run,
+            state,
+            sent,
+            follows: event.follows.map(|event| StateId(event.0)),
+            received: event.received,
+        })
     }
 
     /// Returns what tells the run from all others of its flow run.
@@ -140,13 +153,8 @@ impl Report {
     }
 
     /// Says whether the report tells of a later state than `current`.
-    fn supersedes(&self, current: Option<&State>) -> bool {
-        let Some(current) = current else { return true };
-        match self.state.timestamp.cmp(&current.timestamp) {
-            Ordering::Less => false,
-            Ordering::Greater => true,
-            Ordering::Equal => self.follows.is_some_and(|follows| follows.0 == current.id.0),
-        }
+    fn supersedes(&self, current: Option<&State>, precedence: &Precedence) -> bool {
+        current.is_none_or(|current| precedence.supersedes(Place::from(&self.state), Place::from(current)))
     }
 
     /// Brings what the report says into `run`.
@@ -369,11 +377,12 @@ async fn write(
 ) -> Result<(), CommitError> {
     let version = stored.as_ref().map_or(0, |stored| stored.version);
     let before = stored.map(|stored| stored.record);
-    let (after, states) = recorded(id, before.clone(), reports);
+    let precedence = precedence(store, id, before.as_ref(), reports).await?;
+    let (after, states) = recorded(id, before.clone(), reports, &precedence);
     let (mut writes, mut told) = (Vec::new(), HashSet::new());
     // Several reports may tell of the same state, and a transaction takes each item once.
-    for state in states.iter().filter(|state| told.insert((state.timestamp, state.id))) {
-        writes.push(store.put_state(table::task_run(id), state, None)?);
+    for (state, follows) in states.iter().filter(|(state, _)| told.insert((state.timestamp, state.id))) {
+        writes.push(store.put_reported_state(id, state, *follows)?);
     }
     while writes.len() > STATES_WITH_RUN {
         let rest = writes.split_off(STATES_WITH_RUN);
@@ -393,10 +402,36 @@ async fn write(
     store.commit(writes).await
 }
 
-/// Decides what `reports` make of a run: the run as it is then, if it changes, and the states for its history.
-fn recorded(id: TaskRunId, before: Option<TaskRun>, reports: &[Report]) -> (Option<TaskRun>, Vec<State>) {
-    let mut in_order: Vec<Report> = reports.to_vec();
-    in_order.sort_by_key(|report| report.state.timestamp);
+/// Returns what has to be known of the order of a run's states to place `reports` among them.
+async fn precedence(
+    store: &Store,
+    id: TaskRunId,
+    before: Option<&TaskRun>,
+    reports: &[Report],
+) -> Result<Precedence, CommitError> {
+    let of_batch = |mut precedence: Precedence| {
+        reports.iter().for_each(|report| precedence.note(report.state.id, report.follows));
+        precedence
+    };
+    let told = of_batch(Precedence::default());
+    let Some(current) = before.and_then(|run| run.state.as_ref()) else { return Ok(told) };
+    if reports.iter().all(|report| told.follows(report.state.id, current.id)) {
+        return Ok(told);
+    }
+    Ok(of_batch(store.precedence(id).await?))
+}
+
+/// Decides what `reports` make of a run: the run as it is then, if it changes, and the states for its history, each with
+/// the one that it follows.
+fn recorded(
+    id: TaskRunId,
+    before: Option<TaskRun>,
+    reports: &[Report],
+    precedence: &Precedence,
+) -> (Option<TaskRun>, Vec<(State, Option<StateId>)>) {
+    let mut by_time: Vec<Report> = reports.to_vec();
+    by_time.sort_by_key(|report| report.state.timestamp);
+    let mut in_order = precedence.sort(by_time, |report| report.state.id);
     let (mut run, mut is_changed) = (before, false);
     for report in &mut in_order {
         report.state.state_details.task_run_id = Some(id);
@@ -410,13 +445,13 @@ fn recorded(id: TaskRunId, before: Option<TaskRun>, reports: &[Report]) -> (Opti
                 run = Some(new);
                 is_changed = true;
             }
-            Some(run) if report.supersedes(run.state.as_ref()) => {
+            Some(run) if report.supersedes(run.state.as_ref(), precedence) => {
                 report.apply(run);
                 is_changed = true;
             }
             Some(_) => {}
         }
     }
-    let states = in_order.into_iter().map(|report| report.state).collect();
+    let states = in_order.into_iter().map(|report| (report.state, report.follows)).collect();
     (run.filter(|_| is_changed), states)
 }
