@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    like::contains,
     membership::{AnyOf, AnyOrNotAny},
-    name::contains,
     operator::Operator,
 };
 use crate::model::{Artifact, ArtifactCollection, ArtifactId, FlowRunId, TaskRunId};

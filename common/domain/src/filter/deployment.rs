@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    like::contains,
     membership::{AnyOf, AnyOrNotAny},
-    name::{NameFilter, contains},
+    name::NameFilter,
     operator::Operator,
     sort::NamedSort,
     tags::AnyTagsFilter,

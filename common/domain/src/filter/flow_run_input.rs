@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::like::Pattern;
+use super::like::starts_with;
 use crate::model::{FlowRunInput, InputKey};
 
 /// Selects inputs by their keys (contract operation `POST /flow_runs/{id}/input/filter`, without its `limit`).
@@ -10,7 +10,7 @@ use crate::model::{FlowRunInput, InputKey};
 /// The answer is in the order of creation. Unknown fields are the body's own and skipped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FlowRunInputFilter {
-    /// What the key must start with, by the rules of SQLite's `LIKE`.
+    /// What the key must start with, whatever the case.
     pub prefix: String,
     /// Keys to exclude.
     #[serde(default)]
@@ -21,10 +21,10 @@ impl FlowRunInputFilter {
     /// Tells whether the filter selects `input`.
     pub fn matches(&self, input: &FlowRunInput) -> bool {
         let key = input.key.as_str();
-        Pattern::starting_with(&self.prefix).matches(key) && !self.exclude_keys.iter().any(|excluded| excluded == key)
+        starts_with(&self.prefix, key) && !self.exclude_keys.iter().any(|excluded| excluded == key)
     }
 
-    /// Returns the longest text without wildcards that every match's key starts with, of at most `limit` bytes.
+    /// Returns the longest text that keys may hold and every match's key starts with, of at most `limit` bytes.
     ///
     /// Keys are lower case, and the prefix matches without case.
     pub fn literal_prefix(&self, limit: usize) -> String {
@@ -73,7 +73,8 @@ mod tests {
         let table = [
             (json!({"prefix": ""}), true),
             (json!({"prefix": "approval"}), true),
-            (json!({"prefix": "APPROVAL_"}), true),
+            (json!({"prefix": "APPROVAL"}), true),
+            (json!({"prefix": "approval_"}), false),
             (json!({"prefix": "-1"}), false),
             (json!({"prefix": "a", "exclude_keys": ["approval-1"]}), false),
             (json!({"prefix": "a", "exclude_keys": ["approval"]}), true),

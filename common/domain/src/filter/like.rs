@@ -1,8 +1,27 @@
-//! SQLite's `LIKE`, which the real server's partial matches are made of.
+//! Partial matches of texts.
 //!
-//! Letters compare without case in ASCII only: `É` differs from `é`. The terms of `like_` and
-//! `startswith_`, and the prefixes of event names and resource ids, aren't escaped by the real server, so `%` and `_`
-//! in them are wildcards and a backslash is an ordinary character. A NUL ends both the pattern and the text.
+//! The terms of `like_` and `startswith_` are looked for as they are, without case ([`contains`], [`starts_with`]): what
+//! Prefect on Postgres finds, but for a `%` or `_` in a term, which Prefect forgets to escape. Nobody who looks for
+//! `my_flow` means `my-flow`. Prefect on SQLite knows the cases of ASCII letters only.
+//!
+//! [`Pattern`] is SQLite's `LIKE`, by which events are found: letters compare without case in ASCII only. The prefixes of
+//! event names and resource ids aren't escaped by Prefect, so `%` and `_` in them are wildcards and a backslash is an
+//! ordinary character. A NUL ends both the pattern and the text.
+
+/// Tells whether `term` occurs in `text`, whatever the case; an empty one occurs in every text.
+pub(crate) fn contains(term: &str, text: &str) -> bool {
+    term.is_empty() || folded(text).contains(&folded(term))
+}
+
+/// Tells whether `text` starts with `prefix`, whatever the case.
+pub(crate) fn starts_with(prefix: &str, text: &str) -> bool {
+    folded(text).starts_with(&folded(prefix))
+}
+
+/// Returns `text` in lower case, letter by letter: a word's end makes no other sigma of it.
+fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
 
 /// A pattern of `LIKE`, ready to be matched.
 ///
@@ -64,11 +83,6 @@ impl Pattern {
         Self::new(pattern, '%', '_')
     }
 
-    /// Takes the pattern that finds `term` anywhere, wildcards in it included.
-    pub(crate) fn containing(term: &str) -> Self {
-        Self::sql(&format!("%{term}%"))
-    }
-
     /// Takes the pattern that finds `prefix` at the start, wildcards in it included.
     pub(crate) fn starting_with(prefix: &str) -> Self {
         Self::sql(&format!("{prefix}%"))
@@ -115,16 +129,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignores_case_in_ascii_only() {
-        assert!(Pattern::containing("MARVIN").matches("sad-Marvin"));
-        assert!(Pattern::containing("é").matches("café") && !Pattern::containing("É").matches("café"));
+    fn finds_a_term_whatever_the_case() {
+        let table = [
+            ("", "", true),
+            ("MARVIN", "sad-Marvin", true),
+            ("É", "café", true),
+            ("café", "CAFÉ", true),
+            ("σίσυφος", "Σίσυφος", true),
+            ("ΠΛΉΡΗΣ", "πλήρησ", true),
+            ("жур", "ЖУРНАЛ", true),
+            ("e\u{301}", "é", false),
+            ("ss", "straße", false),
+        ];
+        for (term, text, expected) in table {
+            assert_eq!(contains(term, text), expected, "{term:?} in {text:?}");
+        }
     }
 
     #[test]
-    fn leaves_the_wildcards_of_a_term_in_force() {
-        assert!(Pattern::containing("a%c").matches("xabbcx"));
-        assert!(Pattern::containing("a_c").matches("aéc") && !Pattern::containing("a_c").matches("ac"));
-        assert!(Pattern::containing("\\").matches("a\\b") && !Pattern::containing("\\%b").matches("a%b"));
+    fn takes_a_term_literally() {
+        for (term, text, expected) in [
+            ("my_flow", "my_flow", true),
+            ("my_flow", "my-flow", false),
+            ("100%", "100%", true),
+            ("1%0", "100", false),
+            ("%", "all", false),
+            ("\\", "a\\b", true),
+            ("a\0b", "a\0b", true),
+            ("a\0b", "a", false),
+        ] {
+            assert_eq!(contains(term, text), expected, "{term:?} in {text:?}");
+        }
+        assert!(starts_with("ÜB_", "üb_er") && !starts_with("ÜB_", "über"));
+    }
+
+    #[test]
+    fn ignores_case_in_ascii_only_in_a_pattern() {
+        assert!(Pattern::sql("%MARVIN").matches("sad-Marvin"));
+        assert!(Pattern::sql("%é").matches("café") && !Pattern::sql("%É").matches("café"));
+        assert!(Pattern::sql("%a_c%").matches("aéc") && !Pattern::sql("%a_c%").matches("ac"));
+        assert!(Pattern::sql("%\\%").matches("a\\b") && !Pattern::sql("%\\%b").matches("a%b"));
     }
 
     #[test]
@@ -152,6 +196,6 @@ mod tests {
 
     #[test]
     fn stops_at_a_nul() {
-        assert!(Pattern::containing("a\0b").matches("xa") && Pattern::sql("a").matches("a\0b"));
+        assert!(Pattern::sql("%a\0b").matches("xa") && Pattern::sql("a").matches("a\0b"));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{like::Pattern, membership::AnyOf, operator::Operator};
+use super::{like, membership::AnyOf, operator::Operator};
 use crate::model::{WorkQueue, WorkQueueId};
 
 /// A filter object on a work queue's name (contract schema `WorkQueueFilterName`); both clauses must hold.
@@ -12,7 +12,7 @@ pub struct WorkQueueNameFilter {
     /// The names to include, compared exactly.
     #[serde(rename = "any_")]
     pub any: Option<Vec<String>>,
-    /// Prefixes of which the name must have one, by the rules of SQLite's `LIKE`.
+    /// Prefixes of which the name must have one, whatever the case.
     #[serde(rename = "startswith_")]
     pub starts_with: Option<Vec<String>>,
 }
@@ -27,7 +27,7 @@ impl WorkQueueNameFilter {
         if prefixes.is_empty() {
             return any;
         }
-        Some(any.unwrap_or(true) && prefixes.iter().any(|prefix| Pattern::starting_with(prefix).matches(name)))
+        Some(any.unwrap_or(true) && prefixes.iter().any(|prefix| like::starts_with(prefix, name)))
     }
 }
 
@@ -83,7 +83,8 @@ mod tests {
         let table = [
             (json!({}), true),
             (json!({"name": {"startswith_": ["mar"]}}), true),
-            (json!({"name": {"startswith_": ["vin", "M_r"]}}), true),
+            (json!({"name": {"startswith_": ["vin", "MAR"]}}), true),
+            (json!({"name": {"startswith_": ["M_r"]}}), false),
             (json!({"name": {"startswith_": ["vin"]}}), false),
             (json!({"name": {"startswith_": []}}), true),
             (json!({"name": {"startswith_": [], "any_": ["x"]}}), false),
