@@ -1,6 +1,6 @@
 //! The background services, in the place of schedules and event sources.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     App, dead_letters,
@@ -11,7 +11,11 @@ use common::{
     stream::{self, Change},
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, EmbeddedQueue, ReceivedMessage, StreamRecord};
-use tokio::{runtime::Handle, sync::watch, task::JoinSet};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
 /// How often items past their time to live are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -24,6 +28,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the consumer waits at most before it tries a failed change again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a service that broke down stays down, the first time.
+const FIRST_RESTART: Duration = Duration::from_secs(1);
+
+/// How long a service that breaks down again and again stays down at most.
+const LONGEST_RESTART: Duration = Duration::from_mins(1);
 
 /// How many messages the job runner takes at once, as the event source mapping hands them out.
 const MESSAGES_AT_ONCE: usize = 10;
@@ -51,21 +61,57 @@ impl Services {
         let inbox = database.queue()?;
         // One queue whatever its address.
         let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "local");
-        services.spawn(look_for_timers(app.clone(), queue.clone(), stopping.clone()));
-        services.spawn(run_jobs(app.clone(), queue.clone(), inbox, stopping.clone()));
-        services.spawn(sweep(database.clone(), stopping.clone()));
-        // On a thread of its own: one slow batch keeps no request waiting.
-        let consumer = (app.clone(), queue, database.clone(), stopping.clone());
-        services.spawn_blocking(move || {
-            let (app, queue, database, stopping) = consumer;
-            Handle::current().block_on(consume_changes(app, queue, database, stopping));
-        });
+        let of = || (app.clone(), queue.clone(), database.clone(), inbox.clone(), stopping.clone());
+        let (app, queue, _, _, stopped) = of();
+        services.spawn(supervise("timers", FIRST_RESTART, stopping.clone(), move || {
+            tokio::spawn(look_for_timers(app.clone(), queue.clone(), stopped.clone()))
+        }));
+        let (app, queue, _, inbox, stopped) = of();
+        services.spawn(supervise("jobs", FIRST_RESTART, stopping.clone(), move || {
+            tokio::spawn(run_jobs(app.clone(), queue.clone(), inbox.clone(), stopped.clone()))
+        }));
+        let (_, _, database, _, stopped) = of();
+        services.spawn(supervise("sweep", FIRST_RESTART, stopping.clone(), move || {
+            tokio::spawn(sweep(database.clone(), stopped.clone()))
+        }));
+        let (app, queue, database, _, stopped) = of();
+        services.spawn(supervise("stream", FIRST_RESTART, stopping.clone(), move || {
+            let work = consume_changes(app.clone(), queue.clone(), database.clone(), stopped.clone());
+            // On a thread of its own: one slow batch keeps no request waiting.
+            tokio::task::spawn_blocking(move || Handle::current().block_on(work))
+        }));
         Ok(Self(services))
     }
 
     /// Waits until every service has ended.
     pub async fn join(mut self) {
         while self.0.join_next().await.is_some() {}
+    }
+}
+
+/// Keeps a service running that `start` starts, until it ends by itself or `stopping` turns true.
+///
+/// One that panics is reported and started again: after `pause`, then twice as long each time, a minute at most. What it had
+/// in hand is where it was, in the stream or the queue, and is taken up again. A Lambda function is replaced likewise.
+async fn supervise(
+    service: &'static str,
+    pause: Duration,
+    mut stopping: watch::Receiver<bool>,
+    start: impl Fn() -> JoinHandle<()>,
+) {
+    let mut wait = pause;
+    loop {
+        let began = Instant::now();
+        let Err(error) = start().await else { return };
+        if began.elapsed() > LONGEST_RESTART {
+            wait = pause;
+        }
+        let again_in = wait.as_secs_f64();
+        tracing::error!(service, %error, again_in, "a background service broke down and is started again");
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_RESTART),
+        }
     }
 }
 
@@ -251,5 +297,48 @@ async fn consume_patiently(
             _ = stopping.wait_for(|stop| *stop) => return false,
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used, reason = "a service has to break down")]
+
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    /// Supervises a service that breaks down `times` and then ends; returns how often it was started.
+    async fn started(times: usize, stopping: watch::Receiver<bool>) -> usize {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let start = move || {
+            let number = counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move { assert!(number >= times, "it breaks down") })
+        };
+        supervise("test", Duration::from_millis(1), stopping, start).await;
+        count.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn a_service_that_panics_is_started_again() {
+        let (_stop, stopping) = watch::channel(false);
+        assert_eq!(started(3, stopping).await, 4);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_is_left_alone() {
+        let (_stop, stopping) = watch::channel(false);
+        assert_eq!(started(0, stopping).await, 1);
+    }
+
+    #[tokio::test]
+    async fn no_service_is_started_again_when_the_server_stops() {
+        let (stop, stopping) = watch::channel(false);
+        stop.send(true).unwrap();
+        assert_eq!(started(3, stopping).await, 1);
     }
 }
