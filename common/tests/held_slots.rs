@@ -316,3 +316,34 @@ async fn a_lease_that_has_expired_is_nobodys() {
     assert_eq!(holders(&world, "db").await, (Vec::new(), 0));
     assert!(world.app.store.leases_held_by(run).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_run_that_holds_slots_of_many_tags_ends_and_its_timers_give_the_rest_back() {
+    let mut world = world(&Faults::default()).await;
+    let tags: Vec<String> = (0..90).map(|number| format!("tag-{number}")).collect();
+    let mut limits = Vec::new();
+    for tag in &tags {
+        limits.push(add_tag(&world, tag, 1).await);
+    }
+    let mut run = TaskRun::new(TaskRunId::new(), "task", "0", "task-0", Timestamp::now());
+    run.tags.clone_from(&tags);
+    world.app.store.commit(vec![world.app.store.insert(&run).unwrap()]).await.unwrap();
+    for some in tags.chunks(45) {
+        let taking =
+            world.app.store.take_tag_slots(some, run.id, Timestamp::now(), LongestWaits::default()).await.unwrap();
+        assert!(matches!(taking, TagTaking::Taken(_)));
+    }
+    let state = serde_json::from_value(json!({"type": Completed})).unwrap();
+    let proposal = Proposal::new(state, false, Client::default());
+    assert!(propose_task_run_state(&world.app, run.id, &proposal).await.unwrap().entered);
+    for _ in 0..2 {
+        jobs::timers::tick(&world.app, &world.queue).await.unwrap();
+        world.settle().await;
+        let mut taken = 0;
+        for limit in &limits {
+            taken += world.taken(*limit).await;
+        }
+        assert_eq!(taken, 0);
+    }
+    assert!(world.app.store.leases_held_by(run.id).await.unwrap().is_empty());
+}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Key, Record, Store, Versioned, Write,
+    commit::LARGEST_TRANSACTION,
     query::Range,
     table::{self, IndexKey, Shards},
 };
@@ -100,6 +101,9 @@ impl Store {
     }
 }
 
+/// How many of a transaction's writes the slots may take: it also writes the run, its state, and what belongs to these.
+const MOST_WRITES: usize = LARGEST_TRANSACTION - 20;
+
 /// Limits and leases, as a transition leaves them.
 pub struct Slots<'s> {
     store: &'s Store,
@@ -140,12 +144,22 @@ impl<'s> Slots<'s> {
     }
 
     /// Gives the slots of the lease `id` back and deletes it, if there is one.
+    ///
+    /// Where the transaction has no room for all of its limits, the lease ends instead, which is one write: its timer gives
+    /// the slots back within a minute, whoever dies in between.
     pub async fn release(&mut self, id: LeaseId) -> Result<()> {
-        let Some(Versioned { record: lease, version }) = self.store.get::<Lease>(&table::lease(id)).await? else {
+        let Some(Versioned { record: mut lease, version }) = self.store.get::<Lease>(&table::lease(id)).await? else {
             return Ok(());
         };
+        let deletions = Store::lease_deletions(&lease, version);
+        let further = lease.limits.iter().filter(|limit| !self.limits.contains_key(*limit)).count();
+        if self.leases.len() + self.limits.len() + deletions.len() + further > MOST_WRITES {
+            lease.expiration = self.now;
+            self.leases.push(Write::Replace(self.store.lease_item(&lease, version + 1)?));
+            return Ok(());
+        }
         let occupancy = lease.created.map(|created| self.now.seconds_since(created));
-        self.leases.extend(Store::lease_deletions(&lease, version));
+        self.leases.extend(deletions);
         for limit in lease.limits {
             self.give_back(limit, lease.slots, occupancy).await?;
         }
