@@ -16,6 +16,11 @@ const MASK: &str = "**********";
 /// Where this server is not what Prefect's defaults say, whatever the environment asks for.
 const OURS: &[(&str, bool)] = &[("server.analytics_enabled", false), ("server.ui.enabled", false)];
 
+/// Where this server's default is another one than Prefect's, as JSON. What the environment asks for is shown as it is.
+///
+/// The time-out is [`crate::ServerLimits`]' own.
+const OUR_DEFAULTS: &[(&str, &str)] = &[("server.api.keepalive_timeout", "30")];
+
 /// How the text of a variable becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -58,7 +63,10 @@ impl Setting {
             return Ok((*ours).into());
         }
         let set = self.variables.iter().find_map(|name| Some((*name, variable(name)?)));
-        let Some((name, text)) = set else { return Ok(serde_json::from_str(self.default)?) };
+        let ours = OUR_DEFAULTS.iter().find(|(path, _)| *path == self.path);
+        let Some((name, text)) = set else {
+            return Ok(serde_json::from_str(ours.map_or(self.default, |(_, default)| default))?);
+        };
         let value = self.kind.read(&text);
         value.ok_or_else(|| Error::Internal(format!("{name} can't be read: {text:?}")))
     }
@@ -169,6 +177,21 @@ mod tests {
         assert_eq!(tree["server"]["api"]["port"], 4200);
         assert_eq!(tree["server"]["ui"]["api_url"], "http://127.0.0.1:4200/api");
         assert_eq!(tree["server"]["events"]["retention_period"], "P7D");
+    }
+
+    #[test]
+    fn what_is_in_effect_is_shown() {
+        let shown = |tree: Value| tree["server"]["api"]["keepalive_timeout"].clone();
+        let in_effect = crate::limits::ServerLimits::default().idle_timeout.as_secs();
+        assert_eq!(shown(tree(|_| None).unwrap()), in_effect);
+        assert_eq!(shown(with("PREFECT_SERVER_API_KEEPALIVE_TIMEOUT", "12").unwrap()), 12);
+    }
+
+    #[test]
+    fn settings_of_clients_are_shown_too() {
+        let shown = |tree: Value| tree["deployments"]["clear_schedules_on_empty"].clone();
+        assert_eq!(shown(tree(|_| None).unwrap()), false);
+        assert_eq!(shown(with("PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY", "true").unwrap()), true);
     }
 
     #[test]
