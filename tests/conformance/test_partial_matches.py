@@ -61,7 +61,7 @@ def test_a_deployment_is_found_by_its_name_or_that_of_its_flow(named: Pair, pair
         return found(pair, "/deployments/filter", {"deployments": {field: {"like_": term}, "tags": {"all_": ["partial"]}}})
 
     assert by("Y_f") == ["my_flow"]
-    assert sorted(by("ÜNï")) == ["Ünïcode", "ÜNÏCODE"]
+    assert sorted(by("ÜNï")) == sorted(["Ünïcode", "ÜNÏCODE"])
     assert by("0%") == []
     assert by("0+") == ["100+"]
 

@@ -13,6 +13,8 @@ from .side_by_side import Pair
 # The settings that a client or the web interface takes from the server.
 SETTINGS_READ_BY_CLIENTS = (
     ("server", "api", "default_limit"),
+    ("server", "api", "keepalive_timeout"),
+    ("deployments", "clear_schedules_on_empty"),
     ("server", "api", "csrf_protection_enabled"),
     ("server", "api", "max_parameter_size"),
     ("server", "api", "csrf_token_expiration"),

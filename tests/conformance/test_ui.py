@@ -216,3 +216,21 @@ def test_dashboard_at_the_edges(pair: Pair, started: None, after: float, before:
         own["name"] = {"any_": [name]}
     pair.check("POST", "/ui/task_runs/dashboard/counts", {"task_runs": own})
     pair.check("POST", "/ui/task_runs/count", {"task_runs": own})
+
+
+def test_a_run_under_the_deployment_of_another_flow(pair: Pair) -> None:
+    flow, other = (pair.prepare("POST", "/flows/", {"name": f"next-{name}-{uuid4()}"})["id"] for name in ("own", "other"))
+    deployment = pair.prepare("POST", "/deployments/", {"name": "others", "flow_id": other})["id"]
+    run = {"flow_id": flow, "deployment_id": deployment, "state": scheduled("2034-01-01T00:00:00Z")}
+    pair.prepare("POST", "/flow_runs/", run)
+    pair.check("POST", "/ui/flows/next-runs", {"flow_ids": [flow]})
+
+
+def test_a_task_run_that_ended_long_before_it_started(pair: Pair) -> None:
+    id, tag = str(uuid4()), f"ended-early-{uuid4()}"
+    task = {"start_time": at(7_300), "end_time": at(0), "expected_start_time": at(0)}
+    send(pair, task_run_event(id, None, 0, "COMPLETED", task=task, tags=(tag,)))
+    pair.eventually("GET", f"/task_runs/{id}", until=lambda run: run["state_type"] == "COMPLETED")
+    pair.check("POST", "/ui/task_runs/count", {"task_runs": {"tags": {"all_": [tag]}}})
+    started = {"tags": {"all_": [tag]}, "start_time": {"after_": at(7_200)}}
+    pair.check("POST", "/ui/task_runs/count", {"task_runs": started})

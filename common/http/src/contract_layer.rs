@@ -10,7 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::limits::{self, Limits};
+use super::{
+    LARGEST_BODY,
+    limits::{self, Limits},
+};
 use contract::{self, Operation, ParameterCheck};
 
 /// How many bytes a body has that is validated in less than a millisecond.
@@ -38,7 +41,7 @@ pub(super) async fn validate(
     let (mut parts, body) = request.into_parts();
     let limits = parts.extensions.get::<Limits>().cloned();
     // The body is read first: whoever is slow to send one must not keep others from their turn.
-    let (body, _held) = match limits::collect(body, limits.as_ref()).await {
+    let (body, _held) = match limits::collect(body, LARGEST_BODY, limits.as_ref()).await {
         Ok(collected) => collected,
         Err(error) => return error.into_response(),
     };

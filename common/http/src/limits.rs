@@ -17,7 +17,6 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::LARGEST_BODY;
 use error::{Error, Result};
 use settings::ServerLimits;
 
@@ -106,12 +105,12 @@ impl Held {
     }
 }
 
-/// Reads the body of a request, which is counted for as long as the second value lives.
+/// Reads the body of a request of `largest` bytes at most, which is counted for as long as the second value lives.
 ///
 /// # Errors
 /// [`Error::TooLarge`], [`Error::TooSlow`], [`Error::Busy`] if there is no room for it, or [`Error::BadRequest`] if the
 /// client breaks off.
-pub(super) async fn collect(mut body: Body, limits: Option<&Limits>) -> Result<(Bytes, Option<Held>)> {
+pub async fn collect(mut body: Body, largest: usize, limits: Option<&Limits>) -> Result<(Bytes, Option<Held>)> {
     let mut held = limits.map(Limits::hold);
     let (mut collected, mut progress) = (Collected::default(), 0);
     let mut deadline = limits.map(|limits| Instant::now() + limits.body_timeout);
@@ -125,8 +124,8 @@ pub(super) async fn collect(mut body: Body, limits: Option<&Limits>) -> Result<(
         let Some(frame) = frame else { return Ok((collected.into(), held)) };
         let frame = frame.map_err(|error| Error::BadRequest(format!("Failed to buffer the request body: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
-        if collected.length() + data.len() > LARGEST_BODY {
-            return Err(Error::TooLarge("The request is larger than 6 MB".into()));
+        if collected.length() + data.len() > largest {
+            return Err(Error::TooLarge(format!("The request is larger than {} MB", largest / (1024 * 1024))));
         }
         if let Some(held) = &mut held {
             held.add(data.len()).map_err(|Full| Error::Busy("requests and answers fill the memory for them"))?;

@@ -36,36 +36,47 @@ impl HttpConnector for Connector {
                 .body()
                 .bytes()
                 .ok_or_else(|| ConnectorError::user("the embedded database takes no streamed bodies".into()))?;
-            let call = Call::new(target, body);
-            let engines = &database.engines;
-            if call.asks_for_the_state()
-                && let Err(problem) = database.writability().await
-            {
-                // Of DynamoDB's refusals the one that the SDK doesn't repeat.
-                return respond(400, refusal("ResourceInUseException", &problem));
-            }
-            let mut turn =
-                if call.only_reads() { engines.to_read(call.is_long()).await } else { engines.to_write().await };
-            let answer = if call.is_long() {
-                let (target, body) = (target.to_owned(), body.to_owned());
-                let answer = tokio::task::spawn_blocking(move || Call::new(&target, &body).run(&turn)).await;
-                answer.map_err(|error| ConnectorError::other(error.into(), None))?
-            } else {
-                let answer = call.run(&turn);
-                if !call.only_reads() && answer.met_a_read_only_file() && database.reopen(&mut turn) {
-                    call.run(&turn)
-                } else {
-                    answer
-                }
-            };
-            if answer.wrote {
-                database.written.notify_one();
-                database.note_write(Ok(()));
-            } else if let Some(fault) = answer.fault().filter(|_| !call.only_reads()) {
-                database.note_write(Err(fault));
-            }
-            respond(answer.status, answer.body)
+            let (status, body) = database.answer(target, body).await;
+            respond(status, body)
         })
+    }
+}
+
+impl EmbeddedDatabase {
+    /// Answers a request as DynamoDB's endpoint does: `target` is its `x-amz-target`, `body` JSON.
+    ///
+    /// Returns the status and the JSON of the answer. Only the operations that the store uses are there.
+    pub async fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
+        let call = Call::new(target, body);
+        if call.asks_for_the_state()
+            && let Err(problem) = self.writability().await
+        {
+            // Of DynamoDB's refusals the one that the SDK doesn't repeat.
+            return (400, refusal("ResourceInUseException", &problem));
+        }
+        let engines = &self.engines;
+        let mut turn = if call.only_reads() { engines.to_read(call.is_long()).await } else { engines.to_write().await };
+        let answer = if call.is_long() {
+            let (target, body) = (target.to_owned(), body.to_owned());
+            match tokio::task::spawn_blocking(move || Call::new(&target, &body).run(&turn)).await {
+                Ok(answer) => answer,
+                Err(error) => return (500, refusal("InternalServerError", &error.to_string())),
+            }
+        } else {
+            let answer = call.run(&turn);
+            if !call.only_reads() && answer.met_a_read_only_file() && self.reopen(&mut turn) {
+                call.run(&turn)
+            } else {
+                answer
+            }
+        };
+        if answer.wrote {
+            self.written.notify_one();
+            self.note_write(Ok(()));
+        } else if let Some(fault) = answer.fault().filter(|_| !call.only_reads()) {
+            self.note_write(Err(fault));
+        }
+        (answer.status, answer.body)
     }
 }
 

@@ -141,8 +141,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(port) => {
             let listener = listen(&arguments.host, port).await?;
             println!("The database listens on http://{}", reachable(listener.local_addr()?));
-            let (database, stopped) = (database.clone(), stopped(stopping.clone()));
-            Some(tokio::spawn(async move { database.serve(listener, stopped).await }))
+            let limits = app.settings.limits.clone();
+            Some(tokio::spawn(server::serve_database(listener, database.clone(), limits, stopped(stopping.clone()))))
         }
     };
     let services = if arguments.no_services { Services::none() } else { Services::start(&app, &database, &stopping)? };

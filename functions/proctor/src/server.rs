@@ -2,7 +2,15 @@
 //!
 //! `axum::serve` knows no time-outs. What is slow inside of a request is seen where it is read ([`common::http::limits`]).
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -13,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{App, Error, access::operations::PROBES, settings::ServerLimits};
+use embedded::EmbeddedDatabase;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -25,7 +34,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::connection::Connection;
+use crate::{connection::Connection, database_server};
 
 /// How many connections there may be beyond the limit, for load balancers' probes and for saying that there is no room.
 const SPARE: u16 = 32;
@@ -47,14 +56,34 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Websockets are not waited for.
 pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = ()>) {
     let limits = app.settings.limits.clone();
+    let probes = PROBES.map(|(_, path)| format!("{}{path}", app.settings.base_path));
+    serve_within(limits, listener, crate::app(app), Arc::from(probes), stop).await;
+}
+
+/// Serves `database` on `listener` within `limits` until `stop` resolves, and then until the open requests are answered.
+pub async fn serve_database(
+    listener: TcpListener,
+    database: EmbeddedDatabase,
+    limits: ServerLimits,
+    stop: impl Future<Output = ()>,
+) {
+    let service = database_server::routes(database, &limits);
+    serve_within(limits, listener, service, Arc::from([]), stop).await;
+}
+
+async fn serve_within(
+    limits: ServerLimits,
+    listener: TcpListener,
+    service: Router,
+    probes: Arc<[String]>,
+    stop: impl Future<Output = ()>,
+) {
     let most = most_connections(limits.connections);
     let (connections, spare) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(SPARE.into())));
-    let probes = PROBES.map(|(_, path)| format!("{}{path}", app.settings.base_path));
-    let service = crate::app(app);
     let stopping = watch::channel(false).0;
     let in_spare = Protocol {
         limits: ServerLimits { idle_timeout: SPARE_TIMEOUT.min(limits.idle_timeout), ..limits.clone() },
-        service: service.clone().layer(middleware::from_fn_with_state(Arc::from(probes), only_probes)),
+        service: service.clone().layer(middleware::from_fn_with_state(probes, only_probes)),
         keep_alive: false,
         stopping: stopping.clone(),
     };
@@ -159,9 +188,14 @@ fn is_of_the_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Lets the process open as many files as `connections` need; returns how many of these it can have.
+/// How many files the servers of this process were told that they can open.
+static PROMISED: AtomicU64 = AtomicU64::new(0);
+
+/// Lets the process open as many files as `connections` need, besides those of other servers; returns how many of these it
+/// can have.
 fn most_connections(connections: u16) -> usize {
-    let others = u64::from(SPARE) + u64::from(OTHER_FILES);
+    let own = u64::from(connections) + u64::from(SPARE);
+    let others = u64::from(SPARE) + u64::from(OTHER_FILES) + PROMISED.fetch_add(own, Ordering::Relaxed);
     let wanted = u64::from(connections) + others;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {

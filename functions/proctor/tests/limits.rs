@@ -5,12 +5,24 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
+use common::{
+    Store,
+    model::{Flow, FlowId, Timestamp},
+    settings::ServerLimits,
+    store::Shards,
+};
+use embedded::EmbeddedDatabase;
+use proctor::server;
+use serde_json::json;
 use support::{Server, request, rest_of, status};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 
@@ -235,4 +247,49 @@ async fn a_stop_waits_for_open_requests_and_for_no_idle_connection() {
     open.write_all(&body.as_bytes()[500..]).await.unwrap();
     assert_eq!(status(&closed(&mut open).await), 201);
     assert!(stopping.await.unwrap() < Duration::from_secs(3));
+}
+
+/// Serves a database within limits that are soon met; returns its address.
+async fn served_database() -> (SocketAddr, EmbeddedDatabase) {
+    let limits = ServerLimits {
+        connections: 2,
+        idle_timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
+        ..ServerLimits::default()
+    };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let database = EmbeddedDatabase::in_memory().unwrap();
+    tokio::spawn(server::serve_database(listener, database.clone(), limits, std::future::pending()));
+    (address, database)
+}
+
+#[tokio::test]
+async fn the_database_is_served_to_functions() {
+    let (address, database) = served_database().await;
+    let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
+    let store = Store::new(client, "proctor-records", Shards(1));
+    store.create_table().await.unwrap();
+    let (flow, _) = store.add_flow(Flow::new(FlowId::new(), "served", Timestamp::now())).await.unwrap();
+    let key = json!({"pk": {"S": format!("flow#{}", flow.id)}, "sk": {"S": "flow"}});
+    let body = json!({"TableName": "proctor-records", "Key": key}).to_string();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let target = "x-amz-target: DynamoDB_20120810.GetItem\r\nconnection: close\r\n";
+    stream.write_all(request("POST", "/", target, &body).as_bytes()).await.unwrap();
+    let answer = closed(&mut stream).await;
+    assert!(status(&answer) == 200 && answer.contains("served"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_leaves_the_database_waiting_is_closed() {
+    let (address, _) = served_database().await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(head("/", 1_000).as_bytes()).await.unwrap();
+    sleep(Duration::from_millis(200)).await;
+    let mut beyond = TcpStream::connect(address).await.unwrap();
+    beyond.write_all(request("POST", "/", "", "{}").as_bytes()).await.unwrap();
+    assert_eq!(status(&closed(&mut beyond).await), 503);
+    assert_eq!(closed(&mut silent).await, "");
+    assert_eq!(status(&closed(&mut slow).await), 408);
 }
