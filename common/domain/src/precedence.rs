@@ -157,7 +157,9 @@ mod tests {
             }).prop_shuffle(),
         ) {
             let mut precedence = Precedence::default();
-            states.iter().for_each(|(state, follows)| precedence.note(state.id, *follows));
+            for (state, follows) in &states {
+                precedence.note(state.id, *follows);
+            }
             let sorted = precedence.sort(states.clone(), |(state, _)| state.id);
             prop_assert_eq!(sorted.len(), states.len());
             for pair in sorted.windows(2) {

@@ -131,6 +131,8 @@ impl Store {
 
 fn precedence_of(history: &[HistoricState]) -> Precedence {
     let mut precedence = Precedence::default();
-    history.iter().for_each(|reported| precedence.note(reported.state.id, reported.follows));
+    for reported in history {
+        precedence.note(reported.state.id, reported.follows);
+    }
     precedence
 }

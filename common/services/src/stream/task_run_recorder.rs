@@ -410,7 +410,9 @@ async fn precedence(
     reports: &[Report],
 ) -> Result<Precedence, CommitError> {
     let of_batch = |mut precedence: Precedence| {
-        reports.iter().for_each(|report| precedence.note(report.state.id, report.follows));
+        for report in reports {
+            precedence.note(report.state.id, report.follows);
+        }
         precedence
     };
     let told = of_batch(Precedence::default());
