@@ -57,7 +57,7 @@ async fn are_found_by_their_prefix_in_the_order_of_creation() {
     store.add_flow_run_input(&input(other, "a", "of another run")).await.unwrap();
     assert_eq!(keys(&store, run, "").await, ["b", "a-2", &long, "a", ""]);
     assert_eq!(keys(&store, run, "A").await, ["a-2", &long, "a"], "letters match without case");
-    assert_eq!(keys(&store, run, "a_").await, ["a-2", &long], "an underscore is any character");
+    assert!(keys(&store, run, "a_").await.is_empty(), "an underscore is one");
     assert_eq!(keys(&store, run, &"a".repeat(2_999)).await, [long]);
     assert!(keys(&store, run, "c").await.is_empty());
 }
