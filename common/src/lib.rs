@@ -6,7 +6,7 @@ pub use budget;
 pub use contract;
 pub use domain::{
     self, dependencies, event_counts, events as lifecycle_events, filter, graph, history, json, lateness, liveness,
-    logs_csv, model, orchestration, outcomes, patch, precedence, priorities, python, schedule,
+    logs_csv, model, orchestration, outcomes, patch, precedence, priorities, python, run_loops, schedule,
 };
 pub use error::{self, Error, InWords, Result};
 pub use http_api as http;
@@ -14,9 +14,9 @@ pub use observation;
 pub use runtime::{self, lambda, logging};
 pub use schema_tools::{self, job_variables};
 pub use services::{
-    self, App, dead_letters, event_ingestion, flow_run_creation, flow_run_update, jobs, scheduler, service_levels,
-    stream, task_run_creation, timers, transitions, void_runs, work_queue_placement, work_queue_update,
-    workspace_variables,
+    self, App, automation_variables, dead_letters, event_ingestion, flow_run_creation, flow_run_update, jobs,
+    scheduler, service_levels, stream, task_run_creation, timers, transitions, void_runs, work_queue_placement,
+    work_queue_update, workspace_variables,
 };
 pub use settings::{self, Settings};
 pub use socket;

@@ -68,7 +68,11 @@ impl Vector {
         let path: Vec<(&str, &str)> = self.path.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let (headers, body) = (self.headers(), self.bytes());
         let request = Request { path: &path, query: &self.query, headers: &headers, body: &body };
-        match operation.validate_with(&request, PAGE_LIMIT, Some(check_parameters)) {
+        match operation.validate_with(
+            &request,
+            PAGE_LIMIT,
+            contract::Checks { parameters: Some(check_parameters), templates: None },
+        ) {
             Ok(_) => (200, Value::Null),
             Err(rejection) => {
                 let (status, answer) = rejection.into_answer();

@@ -44,7 +44,7 @@ COUPLED_TIMES = ("start_time", "end_time", "expected_start_time", "next_schedule
 
 
 # Lists that the oracle keeps as a set, so that their order is left to chance.
-UNORDERED_LISTS = frozenset({"pause_keys"})
+UNORDERED_LISTS = frozenset({"pause_keys", "after", "expect", "for_each"})
 
 
 class Missing:

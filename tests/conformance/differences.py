@@ -71,6 +71,14 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_flow_runs.py", "GET /flow_runs/@*@", "labels that it accepted before, but cannot read"),
     broken("test_flow_runs.py", "POST /flow_runs/@*@/input", "a key with characters it has no rule for"),
     broken("test_work_pools.py", "PATCH /work_pools/*", "a null base job template"),
+    broken("test_automations.py", "POST /automations/", "parameters of a run that a placeholder makes a list of"),
+    Intended(
+        "ours names no page of a release of pydantic, of which it is none",
+        "test_automations.py",
+        "PATCH /automations/@*@",
+        r"body\.exception_detail\[0\]\.url",
+        anything,
+    ),
     broken("test_work_pools.py", "DELETE /work_pools/*/queues/default", "a pool's default queue"),
     Intended(
         "the parameters of a schedule stay where a change doesn't name them, and so does what limits its runs",

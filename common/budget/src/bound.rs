@@ -85,6 +85,10 @@ bounds! {
     /// How many steps it takes to find the instants of the recurrences of a deployment, after which they are held to be
     /// over.
     RecurrenceSteps = 1_000_000, "recurrence_steps": "the instants of a recurrence may take", "steps to be found";
+    /// How many bytes an automation has as JSON, so that the events that tell of it are within their size.
+    AutomationBytes = 200 * 1024, "automation_bytes": "an automation may have", "bytes";
+    /// How many deployments the actions of an automation run, each of which finds the automation.
+    AutomationDeployments = 45, "automation_deployments": "an automation may run", "different deployments";
     /// How many bytes a cron expression has.
     CronLength = 1_024, "cron_length": "a cron expression may have", "bytes";
 }

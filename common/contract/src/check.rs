@@ -7,7 +7,7 @@ use domain::json::large_integer;
 use serde_json::{Map, Value};
 
 use super::{
-    ParameterCheck,
+    Checks,
     fault::{Complaint, Step},
     faults::{Faults, Mark},
     refinements::{self, FieldRule},
@@ -40,8 +40,8 @@ pub(super) struct Checker<'a> {
     unions: usize,
     /// Whether the body is bytes rather than JSON, which only some errors tell.
     pub(super) raw_bytes: bool,
-    /// What holds parameters against their schema.
-    pub(super) parameter_check: Option<ParameterCheck>,
+    /// What the route brings along.
+    pub(super) checks: Checks,
 }
 
 impl<'a> Checker<'a> {
@@ -56,7 +56,7 @@ impl<'a> Checker<'a> {
             depth: 0,
             unions: 0,
             raw_bytes: false,
-            parameter_check: None,
+            checks: Checks::default(),
         }
     }
 
@@ -147,6 +147,7 @@ impl<'a> Checker<'a> {
             Node::Nullable(inner) => self.check(*inner, input),
             Node::Union(members) => self.union(members, input),
             Node::Refined { inner, rule } => self.refined(*inner, *rule, input),
+            Node::Specification { specification, other } => self.specification(*specification, *other, input),
         }
     }
 
@@ -284,7 +285,7 @@ impl<'a> Checker<'a> {
             let msg = "Input should be a valid dictionary or object to extract fields from";
             return self.complain(Complaint::new("model_attributes_type", msg), input);
         };
-        if let Err(complaint) = refinements::precondition(model.rules, sent, self.parameter_check) {
+        if let Err(complaint) = refinements::precondition(model.rules, sent, self.checks.parameters) {
             return self.complain(complaint, input);
         }
         let before = self.faults.mark();
@@ -339,7 +340,12 @@ impl<'a> Checker<'a> {
         for member in members {
             self.fit = Fit::Exact;
             self.fields_set = None;
-            let Some(value) = self.within(At::Key(&member.label), member.node, input) else { continue };
+            let is_within_itself = |at: &At<'_>| matches!(at, At::Key(key) if *key == member.label);
+            let label = match &member.within_itself {
+                Some(label) if self.loc.iter().any(is_within_itself) => label,
+                _ => &member.label,
+            };
+            let Some(value) = self.within(At::Key(label), member.node, input) else { continue };
             let exact = self.fit == Fit::Exact && self.fields_set.is_none();
             let better = best.as_ref().is_none_or(|(_, best_fit, best_set)| match (*best_set, self.fields_set) {
                 (Some(best_set), Some(set)) if best_set != set => best_set < set,
@@ -371,9 +377,23 @@ impl<'a> Checker<'a> {
             Err(complaint) => return self.complain(complaint, input),
         }
         let mut value = self.check(inner, input)?;
-        match refinements::after(rule, &mut value) {
+        match refinements::after(rule, &mut value, self.checks.templates) {
             Ok(()) => Some(value),
             Err(complaint) => self.complain(complaint, input),
+        }
+    }
+
+    /// Checks what resources have to be like: what is one, or a list of them, is read as such before anything else.
+    fn specification(&mut self, specification: NodeId, other: NodeId, input: &'a Value) -> Option<Value> {
+        match input {
+            Value::Object(_) => self.check(specification, input),
+            Value::Array(items) => {
+                // The first that is none is told, and not which one of the list it is.
+                let mut objects = items.iter().filter(|item| item.is_object());
+                objects.try_for_each(|item| self.check(specification, item).map(drop))?;
+                self.check(other, input)
+            }
+            _ => self.check(other, input),
         }
     }
 
@@ -408,24 +428,51 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Lets the models that rewrite their input do so, wherever they lie in `input`.
-pub(super) fn prepare(schemas: &Schemas, id: NodeId, input: &mut Value, check: Option<ParameterCheck>) {
-    match (schemas.node(id), input) {
-        (Node::Model(model), Value::Object(sent)) => {
-            refinements::prepare(model.rules, sent, check);
-            for field in &model.fields {
-                if let Some(value) = sent.get_mut(&field.name) {
-                    prepare(schemas, field.node, value, check);
+/// Lets the models that rewrite their input do so, wherever they lie in a body.
+pub(super) struct Preparation<'a> {
+    schemas: &'a Schemas,
+    checks: Checks,
+    /// What is left of the steps that validation may take, which takes at least as many.
+    steps: Meter,
+    unions: usize,
+}
+
+impl<'a> Preparation<'a> {
+    pub(super) fn new(schemas: &'a Schemas, checks: Checks) -> Self {
+        Self { schemas, checks, steps: Meter::new(Bound::ContractSteps), unions: 0 }
+    }
+
+    /// Rewrites `input` by the schema `id`.
+    pub(super) fn prepare(&mut self, id: NodeId, input: &mut Value) {
+        if self.steps.take(1).is_err() {
+            return;
+        }
+        let schemas = self.schemas;
+        match (schemas.node(id), input) {
+            (Node::Model(model), Value::Object(sent)) => {
+                refinements::prepare(model.rules, sent, self.checks.parameters);
+                for field in &model.fields {
+                    if let Some(value) = sent.get_mut(&field.name) {
+                        self.prepare(field.node, value);
+                    }
                 }
             }
-        }
-        (Node::Nullable(inner) | Node::Refined { inner, .. }, input) => prepare(schemas, *inner, input, check),
-        (Node::List { items, .. }, Value::Array(values)) => {
-            for value in values {
-                prepare(schemas, *items, value, check);
+            (Node::Nullable(inner) | Node::Refined { inner, .. }, input) => self.prepare(*inner, input),
+            // Each member rewrites what the next one is given, whether it fits or not.
+            (Node::Union(members), input) if self.unions < DEEPEST_UNIONS => {
+                self.unions += 1;
+                for member in members {
+                    self.prepare(member.node, input);
+                }
+                self.unions -= 1;
             }
+            (Node::List { items, .. }, Value::Array(values)) => {
+                for value in values {
+                    self.prepare(*items, value);
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 

@@ -38,7 +38,7 @@ pub use request::{Request, Validated};
 use std::sync::OnceLock;
 
 use request::Plan;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The release of Prefect whose contract this is.
 pub const RELEASE: &str = "3.9.1";
@@ -53,6 +53,24 @@ pub const PAGE_LIMIT: u32 = 200;
 ///
 /// Few operations need it and it is large, so that it is not linked with the contract: their routes bring it along.
 pub type ParameterCheck = fn(parameters: &Value, schema: &Value) -> Result<(), String>;
+
+/// Checks templates, and says what is wrong in Prefect's words. The routes that need it bring it along, as [`ParameterCheck`].
+#[derive(Clone, Copy, Debug)]
+pub struct TemplateCheck {
+    /// Checks one template.
+    pub text: fn(template: &str) -> Result<(), String>,
+    /// Checks the templates in the parameters of a run that an action creates.
+    pub parameters: fn(parameters: &Map<String, Value>) -> Result<(), String>,
+}
+
+/// What a route brings along to validate its requests with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checks {
+    /// What parameters have to pass that are said to fit a schema.
+    pub parameters: Option<ParameterCheck>,
+    /// What templates have to pass.
+    pub templates: Option<TemplateCheck>,
+}
 
 include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
@@ -129,6 +147,11 @@ impl Operation {
         self.plan().checks_parameters()
     }
 
+    /// Tells whether some requests of this operation can't be validated without a [`TemplateCheck`].
+    pub fn checks_templates(&self) -> bool {
+        self.plan().checks_templates()
+    }
+
     fn plan(&self) -> &Plan {
         self.plan.get_or_init(|| Plan::compile(self.id, self.source))
     }
@@ -141,11 +164,11 @@ impl Operation {
     /// # Errors
     /// The [`Rejection`] that Prefect answers with.
     pub fn validate(&self, request: &Request<'_>) -> Result<Validated, Rejection> {
-        self.validate_with(request, PAGE_LIMIT, None)
+        self.validate_with(request, PAGE_LIMIT, Checks::default())
     }
 
     /// Validates as [`Self::validate`], where a page has `page_limit` entries by default and at most, and where
-    /// parameters have to pass `check`.
+    /// parameters and templates have to pass `checks`.
     ///
     /// # Errors
     /// The [`Rejection`] that Prefect answers with.
@@ -153,9 +176,9 @@ impl Operation {
         &self,
         request: &Request<'_>,
         page_limit: u32,
-        check: Option<ParameterCheck>,
+        checks: Checks,
     ) -> Result<Validated, Rejection> {
-        self.plan().validate(self.method, request, page_limit, check)
+        self.plan().validate(self.method, request, page_limit, checks)
     }
 }
 

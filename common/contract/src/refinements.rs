@@ -11,8 +11,14 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{ParameterCheck, base_job_template, fault::Complaint};
-use domain::{model::Timestamp, schedule};
+use super::{ParameterCheck, TemplateCheck, base_job_template, fault::Complaint, scalar};
+use domain::{
+    model::{
+        Timestamp,
+        automation::{Action, Trigger},
+    },
+    run_loops, schedule,
+};
 
 /// The most bytes of a run's parameters as JSON (`PREFECT_SERVER_API_MAX_PARAMETER_SIZE`).
 const PARAMETER_BYTES: usize = 512 * 1024;
@@ -35,6 +41,8 @@ const VARIABLE_NAME_CHARACTERS: usize = 255;
 const VARIABLE_BYTES: usize = 5000;
 /// How deep a variable's value may be nested: as deep as Prefect's `orjson` writes.
 const VARIABLE_DEPTH: usize = 254;
+/// For how many seconds a proactive trigger waits at least.
+const PROACTIVE_SECONDS: f64 = 10.0;
 
 /// Something that holds for one field beyond its schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +87,20 @@ pub(super) enum FieldRule {
     Cron,
     /// A recurrence rule is one that schedules know.
     RRule,
+    /// The literals are members of the Python enumeration of this name.
+    MembersOf(&'static str),
+    /// What resources have to be like is read as such before the members of the union are tried.
+    Specification,
+    /// A time that pydantic bounds by zero.
+    FromZeroSeconds,
+    /// A time that Prefect bounds by zero, introduced in the error by these words.
+    NotNegative(&'static str),
+    /// A template, introduced in the error by these words.
+    Template(&'static str),
+    /// A text, or a value that is written as JSON.
+    JsonText,
+    /// The parameters of a run that an action creates, with templates in them.
+    TemplateParameters,
     /// The rules of a component that is a dictionary.
     Model(&'static [ModelRule]),
 }
@@ -112,6 +134,10 @@ pub(super) enum ModelRule {
     Require,
     /// A schedule's time zone exists.
     TimeZone,
+    /// A proactive trigger waits for ten seconds at least, and for as many where it doesn't say how long.
+    ProactiveWithin,
+    /// An automation does not run deployments without end.
+    RunLoops,
 }
 
 use FieldRule as F;
@@ -153,8 +179,15 @@ const FIELDS: &[(&str, &str, &[FieldRule])] = &[
     ("BlockTypeCreate", "slug", &[F::Dashed("Block type slug")]),
     ("VariableCreate", "name", &[F::VariableName]),
     ("VariableUpdate", "name", &[F::VariableName]),
-    ("EventTrigger-Input", "match", &[F::DefaultsTo("{}")]),
-    ("EventTrigger-Input", "match_related", &[F::DefaultsTo("{}")]),
+    ("EventTrigger-Input", "match", &[F::Specification, F::DefaultsTo("{}")]),
+    ("EventTrigger-Input", "match_related", &[F::Specification, F::DefaultsTo("{}")]),
+    ("EventTrigger-Input", "posture", &[F::MembersOf("Posture")]),
+    ("EventTrigger-Input", "within", &[F::FromZeroSeconds, F::DefaultsTo("0.0")]),
+    ("RunDeployment-Input", "parameters", &[F::TemplateParameters]),
+    ("RunDeployment-Input", "schedule_after", &[F::NotNegative("schedule_after"), F::DefaultsTo("0.0")]),
+    ("SendNotification", "subject", &[F::Template("subject")]),
+    ("SendNotification", "body", &[F::Template("body")]),
+    ("CallWebhook", "payload", &[F::JsonText, F::Template("payload")]),
     ("WorkPoolCreate", "name", &[F::NotBlank]),
     ("WorkPoolCreate", "base_job_template", &[F::BaseJobTemplate, F::DefaultsTo("{}")]),
     ("WorkPoolUpdate", "base_job_template", &[F::BaseJobTemplate]),
@@ -184,6 +217,9 @@ const MODELS: &[(&str, &[ModelRule])] = &[
     ("PauseAutomation", &[M::Selected("automation")]),
     ("ResumeAutomation", &[M::Selected("automation")]),
     ("CompoundTrigger-Input", &[M::Require]),
+    ("EventTrigger-Input", &[M::ProactiveWithin]),
+    ("AutomationCreate", &[M::RunLoops]),
+    ("AutomationUpdate", &[M::RunLoops]),
     ("IntervalSchedule-Input", &[M::TimeZone]),
     ("CronSchedule", &[M::TimeZone]),
     ("RelatedResource", &[M::ResourceLabels, M::ResourceId, M::ResourceRole]),
@@ -240,6 +276,16 @@ pub(super) fn is_page_limit(name: &str, schema: &Value, required: bool) -> bool 
     name == "limit" && !required && schema.get("default").is_none() && schema.get("type") == Some(&json!("integer"))
 }
 
+/// How pydantic names the validator of [`ModelRule::Require`].
+const REQUIRE: &str = "function-after[validate_require(), ";
+
+/// Returns how a model is named in a union's locations where it lies within itself, if that is otherwise: a compound
+/// trigger in another one, however deep, is validated once.
+pub(super) fn label_within_itself(rules: &[ModelRule], label: &str) -> Option<String> {
+    let once = label.strip_prefix(REQUIRE)?.strip_suffix(']')?;
+    rules.contains(&M::Require).then(|| once.to_owned())
+}
+
 /// Names a model as pydantic does in a union's locations, with the validators that lie around it.
 pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
     rules.iter().fold(name.to_owned(), |label, rule| match rule {
@@ -251,13 +297,15 @@ pub(super) fn wrapped_label(rules: &[ModelRule], name: &str) -> String {
         M::ResourceRole => format!("function-after[requires_resource_role(), {label}]"),
         M::Selected(thing) => format!("function-after[selected_{thing}_requires_id(), {label}]"),
         // Prefect's pydantic applies this one twice.
-        M::Require => format!("function-after[validate_require(), function-after[validate_require(), {label}]]"),
+        M::Require => format!("{REQUIRE}{REQUIRE}{label}]]"),
         M::TimeZone => format!("function-after[validate_timezone(), {label}]"),
         M::DeprecatedRetries
         | M::ParametersGiven
         | M::OneLimit
         | M::EnforcedParameters
         | M::OldPoolFields
+        | M::ProactiveWithin
+        | M::RunLoops
         | M::BlockName => label,
     })
 }
@@ -269,6 +317,11 @@ pub(super) fn before(rule: FieldRule, input: &Value) -> Result<Option<Value>, Co
         F::NotBlank if input.as_str().is_some_and(|name| name.trim_matches(['\'', ' ', '"']).is_empty()) => {
             Err(Complaint::value_error("name cannot be an empty string"))
         }
+        F::JsonText
+            if !input.is_null() && (!input.is_string() || domain::json::large_integer::digits(input).is_some()) =>
+        {
+            Ok(domain::json::to_string_pretty(input).ok().map(Value::String))
+        }
         F::VariableName => variable_name(input).map(|()| None),
         F::VariableValue => variable_value(input).map(|()| None),
         _ => Ok(None),
@@ -276,7 +329,7 @@ pub(super) fn before(rule: FieldRule, input: &Value) -> Result<Option<Value>, Co
 }
 
 /// Applies what comes after the schema.
-pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint> {
+pub(super) fn after(rule: FieldRule, value: &mut Value, templates: Option<TemplateCheck>) -> Result<(), Complaint> {
     match (rule, value) {
         (F::Parameters, Value::Object(parameters)) if !parameters.is_empty() => {
             let bytes = python_json_bytes(&*parameters);
@@ -320,9 +373,30 @@ pub(super) fn after(rule: FieldRule, value: &mut Value) -> Result<(), Complaint>
         (F::BaseJobTemplate, Value::Object(template)) => {
             base_job_template::check(template).map_err(|why| Complaint::value_error(&why))
         }
+        (F::FromZeroSeconds, Value::Number(seconds)) if seconds.as_f64().is_some_and(|seconds| seconds < 0.0) => {
+            let limit = "0 seconds";
+            let msg = format!("Input should be greater than or equal to {limit}");
+            Err(Complaint::new("greater_than_equal", msg).with("ge", limit))
+        }
+        (F::NotNegative(name), Value::Number(seconds)) if seconds.as_f64().is_some_and(|seconds| seconds < 0.0) => {
+            Err(Complaint::value_error(&format!("{name} must be non-negative")))
+        }
+        (F::Template(name), Value::String(text)) => {
+            let check = templates.map_or(uncheckable as fn(&str) -> _, |templates| templates.text);
+            check(text).map_err(|why| Complaint::value_error(&format!("'{name}' is not a valid template: {why}")))
+        }
+        (F::TemplateParameters, Value::Object(parameters)) => {
+            let check = templates.map_or(uncheckable as fn(&Map<_, _>) -> _, |templates| templates.parameters);
+            check(parameters).map_err(|why| Complaint::value_error(&why))
+        }
         (F::Model(rules), Value::Object(fields)) => complete(rules, fields),
         _ => Ok(()),
     }
+}
+
+/// Refuses templates where the route brought nothing along to check them with; a test sees to it that those concerned do.
+fn uncheckable<T: ?Sized>(_: &T) -> Result<(), String> {
+    Err("Templates can't be checked here".to_owned())
 }
 
 /// Applies what comes after the schema of a whole component.
@@ -342,7 +416,9 @@ pub(super) fn complete(rules: &[ModelRule], fields: &mut Map<String, Value>) -> 
             | M::OneLimit
             | M::EnforcedParameters
             | M::OldPoolFields
+            | M::ProactiveWithin
             | M::BlockName => {}
+            M::RunLoops => check_run_loops(fields)?,
             M::TimeZone => {
                 let zone = fields.get("timezone").and_then(Value::as_str).unwrap_or_default();
                 schedule::check_time_zone(zone).map_err(|why| Complaint::value_error(&why))?;
@@ -368,6 +444,9 @@ pub(super) fn precondition(
         let msg = "A deployment cannot have both a concurrency limit and a global concurrency limit.";
         return Err(Complaint::value_error(msg));
     }
+    if rules.contains(&M::ProactiveWithin) {
+        check_within(sent)?;
+    }
     if rules.contains(&M::EnforcedParameters) && given("enforce_parameter_schema") {
         return enforce(sent.get("parameters"), sent.get("parameter_openapi_schema"), check);
     }
@@ -392,9 +471,17 @@ pub(super) fn checks_parameters(rules: &[ModelRule]) -> bool {
     rules.contains(&M::EnforcedParameters)
 }
 
+/// Tells whether one of the rules of a field holds texts for templates.
+pub(super) fn checks_templates(rules: &[FieldRule]) -> bool {
+    rules.iter().any(|rule| matches!(rule, F::Template(_) | F::TemplateParameters))
+}
+
 /// Tells whether one of the rules rewrites the model's input.
 pub(super) fn rewrites(rules: &[ModelRule]) -> bool {
-    rules.iter().any(|rule| matches!(rule, M::DeprecatedRetries | M::ParametersGiven | M::OldPoolFields))
+    let rewriting = |rule: &ModelRule| {
+        matches!(rule, M::DeprecatedRetries | M::ParametersGiven | M::OldPoolFields | M::ProactiveWithin)
+    };
+    rules.iter().any(rewriting)
 }
 
 /// Rewrites a model's input, before validation.
@@ -408,6 +495,9 @@ pub(super) fn prepare(rules: &[ModelRule], sent: &mut Map<String, Value>, check:
         for old in ["worker_pool_queue_id", "worker_pool_name", "worker_pool_queue_name", "work_pool_queue_name"] {
             sent.shift_remove(old);
         }
+    }
+    if rules.contains(&M::ProactiveWithin) {
+        complete_within(sent);
     }
     if !rules.contains(&M::DeprecatedRetries) {
         return;
@@ -438,6 +528,63 @@ fn require_triggers(trigger: &Map<String, Value>) -> Result<(), Complaint> {
             Err(Complaint::value_error("require must be less than or equal to the number of triggers"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Writes for how long a trigger counts as seconds, and for ten of them where a proactive one doesn't say.
+///
+/// What can't be read stays as it is, and validation says what is wrong with it.
+fn complete_within(trigger: &mut Map<String, Value>) {
+    let seconds = match trigger.get("within") {
+        Some(Value::Null) => return,
+        Some(within) => match scalar::duration(within) {
+            Ok((seconds, _)) => Some(seconds),
+            Err(_) => return,
+        },
+        None => None,
+    };
+    let seconds = if is_proactive(trigger) {
+        Some(seconds.filter(|seconds| !is_zero(seconds)).unwrap_or_else(|| PROACTIVE_SECONDS.into()))
+    } else {
+        seconds
+    };
+    if let Some(seconds) = seconds {
+        trigger.insert("within".to_owned(), seconds);
+    }
+}
+
+fn check_within(trigger: &Map<String, Value>) -> Result<(), Complaint> {
+    match trigger.get("within") {
+        Some(Value::Null) => Err(Complaint::value_error("`within` should be a valid timedelta")),
+        Some(Value::Number(seconds))
+            if is_proactive(trigger)
+                && scalar::duration(&Value::Number(seconds.clone())).is_ok()
+                && seconds.as_f64().is_some_and(|seconds| seconds < PROACTIVE_SECONDS) =>
+        {
+            let msg = "`within` for Proactive triggers must be greater than or equal to 10 seconds";
+            Err(Complaint::value_error(msg))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_proactive(trigger: &Map<String, Value>) -> bool {
+    trigger.get("posture").is_some_and(|posture| posture == "Proactive")
+}
+
+fn check_run_loops(automation: &Map<String, Value>) -> Result<(), Complaint> {
+    if automation.get("enabled") == Some(&Value::Bool(false)) {
+        return Ok(());
+    }
+    let field = |name: &str| automation.get(name).cloned().unwrap_or_default();
+    let trigger = serde_json::from_value::<Trigger>(field("trigger"));
+    let actions = serde_json::from_value::<Vec<Action>>(field("actions"));
+    match (trigger, actions) {
+        (Ok(trigger), Ok(actions)) => {
+            run_loops::check(&trigger, &actions).map_err(|why| Complaint::value_error(&why.to_string()))
+        }
+        // What the contract lets through is a trigger and actions; the handler would refuse them too.
+        (Err(error), _) | (_, Err(error)) => Err(Complaint::value_error(&error.to_string())),
     }
 }
 

@@ -5,8 +5,8 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 use super::{
-    ParameterCheck,
-    check::{At, Checker, default_of, prepare},
+    Checks,
+    check::{At, Checker, Preparation, default_of},
     fault::{Complaint, Step},
     refinements,
     rejection::Rejection,
@@ -145,7 +145,7 @@ impl Plan {
         method: &str,
         request: &Request<'_>,
         page_limit: u32,
-        parameter_check: Option<ParameterCheck>,
+        checks: Checks,
     ) -> Result<Validated, Rejection> {
         if !self.path_matches(request.path) {
             return Err(Rejection::NotFound);
@@ -156,7 +156,7 @@ impl Plan {
         }
         let lacked_parameters = raw.value.get("parameters").is_none();
         if self.schemas.prepares {
-            self.prepare_body(&mut raw.value, parameter_check);
+            self.prepare_body(&mut raw.value, checks);
         }
         let query: Vec<(String, Value)> =
             form_urlencoded::parse(request.query.as_bytes()).map(|(key, value)| (key.into(), value.into())).collect();
@@ -173,7 +173,7 @@ impl Plan {
 
         let mut checker = Checker::new(&self.schemas);
         checker.raw_bytes = raw.is_bytes;
-        checker.parameter_check = parameter_check;
+        checker.checks = checks;
         let mut parts = Parts { schemas: &self.schemas, checker };
         let mut own_headers = parts.parameters("header", &self.dependency_headers, headers);
         let mut fields = Map::new();
@@ -209,6 +209,11 @@ impl Plan {
     /// Tells whether some parameters of the request have to fit a schema.
     pub(super) fn checks_parameters(&self) -> bool {
         self.schemas.checks_parameters
+    }
+
+    /// Tells whether some texts of the request have to be templates.
+    pub(super) fn checks_templates(&self) -> bool {
+        self.schemas.checks_templates
     }
 
     /// Tells whether every path parameter that Prefect's router wants to be a UUID is one.
@@ -255,14 +260,15 @@ impl Plan {
         }
     }
 
-    fn prepare_body(&self, raw: &mut Value, check: Option<ParameterCheck>) {
+    fn prepare_body(&self, raw: &mut Value, checks: Checks) {
+        let mut preparation = Preparation::new(&self.schemas, checks);
         match &self.body {
             Body::None => {}
-            Body::Single(field) => prepare(&self.schemas, field.node, raw, check),
+            Body::Single(field) => preparation.prepare(field.node, raw),
             Body::Embedded { fields, .. } => {
                 for field in fields {
                     if let Some(value) = raw.get_mut(&field.name) {
-                        prepare(&self.schemas, field.node, value, check);
+                        preparation.prepare(field.node, value);
                     }
                 }
             }

@@ -21,6 +21,8 @@ pub(super) struct Schemas {
     pub(super) prepares: bool,
     /// Whether some model's parameters have to fit a schema.
     pub(super) checks_parameters: bool,
+    /// Whether some field has to be a template.
+    pub(super) checks_templates: bool,
 }
 
 /// One schema; what it accepts is named as pydantic names its core schemas.
@@ -73,6 +75,11 @@ pub(super) enum Node {
     Model(Model),
     Nullable(NodeId),
     Union(Vec<Member>),
+    /// What resources have to be like, or a union that has it among its members.
+    Specification {
+        specification: NodeId,
+        other: NodeId,
+    },
     /// A validator that Prefect wrote by hand, around what the contract says of the value.
     Refined {
         inner: NodeId,
@@ -151,6 +158,8 @@ pub(super) enum Default {
 pub(super) struct Member {
     pub(super) node: NodeId,
     pub(super) label: String,
+    /// The name where the member lies within itself, if that is another one.
+    pub(super) within_itself: Option<String>,
 }
 
 impl Schemas {
@@ -194,6 +203,7 @@ impl<'a> Compiler<'a> {
             None if nullable || embedded => Default::Value(Value::Null),
             None => self.implied_default(node),
         };
+        self.schemas.checks_templates |= refinements::checks_templates(rules);
         for rule in rules {
             match rule {
                 FieldRule::Strict => {}
@@ -205,6 +215,20 @@ impl<'a> Compiler<'a> {
                     if let Node::List { items, .. } = self.schemas.node(node) {
                         let items = *items;
                         node = self.add(Node::Sequence { items });
+                    }
+                }
+                FieldRule::MembersOf(class) => {
+                    if let Node::Literal(choices) = self.schemas.node(node) {
+                        let choices = choices.as_members_of(class);
+                        node = self.add(Node::Literal(choices));
+                    }
+                }
+                FieldRule::Specification => {
+                    if let Node::Union(members) = self.schemas.node(node)
+                        && let Some(first) = members.first()
+                    {
+                        let specification = first.node;
+                        node = self.add(Node::Specification { specification, other: node });
                     }
                 }
                 rule => node = self.add(Node::Refined { inner: node, rule: *rule }),
@@ -354,7 +378,9 @@ impl<'a> Compiler<'a> {
             || self.label(node),
             |name| refinements::wrapped_label(refinements::of_model(name), python_name(name)),
         );
-        Member { node, label }
+        let within_itself =
+            component.and_then(|name| refinements::label_within_itself(refinements::of_model(name), &label));
+        Member { node, label, within_itself }
     }
 
     /// Names a schema as pydantic names it in the location of a union's errors.
@@ -387,7 +413,7 @@ impl<'a> Compiler<'a> {
             Node::Union(members) => {
                 format!("union[{}]", members.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(","))
             }
-            Node::Refined { inner, .. } => self.label(*inner),
+            Node::Refined { inner, .. } | Node::Specification { other: inner, .. } => self.label(*inner),
         }
     }
 
@@ -415,6 +441,12 @@ impl Length {
 }
 
 impl Choices {
+    /// Returns the choices where a literal lists members of the Python enumeration `class`, which errors name as such.
+    fn as_members_of(&self, class: &str) -> Self {
+        let members = self.values.iter().filter_map(Value::as_str).map(|name| format!("{class}.{name}"));
+        Self { values: self.values.clone(), expected: alternatives(&members.collect::<Vec<_>>()) }
+    }
+
     fn quoted(&self) -> String {
         self.values.iter().map(quote).collect::<Vec<_>>().join(",")
     }
@@ -443,12 +475,16 @@ fn choices(schema: &Value) -> Choices {
         _ => Vec::new(),
     };
     let words: Vec<String> = values.iter().map(quote).collect();
-    let expected = match words.split_last() {
+    Choices { values, expected: alternatives(&words) }
+}
+
+/// Lists `words` with an "or" before the last one.
+fn alternatives(words: &[String]) -> String {
+    match words.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
-    };
-    Choices { values, expected }
+    }
 }
 
 /// Quotes a value as Python's `repr` does.

@@ -18,4 +18,5 @@ pub mod patch;
 pub mod precedence;
 pub mod priorities;
 pub mod python;
+pub mod run_loops;
 pub mod schedule;

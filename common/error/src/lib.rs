@@ -21,8 +21,8 @@ pub enum Error {
     /// What the request names does not exist.
     #[error("{0}")]
     NotFound(Missing),
-    /// The run whose state or labels are to be set, or the queue that is polled, does not exist; Prefect words this in
-    /// another field.
+    /// The run whose state or labels are to be set, the queue that is polled or the automation does not exist; Prefect words
+    /// this in another field.
     #[error("{0}")]
     NoSuchRun(String),
     /// What the request names existed, and is over.

@@ -14,7 +14,7 @@ use super::{
     LARGEST_BODY,
     limits::{self, Limits},
 };
-use contract::{self, Operation, ParameterCheck};
+use contract::{self, Checks, Operation};
 
 /// How many bytes a body has that is validated in less than a millisecond.
 const SMALL: usize = 64 * 1024;
@@ -25,8 +25,8 @@ pub(super) struct Contracted {
     pub(super) operation: &'static Operation,
     /// How many entries a page has by default and at most.
     pub(super) page_limit: u32,
-    /// What parameters have to pass.
-    pub(super) check: Option<ParameterCheck>,
+    /// What parameters and templates have to pass.
+    pub(super) checks: Checks,
     /// Whether it reads what may be much, and so waits for its turn.
     pub(super) reads: bool,
 }
@@ -56,10 +56,11 @@ pub(super) async fn validate(
         headers: &parts.headers,
         body: &body,
     };
-    let Contracted { operation, page_limit, check, .. } = contracted;
-    let validate = || operation.validate_with(&incoming, page_limit, check);
-    // A large body takes long, and so may parameters that are held against a schema, however small.
-    let is_long = body.len() > SMALL || (check.is_some() && operation.checks_parameters());
+    let Contracted { operation, page_limit, checks, .. } = contracted;
+    let validate = || operation.validate_with(&incoming, page_limit, checks);
+    // A large body takes long, and so may parameters that are held against a schema, or templates, however small.
+    let checks_programs = operation.checks_parameters() || operation.checks_templates();
+    let is_long = body.len() > SMALL || checks_programs;
     let response = match if is_long { budget::evaluate(validate) } else { validate() } {
         Ok(validated) => {
             parts.extensions.insert(Arc::new(validated));

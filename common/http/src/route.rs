@@ -25,7 +25,7 @@ use super::{
     lossy_path, unrouted,
 };
 use access::operations;
-use contract::{Mount, Operation, ParameterCheck};
+use contract::{Checks, Mount, Operation, ParameterCheck, TemplateCheck};
 use domain::access::{Mode, Role};
 use services::App;
 use store::TableAccess;
@@ -67,8 +67,8 @@ pub struct Route {
     pub service: fn() -> MethodRouter<App>,
     /// What it does with the table.
     pub access: TableAccess,
-    /// What holds the parameters that it is sent against their schema.
-    pub parameter_check: Option<ParameterCheck>,
+    /// What its requests are validated with besides the contract.
+    pub checks: Checks,
     /// Whether it reads what Prefect ships as data, which its function then has beside it.
     pub reads_assets: bool,
 }
@@ -81,7 +81,8 @@ impl Route {
         service: fn() -> MethodRouter<App>,
         access: TableAccess,
     ) -> Self {
-        Self { operation, method, path, service, access, parameter_check: None, reads_assets: false }
+        let checks = Checks { parameters: None, templates: None };
+        Self { operation, method, path, service, access, checks, reads_assets: false }
     }
 
     /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
@@ -118,7 +119,13 @@ impl Route {
     /// Declares what holds parameters against their schema, for an operation whose contract asks for that.
     #[must_use]
     pub const fn checking_parameters(self, check: ParameterCheck) -> Self {
-        Self { parameter_check: Some(check), ..self }
+        Self { checks: Checks { parameters: Some(check), ..self.checks }, ..self }
+    }
+
+    /// Declares what checks templates, for an operation whose contract asks for that.
+    #[must_use]
+    pub const fn checking_templates(self, check: TemplateCheck) -> Self {
+        Self { checks: Checks { templates: Some(check), ..self.checks }, ..self }
     }
 
     /// Declares that the route reads what Prefect ships as data ([`super::extract::ShippedData`]).
@@ -163,7 +170,7 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
             let contracted = Contracted {
                 operation,
                 page_limit: app.settings.default_limit,
-                check: route.parameter_check,
+                checks: route.checks,
                 reads: operations::required(route.method.as_str(), route.path) == Some(Role::ReadOnly),
             };
             handler = handler.layer(middleware::from_fn_with_state(contracted, contract_layer::validate));

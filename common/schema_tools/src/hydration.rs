@@ -66,7 +66,7 @@ pub fn hydrate(
     match hydrated {
         Ok(value) => Ok(Ok(value.unwrap_or_else(|| Value::Object(Map::new())))),
         Err(Stop::Left(Placeholder::Failed(error))) => Ok(Err(error)),
-        Err(Stop::Left(Placeholder::Template)) => Ok(Ok(Value::Null)),
+        Err(Stop::Left(Placeholder::Template | Placeholder::Variable)) => Ok(Ok(Value::Null)),
         Err(Stop::Exceeded(exceeded)) => Err(Unfinished::Exceeded(exceeded)),
     }
 }
@@ -89,6 +89,24 @@ pub fn hydrate_form(input: &Object, known: &KnownVariables, allowance: &Allowanc
     Ok(Form { values, placeholders: hydration.left.unwrap_or_default() })
 }
 
+/// Looks at the placeholders of `input` without filling in templates and variables, which are known later.
+///
+/// # Errors
+/// [`Exceeded`] if they ask for too much.
+pub(super) fn inspect(input: &Object, allowance: &Allowance) -> Result<Form, Exceeded> {
+    let known = KnownVariables::new();
+    let mut hydration = Hydration::new(&known, allowance, Some(Vec::new()));
+    hydration.leaves_variables = true;
+    let hydrated = hydration.object(input);
+    match hydration.leave(hydrated) {
+        Err(Stop::Exceeded(exceeded)) => Err(exceeded),
+        hydrated => Ok(Form {
+            values: hydrated.ok().flatten().unwrap_or_else(|| Value::Object(Map::new())),
+            placeholders: hydration.left.unwrap_or_default(),
+        }),
+    }
+}
+
 /// Values in which some placeholders are left, each as a text that stands for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Form {
@@ -104,6 +122,8 @@ pub enum Placeholder {
     Failed(HydrationError),
     /// It is a template that may be rendered later.
     Template,
+    /// It is a variable that may be looked for later.
+    Variable,
 }
 
 impl Placeholder {
@@ -117,6 +137,7 @@ impl Placeholder {
             Self::Failed(HydrationError::VariableNotFound(_)) => "WorkspaceVariableNotFound()",
             // Prefect writes the address of the object as well.
             Self::Template => "<prefect.utilities.schema_tools.hydration.ValidJinja object>",
+            Self::Variable => "<prefect.utilities.schema_tools.hydration.WorkspaceVariable object>",
         }
     }
 }
@@ -152,6 +173,8 @@ struct Hydration<'k> {
     bytes: Meter,
     /// The placeholders that were left, if they are to be.
     left: Option<Vec<Placeholder>>,
+    /// Whether variables are not looked for.
+    leaves_variables: bool,
 }
 
 /// Why a placeholder is not filled in.
@@ -187,7 +210,7 @@ type Hydrated = Result<Option<Value>, Stop>;
 impl<'k> Hydration<'k> {
     fn new(known: &'k KnownVariables, allowance: &'k Allowance, left: Option<Vec<Placeholder>>) -> Self {
         let (values, bytes) = (Meter::new(Bound::PlaceholderValues), Meter::new(Bound::PlaceholderBytes));
-        Self { known, unknown: BTreeSet::new(), allowance, values, bytes, left }
+        Self { known, unknown: BTreeSet::new(), allowance, values, bytes, left, leaves_variables: false }
     }
 
     fn know_all(&mut self) -> Result<(), Unfinished> {
@@ -271,6 +294,7 @@ impl<'k> Hydration<'k> {
                 None => Ok(None),
             },
             Some("workspace_variable") => match self.source(fields, "variable_name")? {
+                Some(_) if self.leaves_variables => Err(Stop::Left(Placeholder::Variable)),
                 Some(Value::String(name)) => self.variable(name),
                 Some(other) => Err(HydrationError::VariableNotFound(python::repr(&other)).into()),
                 None => Ok(None),

@@ -67,8 +67,32 @@ pub fn check_of_change(template: &Object, variables: &Object, allowance: &Allowa
     }
 }
 
+/// Checks the job variables of an action that runs a deployment, and says what is wrong with them.
+///
+/// The deployment's own variables don't count, and so don't give what is required: as in Prefect.
+///
+/// # Errors
+/// [`Error::Unprocessable`] if the template's schema is none, [`Error::NotFound`] as [`check_defaults`].
+pub fn fault_of_action(template: &Object, own: &Object, allowance: &Allowance) -> Result<Option<String>> {
+    match hold(template, &[own], Required::Yes, allowance)? {
+        Ok(()) => Ok(None),
+        Err(Invalid::NotASchema(why)) => Err(not_a_schema(&why)),
+        Err(invalid) => Ok(Some(invalid.to_string())),
+    }
+}
+
 fn check(doing: &str, template: &Object, layers: &[&Object], required: Required, allowance: &Allowance) -> Result<()> {
-    let Some(schema) = schema_of(template) else { return Ok(()) };
+    hold(template, layers, required, allowance)?.map_err(|invalid| refusal(doing, invalid))
+}
+
+/// Holds the variables of all `layers`, the upper ones last, against the schema of a template.
+fn hold(
+    template: &Object,
+    layers: &[&Object],
+    required: Required,
+    allowance: &Allowance,
+) -> Result<Result<(), Invalid>> {
+    let Some(schema) = schema_of(template) else { return Ok(Ok(())) };
     let mut variables = defaults(schema, allowance)?;
     let declared = variables.len();
     retain_fitting(&mut variables, schema, allowance)?;
@@ -77,8 +101,7 @@ fn check(doing: &str, template: &Object, layers: &[&Object], required: Required,
     for layer in layers {
         variables.extend(layer.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
-    validate_variables(&Value::Object(variables), schema, required, allowance)?
-        .map_err(|invalid| refusal(doing, invalid))
+    Ok(validate_variables(&Value::Object(variables), schema, required, allowance)?)
 }
 
 fn schema_of(template: &Object) -> Option<&Object> {

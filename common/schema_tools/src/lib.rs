@@ -2,6 +2,7 @@
 //!
 //! The web interface sends the inputs and parameters of runs so (Prefect's `prefect.utilities.schema_tools`).
 
+pub mod action_parameters;
 mod allowance;
 mod cost;
 pub mod form;
@@ -9,7 +10,7 @@ pub mod hydration;
 pub mod job_variables;
 mod pattern;
 mod preprocessing;
-mod templates;
+pub mod templates;
 pub mod validation;
 
 pub use allowance::Allowance;

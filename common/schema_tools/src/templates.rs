@@ -10,7 +10,9 @@
 //! - By what values have in them ([`parts`]): fuel pays for a list once, and a list that has another twice, thirty
 //!   times over, is compared, hashed and written a thousand million times as long.
 
+mod lexer;
 mod parts;
+mod syntax;
 
 use std::sync::Arc;
 
@@ -24,11 +26,10 @@ use minijinja::{
 use budget::{Bound, Exceeded, Meter, evaluate};
 use domain::python;
 
+pub use self::lexer::Fault;
 use crate::allowance::Allowance;
 
 const LONGEST_RANGE: usize = 100;
-const MOST_LOOPS: usize = 10;
-const DEEPEST_LOOP: usize = 2;
 
 /// What errors call a template.
 const NAME: &str = "<string>";
@@ -60,16 +61,32 @@ impl From<Exceeded> for NotRendered {
     }
 }
 
-/// Checks that `template` can be parsed and keeps the bounds.
+/// Checks that `template` is one, and keeps the bounds on its loops.
+///
+/// # Errors
+/// [`Exceeded`] if it is too long or nests too deeply to be checked; within, what is wrong with it.
+pub fn validate(template: &str, allowance: &Allowance) -> Result<Result<(), Fault>, Exceeded> {
+    afford(template, allowance)?;
+    evaluate(|| syntax::check(template))
+}
+
+/// Checks one template of a record, and says what is wrong.
+///
+/// # Errors
+/// What is wrong, in Jinja's words, or which bound it goes beyond.
+pub fn check_text(template: &str) -> Result<(), String> {
+    match validate(template, &Allowance::default()) {
+        Ok(checked) => checked.map_err(|fault| fault.message),
+        Err(exceeded) => Err(exceeded.to_string()),
+    }
+}
+
+/// Checks as [`validate`].
 ///
 /// # Errors
 /// Those of [`render`].
 pub(super) fn check(template: &str, allowance: &Allowance) -> Result<(), NotRendered> {
-    afford(template, allowance)?;
-    evaluate(|| {
-        Environment::new().template_from_str(template).map_err(|error| NotRendered::Invalid(error.to_string()))?;
-        check_loops(template).map_err(NotRendered::Invalid)
-    })
+    validate(template, allowance)?.map_err(|fault| NotRendered::Invalid(fault.message))
 }
 
 /// Renders `template`, in which nothing is defined; a text without any markup is returned as it is.
@@ -106,9 +123,9 @@ fn nesting(template: &str) -> usize {
 fn rendered(template: &str, instructions: &Meter) -> Result<String, NotRendered> {
     let config =
         TemplateConfig { syntax_config: SyntaxConfig::default(), default_auto_escape: Arc::new(|_| AutoEscape::None) };
+    syntax::check(template)?.map_err(|fault| NotRendered::Invalid(fault.message))?;
     let compiled = CompiledTemplate::new(NAME, template, &config);
     let mut compiled = compiled.map_err(|error| NotRendered::Invalid(error.to_string()))?;
-    check_loops(template).map_err(NotRendered::Invalid)?;
     if !template.contains("{{") && !template.contains("{%") {
         return Ok(template.to_owned());
     }
@@ -176,31 +193,6 @@ fn range(lower: isize, upper: Option<isize>, step: Option<isize>) -> Result<Valu
         return Err(Error::new(ErrorKind::InvalidOperation, message));
     }
     Ok(range)
-}
-
-fn check_loops(template: &str) -> Result<(), String> {
-    let (mut loops, mut depth, mut deepest) = (0, 0_usize, 0);
-    for block in template.split("{%").skip(1) {
-        match block.trim_start_matches(['-', '+']).split_whitespace().next() {
-            Some("for") => {
-                loops += 1;
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            Some(word) if word.starts_with("endfor") => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    if loops > MOST_LOOPS {
-        return Err(format!("Contains {loops} for loops. Templates can contain no more than {MOST_LOOPS} for loops."));
-    }
-    if deepest > DEEPEST_LOOP {
-        return Err(format!(
-            "Contains nested for loops at a depth of {deepest}. Templates can nest for loops no more than {DEEPEST_LOOP} \
-             loops deep."
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the server does with records: transitions, schedules, jobs, and what follows from a write.
 
 mod app;
+pub mod automation_variables;
 pub mod dead_letters;
 pub mod event_ingestion;
 pub mod flow_run_creation;

@@ -139,12 +139,25 @@ impl Store {
         by: impl Into<By<E::Id>>,
         change: impl Fn(&mut E) -> Result<()> + Sync,
     ) -> Result<E> {
+        self.update_with(by, change, |_, _| Ok(Vec::new())).await
+    }
+
+    /// Changes as [`Self::update`], together with what is `beside` the record as it was and as it is then.
+    ///
+    /// # Errors
+    /// Those of [`Self::update`] and of `beside`.
+    pub(super) async fn update_with<E: Entity>(
+        &self,
+        by: impl Into<By<E::Id>>,
+        change: impl Fn(&mut E) -> Result<()> + Sync,
+        beside: impl Fn(&E, &E) -> Result<Vec<Write>> + Sync,
+    ) -> Result<E> {
         let by = &by.into();
         retry_on_conflict(|| async {
             let found = self.read_one::<E>(by.clone()).await?;
             let mut after = found.record.clone();
             change(&mut after)?;
-            self.replace_one(&found, &after, Vec::new()).await?;
+            self.replace_one(&found, &after, beside(&found.record, &after)?).await?;
             Ok(after)
         })
         .await
@@ -249,10 +262,24 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is none.
     pub async fn delete<E: Entity>(&self, by: impl Into<By<E::Id>>) -> Result<()> {
+        self.delete_with(by, |_: &E| Vec::new()).await
+    }
+
+    /// Deletes as [`Self::delete`], together with what is `beside` the record.
+    ///
+    /// # Errors
+    /// Those of [`Self::delete`].
+    pub(super) async fn delete_with<E: Entity>(
+        &self,
+        by: impl Into<By<E::Id>>,
+        beside: impl Fn(&E) -> Vec<Write> + Sync,
+    ) -> Result<()> {
         let by = &by.into();
         let deleted = retry_on_conflict(|| async {
             let found = self.read_one::<E>(by.clone()).await?;
-            self.commit(self.deletions(&found, Timestamp::now())?).await
+            let mut writes = self.deletions(&found, Timestamp::now())?;
+            writes.extend(beside(&found.record));
+            self.commit(writes).await
         })
         .await;
         match by {

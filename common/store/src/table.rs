@@ -15,16 +15,16 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::model::{
-    ApiKey, Artifact, ArtifactCollection, Automation, BulkOperation, ConcurrencyLimit, Connection, CsrfToken,
-    DeadLetter, Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent, StateType, TaskRun, Timestamp,
-    Variable,
+    ApiKey, Artifact, ArtifactCollection, BulkOperation, ConcurrencyLimit, Connection, CsrfToken, DeadLetter,
+    Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent, StateType, StoredAutomation, TaskRun,
+    Timestamp, Variable,
 };
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    artifacts,
+    artifacts, automations,
     bulk_operations::FlowRunPart,
     deployment_polling,
     entity::{self, Tombstone},
@@ -165,10 +165,12 @@ entities! {
     treated_flow_run(operation_id: BulkOperationId, flow_run_id: FlowRunId) of Claim
         = ["unique", "bulk_operation", operation_id, flow_run_id] / ["unique"];
 
-    /// an automation; nothing writes one yet
-    automation(automation_id: AutomationId) of Automation = ["automation", automation_id] / ["automation"];
-    /// a note that an automation has to do with a resource; nothing writes one yet
-    related_automation(resource: &str, automation_id: AutomationId) = ["automations_of", resource] / [automation_id];
+    /// an automation
+    automation(automation_id: AutomationId) => Automation(AutomationId) of StoredAutomation
+        = ["automation", automation_id] / ["automation"];
+    /// a note that an automation has to do with a resource
+    related_automation(resource: &str, automation_id: AutomationId) of automations::RelatedAutomation
+        = ["automations_of", resource] / [automation_id];
 
     /// work that failed for good
     dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter
@@ -195,6 +197,7 @@ told_of! {
     Variable => Variable;
     WorkPool => StoredWorkPool;
     WorkQueue => StoredWorkQueue;
+    Automation => StoredAutomation;
 }
 
 groups! {
@@ -271,6 +274,8 @@ collections! {
     Scheduling "scheduling";
     /// All saved searches.
     SavedSearches "saved_searches";
+    /// All automations.
+    Automations "automations";
 }
 
 /// Which attributes an index carries besides the keys.
@@ -499,6 +504,9 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("a saved search by its id", &[Get("saved_search")]),
     asked("a saved search by its name", &[Get("unique_saved_search_name"), Get("saved_search")]),
     asked("all saved searches by name", &[All(I::ByName, C::SavedSearches), Get("saved_search")]),
+    asked("an automation by its id", &[Get("automation")]),
+    asked("all automations by name", &[All(I::ByName, C::Automations), Get("automation")]),
+    asked("all automations by creation", &[All(I::Lookup, C::Automations), Get("automation")]),
 ];
 
 /// An item's place in an index.

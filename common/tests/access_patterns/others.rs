@@ -1,15 +1,13 @@
 //! Probes of what belongs to no other: limits, variables, searches, automations, keys, tokens and connections.
 
-use std::collections::BTreeMap;
-
 use common::{
     domain::access::Role,
-    filter::{VariableFilter, VariableSort},
+    filter::{AutomationSort, VariableFilter, VariableSort},
     model::{
-        ApiKey, ApiKeyId, Automation, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter,
-        SavedSearch, SavedSearchId, Variable, VariableId, dead_letter::DeadLetterKind,
+        ApiKey, ApiKeyId, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter, SavedSearch,
+        SavedSearchId, StoredAutomation, Variable, VariableId, dead_letter::DeadLetterKind,
     },
-    store::{Item, Write, concurrency_limits, saved_searches, table},
+    store::{concurrency_limits, saved_searches},
 };
 use serde_json::json;
 
@@ -21,7 +19,7 @@ use crate::{
 pub(crate) async fn probes() -> Vec<Probe> {
     let mut probes = Box::pin(limits_and_variables()).await;
     probes.extend(Box::pin(searches()).await);
-    probes.push(Box::pin(automations()).await);
+    probes.extend(Box::pin(automations()).await);
     probes.push(Box::pin(dead_letters()).await);
     probes.extend(Box::pin(clients()).await);
     probes
@@ -77,27 +75,21 @@ async fn searches() -> Vec<Probe> {
     ]
 }
 
-/// Writes the items as the store reads them, which has no method yet that adds one.
-async fn automations() -> Probe {
+async fn automations() -> Vec<Probe> {
     let world = World::new().await;
-    let (store, resource) = (&world.store, "prefect.deployment.1");
-    let automation: Automation = read(json!({
+    let store = &world.store;
+    let automation: StoredAutomation = read(json!({
         "id": AutomationId::new(), "created": world.now, "updated": world.now, "name": "tell",
-        "trigger": {"type": "event", "posture": "Reactive"}, "actions": [{"type": "do-nothing"}],
+        "trigger": {"type": "event", "posture": "Reactive"}, "actions": [{"type": "do-nothing"}], "owner_resource": "owner",
     }));
-    let relation = Item {
-        key: table::related_automation(resource, automation.id),
-        version: 1,
-        announced: None,
-        head: None,
-        tail: None,
-        brief: None,
-        expires: None,
-        index_keys: BTreeMap::new(),
-    };
-    store.commit(vec![store.insert(&automation).unwrap(), Write::Insert(relation)]).await.unwrap();
-    let related = store.automations_related_to(resource);
-    world.probe("the automations that have to do with a resource", related).await
+    store.add_automation(&automation).await.unwrap();
+    let by_creation = AutomationSort::CreatedDesc;
+    vec![
+        world.probe("an automation by its id", store.find::<StoredAutomation>(automation.automation.id)).await,
+        world.probe("the automations that have to do with a resource", store.automations_related_to("owner")).await,
+        world.probe("all automations by name", store.automations(None, AutomationSort::default(), PAGE)).await,
+        world.probe("all automations by creation", store.automations(None, by_creation, PAGE)).await,
+    ]
 }
 
 async fn clients() -> Vec<Probe> {

@@ -20,7 +20,11 @@ pub(super) fn validate(operation: &Operation, body: &[u8]) -> Result<Value, Stri
     headers.insert("content-type", "application/json".parse().unwrap());
     let path = [("id", ID), ("schedule_id", ID), ("lease_id", ID), ("key", "k"), ("name", "n")];
     let request = Request { path: &path, query: "", headers: &headers, body };
-    let validated = operation.validate_with(&request, 200, Some(check_parameters));
+    let validated = operation.validate_with(
+        &request,
+        200,
+        contract::Checks { parameters: Some(check_parameters), templates: None },
+    );
     validated.map(|validated| validated.body).map_err(|rejection: Rejection| rejection.into_answer().1.to_string())
 }
 

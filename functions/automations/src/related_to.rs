@@ -18,5 +18,6 @@ struct OfResource {
 }
 
 async fn read(State(app): State<App>, Path(path): Path<OfResource>) -> Result<Json<Vec<Automation>>> {
-    Ok(Json(app.store.automations_related_to(&path.resource_id).await?))
+    let found = app.store.automations_related_to(&path.resource_id).await?;
+    Ok(Json(found.into_iter().map(|stored| stored.automation).collect()))
 }

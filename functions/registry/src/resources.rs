@@ -22,6 +22,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("saved_searches", &saved_searches::ROUTES),
     ("task_run_states", &task_run_states::ROUTES),
     ("task_runs", &task_runs::ROUTES),
+    ("templates", &templates::ROUTES),
     ("ui", &ui::ROUTES),
     ("variables", &variables::ROUTES),
     ("work_pools", &work_pools::ROUTES),

@@ -81,7 +81,7 @@ fn takes(route: &Route, event: &str) -> Result<(), String> {
         headers: request.headers(),
         body: request.body(),
     };
-    let validated = operation_of(route).validate_with(&request, contract::PAGE_LIMIT, route.parameter_check);
+    let validated = operation_of(route).validate_with(&request, contract::PAGE_LIMIT, route.checks);
     validated.map(drop).map_err(|rejection| format!("{rejection:?}"))
 }
 
@@ -89,7 +89,15 @@ fn takes(route: &Route, event: &str) -> Result<(), String> {
 fn a_route_can_check_parameters_if_its_contract_asks_for_it() {
     for route in registry::routes() {
         let asked = route.contract().is_some_and(Operation::checks_parameters);
-        assert_eq!(route.parameter_check.is_some(), asked, "{}", route.operation);
+        assert_eq!(route.checks.parameters.is_some(), asked, "{}", route.operation);
+    }
+}
+
+#[test]
+fn a_route_can_check_templates_if_its_contract_asks_for_it() {
+    for route in registry::routes() {
+        let asked = route.contract().is_some_and(Operation::checks_templates);
+        assert_eq!(route.checks.templates.is_some(), asked, "{}", route.operation);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod python_json;
 mod text_search;
 
 pub mod artifact;
+pub mod automation;
 pub mod deployment;
 pub mod event;
 pub mod flow;
@@ -33,6 +34,7 @@ pub mod work_queue;
 pub mod worker;
 
 pub use artifact::ArtifactFilter;
+pub use automation::{AutomationFilter, AutomationSort};
 pub use deployment::{DeploymentFacts, DeploymentFilter, DeploymentSort};
 pub use event::EventFilter;
 pub use flow::{FlowFacts, FlowFilter, FlowSort};

@@ -8,4 +8,4 @@ mod read;
 mod write;
 
 pub use read::{Unreadable, loads, parse};
-pub use write::{to_string, to_vec};
+pub use write::{to_string, to_string_pretty, to_vec};

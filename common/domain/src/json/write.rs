@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::ser::{CharEscape, Formatter, Serializer};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::large_integer;
 
@@ -12,9 +12,7 @@ use super::large_integer;
 /// # Errors
 /// `serde_json`'s, for a value that can't be JSON, such as an object whose names are no strings.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(256);
-    value.serialize(&mut Serializer::with_formatter(&mut text, WithLargeIntegers::default()))?;
-    Ok(text)
+    written(value, CompactFormatter)
 }
 
 /// Returns `value` as JSON text, in which large integers are numbers.
@@ -25,18 +23,33 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String>
     String::from_utf8(to_vec(value)?).map_err(|error| serde::ser::Error::custom(error.to_string()))
 }
 
+/// Returns `value` as JSON text over several lines, indented by two spaces, in which large integers are numbers.
+///
+/// # Errors
+/// As of [`to_vec`].
+pub fn to_string_pretty<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+    let text = written(value, PrettyFormatter::new())?;
+    String::from_utf8(text).map_err(|error| serde::ser::Error::custom(error.to_string()))
+}
+
+fn written<T: Serialize + ?Sized>(value: &T, structure: impl Formatter) -> serde_json::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(256);
+    let formatter = WithLargeIntegers { structure, string: Within::Begin, is_name: false };
+    value.serialize(&mut Serializer::with_formatter(&mut text, formatter))?;
+    Ok(text)
+}
+
 /// Writes strings as they were sent, and those that stand for integers as numbers.
-#[derive(Default)]
-struct WithLargeIntegers {
+struct WithLargeIntegers<F> {
+    /// What writes everything but strings.
+    structure: F,
     string: Within,
     is_name: bool,
 }
 
 /// What is known of the string that is being written.
-#[derive(Default)]
 enum Within {
     /// Its opening quote is not written yet.
-    #[default]
     Begin,
     /// All of it so far is an integer, of which nothing is written yet.
     Integer(String),
@@ -44,7 +57,7 @@ enum Within {
     Text,
 }
 
-impl WithLargeIntegers {
+impl<F> WithLargeIntegers<F> {
     /// Writes what was held back, since it is the begin of a text.
     fn as_text<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         match std::mem::replace(&mut self.string, Within::Text) {
@@ -58,15 +71,47 @@ impl WithLargeIntegers {
     }
 }
 
-impl Formatter for WithLargeIntegers {
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.is_name = true;
-        if first { Ok(()) } else { writer.write_all(b",") }
+impl<F: Formatter> Formatter for WithLargeIntegers<F> {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.structure.begin_array_value(writer, first)
     }
 
-    fn end_object_key<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.end_array(writer)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.end_object(writer)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.structure.end_object_value(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.is_name = true;
+        self.structure.begin_object_key(writer, first)
+    }
+
+    fn end_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.is_name = false;
-        Ok(())
+        self.structure.end_object_key(writer)
     }
 
     fn begin_string<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
@@ -89,7 +134,7 @@ impl Formatter for WithLargeIntegers {
 
     fn write_char_escape<W: ?Sized + io::Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
         self.as_text(writer)?;
-        serde_json::ser::CompactFormatter.write_char_escape(writer, escape)
+        self.structure.write_char_escape(writer, escape)
     }
 
     fn end_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -121,6 +166,14 @@ mod tests {
         ] {
             assert_eq!(to_string(&parse(text.as_bytes()).unwrap()).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn writes_lines_as_serde_json_does() {
+        let value = json!({"a": [1, {"b": [], "c": {}}], "e": "d\n"});
+        assert_eq!(to_string_pretty(&value).unwrap(), serde_json::to_string_pretty(&value).unwrap());
+        let large = parse(b"[18446744073709551616]").unwrap();
+        assert_eq!(to_string_pretty(&large).unwrap(), "[\n  18446744073709551616\n]");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub mod worker;
 
 pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, LatestArtifact, ToldCollection};
-pub use automation::{Automation, AutomationId};
+pub use automation::{Automation, AutomationId, StoredAutomation};
 pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkOperationId, BulkPart, BulkProgress};
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitId};
 pub use connection::Connection;

@@ -1,0 +1,5 @@
+//! The Lambda function `count_automations`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&automations::count::ROUTE)
+}

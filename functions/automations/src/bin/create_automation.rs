@@ -1,0 +1,5 @@
+//! The Lambda function `create_automation`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&automations::create::ROUTE)
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `read_automation`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&automations::read::ROUTE)
+}

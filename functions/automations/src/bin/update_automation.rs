@@ -1,0 +1,5 @@
+//! The Lambda function `update_automation`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&automations::update::ROUTE)
+}
