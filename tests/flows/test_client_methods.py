@@ -32,20 +32,24 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, FlowRunPolicy, TaskRun
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort, FlowSort, LogSort, TaskRunSort
+from prefect.events import AutomationCore, DoNothing, EventTrigger, Posture, RunDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed, Pending, Running, Scheduled
 
 # Methods of operations that are built; the rest of the contract's list follows with its operations.
 METHODS = frozenset(
     """
-    api_healthcheck api_version count_flow_runs create_flow create_flow_from_name create_flow_run
-    create_flow_run_input create_logs create_task_run create_variable delete_flow delete_flow_run
-    delete_flow_run_input delete_task_run delete_variable_by_name filter_flow_run_input hello
-    raise_for_api_version_mismatch read_flow read_flow_by_name read_flow_run read_flow_run_input
-    read_flow_run_states read_flow_runs read_flows read_logs read_task_run read_task_run_states
-    read_task_runs read_variable_by_name read_variables read_worker_metadata set_flow_run_name
-    set_flow_run_state set_task_run_name set_task_run_state update_flow_run update_flow_run_labels
-    update_variable
+    api_healthcheck api_version count_flow_runs create_automation create_flow create_flow_from_name
+    create_flow_run create_flow_run_input create_logs create_task_run create_variable
+    delete_automation delete_flow delete_flow_run delete_flow_run_input
+    delete_resource_owned_automations delete_task_run delete_variable_by_name
+    filter_flow_run_input find_automation hello pause_automation raise_for_api_version_mismatch
+    read_automation read_automations read_automations_by_name read_flow read_flow_by_name
+    read_flow_run read_flow_run_input read_flow_run_states read_flow_runs read_flows read_logs
+    read_resource_related_automations read_task_run read_task_run_states read_task_runs
+    read_variable_by_name read_variables read_worker_metadata resume_automation set_flow_run_name
+    set_flow_run_state set_task_run_name set_task_run_state update_automation update_flow_run
+    update_flow_run_labels update_variable
     """.split()
 )
 
@@ -470,3 +474,91 @@ def test_delete_variable_by_name(client: Client, name: str) -> None:
 def test_read_worker_metadata(client: Client) -> None:
     workers = client.read_worker_metadata()
     assert workers["prefect-kubernetes"]["kubernetes"]["type"] == "kubernetes"
+
+
+def automation(name: str, **more: Any) -> AutomationCore:
+    trigger = EventTrigger(posture=Posture.Reactive, expect={"a", "b"}, threshold=3)
+    return AutomationCore(**{"name": name, "trigger": trigger, "actions": [DoNothing()], **more})
+
+
+def test_create_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name, description="d", tags=["t"]))
+    read = client.read_automation(automation_id)
+    assert (read.name, read.description, read.tags, read.enabled) == (name, "d", ["t"], True)
+    assert read.trigger.expect == {"a", "b"} and read.trigger.threshold == 3
+    assert read.actions == [DoNothing()]
+
+
+def test_read_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name))
+    assert client.read_automation(automation_id).id == automation_id
+    with not_found():
+        client.read_automation(uuid.uuid4())
+
+
+def test_read_automations(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name))
+    assert automation_id in [read.id for read in client.read_automations()]
+
+
+def test_read_automations_by_name(client: Client, name: str) -> None:
+    both = {client.create_automation(automation(name)) for _ in range(2)}
+    assert {read.id for read in client.read_automations_by_name(name)} == both
+    assert client.read_automations_by_name(f"no-{name}") == []
+
+
+def test_find_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name))
+    for wanted in (automation_id, str(automation_id), name, name.upper()):
+        assert client.find_automation(wanted).id == automation_id
+    assert client.find_automation(f"no-{name}") is None
+
+
+def test_update_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name, description="d"))
+    client.update_automation(automation_id, automation(f"new-{name}", enabled=False))
+    read = client.read_automation(automation_id)
+    assert (read.name, read.enabled, read.description) == (f"new-{name}", False, "d")
+    with not_found():
+        client.update_automation(uuid.uuid4(), automation(name))
+
+
+def test_pause_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name))
+    client.pause_automation(automation_id)
+    assert not client.read_automation(automation_id).enabled
+    with not_found():
+        client.pause_automation(uuid.uuid4())
+
+
+def test_resume_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name, enabled=False))
+    client.resume_automation(automation_id)
+    assert client.read_automation(automation_id).enabled
+    with not_found():
+        client.resume_automation(uuid.uuid4())
+
+
+def test_delete_automation(client: Client, name: str) -> None:
+    automation_id = client.create_automation(automation(name))
+    client.delete_automation(automation_id)
+    with not_found():
+        client.read_automation(automation_id)
+    client.delete_automation(automation_id)
+
+
+def test_read_resource_related_automations(client: Client, name: str) -> None:
+    deployment = uuid.uuid4()
+    running = automation(name, actions=[RunDeployment(deployment_id=deployment)])
+    automation_id = client.create_automation(running)
+    [related] = client.read_resource_related_automations(f"prefect.deployment.{deployment}")
+    assert related.id == automation_id
+    assert client.read_resource_related_automations(f"prefect.deployment.{uuid.uuid4()}") == []
+
+
+def test_delete_resource_owned_automations(client: Client, name: str) -> None:
+    owned = client.create_automation(automation(name, owner_resource=name))
+    client.delete_resource_owned_automations(name)
+    with not_found():
+        client.read_automation(owned)
+    client.delete_resource_owned_automations(name)

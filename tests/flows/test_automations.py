@@ -1,0 +1,110 @@
+"""Automations with the unmodified client: the `prefect automation` command, and the triggers of deployments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from harness import Api, Runner
+
+FILE = """
+automations:
+  - name: from-a-file
+    description: when a flow fails, or none is heard of
+    trigger:
+      type: event
+      match:
+        prefect.resource.id: prefect.flow-run.*
+      expect: [prefect.flow-run.Failed]
+      for_each: [prefect.resource.id]
+      posture: Reactive
+      threshold: 2
+      within: 60
+    actions:
+      - type: do-nothing
+  - name: from-a-file-too
+    tags: [quiet]
+    trigger:
+      type: sequence
+      within: 90
+      triggers:
+        - {type: event, posture: Reactive, expect: [first]}
+        - {type: event, posture: Proactive, expect: [second], within: 30}
+    actions:
+      - type: cancel-flow-run
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_runner(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    return Runner(api_url, tmp_path_factory.mktemp("home"))
+
+
+def automations(api: Api, *names: str) -> list[dict]:
+    return api.post("automations/filter", {"automations": {"name": {"any_": names}}})
+
+
+def test_the_command_line(shared_runner: Runner, api: Api, tmp_path: Path) -> None:
+    def prefect(*arguments: str) -> str:
+        return shared_runner.prefect("--no-prompt", "automation", *arguments)
+
+    file = tmp_path / "automations.yaml"
+    file.write_text(FILE)
+    prefect("create", "--from-file", str(file))
+    first, second = automations(api, "from-a-file", "from-a-file-too")
+    assert (first["trigger"]["threshold"], first["trigger"]["within"]) == (2, 60)
+    assert [trigger["within"] for trigger in second["trigger"]["triggers"]] == [0, 30]
+    listed = prefect("ls")
+    assert "from-a-file-too" in listed and first["id"] in listed
+    [inspected] = json.loads(prefect("inspect", "from-a-file-too", "--json"))
+    assert (inspected["id"], inspected["tags"]) == (second["id"], ["quiet"])
+    assert "prefect.flow-run.Failed" in prefect("inspect", "--id", first["id"], "--yaml")
+
+    prefect("pause", "from-a-file")
+    assert not api.get(f"automations/{first['id']}")["enabled"]
+    prefect("resume", "--id", first["id"])
+    assert api.get(f"automations/{first['id']}")["enabled"]
+
+    prefect("delete", "--id", first["id"])
+    prefect("delete", "from-a-file-too")
+    assert automations(api, "from-a-file", "from-a-file-too") == []
+    shared_runner.finish(shared_runner.start_prefect("automation", "inspect", "from-a-file"), exit_code=1)
+
+
+def test_a_refused_automation(shared_runner: Runner, api: Api) -> None:
+    endless = {
+        "name": "endless",
+        "trigger": {"type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Running"]},
+        "actions": [{"type": "run-deployment", "source": "inferred"}],
+    }
+    created = shared_runner.start_prefect("automation", "create", "--from-json", json.dumps(endless))
+    refused = shared_runner.finish(created, exit_code=1)
+    assert "422" in "".join([*refused.lines, refused.errors])
+    assert automations(api, "endless") == []
+
+
+def test_the_triggers_of_a_deployment(shared_runner: Runner, api: Api) -> None:
+    def related() -> dict[str, dict]:
+        found = api.get(f"automations/related-to/prefect.deployment.{deployment}")
+        return {automation["name"]: automation for automation in found}
+
+    deployment = shared_runner.run("triggered", "two").lines[-1]
+    made = related()
+    assert set(made) == {"triggered__automation_1", "both"}
+    [action] = made["triggered__automation_1"]["actions"]
+    assert (action["deployment_id"], action["parameters"]) == (deployment, {"first": "{{ event.payload.count }}"})
+    assert made["both"]["trigger"]["within"] == 60
+    assert [trigger["expect"] for trigger in made["both"]["trigger"]["triggers"]] == [["order.paid"], ["order.packed"]]
+
+    # Deployed anew, the deployment has the triggers that it is given then, and none of those before.
+    assert shared_runner.run("triggered", "two").lines[-1] == deployment
+    anew = related()
+    assert set(anew) == set(made) and anew["both"]["id"] != made["both"]["id"]
+    assert shared_runner.run("triggered", "none").lines[-1] == deployment
+    assert related() == {}
+
+
+def test_a_trigger_that_no_server_has(shared_runner: Runner, api: Api) -> None:
+    """Metrics are Prefect Cloud's: the client's automation is refused, as the real server refuses it."""
+    shared_runner.run("triggered", "a metric", exit_code=1)
