@@ -7,6 +7,7 @@ pub mod event_ingestion;
 pub mod flow_run_creation;
 pub mod flow_run_update;
 pub mod jobs;
+pub mod result_storage;
 pub mod scheduler;
 pub mod service_levels;
 pub mod stream;

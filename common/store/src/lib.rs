@@ -38,6 +38,7 @@ pub mod occupancy;
 pub mod query;
 pub mod record;
 mod relations;
+pub mod result_storage;
 pub mod saved_searches;
 pub mod scheduling;
 pub mod schema;

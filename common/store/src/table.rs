@@ -188,6 +188,9 @@ entities! {
         = ["saved_search", saved_search_id] / ["saved_search"];
     /// the claim on a saved search's name
     unique_saved_search_name(name: &str) of Claim = ["unique", "saved_search", name] / ["unique"];
+
+    /// which block stores the results of runs by default
+    result_storage() of domain::model::ResultStorage = ["result_storage"] / ["default"];
 }
 
 told_of! {
@@ -506,6 +509,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all saved searches by name", &[All(I::ByName, C::SavedSearches), Get("saved_search")]),
     asked("an automation by its id", &[Get("automation")]),
     asked("all automations by name", &[All(I::ByName, C::Automations), Get("automation")]),
+    asked("which block stores the results of runs by default", &[Get("result_storage")]),
     asked("all automations by creation", &[All(I::Lookup, C::Automations), Get("automation")]),
 ];
 

@@ -4,8 +4,8 @@ use common::{
     domain::access::Role,
     filter::{AutomationSort, VariableFilter, VariableSort},
     model::{
-        ApiKey, ApiKeyId, AutomationId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter, SavedSearch,
-        SavedSearchId, StoredAutomation, Variable, VariableId, dead_letter::DeadLetterKind,
+        ApiKey, ApiKeyId, AutomationId, BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter,
+        SavedSearch, SavedSearchId, StoredAutomation, Variable, VariableId, dead_letter::DeadLetterKind,
     },
     store::{concurrency_limits, saved_searches},
 };
@@ -108,10 +108,12 @@ async fn clients() -> Vec<Probe> {
     store.renew_csrf_token("client", now, 60.0).await.unwrap();
     let connection = Connection { id: "connection".to_owned(), opened: now, is_authenticated: false, key: None };
     store.add_connection(&connection).await.unwrap();
+    store.set_result_storage(BlockDocumentId::new()).await.unwrap();
     vec![
         world.probe("an API key by its id", store.api_key(key.id)).await,
         world.probe("all API keys by creation, for the command that lists them", store.api_keys()).await,
         world.probe("the CSRF token of a client", store.csrf_token("client", now)).await,
+        world.probe("which block stores the results of runs by default", store.result_storage()).await,
         world.probe("a websocket connection by its id", store.connection(&connection.id)).await,
     ]
 }

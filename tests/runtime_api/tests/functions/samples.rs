@@ -16,7 +16,7 @@ use crate::{
 const AT_ONCE: usize = 3;
 
 /// The functions whose answers are no 2xx, nor 404 where the path names something: (function, status, why).
-const OTHERWISE: [(&str, u64, &str); 11] = [
+const OTHERWISE: [(&str, u64, &str); 12] = [
     ("count_account_events", 200, "the path names what is counted, which is nothing"),
     ("create_deployment", 409, "there is no such flow"),
     ("create_csrf_token", 422, "CSRF protection is not enabled"),
@@ -27,6 +27,7 @@ const OTHERWISE: [(&str, u64, &str); 11] = [
     ("read_automations_related_to_resource", 200, "nothing has to do with a resource that does not exist"),
     ("read_dashboard_task_run_counts", 422, "the earliest start is not named"),
     ("renew_concurrency_lease", 410, "there is no such lease any more"),
+    ("update_server_default_result_storage", 404, "there is no such block document"),
     ("schedule_deployment", 200, "a deployment that does not exist has no schedules to make runs of"),
 ];
 
