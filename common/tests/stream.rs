@@ -7,14 +7,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use common::{
     App, Error, Settings, Store, dead_letters, event_ingestion,
-    filter::EventFilter,
-    jobs::queue::Queue,
+    filter::{EventFilter, observed_state::ObservedStateSort},
+    jobs::{
+        self,
+        queue::{Message, Queue},
+    },
     model::{
-        Deployment, DeploymentId, Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateType, TaskRun,
-        TaskRunId, Timestamp, concurrency_limit::LongestWaits,
+        Deployment, DeploymentId, Event, Flow, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateId, StateType,
+        TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
-    store::{Item, Shards, event_query::Counting, select::Window, table},
+    store::{Item, Shards, Write, event_query::Counting, select::Window, table},
     stream::{Change, consume},
     transitions::{Proposal, propose_flow_run_state},
 };
@@ -441,6 +444,49 @@ fn a_batch_that_comes_again_changes_nothing() {
         world.consume(&changes).await;
         assert_eq!(snapshot().await, before);
         assert_eq!(before.1.len(), 9);
+    });
+}
+
+/// States are noted in any order, once or often, together or one by one, and forgotten when they are deleted.
+#[test]
+fn observed_states_do_not_depend_on_how_changes_arrive() {
+    block_on(async {
+        let run = table::flow_run(FlowRunId::new());
+        let states = [3, 1, 4, 2].map(|seconds| State::new(StateId::new(), StateType::Running, time(seconds)));
+        for (order, batch) in [([0, 1, 2, 3], 4), ([3, 2, 1, 0], 1), ([2, 0, 3, 1], 2), ([1, 3, 0, 2], 3)] {
+            let world = world(&Faults::default()).await;
+            let store = &world.app.store;
+            let mut added = Vec::new();
+            for state in order.map(|place| &states[place]) {
+                store.commit(vec![store.put_state(run.clone(), state, None).unwrap()]).await.unwrap();
+                let item = store.get_item(&table::state(&run, state.timestamp, state.id)).await.unwrap().unwrap();
+                added.push(Change { key: item.key.clone(), before: None, after: Some(item) });
+            }
+            let seen = async || {
+                let found = store.observed_states(None, ObservedStateSort::NameAsc, 9).await.unwrap();
+                found.into_iter().map(|state| (state.first_seen, state.last_seen)).collect::<Vec<_>>()
+            };
+            for _ in 0..2 {
+                for changes in added.chunks(batch) {
+                    world.consume(changes).await;
+                }
+                assert_eq!(seen().await, [(time(1), time(4))]);
+            }
+            // The last is deleted, and then all others.
+            let is_last = |change: &&Change| change.key == table::state(&run, states[2].timestamp, states[2].id);
+            let (last, others): (Vec<&Change>, Vec<&Change>) = added.iter().partition(is_last);
+            for (deleted, left) in [(last, vec![(time(1), time(3))]), (others, vec![])] {
+                store.commit(deleted.iter().map(|change| Write::Delete(change.key.clone())).collect()).await.unwrap();
+                let removed =
+                    |change: &&Change| Change { before: change.after.clone(), after: None, key: change.key.clone() };
+                world.consume(&deleted.iter().map(removed).collect::<Vec<_>>()).await;
+                let look = Message::ObservedState { state_type: StateType::Running, state_name: "Running".into() };
+                for _ in 0..2 {
+                    assert!(jobs::consume(&world.app, &world.queue, &[look.clone().into()]).await.is_empty());
+                    assert_eq!(seen().await, left);
+                }
+            }
+        }
     });
 }
 

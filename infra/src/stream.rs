@@ -96,7 +96,7 @@ fn source(function: &str) -> Value {
     })
 }
 
-/// Returns the pattern of the changes that something follows from; states and logs, which are most, are not among them.
+/// Returns the pattern of the changes that something follows from; logs, which are many, are not among them.
 fn what_is_consumed() -> Value {
     let words = |kind: &EntityKind| match kind.sort {
         [Piece::Word(word)] => json!(word),

@@ -34,6 +34,7 @@ mod key;
 pub mod leases;
 mod log_chunks;
 pub mod logs;
+pub mod observed_states;
 pub mod occupancy;
 pub mod query;
 pub mod record;

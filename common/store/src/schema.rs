@@ -270,7 +270,7 @@ macro_rules! entities {
         }
 
         impl Subject {
-            /// Reads the key of one of these records; `None` for any other item, such as a state.
+            /// Reads the key of one of these records; `None` for any other item, such as a claim.
             pub fn of(key: &Key) -> Option<Self> {
                 if key.is_tombstone() {
                     return Some(Self::Tombstone);
@@ -463,7 +463,7 @@ pub(crate) use {
 /// Values for the round-trip tests of keys.
 #[cfg(test)]
 pub(crate) mod samples {
-    use domain::model::Timestamp;
+    use domain::model::{StateType, Timestamp};
     use uuid::Uuid;
 
     /// Something of which there is an example.
@@ -486,6 +486,12 @@ pub(crate) mod samples {
     impl Sample for Uuid {
         fn sample() -> Self {
             Self::new_v4()
+        }
+    }
+
+    impl Sample for StateType {
+        fn sample() -> Self {
+            Self::Running
         }
     }
 

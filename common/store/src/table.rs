@@ -29,6 +29,7 @@ use crate::{
     deployment_polling,
     entity::{self, Tombstone},
     key::starting_alike,
+    observed_states,
     record::Item,
     schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
     slots,
@@ -85,7 +86,7 @@ entities! {
     /// a flow run
     flow_run(flow_run_id: FlowRunId) => FlowRun(FlowRunId) of FlowRun = ["flow_run", flow_run_id] / ["run"];
     /// a state of a flow run
-    flow_run_state(flow_run_id: FlowRunId, time: Timestamp, state_id: StateId) of HistoricState
+    flow_run_state(flow_run_id: FlowRunId, time: Timestamp, state_id: StateId) => FlowRunState of HistoricState
         = ["flow_run", flow_run_id] / ["state", time, state_id];
     /// the claim on a flow run's idempotency key
     unique_flow_run(flow_id: FlowId, idempotency_key: &str) of Claim
@@ -100,7 +101,7 @@ entities! {
     /// a task run
     task_run(task_run_id: TaskRunId) => TaskRun(TaskRunId) of TaskRun = ["task_run", task_run_id] / ["run"];
     /// a state of a task run
-    task_run_state(task_run_id: TaskRunId, time: Timestamp, state_id: StateId) of HistoricState
+    task_run_state(task_run_id: TaskRunId, time: Timestamp, state_id: StateId) => TaskRunState of HistoricState
         = ["task_run", task_run_id] / ["state", time, state_id];
     /// the claim on a task run's place in its flow run, if it is in one
     unique_task_run(flow_run_id: Option<FlowRunId>, task_key: &str, dynamic_key: &str) of Claim
@@ -189,6 +190,10 @@ entities! {
     /// the claim on a saved search's name
     unique_saved_search_name(name: &str) of Claim = ["unique", "saved_search", name] / ["unique"];
 
+    /// a type and name that states have, with the first and the last of them
+    observed_state(state_type: StateType, name: &str) of observed_states::StoredObservedState
+        = ["observed_state", (state_type => state_type.as_str()), name] / ["observed_state"];
+
     /// which block stores the results of runs by default
     result_storage() of domain::model::ResultStorage = ["result_storage"] / ["default"];
 }
@@ -222,6 +227,8 @@ groups! {
     cancelling_runs_of_work_queue(queue_id: WorkQueueId) = ["cancelling", queue_id];
     /// a state, in `lookup`
     state_lookup(state_id: StateId) = ["state", state_id];
+    /// the states of a type and name by when they were entered, in `by_name`
+    states_called(state_type: StateType, name: &str) = ["states", (state_type => state_type.as_str()), name];
     /// the logs of a task run, in `lookup`
     task_logs_lookup(task_run_id: TaskRunId) = ["logs", task_run_id];
     /// the artifacts of a task run, in `lookup`
@@ -279,6 +286,8 @@ collections! {
     SavedSearches "saved_searches";
     /// All automations.
     Automations "automations";
+    /// All types and names of states.
+    ObservedStates "observed_states";
 }
 
 /// Which attributes an index carries besides the keys.
@@ -304,7 +313,7 @@ indexes! {
     /// All runs by end time.
     ByEnd "by_end" carries Keys, keyed by collection / own;
     /// All flows, deployments, runs, concurrency limits, variables, saved searches, work pools and work queues by name, all
-    /// artifacts by key.
+    /// artifacts by key, all states by type and name, and then by when they were entered.
     ByName "by_name" carries Keys, keyed by collection / own;
     /// Flow runs and deployments by flow, task runs by flow run.
     ByParent "by_parent" carries All, keyed by own / own;
@@ -509,6 +518,12 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all saved searches by name", &[All(I::ByName, C::SavedSearches), Get("saved_search")]),
     asked("an automation by its id", &[Get("automation")]),
     asked("all automations by name", &[All(I::ByName, C::Automations), Get("automation")]),
+    asked("observed states by type and name", &[All(I::ByName, C::ObservedStates), Get("observed_state")]),
+    asked("observed states by when they were last seen", &[All(I::Lookup, C::ObservedStates), Get("observed_state")]),
+    asked(
+        "the first and the last state of a type and name, when one that was is deleted",
+        &[Get("observed_state"), Get("flow_run_state"), Group(I::ByName, "states_called")],
+    ),
     asked("which block stores the results of runs by default", &[Get("result_storage")]),
     asked("all automations by creation", &[All(I::Lookup, C::Automations), Get("automation")]),
 ];
@@ -660,7 +675,9 @@ mod tests {
         }
         let id = FlowId::new();
         assert_eq!(Subject::of(&flow(id)), Some(Subject::Flow(id)));
-        assert_eq!(Subject::of(&flow_run_state(FlowRunId::new(), Timestamp::now(), StateId::new())), None);
+        let state = state(&flow_run(FlowRunId::new()), Timestamp::now(), StateId::new());
+        assert_eq!(Subject::of(&state), Some(Subject::FlowRunState));
+        assert_eq!(Subject::of(&result_storage()), None);
     }
 
     #[test]

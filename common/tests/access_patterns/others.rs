@@ -1,13 +1,15 @@
 //! Probes of what belongs to no other: limits, variables, searches, automations, keys, tokens and connections.
 
 use common::{
+    Error,
     domain::access::Role,
-    filter::{AutomationSort, VariableFilter, VariableSort},
+    filter::{AutomationSort, VariableFilter, VariableSort, observed_state::ObservedStateSort},
     model::{
         ApiKey, ApiKeyId, AutomationId, BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter,
-        SavedSearch, SavedSearchId, StoredAutomation, Variable, VariableId, dead_letter::DeadLetterKind,
+        FlowRunId, SavedSearch, SavedSearchId, State, StateId, StateType, StoredAutomation, Variable, VariableId,
+        dead_letter::DeadLetterKind,
     },
-    store::{concurrency_limits, saved_searches},
+    store::{Write, concurrency_limits, observed_states::Sighting, saved_searches, table},
 };
 use serde_json::json;
 
@@ -21,6 +23,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
     probes.extend(Box::pin(searches()).await);
     probes.extend(Box::pin(automations()).await);
     probes.push(Box::pin(dead_letters()).await);
+    probes.extend(Box::pin(observed_states()).await);
     probes.extend(Box::pin(clients()).await);
     probes
 }
@@ -92,6 +95,29 @@ async fn automations() -> Vec<Probe> {
     ]
 }
 
+async fn observed_states() -> Vec<Probe> {
+    let world = World::new().await;
+    let (store, run) = (&world.store, table::flow_run(FlowRunId::new()));
+    let states =
+        [0.0, 9.0].map(|seconds| State::new(StateId::new(), StateType::Completed, world.now.plus_seconds(seconds)));
+    let mut seen = Vec::new();
+    for state in &states {
+        store.commit(vec![store.put_state(run.clone(), state, None).unwrap()]).await.unwrap();
+        let key = table::state(&run, state.timestamp, state.id);
+        seen.extend(Sighting::of(&store.get_item(&key).await.unwrap().unwrap()));
+    }
+    store.observe(&seen).await.unwrap();
+    store.commit(vec![Write::Delete(seen[1].state.clone())]).await.unwrap();
+    let by_name = store.observed_states(None, ObservedStateSort::NameAsc, 9);
+    let last_seen = store.observed_states(None, ObservedStateSort::LastSeenDesc, 9);
+    let look = store.look_for_observed_state(StateType::Completed, &states[0].name);
+    vec![
+        world.probe("observed states by type and name", by_name).await,
+        world.probe("observed states by when they were last seen", last_seen).await,
+        world.probe("the first and the last state of a type and name, when one that was is deleted", look).await,
+    ]
+}
+
 async fn clients() -> Vec<Probe> {
     let world = World::new().await;
     let (store, now) = (&world.store, world.now);
@@ -109,11 +135,15 @@ async fn clients() -> Vec<Probe> {
     let connection = Connection { id: "connection".to_owned(), opened: now, is_authenticated: false, key: None };
     store.add_connection(&connection).await.unwrap();
     store.set_result_storage(BlockDocumentId::new()).await.unwrap();
+    let result_storage = async {
+        let storage = store.result_storage().await?;
+        Ok::<_, Error>(storage.default_result_storage_block_id)
+    };
     vec![
         world.probe("an API key by its id", store.api_key(key.id)).await,
         world.probe("all API keys by creation, for the command that lists them", store.api_keys()).await,
         world.probe("the CSRF token of a client", store.csrf_token("client", now)).await,
-        world.probe("which block stores the results of runs by default", store.result_storage()).await,
+        world.probe("which block stores the results of runs by default", result_storage).await,
         world.probe("a websocket connection by its id", store.connection(&connection.id)).await,
     ]
 }

@@ -18,6 +18,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("flow_runs", &flow_runs::ROUTES),
     ("flows", &flows::ROUTES),
     ("logs", &logs::ROUTES),
+    ("observed_states", &observed_states::ROUTES),
     ("root", &root::ROUTES),
     ("saved_searches", &saved_searches::ROUTES),
     ("task_run_states", &task_run_states::ROUTES),

@@ -21,6 +21,7 @@ pub mod flow_run_input;
 pub mod log;
 pub mod membership;
 pub mod name;
+pub mod observed_state;
 pub mod operator;
 mod run_filters;
 pub mod sort;

@@ -137,6 +137,9 @@ async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()
         Message::VoidRuns { deployment, void } => app.store.delete_void_runs(*deployment, *void).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(app, *flow_run).await,
         Message::Redrive { letter } => dead_letters::redrive(app, queue, *letter).await,
+        Message::ObservedState { state_type, state_name } => {
+            app.store.look_for_observed_state(*state_type, state_name).await.map(drop)
+        }
         Message::Removal { of, is_second_look } => {
             let look = if *is_second_look { Look::Second } else { Look::First };
             removals::step(app, queue, of, look, PATIENCE).await

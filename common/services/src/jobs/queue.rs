@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
-use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId, deployment::VoidRuns};
+use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId, StateType, deployment::VoidRuns};
 use error::{Error, Result};
 use store::Key;
 
@@ -71,6 +71,13 @@ pub enum Message {
     Redrive {
         /// The dead letter that holds it.
         letter: DeadLetterId,
+    },
+    /// A look for the first and the last state of a type and name, since one of them was deleted.
+    ObservedState {
+        /// The type.
+        state_type: StateType,
+        /// The name.
+        state_name: String,
     },
     /// The removal of what belonged to a record that was deleted.
     Removal {

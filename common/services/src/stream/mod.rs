@@ -10,6 +10,7 @@ mod deployment_polling;
 pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;
+mod observed_states;
 pub mod task_run_recorder;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -100,6 +101,7 @@ fn consume_together<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -
         let items: Vec<(usize, &Item)> = written.iter().map(|(place, written)| (*place, written.after)).collect();
         follow_up_jobs::send(app, queue, &written, &mut failures).await;
         deployment_polling::follow(app, &items, &mut failures).await;
+        observed_states::follow(app, queue, changes, &mut failures).await;
         if app.settings.event_persister_enabled {
             lifecycle_events::emit(app, &written, &mut failures).await;
             flow_run_events::emit(app, queue, &written, &mut failures).await;

@@ -1,0 +1,340 @@
+//! Which types and names of states there are in the histories of all runs, kept as the histories change.
+//!
+//! An item for each type and name says which state was entered first and which last, and where those two are. It changes
+//! when a state is earlier or later than both, or when one of the two is deleted: then the index of all states of the type
+//! and name tells which is the first or last of those that are left. Nothing is counted, so whatever the stream repeats
+//! changes nothing.
+
+use std::collections::HashSet;
+
+use domain::{
+    filter::observed_state::{ObservedStateSort, StatePrefix},
+    model::{ObservedState, StateType, Timestamp},
+};
+use error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    CommitError, Item, Key, Record, Store, TableAccess, Write,
+    commit::retry_on_conflict,
+    entity::Each,
+    query::{Direction, Range},
+    select::{Source, Window},
+    states::HistoricState,
+    table::{self, Collection, Index, IndexKey, Shards},
+};
+
+/// How many entries of the index are read at once to find one whose state is there.
+const PAGE: usize = 16;
+
+/// How many entries of the index are passed over whose states are gone: it lags that far behind when very many are deleted.
+const MOST_GONE: usize = 1_000;
+
+/// A type and name that states have, with the two states that bound it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObservedState {
+    /// The type and name, and when it was seen.
+    #[serde(flatten)]
+    pub observed: ObservedState,
+    /// The state that was entered first.
+    first: Key,
+    /// The state that was entered last.
+    last: Key,
+}
+
+crate::json_record!(StoredObservedState);
+
+impl Record for StoredObservedState {
+    const HEAD: &'static [&'static str] = &["state_type", "state_name", "first_seen", "last_seen"];
+
+    fn key(&self) -> Key {
+        table::observed_state(self.observed.state_type, &self.observed.state_name)
+    }
+
+    fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
+        let ObservedState { state_type, state_name, last_seen, .. } = &self.observed;
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, self.key().pk.as_bytes());
+        let pk = shards.of(Collection::ObservedStates, id);
+        let by_name = format!("{}\u{1}{state_name}", state_type.as_str());
+        let by_time = format!("{}\u{1}{by_name}", latest_first(*last_seen));
+        vec![
+            IndexKey { index: Index::ByName, pk: pk.clone(), sk: table::sort_with_id(&by_name, id) },
+            IndexKey { index: Index::Lookup, pk, sk: table::sort_with_id(&by_time, id) },
+        ]
+    }
+}
+
+/// Writes a time so that text order is from the last to the first.
+fn latest_first(time: Timestamp) -> String {
+    let complement = |letter: char| match letter.to_digit(10) {
+        Some(digit) => char::from_digit(9 - digit, 10).unwrap_or(letter),
+        None => letter,
+    };
+    time.sortable().chars().map(complement).collect()
+}
+
+/// A state in the history of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The type of the state.
+    pub state_type: StateType,
+    /// The state's name.
+    pub state_name: String,
+    /// When it was entered.
+    pub at: Timestamp,
+    /// The state's key.
+    pub state: Key,
+}
+
+impl Sighting {
+    /// Reads the item of a state; nothing if it can't be read, which is logged.
+    pub fn of(item: &Item) -> Option<Self> {
+        let state = item.readable::<HistoricState>()?.state;
+        Some(Self { state_type: state.r#type, state_name: state.name, at: state.timestamp, state: item.key.clone() })
+    }
+}
+
+impl StoredObservedState {
+    fn new(first: &Sighting, last: &Sighting) -> Self {
+        let observed = ObservedState {
+            state_type: first.state_type,
+            state_name: first.state_name.clone(),
+            first_seen: first.at,
+            last_seen: last.at,
+        };
+        Self { observed, first: first.state.clone(), last: last.state.clone() }
+    }
+
+    /// Lets the state count too.
+    fn include(&mut self, seen: &Sighting) {
+        if seen.at < self.observed.first_seen {
+            (self.observed.first_seen, self.first) = (seen.at, seen.state.clone());
+        }
+        if seen.at > self.observed.last_seen {
+            (self.observed.last_seen, self.last) = (seen.at, seen.state.clone());
+        }
+    }
+}
+
+/// What [`Store::observed_states`] touches.
+pub const READ: TableAccess = TableAccess::READS.via(&[Index::ByName, Index::Lookup]);
+
+impl Store {
+    /// Returns the observed states whose type or name begins with `prefix`, in the order of `sort`, `limit` at most.
+    pub async fn observed_states(
+        &self,
+        prefix: Option<&StatePrefix>,
+        sort: ObservedStateSort,
+        limit: usize,
+    ) -> Result<Vec<ObservedState>> {
+        let index = match sort {
+            ObservedStateSort::NameAsc => Index::ByName,
+            ObservedStateSort::LastSeenDesc => Index::Lookup,
+        };
+        let source = Source::Ordered(Range::all(self, index, Collection::ObservedStates));
+        let matches = prefix.map(|prefix| move |stored: &StoredObservedState| prefix.matches(&stored.observed));
+        let compare = |a: &StoredObservedState, b: &StoredObservedState| sort.compare(&a.observed, &b.observed);
+        let found = self.select(source, &mut Each(matches), compare, Window { offset: 0, limit }).await?;
+        Ok(found.into_iter().map(|stored| stored.observed).collect())
+    }
+
+    /// Lets states count that were entered, all of one type and name; they may have counted before.
+    pub async fn observe(&self, seen: &[Sighting]) -> Result<()> {
+        let Some((one, _)) = seen.split_first() else { return Ok(()) };
+        let key = table::observed_state(one.state_type, &one.state_name);
+        retry_on_conflict(|| async {
+            let found = self.get::<StoredObservedState>(&key).await?;
+            let mut after =
+                found.as_ref().map_or_else(|| StoredObservedState::new(one, one), |found| found.record.clone());
+            for seen in seen {
+                after.include(seen);
+            }
+            let write = match found {
+                Some(found) if found.record == after => return Ok(()),
+                Some(found) => self.replace(&after, found.version)?,
+                None => Write::Insert(Item::of(&after, 1, self.shards())?),
+            };
+            self.commit(vec![write]).await
+        })
+        .await
+    }
+
+    /// Tells whether one of the states `gone`, all of one type and name, was the first or last of them.
+    pub async fn bounds_observed_state(&self, gone: &[Sighting]) -> Result<bool> {
+        let Some(one) = gone.first() else { return Ok(false) };
+        let found = self.get::<StoredObservedState>(&table::observed_state(one.state_type, &one.state_name)).await?;
+        let gone: HashSet<&Key> = gone.iter().map(|gone| &gone.state).collect();
+        Ok(found.is_some_and(|found| gone.contains(&found.record.first) || gone.contains(&found.record.last)))
+    }
+
+    /// Finds out anew which states of a type and name are the first and the last, and forgets it if there are none; tells
+    /// whether others are than before.
+    ///
+    /// The bounds that are stored are kept while their states are there, so that an index that lags loses nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the index lags far behind.
+    pub async fn look_for_observed_state(&self, state_type: StateType, state_name: &str) -> Result<bool> {
+        let key = table::observed_state(state_type, state_name);
+        retry_on_conflict(|| async {
+            let found = self.get::<StoredObservedState>(&key).await?;
+            let bounds = match &found {
+                Some(found) => self.sightings(&[found.record.first.clone(), found.record.last.clone()]).await?,
+                None => Vec::new(),
+            };
+            let [first, last] = [Direction::Ascending, Direction::Descending]
+                .map(|direction| self.end_of_states(state_type, state_name, direction));
+            let (first, last) = futures::try_join!(first, last)?;
+            let mut there: Vec<Sighting> = bounds.into_iter().chain(first).chain(last).collect();
+            // Those that are stored come first among equals, so that nothing is written without need.
+            there.sort_by_key(|seen| seen.at);
+            let write = match (there.first(), found) {
+                (None, None) => return Ok::<bool, CommitError>(false),
+                (None, Some(found)) => Write::DeleteVersion(key.clone(), found.version),
+                (Some(first), found) => {
+                    let mut after = StoredObservedState::new(first, first);
+                    for seen in &there {
+                        after.include(seen);
+                    }
+                    match found {
+                        Some(found) if found.record == after => return Ok(false),
+                        Some(found) => self.replace(&after, found.version)?,
+                        None => Write::Insert(Item::of(&after, 1, self.shards())?),
+                    }
+                }
+            };
+            self.commit(vec![write]).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Finds the first state of a type and name in a direction, of those that the index tells of and that are there.
+    async fn end_of_states(
+        &self,
+        state_type: StateType,
+        state_name: &str,
+        direction: Direction,
+    ) -> Result<Option<Sighting>> {
+        let all = Range::group(self, Index::ByName, &table::states_called(state_type, state_name));
+        let mut reader = self.read(all.in_direction(direction), PAGE);
+        let mut gone = 0;
+        while let Some(page) = reader.more().await? {
+            let keys: Vec<Key> = page.into_iter().map(|item| item.key).collect();
+            let found = self.sightings(&keys).await?;
+            if let Some(first) = keys.iter().find_map(|key| found.iter().find(|seen| seen.state == *key)) {
+                return Ok(Some(first.clone()));
+            }
+            gone += keys.len();
+            if gone > MOST_GONE {
+                return Err(Error::Unavailable("the index of states lags far behind".into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads those of the states under `keys` that are there.
+    async fn sightings(&self, keys: &[Key]) -> Result<Vec<Sighting>> {
+        Ok(self.get_items(keys).await?.iter().filter_map(Sighting::of).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded::EmbeddedDatabase;
+
+    use super::*;
+    use domain::model::{FlowRunId, State, StateId};
+
+    async fn store() -> Store {
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(3));
+        store.create_table().await.unwrap();
+        store
+    }
+
+    /// Writes a state of a run of its own, `seconds` after `start`.
+    async fn enter(store: &Store, name: &str, start: Timestamp, seconds: f64) -> Sighting {
+        let mut state = State::new(StateId::new(), StateType::Completed, start.plus_seconds(seconds));
+        state.name = name.to_owned();
+        let run = table::flow_run(FlowRunId::new());
+        store.commit(vec![store.put_state(run.clone(), &state, None).unwrap()]).await.unwrap();
+        let key = table::state(&run, state.timestamp, state.id);
+        Sighting::of(&store.get_item(&key).await.unwrap().unwrap()).unwrap()
+    }
+
+    async fn observed(store: &Store) -> Vec<(String, f64, f64)> {
+        let found = store.observed_states(None, ObservedStateSort::NameAsc, 200).await.unwrap();
+        let start = found.iter().map(|state| state.first_seen).min().unwrap_or(Timestamp::now());
+        let since = |time: Timestamp| time.seconds_since(start);
+        found.into_iter().map(|state| (state.state_name, since(state.first_seen), since(state.last_seen))).collect()
+    }
+
+    #[tokio::test]
+    async fn is_bounded_by_the_states_that_there_are() {
+        let (store, start) = (store().await, Timestamp::now());
+        let mut seen = Vec::new();
+        for seconds in [5.0, 0.0, 9.0, 7.0] {
+            seen.push(enter(&store, "Done", start, seconds).await);
+        }
+        for _ in 0..2 {
+            store.observe(&seen[..2]).await.unwrap();
+            store.observe(&seen[2..]).await.unwrap();
+        }
+        let done = |first, last| vec![("Done".to_owned(), first, last)];
+        assert_eq!(observed(&store).await, done(0.0, 9.0));
+
+        // What is in between bounds nothing.
+        let delete = |seen: &Sighting| vec![Write::Delete(seen.state.clone())];
+        store.commit(delete(&seen[3])).await.unwrap();
+        assert!(!store.bounds_observed_state(&seen[3..]).await.unwrap());
+        store.commit(delete(&seen[2])).await.unwrap();
+        assert!(store.bounds_observed_state(&seen[2..]).await.unwrap());
+        for _ in 0..2 {
+            store.look_for_observed_state(StateType::Completed, "Done").await.unwrap();
+            assert_eq!(observed(&store).await, done(0.0, 5.0));
+        }
+        store.commit(delete(&seen[0])).await.unwrap();
+        store.commit(delete(&seen[1])).await.unwrap();
+        for _ in 0..2 {
+            store.look_for_observed_state(StateType::Completed, "Done").await.unwrap();
+            assert_eq!(observed(&store).await, []);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_index_has_not_told_of_stays() {
+        let (store, start) = (store().await, Timestamp::now());
+        let (early, late) = (enter(&store, "Done", start, 0.0).await, enter(&store, "Done", start, 9.0).await);
+        store.observe(&[early.clone(), late.clone()]).await.unwrap();
+        // The state is there, and has no place in the index.
+        let mut item = store.get_item(&late.state).await.unwrap().unwrap();
+        item.index_keys.clear();
+        store.commit(vec![Write::Put(item)]).await.unwrap();
+        store.look_for_observed_state(StateType::Completed, "Done").await.unwrap();
+        assert_eq!(observed(&store).await, [("Done".to_owned(), 0.0, 9.0)]);
+    }
+
+    #[tokio::test]
+    async fn is_sorted_and_searched() {
+        let (store, start) = (store().await, Timestamp::now());
+        let long = "n".repeat(3_000);
+        for (name, seconds) in [("b", 1.0), ("a", 1.0), ("c", 2.0), (long.as_str(), 0.0)] {
+            store.observe(&[enter(&store, name, start, seconds).await]).await.unwrap();
+        }
+        let names = |prefix: Option<&'static str>, sort, limit| {
+            let store = &store;
+            async move {
+                let prefix = prefix.and_then(StatePrefix::new);
+                let found = store.observed_states(prefix.as_ref(), sort, limit).await.unwrap();
+                found.into_iter().map(|state| state.state_name).collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(names(None, ObservedStateSort::LastSeenDesc, 9).await, ["c", "a", "b", &long]);
+        assert_eq!(names(None, ObservedStateSort::LastSeenDesc, 2).await, ["c", "a"]);
+        assert_eq!(names(None, ObservedStateSort::NameAsc, 9).await, ["a", "b", "c", &long]);
+        assert_eq!(names(Some("B"), ObservedStateSort::NameAsc, 9).await, ["b"]);
+        assert_eq!(names(Some("comp"), ObservedStateSort::NameAsc, 9).await.len(), 4);
+    }
+}
