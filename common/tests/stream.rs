@@ -452,7 +452,10 @@ fn a_batch_that_comes_again_changes_nothing() {
 fn observed_states_do_not_depend_on_how_changes_arrive() {
     block_on(async {
         let run = table::flow_run(FlowRunId::new());
-        let states = [3, 1, 4, 2].map(|seconds| State::new(StateId::new(), StateType::Running, time(seconds)));
+        let states = [3, 1, 4, 2].map(|seconds| {
+            let name = "Walking".to_owned();
+            State { name, ..State::new(StateId::new(), StateType::Running, time(seconds)) }
+        });
         for (order, batch) in [([0, 1, 2, 3], 4), ([3, 2, 1, 0], 1), ([2, 0, 3, 1], 2), ([1, 3, 0, 2], 3)] {
             let world = world(&Faults::default()).await;
             let store = &world.app.store;
@@ -480,7 +483,7 @@ fn observed_states_do_not_depend_on_how_changes_arrive() {
                 let removed =
                     |change: &&Change| Change { before: change.after.clone(), after: None, key: change.key.clone() };
                 world.consume(&deleted.iter().map(removed).collect::<Vec<_>>()).await;
-                let look = Message::ObservedState { state_type: StateType::Running, state_name: "Running".into() };
+                let look = Message::ObservedState { state_type: StateType::Running, state_name: "Walking".into() };
                 for _ in 0..2 {
                     assert!(jobs::consume(&world.app, &world.queue, &[look.clone().into()]).await.is_empty());
                     assert_eq!(seen().await, left);

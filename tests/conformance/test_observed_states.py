@@ -134,3 +134,16 @@ def test_what_is_deleted_is_seen_no_more() -> None:
         wait_for(pair, 2)
         pair.prepare("DELETE", f"/flows/{flow}")
         wait_for(pair, 0)
+
+
+def test_a_usual_name_stays_known() -> None:
+    """Which is ours alone: to know better would cost a write unit for each state of every run."""
+    with asked_side_by_side() as pair:
+        flow = pair.prepare("POST", "/flows/", {"name": "observed"})["id"]
+        for _ in range(2):
+            pair.prepare("POST", "/flow_runs/", {"flow_id": flow, "state": {"type": "PENDING"}})
+        known = wait_for(pair, 1)
+        pair.prepare("DELETE", f"/flows/{flow}")
+        answers = [server.send(Request("GET", PATH)).json() for server in (pair.oracle, pair.subject)]
+        assert answers[0] == []
+        assert [state["state_name"] for state in answers[1]] == [state["state_name"] for state in known]

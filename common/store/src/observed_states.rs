@@ -4,12 +4,15 @@
 //! when a state is earlier or later than both, or when one of the two is deleted: then the index of all states of the type
 //! and name tells which is the first or last of those that are left. Nothing is counted, so whatever the stream repeats
 //! changes nothing.
+//!
+//! States with the usual names, which every run has, are not in that index: it would cost a write unit for each of them.
+//! Such a name stays known, with the times that were seen, when one of its bounds is deleted.
 
 use std::collections::HashSet;
 
 use domain::{
     filter::observed_state::{ObservedStateSort, StatePrefix},
-    model::{ObservedState, StateType, Timestamp},
+    model::{ObservedState, StateType, Timestamp, is_usual_name},
 };
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -106,6 +109,11 @@ impl StoredObservedState {
         Self { observed, first: first.state.clone(), last: last.state.clone() }
     }
 
+    /// Tells whether only one state has ever counted.
+    fn is_of_one_state(&self) -> bool {
+        self.first == self.last
+    }
+
     /// Lets the state count too.
     fn include(&mut self, seen: &Sighting) {
         if seen.at < self.observed.first_seen {
@@ -183,6 +191,13 @@ impl Store {
                 Some(found) => self.sightings(&[found.record.first.clone(), found.record.last.clone()]).await?,
                 None => Vec::new(),
             };
+            if is_usual_name(state_type, state_name) {
+                let Some(found) = found.filter(|found| bounds.is_empty() && found.record.is_of_one_state()) else {
+                    return Ok(false);
+                };
+                self.commit(vec![Write::DeleteVersion(key.clone(), found.version)]).await?;
+                return Ok(true);
+            }
             let [first, last] = [Direction::Ascending, Direction::Descending]
                 .map(|direction| self.end_of_states(state_type, state_name, direction));
             let (first, last) = futures::try_join!(first, last)?;
@@ -301,6 +316,28 @@ mod tests {
             store.look_for_observed_state(StateType::Completed, "Done").await.unwrap();
             assert_eq!(observed(&store).await, []);
         }
+    }
+
+    #[tokio::test]
+    async fn a_usual_name_stays_known() {
+        let (store, start) = (store().await, Timestamp::now());
+        let look = || store.look_for_observed_state(StateType::Completed, "Completed");
+        let early = enter(&store, "Completed", start, 0.0).await;
+        let by_name = Index::ByName.sort();
+        assert!(!store.get_item(&early.state).await.unwrap().unwrap().index_keys.contains_key(&by_name));
+        store.observe(std::slice::from_ref(&early)).await.unwrap();
+        assert!(!look().await.unwrap());
+        store.commit(vec![Write::Delete(early.state.clone())]).await.unwrap();
+        assert!(look().await.unwrap());
+        assert_eq!(observed(&store).await, [], "it was the only one");
+
+        let both = [enter(&store, "Completed", start, 0.0).await, enter(&store, "Completed", start, 9.0).await];
+        store.observe(&both).await.unwrap();
+        for seen in &both {
+            store.commit(vec![Write::Delete(seen.state.clone())]).await.unwrap();
+            assert!(!look().await.unwrap());
+        }
+        assert_eq!(observed(&store).await, [("Completed".to_owned(), 0.0, 9.0)]);
     }
 
     #[tokio::test]

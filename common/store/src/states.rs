@@ -53,15 +53,16 @@ impl Record for HistoricState {
 
     fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
         let id = self.state.id;
-        let called = table::states_called(self.state.r#type, &self.state.name);
-        let mut index_keys = vec![
-            IndexKey { index: Index::Lookup, pk: table::state_lookup(id), sk: self.key().sk },
-            IndexKey {
+        let mut index_keys = vec![IndexKey { index: Index::Lookup, pk: table::state_lookup(id), sk: self.key().sk }];
+        // An entry costs a write unit, and nearly all states have names that every server has seen.
+        if !self.state.has_usual_name() {
+            let called = table::states_called(self.state.r#type, &self.state.name);
+            index_keys.push(IndexKey {
                 index: Index::ByName,
                 pk: shards.of_groups_in(Index::ByName).within(&called, id.0),
                 sk: table::sort_with_id(&self.state.timestamp.sortable(), id),
-            },
-        ];
+            });
+        }
         index_keys.extend(self.timer.map(|due| {
             let sk = table::sort_with_id(&due.sortable(), id);
             IndexKey { index: Index::Related, pk: shards.of(Collection::Timers, id.0), sk }

@@ -98,8 +98,9 @@ async fn automations() -> Vec<Probe> {
 async fn observed_states() -> Vec<Probe> {
     let world = World::new().await;
     let (store, run) = (&world.store, table::flow_run(FlowRunId::new()));
-    let states =
-        [0.0, 9.0].map(|seconds| State::new(StateId::new(), StateType::Completed, world.now.plus_seconds(seconds)));
+    let states = [0.0, 9.0].map(|seconds| {
+        State::new(StateId::new(), StateType::Completed, world.now.plus_seconds(seconds)).named("Polished")
+    });
     let mut seen = Vec::new();
     for state in &states {
         store.commit(vec![store.put_state(run.clone(), state, None).unwrap()]).await.unwrap();

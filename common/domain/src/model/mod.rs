@@ -54,7 +54,7 @@ pub use lease::{Lease, LeaseId};
 pub use log::{Log, LogCreate, LogId};
 pub use named::Named;
 pub(crate) use named::named;
-pub use observed_state::ObservedState;
+pub use observed_state::{ObservedState, is_usual_name};
 pub use result_storage::ResultStorage;
 pub use run_summary::RunSummary;
 pub use saved_search::{SavedSearch, SavedSearchFilter, SavedSearchId};

@@ -17,3 +17,12 @@ pub struct ObservedState {
     /// When the last one was entered.
     pub last_seen: Timestamp,
 }
+
+/// The names that Prefect gives to states, beside those of their types: every server sees them sooner or later.
+const USUAL: [&str; 8] =
+    ["Late", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming", "Retrying", "Cached", "TimedOut", "Suspended"];
+
+/// Tells whether states of this type are called so where nobody gives them a name of their own.
+pub fn is_usual_name(state_type: StateType, name: &str) -> bool {
+    name == state_type.default_name() || USUAL.contains(&name)
+}

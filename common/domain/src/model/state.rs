@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{FlowRunId, LeaseId, TaskRunId, Timestamp, id::typed_id};
+use super::{FlowRunId, LeaseId, TaskRunId, Timestamp, id::typed_id, is_usual_name};
 
 typed_id! {
     /// The id of a state of a flow run or task run.
@@ -184,6 +184,11 @@ pub struct State {
 }
 
 impl State {
+    /// Tells whether the state has a name that states of its type have where nobody gives them one of their own.
+    pub fn has_usual_name(&self) -> bool {
+        is_usual_name(self.r#type, &self.name)
+    }
+
     /// Makes a state of the type's default name, entered at `now`; a scheduled one is scheduled for `now`.
     pub fn new(id: StateId, r#type: StateType, now: Timestamp) -> Self {
         let scheduled_time = (r#type == StateType::Scheduled).then_some(now);
