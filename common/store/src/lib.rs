@@ -51,6 +51,7 @@ pub mod table;
 pub mod tag_limits;
 pub mod task_run_query;
 pub mod task_runs;
+pub mod task_workers;
 pub mod timers;
 pub mod unique;
 pub mod unreadable;

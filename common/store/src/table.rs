@@ -183,6 +183,9 @@ entities! {
     api_key(key_id: ApiKeyId) of ApiKey = ["api_key", key_id] / ["key"];
     /// a websocket connection
     connection(connection_id: &str) of Connection = ["connection", connection_id] / ["connection"];
+    /// a task worker
+    task_worker(task_worker_identifier: &str) of super::task_workers::StoredTaskWorker
+        = ["task_worker", task_worker_identifier] / ["task_worker"];
 
     /// a saved search
     saved_search(saved_search_id: SavedSearchId) of domain::model::SavedSearch
@@ -284,6 +287,8 @@ collections! {
     Scheduling "scheduling";
     /// All saved searches.
     SavedSearches "saved_searches";
+    /// What waits for background tasks, by when it was seen first.
+    TaskWorkers "task_workers";
     /// All automations.
     Automations "automations";
     /// All types and names of states.
@@ -513,6 +518,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all dead letters by when they were put aside", &[All(I::Lookup, C::DeadLetters), Get("dead_letter")]),
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),
+    asked("all task workers by when they were seen first", &[All(I::Lookup, C::TaskWorkers), Get("task_worker")]),
     asked("a saved search by its id", &[Get("saved_search")]),
     asked("a saved search by its name", &[Get("unique_saved_search_name"), Get("saved_search")]),
     asked("all saved searches by name", &[All(I::ByName, C::SavedSearches), Get("saved_search")]),

@@ -70,11 +70,13 @@ async fn searches() -> Vec<Probe> {
     let (id, name) = (SavedSearchId::new(), "search".to_owned());
     let search = SavedSearch { id, created: now, updated: now, name, filters: Vec::new() };
     store.add(&search).await.unwrap();
+    store.see_task_worker("worker", &["key".to_owned()], world.now).await.unwrap();
     let called = saved_searches::called(&search.name);
     vec![
         world.probe("a saved search by its id", store.find::<SavedSearch>(id)).await,
         world.probe("a saved search by its name", store.find::<SavedSearch>(called)).await,
         world.probe("all saved searches by name", store.saved_searches(PAGE)).await,
+        world.probe("all task workers by when they were seen first", store.task_workers(&[], world.now)).await,
     ]
 }
 

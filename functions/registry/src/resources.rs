@@ -23,6 +23,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("saved_searches", &saved_searches::ROUTES),
     ("task_run_states", &task_run_states::ROUTES),
     ("task_runs", &task_runs::ROUTES),
+    ("task_workers", &task_workers::ROUTES),
     ("templates", &templates::ROUTES),
     ("ui", &ui::ROUTES),
     ("variables", &variables::ROUTES),
