@@ -78,6 +78,18 @@ bounds! {
     SchemaSteps = 800_000, "schema_steps": "values may take", "steps to be held against schemas";
     /// How many steps it takes to say what is wrong with values, each of which takes memory.
     SchemaFaults = 300_000, "schema_faults": "values may take", "steps to say what is wrong with them";
+    /// How many block documents lie within each other.
+    ///
+    /// Prefect follows 50 as well, and answers 500 beyond it.
+    BlockNesting = 50, "block_nesting": "block documents may lie within each other up to", "levels";
+    /// How many bytes the documents within block documents have together in one answer, each with 256 besides its data.
+    ///
+    /// A document may be within another one many times over, and so may those within it.
+    BlockBytes = 16 * 1024 * 1024, "block_bytes": "the documents within block documents may have", "bytes";
+    /// How many records block documents and schemas are put together of in one answer.
+    BlockRecords = 10_000, "block_records": "blocks may be put together of", "records";
+    /// How many schemas of blocks within a block are registered together with its own.
+    NewBlockSchemas = 48, "new_block_schemas": "a schema may bring", "new schemas of blocks within the block";
     /// How many schedules a deployment has, all of which are looked at together.
     Schedules = 256, "schedules": "a deployment may have", "schedules";
     /// How many rules a recurrence has.

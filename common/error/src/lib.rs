@@ -64,6 +64,9 @@ pub enum Error {
     /// What is stored under a key is no record; the message goes to the log and never to the caller.
     #[error("a record can't be read: {0}")]
     Unreadable(String),
+    /// What is stored is sealed with a key that the server can't use; the message says which one, and nothing was changed.
+    #[error("{0}")]
+    Sealed(String),
     /// A fault of ours; the message goes to the log and never to the caller.
     #[error("{0}")]
     Internal(String),
@@ -162,7 +165,7 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Busy(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) | Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal(_) | Self::Unreadable(_) | Self::Sealed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -178,7 +181,9 @@ impl Error {
         match self {
             Self::Invalid(body) => body.clone(),
             Self::Exceeded(exceeded) => beyond_a_bound(*exceeded),
-            Self::Unauthorized(message) | Self::NoSuchRun(message) => json!({ "exception_message": message }),
+            Self::Unauthorized(message) | Self::NoSuchRun(message) | Self::Sealed(message) => {
+                json!({ "exception_message": message })
+            }
             Self::Internal(_) | Self::Unreadable(_) => json!({ "exception_message": self.public_message() }),
             Self::Busy(_) | Self::Unavailable(_) => json!({ "exception_message": "Service Unavailable" }),
             other => json!({ "detail": other.to_string() }),
@@ -252,6 +257,15 @@ mod tests {
         assert_eq!(error.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let context = json!({"bound": "cron_length", "most": 1024});
         assert_eq!(error.body()["exception_detail"][0]["ctx"], context);
+    }
+
+    #[test]
+    fn says_which_key_is_missing() {
+        let error = Error::Sealed("the key file is missing".into());
+        assert_eq!(
+            (error.status().as_u16(), error.body()),
+            (500, json!({"exception_message": "the key file is missing"}))
+        );
     }
 
     #[test]

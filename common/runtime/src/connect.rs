@@ -10,11 +10,15 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use domain::access::{Mode, Password};
 use error::Result;
-use services::{App, jobs::queue::Queue};
+use services::{
+    App,
+    jobs::queue::Queue,
+    vault::{Master, Vault},
+};
 use settings::Settings;
 use store::{Store, cost::CountRetries};
 
-use crate::{secrets, tls};
+use crate::{key_file::KeyFile, kms::KmsKey, secrets, tls};
 
 /// Connects a function to the table that the environment names, with the credentials of the environment.
 ///
@@ -25,6 +29,7 @@ use crate::{secrets, tls};
 pub async fn from_env() -> Result<App> {
     let (settings, http_client) = (Settings::from_env()?, tls::http_client()?);
     let app = configured(settings, &sdk_config(http_client.clone()));
+    let app = with_master(app, |key, table| KmsKey::of_environment(key, table, http_client.clone()))?;
     match &app.settings.access {
         Mode::Basic(Password::Stored(secret)) => {
             let password = secrets::auth_string(secret, http_client).await?;
@@ -46,9 +51,25 @@ pub fn from_env_with_queue() -> Result<(App, Queue)> {
 }
 
 /// Connects to the table that the settings name, with the credentials and the trust of the environment.
-pub async fn to_table(settings: Settings) -> App {
+///
+/// # Errors
+/// [`Error::Internal`](error::Error::Internal) if the settings name a key of KMS, and the environment no region.
+pub async fn to_table(settings: Settings) -> Result<App> {
     let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(tls::client_of_everybody());
-    configured(settings, &loader.load().await)
+    let config = loader.load().await;
+    with_master(configured(settings, &config), |key, table| KmsKey::of_config(key, table, &config))
+}
+
+/// Gives `app` the master key that its settings name, if they do: one in KMS, or one in a file.
+///
+/// Nothing is asked of either before something is to be opened or sealed.
+fn with_master(app: App, in_kms: impl FnOnce(&str, &str) -> Result<KmsKey>) -> Result<App> {
+    let master: Box<dyn Master> = match (&app.settings.secrets_key, &app.settings.key_file) {
+        (Some(key), _) => Box::new(in_kms(key, &app.settings.table)?),
+        (None, Some(file)) => Box::new(KeyFile::at(file.clone())),
+        (None, None) => return Ok(app),
+    };
+    Ok(app.with_vault(Vault::new(master)))
 }
 
 fn configured(settings: Settings, config: &SdkConfig) -> App {

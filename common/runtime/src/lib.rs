@@ -1,6 +1,9 @@
 //! How a binary runs: the Lambda runtime, logging, and the connection to AWS.
 
+mod aws_json;
 pub mod connect;
+pub mod key_file;
+pub mod kms;
 pub mod lambda;
 pub mod logging;
 pub mod secrets;

@@ -8,6 +8,8 @@ use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
 
+use crate::vault::Vault;
+
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -19,6 +21,8 @@ pub struct App {
     pub keys: Arc<KeyCache>,
     /// What Prefect ships as data; a handler takes it from its request, because its route must declare it.
     pub assets: Arc<Assets>,
+    /// Where the data of block documents is sealed and opened.
+    pub vault: Arc<Vault>,
     /// The password of callers, where the settings name a secret that has it.
     password: Option<Arc<StoredSecret>>,
 }
@@ -28,13 +32,20 @@ impl App {
     pub fn new(store: Store, settings: Settings) -> Self {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
         let assets = Arc::new(Assets::new(settings.assets.clone()));
-        Self { store, settings: Arc::new(settings), keys: Arc::default(), assets, password: None }
+        let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
+        Self { store, settings, keys, assets, vault, password: None }
     }
 
     /// Asks callers for `password`, which the settings name.
     #[must_use]
     pub fn with_password(self, password: StoredSecret) -> Self {
         Self { password: Some(Arc::new(password)), ..self }
+    }
+
+    /// Seals and opens the data of block documents in `vault`.
+    #[must_use]
+    pub fn with_vault(self, vault: Vault) -> Self {
+        Self { vault: Arc::new(vault), ..self }
     }
 
     /// Returns what it takes to find out who calls.

@@ -2,6 +2,7 @@
 
 mod app;
 pub mod automation_variables;
+pub mod blocks;
 pub mod dead_letters;
 pub mod event_ingestion;
 pub mod flow_run_creation;
@@ -14,6 +15,7 @@ pub mod stream;
 pub mod task_run_creation;
 pub mod timers;
 pub mod transitions;
+pub mod vault;
 pub mod void_runs;
 pub mod work_queue_placement;
 pub mod work_queue_update;

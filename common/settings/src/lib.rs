@@ -38,6 +38,11 @@ pub struct Settings {
     pub shards: u8,
     /// The folder of what Prefect ships as data (`PROCTOR_ASSETS`), if there may be one; `proctor assets` makes it.
     pub assets: Option<PathBuf>,
+    /// The KMS key that wraps the keys of block documents (`PROCTOR_SECRETS_KEY`), by its ARN, for functions that open or
+    /// seal them.
+    pub secrets_key: Option<String>,
+    /// The file of the key that does so instead, on one machine (`PROCTOR_KEY_FILE`).
+    pub key_file: Option<PathBuf>,
     /// What every path of the API starts with (`PREFECT_SERVER_API_BASE_PATH`), for a server on one machine.
     ///
     /// Functions have the paths that API Gateway routes to them.
@@ -184,6 +189,8 @@ impl Default for Settings {
             table: "proctor-records".into(),
             shards: 20,
             assets: None,
+            secrets_key: None,
+            key_file: None,
             base_path: PREFIX.into(),
             default_limit: contract::PAGE_LIMIT,
             access: access::Mode::Open,
@@ -263,6 +270,8 @@ impl Settings {
             table: variables.read("PROCTOR_TABLE")?.unwrap_or(default.table),
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| shards.max(1)),
             assets: variables.get("PROCTOR_ASSETS").map(PathBuf::from).or(default.assets),
+            secrets_key: variables.get("PROCTOR_SECRETS_KEY").map(str::to_owned).or(default.secrets_key),
+            key_file: variables.get("PROCTOR_KEY_FILE").map(PathBuf::from).or(default.key_file),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),
             base_path: default.base_path,
             access: access_mode(&variables)?.unwrap_or(default.access),

@@ -14,6 +14,8 @@ use aws_sdk_dynamodb::operation::{
     scan::ScanInput, transact_write_items::TransactWriteItemsInput,
 };
 
+use error::{Error, Result};
+
 use super::table::Index;
 
 /// What an operation does with the table.
@@ -23,6 +25,31 @@ pub struct TableAccess {
     pub table: Access,
     /// The indexes that it queries.
     pub indexes: Indexes,
+    /// What it does with the keys that the data of block documents is sealed with.
+    pub secrets: Secrets,
+}
+
+/// What an operation does with the keys that the data of block documents is sealed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Secrets {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Opens what is sealed.
+    Opens,
+    /// Opens what is sealed, and seals.
+    Seals,
+}
+
+impl Secrets {
+    /// Returns the actions that the role needs on the master key (AWS: "Actions, resources, and condition keys for AWS KMS").
+    pub fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Nothing => &[],
+            Self::Opens => &["kms:Decrypt"],
+            Self::Seals => &["kms:Decrypt", "kms:GenerateDataKey"],
+        }
+    }
 }
 
 /// Some of the table's indexes.
@@ -88,15 +115,32 @@ impl Access {
 
 impl TableAccess {
     /// Nothing of the table.
-    pub const NOTHING: Self = Self { table: Access::Nothing, indexes: Indexes::NONE };
+    pub const NOTHING: Self = Self::of(Access::Nothing);
     /// To ask whether the table is there.
-    pub const DESCRIBES: Self = Self { table: Access::Describes, indexes: Indexes::NONE };
+    pub const DESCRIBES: Self = Self::of(Access::Describes);
     /// To read items by their keys.
-    pub const READS: Self = Self { table: Access::Reads, indexes: Indexes::NONE };
+    pub const READS: Self = Self::of(Access::Reads);
     /// To read items by their keys, and to write them.
-    pub const WRITES: Self = Self { table: Access::Writes, indexes: Indexes::NONE };
+    pub const WRITES: Self = Self::of(Access::Writes);
     /// To read items by their keys, and to write many in one call.
-    pub const WRITES_MANY: Self = Self { table: Access::WritesMany, indexes: Indexes::NONE };
+    pub const WRITES_MANY: Self = Self::of(Access::WritesMany);
+
+    const fn of(table: Access) -> Self {
+        Self { table, indexes: Indexes::NONE, secrets: Secrets::Nothing }
+    }
+
+    /// Returns this access with the opening of what is sealed.
+    #[must_use]
+    pub const fn opening_secrets(self) -> Self {
+        Self { secrets: Secrets::Opens, ..self }
+    }
+
+    /// Returns this access with the sealing of what is to be secret, which opens as well.
+    #[must_use]
+    pub const fn sealing_secrets(self) -> Self {
+        Self { secrets: Secrets::Seals, ..self }
+    }
+
     /// Returns this access with queries of `indexes`.
     #[must_use]
     pub const fn via(self, indexes: &[Index]) -> Self {
@@ -107,7 +151,8 @@ impl TableAccess {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         let table = if self.table as u8 >= other.table as u8 { self.table } else { other.table };
-        Self { table, indexes: Indexes(self.indexes.0 | other.indexes.0) }
+        let secrets = if self.secrets as u8 >= other.secrets as u8 { self.secrets } else { other.secrets };
+        Self { table, indexes: Indexes(self.indexes.0 | other.indexes.0), secrets }
     }
 
     fn cover(self, action: &str, index: Option<&str>) -> bool {
@@ -125,6 +170,19 @@ tokio::task_local! {
 /// Runs `work` for an operation that has declared `access`.
 pub async fn within<T>(access: TableAccess, work: impl Future<Output = T>) -> T {
     DECLARED.scope(access, work).await
+}
+
+/// Refuses what the running operation has not declared to do with secrets, as its role in the cloud would.
+///
+/// # Errors
+/// [`Error::Internal`] if it is not declared.
+pub fn require(secrets: Secrets) -> Result<()> {
+    match DECLARED.try_with(|access| *access) {
+        Ok(access) if access.secrets < secrets => {
+            Err(Error::Internal(format!("{secrets:?} secrets is not among what the operation declares: {access:?}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An SDK interceptor that refuses what the running operation has not declared, as its role in the cloud would.
@@ -215,6 +273,19 @@ mod tests {
         assert!(within(TableAccess::WRITES, write()).await.is_ok());
         assert!(within(TableAccess::READS, write()).await.unwrap_err().to_string().contains("dynamodb:PutItem"));
         assert!(write().await.is_ok(), "what no operation runs may do anything");
+    }
+
+    #[tokio::test]
+    async fn an_operation_opens_and_seals_as_it_declares() {
+        let may = async |access: TableAccess, secrets| within(access, async { require(secrets).is_ok() }).await;
+        let (none, opens) = (TableAccess::WRITES, TableAccess::READS.opening_secrets());
+        let seals = TableAccess::WRITES.sealing_secrets();
+        for (access, may_open, may_seal) in [(none, false, false), (opens, true, false), (seals, true, true)] {
+            assert_eq!(may(access, Secrets::Opens).await, may_open, "{access:?}");
+            assert_eq!(may(access, Secrets::Seals).await, may_seal, "{access:?}");
+        }
+        assert_eq!(none.and(opens).and(none).secrets, Secrets::Opens);
+        assert!(require(Secrets::Seals).is_ok(), "what no operation runs may do anything");
     }
 
     #[tokio::test]

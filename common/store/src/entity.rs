@@ -163,6 +163,28 @@ impl Store {
         .await
     }
 
+    /// Changes the record that is named as [`Self::update`] does; a change that leaves it as it was writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::update`].
+    pub async fn update_if_changed<E: Entity + PartialEq>(
+        &self,
+        by: impl Into<By<E::Id>>,
+        change: impl Fn(&mut E) -> Result<()> + Sync,
+    ) -> Result<E> {
+        let by = &by.into();
+        retry_on_conflict(|| async {
+            let found = self.read_one::<E>(by.clone()).await?;
+            let mut after = found.record.clone();
+            change(&mut after)?;
+            if after != found.record {
+                self.replace_one(&found, &after, Vec::new()).await?;
+            }
+            Ok(after)
+        })
+        .await
+    }
+
     /// Adds `record`, or changes the one that has its name already; returns it as it is then.
     ///
     /// A change that leaves the record as it was writes nothing. `change` is called again if another request changed the
@@ -295,11 +317,26 @@ impl Store {
         let key = found.record.key();
         let mut writes = vec![Write::DeleteVersion(key.clone(), found.version)];
         writes.extend(found.record.claim().map(Write::Delete));
-        if table::is_told_of(&key) {
+        if table::is_told_of(&key) && found.record.is_told() {
             let event = lifecycle::deleted(&found.record, found.version, now)?;
             writes.push(self.bury(&key, vec![event])?);
         }
         Ok(writes)
+    }
+
+    /// Removes the record that goes with another one: with the claim on its name, and untold.
+    ///
+    /// Nothing is done where there is none, so that a repeat removes what is left.
+    pub async fn remove<E: Entity>(&self, id: E::Id) -> Result<()> {
+        let key = E::key_of(id);
+        let removed = retry_on_conflict(|| async {
+            let Some(found) = self.get::<E>(&key).await? else { return Ok(()) };
+            let mut writes = vec![Write::DeleteVersion(key.clone(), found.version)];
+            writes.extend(found.record.claim().map(Write::Delete));
+            self.commit(writes).await
+        })
+        .await;
+        self.or_unreadable::<E, _>(removed, &key, ()).await
     }
 
     /// Returns the write that leaves the `events` of the deletion of the item under `key` to the stream's consumer.

@@ -15,9 +15,9 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::model::{
-    ApiKey, Artifact, ArtifactCollection, BulkOperation, ConcurrencyLimit, Connection, CsrfToken, DeadLetter,
-    Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent, StateType, StoredAutomation, TaskRun,
-    Timestamp, Variable,
+    ApiKey, Artifact, ArtifactCollection, BlockDocument, BlockSchema, BlockType, BulkOperation, ConcurrencyLimit,
+    Connection, CsrfToken, DataKey, DeadLetter, Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent,
+    StateType, StoredAutomation, TaskRun, Timestamp, Variable,
 };
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,9 @@ use uuid::Uuid;
 
 use crate::{
     artifacts, automations,
+    block_types::InstalledBlockTypes,
     bulk_operations::FlowRunPart,
+    data_keys::CurrentDataKey,
     deployment_polling,
     entity::{self, Tombstone},
     key::starting_alike,
@@ -61,8 +63,9 @@ pub const READ_OUT: &str = "pk, sk, version, head, tail";
 pub const BRIEF: &str = "brief";
 
 ids! {
-    ApiKeyId, ArtifactId, AutomationId, BulkOperationId, ConcurrencyLimitId, DeadLetterId, DeploymentId, EventId, FlowId,
-    FlowRunId, LeaseId, SavedSearchId, StateId, TaskRunId, VariableId, WorkPoolId, WorkQueueId,
+    ApiKeyId, ArtifactId, AutomationId, BlockDocumentId, BlockSchemaId, BlockTypeId, BulkOperationId,
+    ConcurrencyLimitId, DataKeyId, DeadLetterId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId, SavedSearchId, StateId,
+    TaskRunId, VariableId, WorkPoolId, WorkQueueId,
 }
 
 entities! {
@@ -199,6 +202,31 @@ entities! {
 
     /// which block stores the results of runs by default
     result_storage() of domain::model::ResultStorage = ["result_storage"] / ["default"];
+
+    /// a block type
+    block_type(block_type_id: BlockTypeId) => BlockType(BlockTypeId) of BlockType
+        = ["block_type", block_type_id] / ["block_type"];
+    /// the claim on a block type's slug
+    unique_block_type_slug(slug: &str) of Claim = ["unique", "block_type", slug] / ["unique"];
+    /// a block schema
+    block_schema(block_schema_id: BlockSchemaId) => BlockSchema(BlockSchemaId) of BlockSchema
+        = ["block_schema", block_schema_id] / ["block_schema"];
+    /// the claim of a block schema on a version of its checksum
+    unique_block_schema_version(checksum: &str, version: &str) of Claim
+        = ["unique", "block_schema", checksum] / ["version", version];
+    /// a block document
+    block_document(block_document_id: BlockDocumentId) => BlockDocument(BlockDocumentId) of BlockDocument
+        = ["block_document", block_document_id] / ["block_document"];
+    /// the claim on a block document's name among those of its type
+    unique_block_document_name(block_type_id: BlockTypeId, name: &str) of Claim
+        = ["unique", "block_document", block_type_id, name] / ["unique"];
+    /// which block types were installed last
+    installed_block_types() of InstalledBlockTypes = ["installed"] / ["block_types"];
+
+    /// a key that the data of block documents is sealed with, which itself only the master key can read
+    data_key(key_id: DataKeyId) of DataKey = ["data_keys"] / ["key", key_id];
+    /// which data key is in use
+    current_data_key() of CurrentDataKey = ["data_keys"] / ["current"];
 }
 
 told_of! {
@@ -209,6 +237,8 @@ told_of! {
     WorkPool => StoredWorkPool;
     WorkQueue => StoredWorkQueue;
     Automation => StoredAutomation;
+    BlockType => BlockType;
+    BlockDocument => BlockDocument;
 }
 
 groups! {
@@ -250,6 +280,12 @@ groups! {
     ready_deployments(queue_id: WorkQueueId) = ["ready", queue_id];
     /// the deployments of a work queue that are not ready, in `related`
     unready_deployments(queue_id: WorkQueueId) = ["unready", queue_id];
+    /// the block schemas of a block type, in `by_parent`
+    block_schemas_of_type(block_type_id: BlockTypeId) = ["block_schemas", block_type_id];
+    /// the block documents of a block type, in `related`
+    block_documents_of_type(block_type_id: BlockTypeId) = ["block_documents", block_type_id];
+    /// the block documents of a block schema, in `lookup`
+    block_documents_of_schema(block_schema_id: BlockSchemaId) = ["block_documents", block_schema_id];
 }
 
 collections! {
@@ -293,6 +329,14 @@ collections! {
     Automations "automations";
     /// All types and names of states.
     ObservedStates "observed_states";
+    /// All block types.
+    BlockTypes "block_types";
+    /// All block schemas.
+    BlockSchemas "block_schemas";
+    /// All block documents but the anonymous ones.
+    BlockDocuments "block_documents";
+    /// All anonymous block documents, of which there may be many more.
+    AnonymousBlockDocuments "anonymous_block_documents";
 }
 
 /// Which attributes an index carries besides the keys.
@@ -311,21 +355,23 @@ pub enum Projection {
 indexes! {
     /// All flow runs by start time, or by expected start time before they start.
     ByStart "by_start" carries All, keyed by collection / own;
-    /// All runs by expected start time, all events by occurrence, all log chunks by window, all artifacts by creation.
+    /// All runs by expected start time, all events by occurrence, all log chunks by window, all artifacts and block schemas
+    /// by creation.
     ByTime "by_time" carries Head, keyed by collection / own;
     /// All runs by next scheduled start time.
     ByNextStart "by_next_start" carries Keys, keyed by collection / own;
-    /// All runs by end time.
+    /// All runs by end time, all block documents by the name of their type and then their own.
     ByEnd "by_end" carries Keys, keyed by collection / own;
-    /// All flows, deployments, runs, concurrency limits, variables, saved searches, work pools and work queues by name, all
-    /// artifacts by key, all states by type and name, and then by when they were entered.
+    /// All flows, deployments, runs, concurrency limits, variables, saved searches, work pools, work queues, block types and
+    /// block documents by name, all artifacts by key, all states with unusual names by type and name, and then by when they
+    /// were entered.
     ByName "by_name" carries Keys, keyed by collection / own;
-    /// Flow runs and deployments by flow, task runs by flow run.
+    /// Flow runs and deployments by flow, task runs by flow run, block schemas by block type.
     ByParent "by_parent" carries All, keyed by own / own;
     /// All flows, deployments, variables and API keys by creation time, all runs by id, states by id, log chunks and
-    /// artifacts by task run, events by resource.
+    /// artifacts by task run, events by resource, block documents by block schema.
     Lookup "lookup" carries Keys, keyed by own / own;
-    /// Events and artifacts by their flow run, subflow runs by the flow run and task run around them, states of flow
+    /// Events and artifacts by their flow run, block documents by their type, subflow runs by the flow run and task run around them, states of flow
     /// runs, leases, workers, pools and queues by when the server acts on them, deployments by when their schedules are
     /// looked at next.
     Related "related" carries Keys, keyed by own / own;
@@ -532,6 +578,39 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     ),
     asked("which block stores the results of runs by default", &[Get("result_storage")]),
     asked("all automations by creation", &[All(I::Lookup, C::Automations), Get("automation")]),
+    asked("a block type by its id", &[Get("block_type")]),
+    asked("block types by their slugs", &[Get("unique_block_type_slug"), Get("block_type")]),
+    asked("all block types by name", &[All(I::ByName, C::BlockTypes), Get("block_type")]),
+    asked(
+        "the block types that have a schema like this, by name",
+        &[All(I::ByName, C::BlockTypes), Get("block_type"), Group(I::ByParent, "block_schemas_of_type")],
+    ),
+    asked("a block schema by its id", &[Get("block_schema")]),
+    asked("a block schema by its checksum and version", &[Get("unique_block_schema_version"), Get("block_schema")]),
+    asked("the newest block schema of a checksum", &[Items("unique_block_schema_version"), Get("block_schema")]),
+    asked("all block schemas by creation", &[All(I::ByTime, C::BlockSchemas), Get("block_schema")]),
+    asked("what blocks of all schemas can do", &[All(I::ByTime, C::BlockSchemas)]),
+    asked("the block schemas of a type, by creation", &[Group(I::ByParent, "block_schemas_of_type")]),
+    asked("a block document by its id", &[Get("block_document")]),
+    asked("block documents by their type and name", &[Get("unique_block_document_name"), Get("block_document")]),
+    asked("all block documents by name", &[All(I::ByName, C::BlockDocuments), Get("block_document")]),
+    asked("all block documents by the name of their type", &[All(I::ByEnd, C::BlockDocuments), Get("block_document")]),
+    asked(
+        "all anonymous block documents by name",
+        &[All(I::ByName, C::AnonymousBlockDocuments), Get("block_document")],
+    ),
+    asked(
+        "the block documents of a type, by name",
+        &[Group(I::Related, "block_documents_of_type"), Get("block_document")],
+    ),
+    asked(
+        "the block documents of a schema",
+        &[Group(I::Lookup, "block_documents_of_schema"), Get("block_document"), Get("block_schema")],
+    ),
+    asked("which block types were installed last", &[Get("installed_block_types")]),
+    asked("a data key by its id", &[Get("data_key")]),
+    asked("which data key is in use", &[Get("current_data_key")]),
+    asked("all data keys, for the commands that replace them", &[Items("data_key")]),
 ];
 
 /// An item's place in an index.
@@ -621,6 +700,8 @@ pub const STATES: &str = "state#";
 pub const INPUTS: &str = "input#";
 /// What the sort keys of the leases that a task run holds, or a limit lists, start with.
 pub const LEASES: &str = "lease#";
+/// What the sort keys of data keys start with.
+pub const DATA_KEYS: &str = "key#";
 /// What the sort keys of a pool's workers start with.
 pub const WORKERS: &str = "worker#";
 /// What the sort keys of the artifacts of a key start with.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod artifacts;
+mod blocks;
 mod events_and_logs;
 mod flow_runs;
 mod flows;
@@ -29,6 +30,7 @@ async fn every_access_pattern_is_the_way_that_is_taken() {
         Box::pin(events_and_logs::probes()).await,
         Box::pin(artifacts::probes()).await,
         Box::pin(work_pools::probes()).await,
+        Box::pin(blocks::probes()).await,
         Box::pin(others::probes()).await,
     ];
     let differences = differences(ACCESS_PATTERNS, &probes.concat());

@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod check;
 pub mod connection;
+pub mod data_keys;
 pub mod database_server;
 pub mod dead_letters;
 pub mod keys;

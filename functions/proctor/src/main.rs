@@ -9,9 +9,20 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use common::{App, Settings, Store, logging, runtime, settings::Variables, store::access::EnforceAccess};
+use common::{
+    App, Settings, Store,
+    blocks::installation::{self, Installed},
+    logging,
+    runtime::{
+        self,
+        key_file::{self, KeyFile},
+    },
+    settings::Variables,
+    store::access::EnforceAccess,
+    vault::Vault,
+};
 use embedded::EmbeddedDatabase;
-use proctor::{assets, check, dead_letters, keys, server, services::Services};
+use proctor::{assets, check, data_keys, dead_letters, keys, server, services::Services};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -40,6 +51,10 @@ struct Arguments {
     /// of the database file.
     #[arg(long, env = "PROCTOR_ASSETS", global = true)]
     assets: Option<PathBuf>,
+    /// The file of the key that the data of blocks is sealed with; without this, `proctor.key` in the directory of the
+    /// database file.
+    #[arg(long, env = "PROCTOR_KEY_FILE", global = true)]
+    key_file: Option<PathBuf>,
     /// Keeps everything in memory, and forgets it at the end.
     #[arg(long)]
     in_memory: bool,
@@ -56,6 +71,11 @@ impl Arguments {
     fn assets(&self) -> PathBuf {
         self.assets.clone().unwrap_or_else(|| self.data.join("assets"))
     }
+
+    /// Returns the file of the key that the data of blocks is sealed with.
+    fn key_file(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data.join(key_file::NAME))
+    }
 }
 
 /// What is done in place of serving.
@@ -67,6 +87,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Finds what can't be read in the database, and mends what can be mended.
     Check(check::Arguments),
+    /// Lists, replaces and forgets the keys that the data of blocks is sealed with.
+    DataKeys(data_keys::Arguments),
     /// Lists work that failed for good, has it tried again, or forgets it.
     DeadLetters(dead_letters::Arguments),
 }
@@ -110,6 +132,7 @@ fn main() -> ExitCode {
         Some(Command::Assets(command)) => make_assets(&arguments, &command),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
         Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
+        Some(Command::DataKeys(command)) => runtime.block_on(manage_data_keys(&arguments, command)),
         Some(Command::DeadLetters(command)) => runtime.block_on(manage_dead_letters(&arguments, command)),
     });
     match outcome {
@@ -130,7 +153,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         aws_sdk_dynamodb::Client::from_conf(database.sdk_config().to_builder().interceptor(EnforceAccess).build());
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await?;
-    let app = App::new(store, settings);
+    let vault = vault(&arguments, &store).await?;
+    let app = App::new(store, settings).with_vault(vault);
+    install_block_types(&app).await;
 
     let (stop, stopping) = watch::channel(false);
     let stopped = async move |mut stopping: watch::Receiver<bool>| {
@@ -170,6 +195,64 @@ fn make_assets(arguments: &Arguments, command: &assets::Arguments) -> Result<(),
     Ok(())
 }
 
+/// Returns where the data of blocks is sealed and opened.
+///
+/// The key file is made where nothing was ever sealed. Where it is missing otherwise, the server starts all the same, and
+/// says what is missing to who asks for a block.
+async fn vault(arguments: &Arguments, store: &Store) -> Result<Vault, Failure> {
+    if arguments.in_memory && arguments.key_file.is_none() {
+        return Ok(Vault::new(Box::new(KeyFile::in_memory()?)));
+    }
+    let file = arguments.key_file();
+    if store.current_data_key().await?.is_none() && KeyFile::make(&file)? {
+        println!("Made {}, without which the data of blocks can't be read: keep a copy", file.display());
+    }
+    if !file.exists() {
+        eprintln!(
+            "proctor: the key file {} is missing: put it back, for blocks can't be read without it",
+            file.display()
+        );
+    }
+    Ok(Vault::new(Box::new(KeyFile::at(file))))
+}
+
+/// Installs the block types that Prefect ships, where somebody has taken them from its package.
+///
+/// What goes wrong is no reason not to start.
+async fn install_block_types(app: &App) {
+    let outcome = match installation::read(app.settings.assets.as_deref()) {
+        Ok(None) => return,
+        Ok(Some(shipped)) => installation::install_once(app, &shipped).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(Installed::Before) => {}
+        Ok(Installed::Types(count)) => println!("Installed {count} block types"),
+        Err(error) => eprintln!("proctor: the block types of Prefect could not be installed: {error}"),
+    }
+}
+
+/// Does what `data-keys` says, in a database that a server may have open at the same time.
+async fn manage_data_keys(arguments: &Arguments, command: data_keys::Arguments) -> Result<(), Failure> {
+    let app = match &command.table {
+        Some(table) => {
+            let mut variables = Variables::from_env();
+            variables.set("PROCTOR_TABLE", table);
+            if let Some(key) = &command.secrets_key {
+                variables.set("PROCTOR_SECRETS_KEY", key);
+            }
+            runtime::connect::to_table(Settings::from(variables)?).await?
+        }
+        None => {
+            let store = store(arguments, None).await?;
+            let vault = vault(arguments, &store).await?;
+            App::new(store, Settings::local(Variables::from_env())?).with_vault(vault)
+        }
+    };
+    println!("{}", data_keys::carry_out(&app, command.action).await?);
+    Ok(())
+}
+
 /// Does what `keys` says, in a database that a server may have open at the same time.
 async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<(), Failure> {
     let store = store(arguments, command.table.as_ref()).await?;
@@ -198,7 +281,7 @@ async fn store(arguments: &Arguments, table: Option<&String>) -> Result<Store, F
     Ok(match table {
         Some(table) => {
             variables.set("PROCTOR_TABLE", table);
-            runtime::connect::to_table(Settings::from(variables)?).await.store
+            runtime::connect::to_table(Settings::from(variables)?).await?.store
         }
         None if arguments.in_memory => return Err(Failure::NothingLasts),
         None => {

@@ -19,6 +19,11 @@ pub trait Lifecycle: Named {
     /// Whether a new status is told of before what else the change has changed.
     const STATUS_FIRST: bool = false;
 
+    /// Returns whether events tell of this very record, where they do of others of its kind.
+    fn is_told(&self) -> bool {
+        true
+    }
+
     /// Returns the labels of the resource besides its id and name.
     fn labels(&self) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -96,6 +101,9 @@ pub struct Status {
 /// The ids derive from the record and the version, so that a change that is told of twice makes the same events. They
 /// are a microsecond apart, so that readers find them in this order.
 pub fn events<R: Lifecycle>(before: Option<&R>, record: &R, version: u64) -> Result<Vec<Event>> {
+    if !record.is_told() {
+        return Ok(Vec::new());
+    }
     let change = match before {
         None => Some(created(record, version)?),
         Some(before) => updated(before, record, version)?,

@@ -13,6 +13,9 @@ mod text_search;
 
 pub mod artifact;
 pub mod automation;
+pub mod block_document;
+pub mod block_schema;
+pub mod block_type;
 pub mod deployment;
 pub mod event;
 pub mod flow;
@@ -36,6 +39,9 @@ pub mod worker;
 
 pub use artifact::ArtifactFilter;
 pub use automation::{AutomationFilter, AutomationSort};
+pub use block_document::{BlockDocumentFilter, BlockDocumentSort};
+pub use block_schema::BlockSchemaFilter;
+pub use block_type::BlockTypeFilter;
 pub use deployment::{DeploymentFacts, DeploymentFilter, DeploymentSort};
 pub use event::EventFilter;
 pub use flow::{FlowFacts, FlowFilter, FlowSort};

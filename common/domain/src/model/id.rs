@@ -52,8 +52,3 @@ macro_rules! typed_id {
 }
 
 pub(crate) use typed_id;
-
-typed_id! {
-    /// The id of a block document.
-    BlockDocumentId
-}

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use domain::model::{
-    ArtifactId, Deployment, DeploymentId, FlowRun, FlowRunId, StateType, TaskRunId, Timestamp, WorkQueueId,
+    ArtifactId, BlockDocument, BlockDocumentId, BlockSchema, BlockSchemaId, Deployment, DeploymentId, FlowRun,
+    FlowRunId, StateType, TaskRunId, Timestamp, WorkQueueId,
 };
 use error::Result;
 use store::{
@@ -47,6 +48,12 @@ const SECOND_LOOK: Duration = Duration::from_mins(1);
 /// What [`within_request`] touches for a work queue, besides what the request does that deletes it.
 pub const OF_QUEUE: TableAccess = TableAccess::WRITES.via(&[Index::Occupying, Index::Related, Index::WaitingInQueue]);
 
+/// What [`within_request`] touches of what belonged to a block schema.
+pub const OF_BLOCK_SCHEMA: TableAccess = TableAccess::WRITES.via(&[Index::Lookup]);
+
+/// What [`within_request`] touches of what belonged to a block type.
+pub const OF_BLOCK_TYPE: TableAccess = OF_BLOCK_SCHEMA.via(&[Index::ByParent, Index::Related]);
+
 /// Which time it is that everything has to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -67,7 +74,9 @@ pub async fn step(app: &App, queue: &Queue, of: &Key, look: Look, patience: Dura
             | Subject::Deployment(_)
             | Subject::FlowRun(_)
             | Subject::TaskRun(_)
-            | Subject::WorkQueue(_),
+            | Subject::WorkQueue(_)
+            | Subject::BlockType(_)
+            | Subject::BlockSchema(_),
         ) => true,
         Some(Subject::WorkPool(_)) => false,
         _ => return Ok(()),
@@ -132,6 +141,10 @@ enum Fate {
     /// The run that has not ended, or the deployment, is taken out of the queue, as the real server's database does; runs that
     /// have ended keep the queue's id.
     Leave(WorkQueueId),
+    /// The block schema is deleted, and with it the documents that have it; no event tells of either, as in Prefect.
+    BlockSchema,
+    /// The block document is deleted, untold.
+    BlockDocument,
     /// The deployment's run is deleted if it was scheduled and never ran; others stay, and keep the deployment's id.
     UnstartedRun(DeploymentId),
 }
@@ -190,6 +203,15 @@ impl Removal<'_> {
                 ];
                 self.all(ranges.map(|range| (range, Fate::Leave(id)))).await
             }
+            Some(Subject::BlockType(id)) => {
+                let schemas = Range::of_index(Index::ByParent, table::block_schemas_of_type(id));
+                let documents = Range::of_index(Index::Related, table::block_documents_of_type(id));
+                self.all([(documents, Fate::BlockDocument), (schemas, Fate::BlockSchema)]).await
+            }
+            Some(Subject::BlockSchema(id)) => {
+                let documents = Range::of_index(Index::Lookup, table::block_documents_of_schema(id));
+                self.all([(documents, Fate::BlockDocument)]).await
+            }
             Some(Subject::WorkPool(_)) => self.all([(partition.starting_with(table::WORKERS), Fate::Item)]).await,
             _ => Ok(true),
         }
@@ -236,6 +258,11 @@ impl Removal<'_> {
             Fate::Leave(queue) => {
                 at_once(found, |item| async move { store.leave_work_queue(&item.key, queue).await }).await?;
             }
+            Fate::BlockSchema => at_once(block_schemas_among(&found), |id| self.delete_block_schema(id)).await?,
+            Fate::BlockDocument => {
+                let remove = |id| async move { store.remove::<BlockDocument>(id).await };
+                at_once(block_documents_among(&found), remove).await?;
+            }
             Fate::UnstartedRun(deployment) => {
                 let keys: Vec<Key> = found.into_iter().map(|item| item.key).collect();
                 // The index may lag behind a run that has started.
@@ -253,6 +280,14 @@ impl Removal<'_> {
     /// Says whether what belonged to a record is removed with it, and not by the stream's consumer.
     fn goes_further(&self) -> bool {
         self.extent == Extent::Visible && Instant::now() < self.until
+    }
+
+    async fn delete_block_schema(&self, id: BlockSchemaId) -> Result<()> {
+        self.app.store.remove::<BlockSchema>(id).await?;
+        if self.goes_further() {
+            Box::pin(self.is_done(&table::block_schema(id))).await?;
+        }
+        Ok(())
     }
 
     async fn delete_run(&self, run: Run) -> Result<()> {
@@ -318,4 +353,20 @@ fn artifacts_among(items: &[Item]) -> Vec<ArtifactId> {
         _ => None,
     };
     items.iter().filter_map(artifact).collect()
+}
+
+fn block_schemas_among(items: &[Item]) -> Vec<BlockSchemaId> {
+    let schema = |item: &Item| match Subject::of(&item.key)? {
+        Subject::BlockSchema(id) => Some(id),
+        _ => None,
+    };
+    items.iter().filter_map(schema).collect()
+}
+
+fn block_documents_among(items: &[Item]) -> Vec<BlockDocumentId> {
+    let document = |item: &Item| match Subject::of(&item.key)? {
+        Subject::BlockDocument(id) => Some(id),
+        _ => None,
+    };
+    items.iter().filter_map(document).collect()
 }

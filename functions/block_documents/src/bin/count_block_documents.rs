@@ -1,0 +1,5 @@
+//! The Lambda function `count_block_documents`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&block_documents::count::ROUTE)
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `create_block_schema`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&block_schemas::create::ROUTE)
+}
