@@ -44,6 +44,16 @@ def the_same_number(oracle: Any, subject: Any) -> bool:
     return float(oracle) == float(subject)
 
 
+def hidden(oracle: Any, subject: Any) -> bool:
+    """Ours shows asterisks in the place of a secret."""
+    return subject == "********"
+
+
+def kept(oracle: Any, subject: Any) -> bool:
+    """Ours still has what the oracle has lost."""
+    return oracle is MISSING and subject is not MISSING
+
+
 def too_large(oracle: Any, subject: Any) -> bool:
     """Ours refuses records over the 400 KB of a DynamoDB item."""
     return oracle < 300 and subject == 413
@@ -117,6 +127,30 @@ INTENDED: tuple[Intended, ...] = (
     broken("test_deployment_places.py", "PATCH /deployments/@*@", "a pool that isn't there"),
     broken("test_deployment_update.py", "POST /deployments/", "a name with characters that paths don't take"),
     broken("test_deployment_update.py", "PATCH /deployments/@*@", "a schema that is none"),
+    Intended(
+        "secrets are hidden also where they are objects, and where they are in lists",
+        "test_block_documents.py",
+        "GET /block_documents/@*@",
+        r"body\.data\.(value|models\[0\]\.token)",
+        hidden,
+    ),
+    Intended(
+        "a change of a block that merges keeps the blocks within it that were not sent; the real server loses them",
+        "test_block_documents.py",
+        "GET /block_documents/@*@",
+        r"body\.(data|block_document_references)\.k",
+        kept,
+    ),
+    Intended(
+        "what pydantic says of a reference that is no UUID is said in a sentence",
+        "test_block_documents.py",
+        "POST /block_documents/",
+        r"body\.detail",
+        lambda oracle, subject: "valid UUID" in oracle and "is no UUID" in subject,
+    ),
+    broken("test_block_schemas.py", "POST /block_schemas/", "references to schemas that lead nowhere"),
+    broken("test_block_documents.py", "POST /block_documents/", "a type that is not there, or a reference that is none"),
+    broken("test_block_documents.py", "PATCH /block_documents/@*@", "a schema that is not there, or asterisks that stand for nothing"),
     broken("test_hydration.py", "POST /work_pools/", "a reference to a block that is none"),
     broken("test_ui_schemas.py", "POST /ui/schemas/validate", "the schema of a property that is true or false"),
     broken("test_ui.py", "POST /ui/task_runs/dashboard/counts", "a filter on work pools without one on work queues"),

@@ -196,8 +196,14 @@ impl<'s> Together<'s> {
     /// Puts the fields of a schema together whose children are done.
     fn one(&self, schema: &BlockSchema) -> Object {
         let (mut references, mut definitions) = (Map::new(), Map::new());
-        for reference in &schema.references {
-            let Some(child) = self.schemas.get(&reference.id) else { continue };
+        let mut children: Vec<_> = schema
+            .references
+            .iter()
+            .filter_map(|reference| Some((reference, self.schemas.get(&reference.id)?)))
+            .collect();
+        // Of several schemas for one field the oldest comes first, in whichever order they were sent, as in Prefect.
+        children.sort_by_key(|(_, child)| (child.created, child.id));
+        for (reference, child) in children {
             let named = json!({
                 "block_schema_checksum": child.checksum,
                 "block_type_slug": child.block_type_slug,

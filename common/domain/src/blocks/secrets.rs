@@ -92,7 +92,8 @@ fn put_back_at(value: &mut Value, current: &Value, path: &[&str]) {
                 }
             }
         }
-        ([] | ["*", ..], value, current) => put_back(value, current),
+        (["*", ..], value, current) if value.as_str() == Some(OBFUSCATED) => *value = current.clone(),
+        ([], value, current) => put_back(value, current),
         (path, Value::Object(fields), Value::Object(current)) => {
             for (name, value) in fields.iter_mut() {
                 if let (Some(rest), Some(current)) = (below(name, path), current.get(name)) {
@@ -107,8 +108,9 @@ fn put_back_at(value: &mut Value, current: &Value, path: &[&str]) {
     }
 }
 
+/// Puts a secret back; a null is shown as it is, so that asterisks in its place are meant.
 fn put_back(value: &mut Value, current: &Value) {
-    if value.as_str() == Some(OBFUSCATED) {
+    if value.as_str() == Some(OBFUSCATED) && !current.is_null() {
         *value = current.clone();
     }
 }
@@ -177,11 +179,11 @@ mod tests {
     fn what_is_sent_anew_is_taken() {
         let o = OBFUSCATED;
         let mut sent = object(json!({
-            "x": "new", "d": {"a": o, "new": o, "c": 5}, "plain": o, "l": [{"t": o}, 5, {"t": o}], "m": o,
+            "x": "new", "d": {"a": o, "new": o, "c": 5}, "plain": o, "l": [{"t": o}, 5, {"t": o}], "m": o, "null": o,
         }));
         restore(&mut sent, &data(), FIELDS);
         let expected = json!({
-            "x": "new", "d": {"a": "1", "new": o, "c": 5}, "plain": o, "l": [{"t": "T"}, 5, {"t": o}], "m": o,
+            "x": "new", "d": {"a": "1", "new": o, "c": 5}, "plain": o, "l": [{"t": "T"}, 5, {"t": o}], "m": o, "null": o,
         });
         assert_eq!(Value::Object(sent), expected);
     }
