@@ -1,6 +1,9 @@
 //! A function with what belongs to it alone: its role and its log group.
 
-use common::store::{TableAccess, access::Indexes};
+use common::store::{
+    TableAccess,
+    access::{Indexes, Secrets},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{assets, attribute, logical_id, only_if, parameters, reference, substitute};
@@ -61,7 +64,7 @@ impl Function<'_> {
                 "Role": attribute(&role, "Arn"),
                 "LoggingConfig": { "LogGroup": reference(&logs) },
                 "TracingConfig": { "Mode": { "Fn::If": ["IsTraced", "Active", "PassThrough"] } },
-                "Environment": { "Variables": self.environment.variables() }
+                "Environment": { "Variables": self.variables() }
             }
         });
         if self.reads_assets {
@@ -81,6 +84,14 @@ impl Function<'_> {
         Map::from_iter([(id, function), (role, self.role(&logs)), (logs, log_group)])
     }
 
+    fn variables(&self) -> Value {
+        let mut variables = self.environment.variables();
+        if self.access.secrets != Secrets::Nothing {
+            variables["PROCTOR_SECRETS_KEY"] = reference("SecretsKey");
+        }
+        variables
+    }
+
     fn role(&self, logs: &str) -> Value {
         let mut statements = vec![json!({
             "Sid": "WritesItsLog",
@@ -89,6 +100,7 @@ impl Function<'_> {
             "Resource": attribute(logs, "Arn")
         })];
         statements.extend(table_statements(self.access));
+        statements.extend(secrets_statement(self.access.secrets));
         statements.extend(self.statements.iter().cloned());
         if matches!(self.environment, Environment::Api) {
             statements.extend(knowing_callers(self.access));
@@ -144,6 +156,19 @@ fn table_statements(access: TableAccess) -> Vec<Value> {
         }));
     }
     statements
+}
+
+/// Returns what a function needs to open or seal the data of blocks: the master key, and for this table alone.
+fn secrets_statement(secrets: Secrets) -> Option<Value> {
+    (secrets != Secrets::Nothing).then(|| {
+        json!({
+            "Sid": "UsesTheSecretsKey",
+            "Effect": "Allow",
+            "Action": secrets.actions(),
+            "Resource": [reference("SecretsKey"), only_if("HasFormerSecretsKey", &reference("FormerSecretsKey"))],
+            "Condition": { "StringEquals": { "kms:EncryptionContext:proctor:table": reference("Table") } }
+        })
+    })
 }
 
 /// Returns what a function needs to know its callers, where its own work does not include it.

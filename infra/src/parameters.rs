@@ -57,6 +57,16 @@ pub(crate) fn of_the_root() -> Value {
             "Description": "Where AuthMode is basic: the ARN of the secret with user:password, or with an object of \
                 username and password; empty makes one"
         },
+        "SecretsKey": {
+            "Type": "String", "Default": "",
+            "AllowedPattern": "(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+)?",
+            "Description": "The ARN of the KMS key that the data of blocks is sealed with; empty makes one"
+        },
+        "FormerSecretsKey": {
+            "Type": "String", "Default": "",
+            "AllowedPattern": "(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+)?",
+            "Description": "The ARN of the KMS key before, while some of that data is still sealed with it"
+        },
         "CloseOrigin": {
             "Type": "String", "Default": "true", "AllowedValues": ["true", "false"],
             "Description": "Whether API Gateway answers only what comes through CloudFront"
@@ -178,6 +188,7 @@ pub(crate) fn conditions_of_the_root() -> Value {
         "IsProvisioned": is("TableBilling", "PROVISIONED"),
         "HasPassword": is("AuthMode", "basic"),
         "MakesPassword": { "Fn::And": [condition("HasPassword"), is("AuthStringSecret", "")] },
+        "MakesSecretsKey": is("SecretsKey", ""),
         "ClosesOrigin": is("CloseOrigin", "true"),
         "LogsWebsocket": not(&is("ApiGatewayLogRole", "none")),
         "MakesLogRole": is("ApiGatewayLogRole", "create"),
@@ -235,6 +246,9 @@ pub(crate) const OF_THE_API: [&str; 9] = [
     "AuthStringSecret",
 ];
 
+/// What a nested stack with functions that open or seal the data of blocks takes besides.
+pub(crate) const OF_SECRETS: [&str; 2] = ["SecretsKey", "FormerSecretsKey"];
+
 /// What the nested stack of the stream's consumer takes besides.
 pub(crate) const OF_THE_STREAM: [&str; 10] = [
     "Table",
@@ -270,6 +284,7 @@ pub(crate) fn conditions_of_a_nested_stack(resources: &Map<String, Value>) -> Va
     let reserved = ["JobReservedConcurrency", "StreamReservedConcurrency"];
     let reserved = reserved.into_iter().find(|name| used.contains(&format!("\"{name}\""))).unwrap_or_default();
     let conditions = [
+        ("HasFormerSecretsKey", is_set("FormerSecretsKey")),
         ("HasKeys", is("AuthMode", "keys")),
         ("HasPassword", is("AuthMode", "basic")),
         ("IsClosed", is_set("Authorizer")),

@@ -1,6 +1,6 @@
 //! The nested stack of one resource of the API: its functions, each behind its route.
 
-use common::{access::operations::PROBES, http::Route};
+use common::{access::operations::PROBES, http::Route, store::access::Secrets};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -31,7 +31,9 @@ pub(crate) fn template(name: &str, routes: &[&Route]) -> Value {
         resources.extend(api::connection(&function.id(), &api::route_key(route)));
     }
     let assets = routes.iter().any(|route| route.reads_assets).then_some(assets::LAYER);
-    let of_the_api: Vec<&str> = parameters::OF_THE_API.into_iter().chain(assets).collect();
+    let uses_secrets = routes.iter().any(|route| route.access.secrets != Secrets::Nothing);
+    let secrets = parameters::OF_SECRETS.into_iter().filter(|_| uses_secrets);
+    let of_the_api: Vec<&str> = parameters::OF_THE_API.into_iter().chain(assets).chain(secrets).collect();
     crate::template(
         &format!("Proctor: the functions of {name}"),
         &[

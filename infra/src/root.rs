@@ -23,6 +23,7 @@ pub(crate) fn template(nested: &BTreeMap<String, Value>) -> Value {
     resources.extend(firewall::resources());
     resources.extend(cost::resources());
     resources.insert("AuthString".into(), auth_string());
+    resources.insert("MasterKey".into(), master_key());
     crate::template(
         "Proctor: the Prefect 3 API on AWS Lambda and DynamoDB",
         &[
@@ -59,6 +60,7 @@ fn value(stack: &str, name: &str) -> Value {
         "Api" => reference(api),
         "Authorizer" => json!({ "Fn::If": ["ClosesOrigin", output(ORIGIN, &origin::authorizer_of(api)), ""] }),
         "AuthStringSecret" => auth_string_secret(),
+        "SecretsKey" => secrets_key(),
         "OriginSecret" => attribute("OriginSecret", "Id"),
         "Queue" | "QueueUrl" => output(WORK, name),
         "TableStream" => attribute("Table", "StreamArn"),
@@ -88,6 +90,37 @@ fn auth_string() -> Value {
 /// Returns the ARN of the secret with the password, made or given; empty where nobody asks for one.
 fn auth_string_secret() -> Value {
     json!({ "Fn::If": ["MakesPassword", attribute("AuthString", "Id"), reference("AuthStringSecret")] })
+}
+
+/// Declares the key in KMS that the data of blocks is sealed with, where none is given.
+///
+/// It stays with the table when the stack goes: without it, what is sealed there could never be read.
+fn master_key() -> Value {
+    json!({
+        "Type": "AWS::KMS::Key",
+        "Condition": "MakesSecretsKey",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "Description": substitute("Wraps the keys that the data of blocks of proctor-${Stage} is sealed with"),
+            "EnableKeyRotation": true,
+            "KeyPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Sid": "LetsRolesOfTheAccountAllowItsUse",
+                    "Effect": "Allow",
+                    "Principal": { "AWS": substitute("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") },
+                    "Action": "kms:*",
+                    "Resource": "*"
+                }]
+            }
+        }
+    })
+}
+
+/// Returns the ARN of that key, made or given.
+fn secrets_key() -> Value {
+    json!({ "Fn::If": ["MakesSecretsKey", attribute("MasterKey", "Arn"), reference("SecretsKey")] })
 }
 
 fn outputs() -> Value {
@@ -121,6 +154,10 @@ fn outputs() -> Value {
         "OriginSecretArn": {
             "Description": "The secret that CloudFront shows to the APIs",
             "Value": attribute("OriginSecret", "Id")
+        },
+        "SecretsKeyArn": {
+            "Description": "The KMS key that the data of blocks is sealed with, which outlives the stack",
+            "Value": secrets_key()
         },
         "TableName": { "Description": "The table, which outlives the stack", "Value": reference("Table") }
     })

@@ -366,6 +366,57 @@ fn a_password_is_made_where_none_is_given() {
     assert_eq!(handed["Fn::If"][2], parameter("AuthStringSecret"));
 }
 
+/// The functions that open the data of blocks, and those that seal it as well.
+const OPEN: [&str; 7] = [
+    "read_block_document_by_id",
+    "read_block_document_by_name",
+    "read_block_documents",
+    "read_block_documents_for_block_type",
+    "create_block_document",
+    "update_block_document_data",
+    "create_work_pool",
+];
+const SEAL: [&str; 2] = ["create_block_document", "update_block_document_data"];
+
+#[test]
+fn only_who_opens_or_seals_the_data_of_blocks_may_use_its_key_and_for_its_own_table_alone() {
+    let (mut open, mut seal) = (BTreeSet::new(), BTreeSet::new());
+    let templates = infra::templates();
+    for template in templates.values() {
+        for (id, function) in resources(template).filter(|(_, one)| one["Type"] == "AWS::Lambda::Function") {
+            let name = function["Properties"]["Code"].as_str().unwrap().rsplit('/').next().unwrap();
+            let role = &template["Resources"][format!("{id}Role")];
+            let uses: Vec<Value> =
+                statements(role).into_iter().filter(|one| one["Action"].to_string().contains("kms:")).collect();
+            let told = function["Properties"]["Environment"]["Variables"].get("PROCTOR_SECRETS_KEY");
+            assert_eq!(told.is_some(), !uses.is_empty(), "{name}");
+            let [uses] = &uses[..] else { continue };
+            assert_eq!(uses["Resource"][0], json!({ "Ref": "SecretsKey" }), "{name}");
+            let of_the_table = json!({ "StringEquals": { "kms:EncryptionContext:proctor:table": { "Ref": "Table" } } });
+            assert_eq!(uses["Condition"], of_the_table, "{name}");
+            open.insert(name);
+            if uses["Action"].to_string().contains("GenerateDataKey") {
+                seal.insert(name);
+            }
+        }
+    }
+    assert_eq!(seal, SEAL.into());
+    assert!(OPEN.iter().all(|name| open.contains(name)), "{open:?}");
+    let others =
+        ["delete_block_document", "count_block_documents", "read_block_types", "stream_consumer", "job_runner"];
+    assert!(!others.iter().any(|name| open.contains(name)), "{open:?}");
+}
+
+#[test]
+fn the_key_of_blocks_is_made_where_none_is_given_and_stays_with_the_table() {
+    let made = resource(infra::ROOT, "MasterKey");
+    assert_eq!((&made["Condition"], &made["DeletionPolicy"]), (&json!("MakesSecretsKey"), &json!("Retain")));
+    assert_eq!(made["Properties"]["EnableKeyRotation"], true);
+    let handed = resource(infra::ROOT, "BlockDocuments")["Properties"]["Parameters"]["SecretsKey"].clone();
+    assert_eq!(*under("MakesSecretsKey", &handed), json!({ "Fn::GetAtt": ["MasterKey", "Arn"] }));
+    assert_eq!(handed["Fn::If"][2], parameter("SecretsKey"));
+}
+
 #[test]
 fn a_firewall_is_an_option() {
     let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();

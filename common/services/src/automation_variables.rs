@@ -4,7 +4,7 @@ use domain::model::{Deployment, automation::Action};
 use error::{Error, InWords, Result};
 use schema_tools::{Allowance, job_variables};
 
-use crate::{App, work_queue_placement::assignment_of};
+use crate::{App, blocks::answers, work_queue_placement::assignment_of};
 
 /// What holds for job variables that are given and empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,9 @@ pub async fn check(app: &App, actions: &[Action], empty: EmptyVariables) -> Resu
         let found = app.store.read_one::<Deployment>(id).await.in_words("Deployment not found.")?;
         let (_, pool) = assignment_of(app, &found.record).await?;
         if let Some(pool) = pool.filter(|_| !own.is_empty() || !found.record.job_variables.is_empty()) {
-            faults.extend(job_variables::fault_of_action(&pool.base_job_template, own, &allowance)?);
+            let template = &pool.base_job_template;
+            let blocks = answers::with_defaults_of(app, template).await?;
+            faults.extend(job_variables::fault_of_action(template, &blocks, own, &allowance)?);
         }
     }
     if faults.is_empty() {

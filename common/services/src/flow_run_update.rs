@@ -5,7 +5,7 @@ use error::{Error, Result};
 use schema_tools::{Allowance, job_variables};
 use store::{Versioned, commit::retry_on_conflict};
 
-use crate::{App, work_queue_placement::assignment_of};
+use crate::{App, blocks::answers::with_defaults_of, work_queue_placement::assignment_of};
 
 /// Changes the flow run `id`, which is given these `job_variables`, if any.
 ///
@@ -54,7 +54,8 @@ async fn check_job_variables(app: &App, run: &FlowRun, variables: &Object) -> Re
     match assignment_of(app, &deployment).await? {
         (_, Some(pool)) => {
             let (template, below) = (&pool.base_job_template, &deployment.job_variables);
-            job_variables::check_of_changed_flow_run(template, below, variables, &Allowance::default())
+            let blocks = with_defaults_of(app, template).await?;
+            job_variables::check_of_changed_flow_run(template, &blocks, below, variables, &Allowance::default())
         }
         (_, None) => Ok(()),
     }

@@ -3,7 +3,7 @@
 //! Prefect clears it in the transactions that delete the block document, its schema or its type. Here whoever reads it
 //! looks whether the document is there, so that a deletion needs to know nothing of it.
 
-use domain::model::{BlockDocumentId, ResultStorage};
+use domain::model::{BlockDocument, BlockDocumentId, BlockSchema, ResultStorage};
 use error::{Error, Missing, Result};
 
 use crate::App;
@@ -30,11 +30,10 @@ pub async fn set(app: &App, document: BlockDocumentId) -> Result<ResultStorage> 
 }
 
 /// Returns what a block document can do, as its schema says; nothing if there is no such document.
-///
-/// Block documents can't be created yet, so there is none.
-#[allow(clippy::unused_async, reason = "it reads the document and its schema as soon as they are stored")]
-async fn capabilities(_app: &App, _document: BlockDocumentId) -> Result<Option<Vec<String>>> {
-    Ok(None)
+async fn capabilities(app: &App, document: BlockDocumentId) -> Result<Option<Vec<String>>> {
+    let Some(document) = app.store.find::<BlockDocument>(document).await? else { return Ok(None) };
+    let schema = app.store.find::<BlockSchema>(document.record.block_schema_id).await?;
+    Ok(Some(schema.map(|schema| schema.record.capabilities).unwrap_or_default()))
 }
 
 fn check(document: BlockDocumentId, capabilities: Option<&[String]>) -> Result<()> {

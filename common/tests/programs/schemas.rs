@@ -4,7 +4,7 @@ use common::{
     budget::{Bound, Exceeded},
     schema_tools::{
         Allowance,
-        job_variables::{check_defaults, check_of_flow_run},
+        job_variables::{BlockData, check_defaults, check_of_flow_run},
         validation::{check_parameters, first_fault, validate, validate_incomplete},
     },
 };
@@ -139,8 +139,8 @@ fn hold((schema, value): &(Value, Value)) {
     drop(validate_incomplete(value, schema, &allowance));
     drop(first_fault(value, schema, &allowance));
     let template = json!({"variables": schema}).as_object().cloned().unwrap_or_default();
-    drop(check_defaults(&template, &allowance));
-    drop(check_of_flow_run(&template, &Map::new(), fields, &allowance));
+    drop(check_defaults(&template, &BlockData::new(), &allowance));
+    drop(check_of_flow_run(&template, &BlockData::new(), &Map::new(), fields, &allowance));
 }
 
 #[test]
@@ -187,8 +187,9 @@ fn schemas_that_once_kept_a_server_busy_are_refused() {
                 assert!(took.is_little(), "{bound:?} took {took:?}");
             }
             let template = json!({"variables": variables}).as_object().cloned().unwrap();
-            let (checked, took) =
-                measured(|| check_of_flow_run(&template, &Map::new(), &Map::new(), &Allowance::default()));
+            let (checked, took) = measured(|| {
+                check_of_flow_run(&template, &BlockData::new(), &Map::new(), &Map::new(), &Allowance::default())
+            });
             assert!(checked.is_ok() && took.is_little(), "{checked:?} took {took:?}");
         });
     }

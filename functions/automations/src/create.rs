@@ -4,16 +4,19 @@ use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
     automation_variables::{self, EmptyVariables},
+    blocks::answers,
     http::{Body, Json, Route},
     model::{Automation, AutomationId, StoredAutomation},
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 use crate::{Definition, TEMPLATES, log_unevaluated};
 
 /// The contract's `create_automation`.
-pub static ROUTE: Route =
-    Route::post("create_automation", "/automations/", || post(create)).checking_templates(TEMPLATES);
+pub static ROUTE: Route = Route::post("create_automation", "/automations/", || post(create))
+    .accessing(TableAccess::WRITES.and(answers::DEFAULTS))
+    .checking_templates(TEMPLATES);
 
 #[derive(Debug, Deserialize)]
 struct AutomationCreate {

@@ -4,16 +4,19 @@ use axum::{extract::State, http::StatusCode, routing::put};
 use common::{
     App, Result,
     automation_variables::{self, EmptyVariables},
+    blocks::answers,
     http::{Body, Path, Route, Sent, extract::Id},
     model::{AutomationId, StoredAutomation},
+    store::TableAccess,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{Definition, TEMPLATES, log_unevaluated, or_missing};
 
 /// The contract's `update_automation`.
-pub static ROUTE: Route =
-    Route::put("update_automation", "/automations/{id}", || put(update)).checking_templates(TEMPLATES);
+pub static ROUTE: Route = Route::put("update_automation", "/automations/{id}", || put(update))
+    .accessing(TableAccess::WRITES.and(answers::DEFAULTS))
+    .checking_templates(TEMPLATES);
 
 /// Which of the fields that may be left out were sent.
 #[derive(Debug, Deserialize)]

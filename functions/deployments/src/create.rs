@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
+    blocks::answers,
     flow_run_creation::labels_of_flow,
     http::{Json, Route, Sent},
     job_variables,
@@ -30,7 +31,7 @@ use crate::{
 
 /// The contract's `create_deployment`.
 pub static ROUTE: Route = Route::post("create_deployment", "/deployments/", || post(create))
-    .accessing(deployments::DELETE_VOID_RUNS)
+    .accessing(deployments::DELETE_VOID_RUNS.and(answers::DEFAULTS))
     .checking_parameters(check_parameters);
 
 /// What the client sent; of a deployment that is there already, the rest stays as it is.
@@ -64,8 +65,10 @@ struct DeploymentCreate {
     #[serde(default)]
     work_queue_name: Patch<String>,
     work_pool_name: Option<String>,
-    storage_document_id: Option<BlockDocumentId>,
-    infrastructure_document_id: Option<BlockDocumentId>,
+    #[serde(default)]
+    storage_document_id: Patch<BlockDocumentId>,
+    #[serde(default)]
+    infrastructure_document_id: Patch<BlockDocumentId>,
     #[serde(default)]
     description: Patch<String>,
     #[serde(default)]
@@ -90,10 +93,11 @@ async fn create(
         && pool.name != DEFAULT_AGENT_POOL
         && !variables.is_empty()
     {
-        job_variables::check_of_deployment(&pool.base_job_template, variables, &Allowance::default())?;
+        let blocks = answers::with_defaults_of(&app, &pool.base_job_template).await?;
+        job_variables::check_of_deployment(&pool.base_job_template, &blocks, variables, &Allowance::default())?;
     }
     limits::require(&app, &body.global_concurrency_limit_id).await?;
-    require_blocks(&body)?;
+    require_blocks(&app, &body).await?;
     let flow = app.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
     let queue = queue_assignment::find_or_make(&app, pool.as_ref(), body.work_queue_name.value()).await?;
     let now = app.now();
@@ -141,22 +145,26 @@ impl DeploymentCreate {
         self.version.set_or_clear(&mut deployment.version);
         self.entrypoint.set_or_clear(&mut deployment.entrypoint);
         self.job_variables.set_unless_null(&mut deployment.job_variables);
+        self.storage_document_id.set_or_clear(&mut deployment.storage_document_id);
+        self.infrastructure_document_id.set_or_clear(&mut deployment.infrastructure_document_id);
     }
 }
 
-/// Refuses block documents, of which none is stored yet.
-fn require_blocks(body: &DeploymentCreate) -> Result<()> {
-    let missing = body
-        .infrastructure_document_id
-        .map(|id| ("infrastructure", id))
-        .or_else(|| body.storage_document_id.map(|id| ("storage", id)));
-    match missing {
-        None => Ok(()),
-        Some((kind, id)) => Err(Error::Conflict(format!(
-            "Error creating deployment. Could not find {kind} block with id: {id}. This usually occurs when applying a \
-             deployment specification that was built against a different Prefect database / workspace."
-        ))),
+/// Refuses block documents that are not there.
+async fn require_blocks(app: &App, body: &DeploymentCreate) -> Result<()> {
+    let named =
+        [("infrastructure", body.infrastructure_document_id.value()), ("storage", body.storage_document_id.value())];
+    for (kind, id) in named {
+        let Some(id) = id else { continue };
+        answers::require(&app.store, [*id]).await.map_err(|error| match error {
+            Error::Conflict(_) => Error::Conflict(format!(
+                "Error creating deployment. Could not find {kind} block with id: {id}. This usually occurs when applying \
+                 a deployment specification that was built against a different Prefect database / workspace."
+            )),
+            other => other,
+        })?;
     }
+    Ok(())
 }
 
 /// Refuses the names that a path can't hold; Prefect breaks down on them.

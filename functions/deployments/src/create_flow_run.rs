@@ -3,11 +3,13 @@
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
+    blocks::answers,
     flow_run_creation::{self, CreatingAutomation},
     http::{Body, Headers, Json, Path, Route, extract::Id},
     model::{DeploymentId, FlowRun},
     orchestration::Client,
     schema_tools::validation::Invalid,
+    store::TableAccess,
     workspace_variables::WorkspaceVariables,
 };
 
@@ -18,7 +20,8 @@ use crate::{
 
 /// The contract's `create_flow_run_from_deployment`.
 pub static ROUTE: Route =
-    Route::post("create_flow_run_from_deployment", "/deployments/{id}/create_flow_run", || post(create_flow_run));
+    Route::post("create_flow_run_from_deployment", "/deployments/{id}/create_flow_run", || post(create_flow_run))
+        .accessing(TableAccess::WRITES.and(answers::DEFAULTS));
 
 async fn create_flow_run(
     State(app): State<App>,

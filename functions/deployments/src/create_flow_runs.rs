@@ -5,11 +5,13 @@
 use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
+    blocks::answers,
     flow_run_creation::{self, CreatingAutomation},
     http::{Body, Headers, Json, Path, Route, extract::Id},
     model::{DeploymentId, FlowRunId},
     orchestration::Client,
     schema_tools::validation::Invalid,
+    store::TableAccess,
     workspace_variables::WorkspaceVariables,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -21,7 +23,8 @@ use crate::flow_runs::{FlowRunOfDeployment, Refusal, Source};
 pub static ROUTE: Route =
     Route::post("bulk_create_flow_runs_from_deployment", "/deployments/{id}/create_flow_run/bulk", || {
         post(create_flow_runs)
-    });
+    })
+    .accessing(TableAccess::WRITES.and(answers::DEFAULTS));
 
 /// How many flow runs one request makes at most.
 const MOST: usize = 100;

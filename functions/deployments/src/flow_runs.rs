@@ -2,6 +2,7 @@
 
 use common::{
     App, Error, Result,
+    blocks::answers,
     flow_run_creation::{CreatingAutomation, NewFlowRun, labels_of_deployment},
     job_variables,
     model::{
@@ -89,13 +90,12 @@ impl Source {
             let (none, own) = (Object::new(), asked.job_variables.as_ref());
             let template = &pool.base_job_template;
             let (below, own) = (&deployment.job_variables, own.unwrap_or(&none));
-            job_variables::check_of_flow_run(template, below, own, variables.allowance())?;
+            let blocks = answers::with_defaults_of(app, template).await?;
+            job_variables::check_of_flow_run(template, &blocks, below, own, variables.allowance())?;
         }
         let queue = self.queue(app, asked.work_queue_name.as_deref().filter(|name| !name.is_empty())).await?;
-        if asked.infrastructure_document_id.or(deployment.infrastructure_document_id).is_some() {
-            // No block document is stored yet, so none can be referred to.
-            return Err(Error::integrity_conflict().into());
-        }
+        let infrastructure = asked.infrastructure_document_id.or(deployment.infrastructure_document_id);
+        answers::require(&app.store, infrastructure).await?;
         let now = app.now();
         let state_id = StateId::new();
         let due_now = || {
@@ -107,6 +107,7 @@ impl Source {
         let name = asked.name.clone().unwrap_or_else(random_name);
         let mut run = FlowRun::new(FlowRunId::new(), deployment.flow_id, name, now);
         run.deployment_id = Some(deployment.id);
+        run.infrastructure_document_id = infrastructure;
         run.deployment_version.clone_from(&deployment.version);
         run.parameters = parameters;
         run.context.clone_from(&asked.context);

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     App, Error, InWords, Result,
+    blocks::answers,
     http::{Path, Route, Sent, extract::Id},
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
@@ -52,8 +53,8 @@ pub(crate) struct DeploymentUpdate {
     job_variables: Patch<Object>,
     pull_steps: Patch<Vec<Object>>,
     entrypoint: Patch<String>,
-    storage_document_id: Option<BlockDocumentId>,
-    infrastructure_document_id: Option<BlockDocumentId>,
+    storage_document_id: Patch<BlockDocumentId>,
+    infrastructure_document_id: Patch<BlockDocumentId>,
     enforce_parameter_schema: Patch<bool>,
 }
 
@@ -91,6 +92,8 @@ pub(crate) async fn changed(
     };
     body.enforce_schema(&deployment, parameters.as_ref(), allowance)?;
     limits::require(app, &body.global_concurrency_limit_id).await?;
+    let documents = [&body.storage_document_id, &body.infrastructure_document_id];
+    answers::require(&app.store, documents.into_iter().filter_map(Patch::value).copied()).await?;
     let now = app.now();
     deployment.updated = now;
     body.apply_to(&mut deployment, parameters)?;
@@ -130,10 +133,6 @@ impl DeploymentUpdate {
 
     /// Puts what was sent over `deployment`, but for its queue, its limit and its schedules.
     fn apply_to(&self, deployment: &mut Deployment, parameters: Option<Value>) -> Result<()> {
-        if self.storage_document_id.is_some() || self.infrastructure_document_id.is_some() {
-            // No block document is stored yet, so none can be referred to.
-            return Err(Error::integrity_conflict());
-        }
         match parameters {
             Some(Value::Object(hydrated)) => deployment.parameters = hydrated,
             Some(_) => return Err(Error::Unprocessable("The parameters have to make up an object.".into())),
@@ -152,6 +151,8 @@ impl DeploymentUpdate {
         self.job_variables.set_unless_null(&mut deployment.job_variables);
         self.pull_steps.set_or_clear(&mut deployment.pull_steps);
         self.entrypoint.set_or_clear(&mut deployment.entrypoint);
+        self.storage_document_id.set_or_clear(&mut deployment.storage_document_id);
+        self.infrastructure_document_id.set_or_clear(&mut deployment.infrastructure_document_id);
         Ok(())
     }
 

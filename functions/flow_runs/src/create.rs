@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
+    blocks::answers,
     flow_run_creation::{self, CreatingAutomation, NewFlowRun, labels_of_deployment, labels_of_flow},
     http::{Body, Headers, Json, Route, extract::FromClient},
     model::{
@@ -54,10 +55,7 @@ async fn new_run(app: &App, body: FlowRunCreate, automation: &CreatingAutomation
         Some(pool) => queue_of_pool(app, pool, queue_name, MissingQueue::Refused).await?,
         None => None,
     };
-    if body.infrastructure_document_id.is_some() {
-        // No block document is stored yet, so none can be referred to.
-        return Err(Error::integrity_conflict());
-    }
+    answers::require(&app.store, body.infrastructure_document_id).await?;
     let flow = app.store.flow(body.flow_id).await?.ok_or_else(Error::integrity_conflict)?.record;
     let deployment = match body.deployment_id {
         Some(id) => app.store.deployment(id).await?,
@@ -85,6 +83,7 @@ async fn new_run(app: &App, body: FlowRunCreate, automation: &CreatingAutomation
     run.tags = body.tags;
     run.idempotency_key = body.idempotency_key;
     run.deployment_id = body.deployment_id;
+    run.infrastructure_document_id = body.infrastructure_document_id;
     run.work_queue_name = body.work_queue_name;
     run.assign_queue(queue);
     run.created_by = automation.created_by();

@@ -2,15 +2,19 @@
 
 use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
-    App, Result, flow_run_update,
+    App, Result,
+    blocks::answers,
+    flow_run_update,
     http::{Path, Route, Sent, extract::Id},
     model::{FlowRun, FlowRunId, FlowRunPolicy, Object, Timestamp, name::random_name},
     patch::Patch,
+    store::TableAccess,
 };
 use serde::Deserialize;
 
 /// The contract's `update_flow_run`.
-pub static ROUTE: Route = Route::patch("update_flow_run", "/flow_runs/{id}", || patch(update));
+pub static ROUTE: Route = Route::patch("update_flow_run", "/flow_runs/{id}", || patch(update))
+    .accessing(TableAccess::WRITES.and(answers::DEFAULTS));
 
 /// What the client sent.
 #[derive(Debug, Default, Deserialize)]

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
+    blocks::answers,
     http::{Body, Json, Route, extract::FromClient},
     job_variables,
     model::{
@@ -10,14 +11,15 @@ use common::{
         work_pool::{FOR_AGENTS, WorkPoolStatus, WorkPoolStorageConfiguration},
     },
     schema_tools::Allowance,
-    store::work_pools::StoredWorkPool,
+    store::{TableAccess, work_pools::StoredWorkPool},
 };
 use serde::Deserialize;
 
 use crate::{path::is_reserved, response::WorkPoolResponse};
 
 /// The contract's `create_work_pool`.
-pub static ROUTE: Route = Route::post("create_work_pool", "/work_pools/", || post(create));
+pub static ROUTE: Route = Route::post("create_work_pool", "/work_pools/", || post(create))
+    .accessing(TableAccess::WRITES.and(answers::DEFAULTS));
 
 #[derive(Debug, Deserialize)]
 struct WorkPoolCreate {
@@ -40,7 +42,8 @@ async fn create(
         let message = "Work pools starting with 'Prefect' are reserved for internal use.";
         return Err(Error::Forbidden(message.into()));
     }
-    job_variables::check_defaults(&body.base_job_template, &Allowance::default())?;
+    let blocks = answers::with_defaults_of(&app, &body.base_job_template).await?;
+    job_variables::check_defaults(&body.base_job_template, &blocks, &Allowance::default())?;
     let (now, status) = (app.now(), status(&body.r#type, body.is_paused));
     let pool = WorkPool {
         id: WorkPoolId::new(),

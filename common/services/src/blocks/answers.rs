@@ -17,6 +17,7 @@ use domain::{
     },
 };
 use error::{Error, Result};
+use schema_tools::job_variables::{self, BlockData};
 use store::{
     Item, Key, Store, TableAccess,
     block_documents::called,
@@ -107,6 +108,37 @@ pub async fn named(app: &App, slug: &str, name: &str, show: Show) -> Result<Bloc
     let block_type = app.store.find::<BlockType>(with_slug(slug)).await?.ok_or_else(missing)?.record;
     let document = app.store.read_one::<BlockDocument>(called(block_type.id, name)).await?.record;
     answered(app, vec![document], show).await?.pop().ok_or_else(missing)
+}
+
+/// What [`with_defaults_of`] touches.
+pub const DEFAULTS: TableAccess = TableAccess::READS.opening_secrets();
+
+/// Reads the documents that hold defaults of a base job template's variables, without their secrets; most templates name none.
+///
+/// # Errors
+/// Those of [`answered`].
+pub async fn with_defaults_of(app: &App, template: &Object) -> Result<BlockData> {
+    let named = job_variables::blocks_with_defaults(template);
+    if named.is_empty() {
+        return Ok(BlockData::new());
+    }
+    let keys: Vec<Key> = named.into_iter().map(table::block_document).collect();
+    let found = app.store.get_many::<BlockDocument>(&keys).await?.into_iter().map(|found| found.record).collect();
+    let answers = answered(app, found, Show::Asterisks).await?;
+    Ok(answers.into_iter().map(|document| (document.id, document.data.into())).collect())
+}
+
+/// Requires that the documents are there that a record names.
+///
+/// # Errors
+/// [`Error::Conflict`] if one is not.
+pub async fn require(store: &Store, documents: impl IntoIterator<Item = BlockDocumentId>) -> Result<()> {
+    let keys: BTreeSet<Key> = documents.into_iter().map(table::block_document).collect();
+    let keys: Vec<Key> = keys.into_iter().collect();
+    if keys.is_empty() || store.get_items(&keys).await?.len() == keys.len() {
+        return Ok(());
+    }
+    Err(Error::integrity_conflict())
 }
 
 /// Opens the data of `document`, without that of the documents within it.

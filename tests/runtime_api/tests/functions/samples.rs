@@ -16,13 +16,16 @@ use crate::{
 const AT_ONCE: usize = 3;
 
 /// The functions whose answers are no 2xx, nor 404 where the path names something: (function, status, why).
-const OTHERWISE: [(&str, u64, &str); 12] = [
+const OTHERWISE: [(&str, u64, &str); 15] = [
     ("count_account_events", 200, "the path names what is counted, which is nothing"),
+    ("create_block_document", 409, "there is no such block type"),
+    ("create_block_schema", 404, "there is no such block type"),
     ("create_deployment", 409, "there is no such flow"),
     ("create_csrf_token", 422, "CSRF protection is not enabled"),
     ("create_flow_run", 409, "there is no such flow"),
     ("delete_automations_owned_by_resource", 202, "nothing belongs to a resource that does not exist"),
     ("filter_flow_run_input", 200, "a run that does not exist has no inputs"),
+    ("install_system_block_types", 404, "nobody has taken them from Prefect's package"),
     ("read_account_events_page", 403, "the token is none of ours"),
     ("read_automations_related_to_resource", 200, "nothing has to do with a resource that does not exist"),
     ("read_dashboard_task_run_counts", 422, "the earliest start is not named"),
