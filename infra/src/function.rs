@@ -40,6 +40,18 @@ pub(crate) enum Environment {
     Only(&'static str, &'static str),
 }
 
+/// How long the name of a function may be behind that of its stage: Lambda takes 64 characters in all.
+const LONGEST_NAME: usize = 40;
+
+/// Leaves out the last words of a name that is too long.
+fn fitting(name: &str) -> &str {
+    let mut name = name;
+    while name.len() > LONGEST_NAME {
+        name = name.rsplit_once('_').map_or(&name[..LONGEST_NAME], |(words, _)| words);
+    }
+    name
+}
+
 impl Function<'_> {
     /// Returns the logical id of the function.
     pub(crate) fn id(&self) -> String {
@@ -53,7 +65,7 @@ impl Function<'_> {
         let mut function = json!({
             "Type": "AWS::Lambda::Function",
             "Properties": {
-                "FunctionName": substitute(&format!("proctor-${{Stage}}-{}", self.name)),
+                "FunctionName": substitute(&format!("proctor-${{Stage}}-{}", fitting(self.name))),
                 "Description": self.description,
                 "Runtime": "provided.al2023",
                 "Handler": "bootstrap",

@@ -41,6 +41,9 @@ fn the_templates_stay_within_the_limits() {
     }
     assert!(all_of("AWS::ApiGatewayV2::Route").len() <= 300);
     assert!(all_of("AWS::ApiGatewayV2::Integration").len() <= 300);
+    let names: BTreeSet<String> =
+        all_of("AWS::Lambda::Function").iter().map(|function| function["FunctionName"].to_string()).collect();
+    assert_eq!(names.len(), all_of("AWS::Lambda::Function").len(), "each function has a name of its own");
     for function in all_of("AWS::Lambda::Function") {
         let longest_stage = 15;
         let name =
@@ -369,7 +372,7 @@ fn a_password_is_made_where_none_is_given() {
 /// The functions that open the data of blocks, and those that seal it as well.
 const OPEN: [&str; 7] = [
     "read_block_document_by_id",
-    "read_block_document_by_name",
+    "read_block_document_by_name_for_block_type",
     "read_block_documents",
     "read_block_documents_for_block_type",
     "create_block_document",

@@ -10,7 +10,7 @@ from typing import Any
 from .conftest import asked_side_by_side
 from .side_by_side import Answer, Pair
 
-# The oracle installs what it ships at its start, in the midst of what a test makes.
+# Without what Prefect ships, which is installed when a server starts.
 BARE = {"PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false"}
 
 numbers = itertools.count()

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from . import shipped
+from . import servers
 from .blocks import Kind, bare_servers, make_schema, make_type
 from .conftest import asked_side_by_side
 from .filters import Filters
@@ -231,10 +231,9 @@ def test_documents_of_a_type(pair: Pair) -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Both servers with the block types that Prefect ships."""
-    folder = shipped.folder(tmp_path_factory.mktemp("shipped"))
-    with asked_side_by_side({"PROCTOR_ASSETS": str(folder)}) as pair:
+def installed() -> Iterator[Pair]:
+    """Both servers with the block types that Prefect ships, and nothing else."""
+    with asked_side_by_side() as pair:
         yield pair
 
 
@@ -263,6 +262,14 @@ def test_schemas_of_what_is_shipped(with_shipped: Pair) -> None:
     answer = with_shipped.check("POST", "/block_schemas/filter", {}, view=by_checksum)
     for schema in answer.json:
         with_shipped.check("GET", f"/block_schemas/checksum/{schema['checksum']}", params={"version": schema["version"]}, view=one)
+
+
+def test_no_event_tells_of_what_is_installed(with_shipped: Pair) -> None:
+    """The event of a variable that is made later comes, and none of a block type before it."""
+    with_shipped.prepare("POST", "/variables/", {"name": "sentinel", "value": 1})
+    every = {"filter": {"occurred": {"since": "2020-01-01T00:00:00Z"}}}
+    told = with_shipped.eventually("POST", "/events/filter", every, until=lambda body: body["total"] > 0)
+    assert [event["event"] for event in told.json["events"]] == ["prefect.variable.created"]
 
 
 def test_capabilities_of_what_is_shipped(with_shipped: Pair) -> None:
@@ -301,7 +308,8 @@ def test_installing_again(with_shipped: Pair) -> None:
     assert before.subject.json() == after.subject.json()
 
 
-def test_what_is_not_there_is_made_by_a_command(pair: Pair) -> None:
-    answer = httpx.post(f"{pair.subject.url}{PATH}/install_system_block_types", timeout=60)
-    if not pair.subject.is_oracle:
+def test_what_is_not_there_is_made_by_a_command(tmp_path: Path) -> None:
+    with servers.ours({"PROCTOR_ASSETS": str(tmp_path / "nothing")}) as url:
+        assert httpx.post(f"{url}{PATH}/filter", json={}).json() == []
+        answer = httpx.post(f"{url}{PATH}/install_system_block_types", timeout=60)
         assert answer.status_code == 404 and "proctor assets" in answer.json()["detail"]

@@ -15,6 +15,8 @@ use super::{
     limits::{self, Limits},
 };
 use contract::{self, Checks, Operation};
+use domain::blocks::secrets::OBFUSCATED;
+use serde_json::Value;
 
 /// How many bytes a body has that is validated in less than a millisecond.
 const SMALL: usize = 64 * 1024;
@@ -29,6 +31,38 @@ pub(super) struct Contracted {
     pub(super) checks: Checks,
     /// Whether it reads what may be much, and so waits for its turn.
     pub(super) reads: bool,
+    /// Whether the `data` of its body may be secret, and so is in no answer that says what is wrong with it.
+    pub(super) hides_data: bool,
+}
+
+/// Hides the data of a block in what is said to be wrong with it, which clients write into their logs.
+fn hide_data(answer: &mut Value) {
+    if let Some(body) = answer.get_mut("request_body") {
+        hide_in(body);
+    }
+    for fault in answer.get_mut("exception_detail").and_then(Value::as_array_mut).into_iter().flatten() {
+        let field = fault.pointer("/loc/1").cloned();
+        let Some(input) = fault.get_mut("input") else { continue };
+        match field {
+            Some(field) if field == "data" => *input = OBFUSCATED.into(),
+            // Another field of the body.
+            Some(_) => {}
+            None => hide_in(input),
+        }
+    }
+}
+
+/// Hides a body's data, or all of what is not even an object.
+fn hide_in(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            if let Some(data) = fields.get_mut("data") {
+                *data = OBFUSCATED.into();
+            }
+        }
+        Value::Null => {}
+        other => *other = OBFUSCATED.into(),
+    }
 }
 
 /// Validates the request against the contract, and hands what is valid to the handler.
@@ -67,12 +101,47 @@ pub(super) async fn validate(
             next.run(Request::from_parts(parts, axum::body::Body::from(body))).await
         }
         Err(rejection) => {
-            let (status, answer) = rejection.into_answer();
+            let (status, mut answer) = rejection.into_answer();
+            if contracted.hides_data {
+                hide_data(&mut answer);
+            }
             (StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY), Json(answer)).into_response()
         }
     };
     match &limits {
         Some(limits) => limits::count_answer(response, contracted.reads, limits).await,
         None => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_block_is_said_without_its_data() {
+        let body = json!({"name": "A b", "data": {"x": "s3cret"}});
+        let mut answer = json!({
+            "exception_detail": [
+                {"loc": ["body", "name"], "input": "A b"},
+                {"loc": ["body", "data"], "input": "s3cret"},
+                {"loc": ["body"], "input": body},
+                {"loc": ["path", "id"], "input": "x"},
+            ],
+            "request_body": body,
+        });
+        hide_data(&mut answer);
+        let hidden = json!({"name": "A b", "data": OBFUSCATED});
+        let inputs: Vec<&Value> =
+            answer["exception_detail"].as_array().unwrap().iter().map(|fault| &fault["input"]).collect();
+        assert_eq!(inputs, [&json!("A b"), &json!(OBFUSCATED), &hidden, &json!("x")]);
+        assert_eq!(answer["request_body"], hidden);
+        for sent in [json!(["s3cret"]), json!("s3cret"), json!(null)] {
+            let mut answer = json!({"exception_detail": [{"loc": ["body"], "input": sent}], "request_body": sent});
+            hide_data(&mut answer);
+            assert!(!answer.to_string().contains("s3cret"), "{answer}");
+        }
     }
 }

@@ -28,7 +28,7 @@ use access::operations;
 use contract::{Checks, Mount, Operation, ParameterCheck, TemplateCheck};
 use domain::access::{Mode, Role};
 use services::App;
-use store::TableAccess;
+use store::{TableAccess, access::Secrets};
 
 /// An HTTP method of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,6 +171,7 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
                 operation,
                 page_limit: app.settings.default_limit,
                 checks: route.checks,
+                hides_data: route.access.secrets == Secrets::Seals,
                 reads: operations::required(route.method.as_str(), route.path) == Some(Role::ReadOnly),
             };
             handler = handler.layer(middleware::from_fn_with_state(contracted, contract_layer::validate));

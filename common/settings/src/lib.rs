@@ -38,6 +38,9 @@ pub struct Settings {
     pub shards: u8,
     /// The folder of what Prefect ships as data (`PROCTOR_ASSETS`), if there may be one; `proctor assets` makes it.
     pub assets: Option<PathBuf>,
+    /// Whether the block types among it are installed when a server on one machine starts
+    /// (`PREFECT_SERVER_REGISTER_BLOCKS_ON_START`).
+    pub register_blocks_on_start: bool,
     /// The KMS key that wraps the keys of block documents (`PROCTOR_SECRETS_KEY`), by its ARN, for functions that open or
     /// seal them.
     pub secrets_key: Option<String>,
@@ -189,6 +192,7 @@ impl Default for Settings {
             table: "proctor-records".into(),
             shards: 20,
             assets: None,
+            register_blocks_on_start: true,
             secrets_key: None,
             key_file: None,
             base_path: PREFIX.into(),
@@ -270,6 +274,9 @@ impl Settings {
             table: variables.read("PROCTOR_TABLE")?.unwrap_or(default.table),
             shards: variables.read("PROCTOR_SHARDS")?.map_or(default.shards, |shards: u8| shards.max(1)),
             assets: variables.get("PROCTOR_ASSETS").map(PathBuf::from).or(default.assets),
+            register_blocks_on_start: variables
+                .flag("PREFECT_SERVER_REGISTER_BLOCKS_ON_START")?
+                .unwrap_or(default.register_blocks_on_start),
             secrets_key: variables.get("PROCTOR_SECRETS_KEY").map(str::to_owned).or(default.secrets_key),
             key_file: variables.get("PROCTOR_KEY_FILE").map(PathBuf::from).or(default.key_file),
             default_limit: variables.read("PREFECT_SERVER_API_DEFAULT_LIMIT")?.unwrap_or(default.default_limit),

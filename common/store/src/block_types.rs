@@ -10,6 +10,7 @@ use error::Result;
 
 use super::{
     By, Entity, Key, Record, Store, TableAccess, Versioned, Write,
+    commit::retry_on_conflict,
     query::Range,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index, IndexKey, Shards},
@@ -101,6 +102,30 @@ impl Store {
             return Ok(Source::keys(found.iter().map(|schema| table::block_type(schema.block_type_id))));
         }
         Ok(Source::Ordered(Range::all(self, Index::ByName, Collection::BlockTypes)))
+    }
+
+    /// Adds `block_type`, or changes the one that has its slug, untold: as Prefect installs its own. Returns it as it is then.
+    ///
+    /// A change that leaves the type as it was writes nothing. `change` must leave the slug as it is.
+    pub async fn install_block_type(
+        &self,
+        block_type: &BlockType,
+        change: impl Fn(&mut BlockType) + Sync,
+    ) -> Result<BlockType> {
+        retry_on_conflict(|| async {
+            let Some(found) = self.find::<BlockType>(with_slug(&block_type.slug)).await? else {
+                let claim = self.claim(table::unique_block_type_slug(&block_type.slug), block_type.id)?;
+                self.commit(vec![self.insert(block_type)?, claim]).await?;
+                return Ok(block_type.clone());
+            };
+            let mut after = found.record.clone();
+            change(&mut after);
+            if after != found.record {
+                self.commit(vec![self.replace(&after, found.version)?]).await?;
+            }
+            Ok(after)
+        })
+        .await
     }
 
     /// Reads which block types were installed last.

@@ -13,7 +13,7 @@ use crate::Secrets;
 
 /// The contract's `read_block_document_by_name_for_block_type`.
 pub static ROUTE: Route = Route::get(
-    "read_block_document_by_name",
+    "read_block_document_by_name_for_block_type",
     "/block_types/slug/{slug}/block_documents/name/{block_document_name}",
     || get(read),
 )

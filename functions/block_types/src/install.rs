@@ -4,16 +4,15 @@ use axum::{extract::State, routing::post};
 use common::{
     App, Result,
     blocks::installation,
-    http::{Json, Route},
+    http::{Json, Route, extract::ShippedData},
 };
 
 /// The contract's `install_system_block_types`.
 pub static ROUTE: Route =
-    Route::post("install_system_block_types", "/block_types/install_system_block_types", || post(install));
+    Route::post("install_system_block_types", "/block_types/install_system_block_types", || post(install))
+        .reading_assets();
 
-async fn install(State(app): State<App>) -> Result<Json<()>> {
-    let shipped = installation::read(app.settings.assets.as_deref())?;
-    let shipped = shipped.ok_or_else(installation::nothing_to_install)?;
-    installation::install(&app, &shipped).await?;
+async fn install(State(app): State<App>, ShippedData(assets): ShippedData) -> Result<Json<()>> {
+    installation::install(&app, &assets.block_types().await?).await?;
     Ok(Json(()))
 }

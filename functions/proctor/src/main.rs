@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use common::{
-    App, Settings, Store,
+    App, Error, Settings, Store,
     blocks::installation::{self, Installed},
     logging,
     runtime::{
@@ -155,7 +155,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     store.create_table().await?;
     let vault = vault(&arguments, &store).await?;
     let app = App::new(store, settings).with_vault(vault);
-    install_block_types(&app).await;
+    if app.settings.register_blocks_on_start {
+        install_block_types(&app).await;
+    }
 
     let (stop, stopping) = watch::channel(false);
     let stopped = async move |mut stopping: watch::Receiver<bool>| {
@@ -204,10 +206,17 @@ async fn vault(arguments: &Arguments, store: &Store) -> Result<Vault, Failure> {
         return Ok(Vault::new(Box::new(KeyFile::in_memory()?)));
     }
     let file = arguments.key_file();
-    if store.current_data_key().await?.is_none() && KeyFile::make(&file)? {
-        println!("Made {}, without which the data of blocks can't be read: keep a copy", file.display());
-    }
-    if !file.exists() {
+    // The first line on standard output says where the server listens.
+    if store.current_data_key().await?.is_none() {
+        match KeyFile::make(&file) {
+            Ok(true) => eprintln!(
+                "proctor: made {}, without which the data of blocks can't be read: keep a copy",
+                file.display()
+            ),
+            Ok(false) => {}
+            Err(error) => eprintln!("proctor: {error}, so that no block can be saved"),
+        }
+    } else if !file.exists() {
         eprintln!(
             "proctor: the key file {} is missing: put it back, for blocks can't be read without it",
             file.display()
@@ -220,14 +229,10 @@ async fn vault(arguments: &Arguments, store: &Store) -> Result<Vault, Failure> {
 ///
 /// What goes wrong is no reason not to start.
 async fn install_block_types(app: &App) {
-    let outcome = match installation::read(app.settings.assets.as_deref()) {
-        Ok(None) => return,
-        Ok(Some(shipped)) => installation::install_once(app, &shipped).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(Installed::Before) => {}
-        Ok(Installed::Types(count)) => println!("Installed {count} block types"),
+    match installation::install_once(app, &app.assets).await {
+        // That there is nothing to install is said when the server listens.
+        Ok(Installed::Before) | Err(Error::NotFound(_)) => {}
+        Ok(Installed::Types(count)) => eprintln!("proctor: installed {count} block types"),
         Err(error) => eprintln!("proctor: the block types of Prefect could not be installed: {error}"),
     }
 }

@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::model::{
-    Object,
-    block_document::{MOST_TOLD, Told},
+use crate::{
+    json::large_integer,
+    model::{
+        Object,
+        block_document::{MOST_TOLD, Told},
+    },
 };
 
 /// What is shown in the place of a secret.
@@ -126,7 +129,8 @@ pub fn told<'f>(
 ) -> Told {
     let secret = secret_fields.into_iter().flat_map(|field| [field, field.split('.').next().unwrap_or(field)]);
     let never: BTreeSet<&str> = secret.chain(before.never.iter().map(String::as_str)).collect();
-    let is_told = |name: &String, value: &Value| value.is_string() && !never.contains(name.as_str());
+    let is_text = |value: &Value| value.is_string() && large_integer::digits(value).is_none();
+    let is_told = |name: &String, value: &Value| is_text(value) && !never.contains(name.as_str());
     let texts = data.iter().filter(|(name, value)| is_told(name, value) && !never.contains("*"));
     let mut told: Object = texts.map(|(name, value)| (name.clone(), value.clone())).collect();
     let size: usize = told.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum();

@@ -76,12 +76,14 @@ pub async fn create(app: &App, new: NewBlockDocument) -> Result<BlockDocumentRes
         references,
         data: seal(app, id, &data).await?,
     };
+    // Before it is added: one that can't be answered, for it has too much within it, must not be there.
+    let answer = answers::answered(app, vec![document.clone()], Show::Asterisks).await?.pop();
+    let answer = answer.ok_or_else(Error::integrity_conflict)?;
     store.add(&document).await.map_err(|error| match error {
         Error::Conflict(_) => already_exists(),
         other => other,
     })?;
-    let answer = answers::answered(app, vec![document], Show::Asterisks).await?.pop();
-    answer.ok_or_else(Error::integrity_conflict)
+    Ok(answer)
 }
 
 /// Changes the document `id`.
@@ -136,15 +138,21 @@ async fn changed(
     let added: Vec<BlockDocumentReference> =
         references.iter().filter(|reference| !document.references.contains(reference)).cloned().collect();
     require_no_cycle(app, document.id, &added).await?;
+    let has_added = !added.is_empty();
     let before = Told { never: never_told(current_schema, &document.told), ..document.told.clone() };
-    Ok(BlockDocument {
+    let after = BlockDocument {
         updated: app.now(),
         block_schema_id: schema.id,
         told: told(&data, schema, &before),
         references,
         data: seal(app, document.id, &data).await?,
         ..document.clone()
-    })
+    };
+    if has_added {
+        // One that has too much within it could not be read any more.
+        answers::answered(app, vec![after.clone()], Show::Asterisks).await?;
+    }
+    Ok(after)
 }
 
 /// Puts what was sent over what there is; a field is either a value or a document, whichever was sent last.

@@ -4,22 +4,17 @@
 //! command `proctor assets` takes it from Prefect's package. An installation is repeated without harm, and one that would
 //! change nothing is over after one read, because the digest of the last one is noted.
 
-use std::path::Path;
-
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use assets::{Assets, BLOCK_TYPES};
 use domain::model::{BlockType, BlockTypeId, Object, Timestamp, block_type::escaped};
 use error::{Error, Result};
 use store::block_types::InstalledBlockTypes;
 
 use super::schemas::{self, NewBlockSchema};
 use crate::App;
-
-/// The file with the block types, in the folder of what Prefect ships as data.
-pub const BLOCK_TYPES: &str = "block_types.json";
 
 /// The types that can't be deleted, where the file does not say of each whether it can.
 const PROTECTED: [&str; 3] = ["webhook", "secret", "local-file-system"];
@@ -71,41 +66,20 @@ pub enum Installed {
     Types(usize),
 }
 
-/// Reads the file with the block types from the folder of what Prefect ships as data; nothing where there is none.
-///
-/// # Errors
-/// [`Error::Internal`] if there is a file that can't be read.
-pub fn read(folder: Option<&Path>) -> Result<Option<String>> {
-    let Some(folder) = folder else { return Ok(None) };
-    let file = folder.join(BLOCK_TYPES);
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Internal(format!("{} can't be read: {error}", file.display()))),
-    }
-}
-
-/// Says that there are no block types to be installed, and how to get them.
-pub fn nothing_to_install() -> Error {
-    Error::not_found_in_words(
-        "There are no block types to install: run `proctor assets`, which takes them from Prefect's package.",
-    )
-}
-
-/// Installs the block types of the registry `text`, unless the last installation was of the same.
+/// Installs the block types of `assets`, unless the last installation was of the same.
 ///
 /// A type that is there is brought up to date, and keeps its id and its documents. Schemas that are there stay as they are.
 ///
 /// # Errors
-/// [`Error::Internal`] for a file of another form, and those of the store; what was installed by then stays.
-pub async fn install_once(app: &App, text: &str) -> Result<Installed> {
-    let digest: Vec<String> = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let installed = InstalledBlockTypes { digest: digest.concat() };
+/// [`Error::NotFound`] with the command that makes the assets, if there are none; [`Error::Internal`] for a file of another
+/// form, and those of the store; what was installed by then stays.
+pub async fn install_once(app: &App, assets: &Assets) -> Result<Installed> {
+    let installed = InstalledBlockTypes { digest: assets.block_types_digest().await? };
     let last = app.store.installed_block_types().await?;
     if last.is_some_and(|last| last.record == installed) {
         return Ok(Installed::Before);
     }
-    let types = install(app, text).await?;
+    let types = install(app, &assets.block_types().await?).await?;
     app.store.note_installed_block_types(&installed).await?;
     Ok(Installed::Types(types))
 }
@@ -114,7 +88,7 @@ pub async fn install_once(app: &App, text: &str) -> Result<Installed> {
 ///
 /// # Errors
 /// Those of [`install_once`].
-pub async fn install(app: &App, text: &str) -> Result<usize> {
+pub async fn install(app: &App, text: &[u8]) -> Result<usize> {
     let entries = entries(text)?;
     let installed: Vec<(BlockType, Schema)> = stream::iter(entries)
         .map(|entry| async move { install_type(app, entry).await })
@@ -138,11 +112,11 @@ pub async fn install(app: &App, text: &str) -> Result<usize> {
     Ok(count)
 }
 
-fn entries(text: &str) -> Result<Vec<Entry>> {
+fn entries(text: &[u8]) -> Result<Vec<Entry>> {
     let malformed = |what: &str, error: serde_json::Error| {
         Error::Internal(format!("{BLOCK_TYPES} is not of the form of Prefect's registry: {what}: {error}"))
     };
-    let registry: Registry = serde_json::from_str(text).map_err(|error| malformed("collections", error))?;
+    let registry: Registry = serde_json::from_slice(text).map_err(|error| malformed("collections", error))?;
     let mut entries = Vec::new();
     for (name, package) in registry.collections {
         let package: Package = serde_json::from_value(package).map_err(|error| malformed(&name, error))?;
@@ -168,7 +142,8 @@ async fn install_type(app: &App, entry: Entry) -> Result<(BlockType, Schema)> {
         code_example: entry.code_example.as_deref().map(escaped),
         is_protected,
     };
-    let (installed, _) = app.store.upsert(&block_type, |found| Ok(bring_up_to_date(found, &block_type, now))).await?;
+    let change = |found: &mut BlockType| bring_up_to_date(found, &block_type, now);
+    let installed = app.store.install_block_type(&block_type, change).await?;
     Ok((installed, entry.block_schema))
 }
 
