@@ -544,7 +544,8 @@ def test_delete_automation(client: Client, name: str) -> None:
     client.delete_automation(automation_id)
     with not_found():
         client.read_automation(automation_id)
-    client.delete_automation(automation_id)
+    with not_found():
+        client.delete_automation(automation_id)
 
 
 def test_read_resource_related_automations(client: Client, name: str) -> None:
