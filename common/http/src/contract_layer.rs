@@ -45,9 +45,9 @@ fn hide_data(answer: &mut Value) {
         let Some(input) = fault.get_mut("input") else { continue };
         match field {
             Some(field) if field == "data" => *input = OBFUSCATED.into(),
-            // Another field of the body.
-            Some(_) => {}
-            None => hide_in(input),
+            // Of a field that is missing, the whole body is told; of another one, what was sent for it.
+            Some(_) if !input.is_object() => {}
+            _ => hide_in(input),
         }
     }
 }
@@ -128,6 +128,7 @@ mod tests {
                 {"loc": ["body", "name"], "input": "A b"},
                 {"loc": ["body", "data"], "input": "s3cret"},
                 {"loc": ["body"], "input": body},
+                {"loc": ["body", "block_type_id"], "input": body},
                 {"loc": ["path", "id"], "input": "x"},
             ],
             "request_body": body,
@@ -136,7 +137,7 @@ mod tests {
         let hidden = json!({"name": "A b", "data": OBFUSCATED});
         let inputs: Vec<&Value> =
             answer["exception_detail"].as_array().unwrap().iter().map(|fault| &fault["input"]).collect();
-        assert_eq!(inputs, [&json!("A b"), &json!(OBFUSCATED), &hidden, &json!("x")]);
+        assert_eq!(inputs, [&json!("A b"), &json!(OBFUSCATED), &hidden, &hidden, &json!("x")]);
         assert_eq!(answer["request_body"], hidden);
         for sent in [json!(["s3cret"]), json!("s3cret"), json!(null)] {
             let mut answer = json!({"exception_detail": [{"loc": ["body"], "input": sent}], "request_body": sent});
