@@ -337,9 +337,9 @@ mod tests {
         for (of, who) in [(&old, "old"), (&new, "new")] {
             assert_eq!(unwrapped(&running, of).await.unwrap(), of.key, "{who}");
         }
-        file.forget_but(&[old.master.clone()]).unwrap();
+        file.forget_but(std::slice::from_ref(&old.master)).unwrap();
         assert!(unwrapped(&KeyFile::at(directory.file()), &old).await.is_ok());
-        file.forget_but(&[new.master.clone()]).unwrap();
+        file.forget_but(std::slice::from_ref(&new.master)).unwrap();
         assert!(unwrapped(&KeyFile::at(directory.file()), &old).await.is_err());
         assert_eq!(std::fs::metadata(directory.file()).unwrap().mode() & 0o777, MODE);
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 1);

@@ -17,6 +17,7 @@ use common::{
 use serde::Deserialize;
 
 /// Which documents are asked for.
+#[allow(clippy::struct_field_names, reason = "the contract's names")]
 #[derive(Debug, Deserialize)]
 struct WhichDocuments {
     block_documents: Option<BlockDocumentFilter>,

@@ -239,20 +239,17 @@ async fn install_block_types(app: &App) {
 
 /// Does what `data-keys` says, in a database that a server may have open at the same time.
 async fn manage_data_keys(arguments: &Arguments, command: data_keys::Arguments) -> Result<(), Failure> {
-    let app = match &command.table {
-        Some(table) => {
-            let mut variables = Variables::from_env();
-            variables.set("PROCTOR_TABLE", table);
-            if let Some(key) = &command.secrets_key {
-                variables.set("PROCTOR_SECRETS_KEY", key);
-            }
-            runtime::connect::to_table(Settings::from(variables)?).await?
+    let app = if let Some(table) = &command.table {
+        let mut variables = Variables::from_env();
+        variables.set("PROCTOR_TABLE", table);
+        if let Some(key) = &command.secrets_key {
+            variables.set("PROCTOR_SECRETS_KEY", key);
         }
-        None => {
-            let store = store(arguments, None).await?;
-            let vault = vault(arguments, &store).await?;
-            App::new(store, Settings::local(Variables::from_env())?).with_vault(vault)
-        }
+        runtime::connect::to_table(Settings::from(variables)?).await?
+    } else {
+        let store = store(arguments, None).await?;
+        let vault = vault(arguments, &store).await?;
+        App::new(store, Settings::local(Variables::from_env())?).with_vault(vault)
     };
     println!("{}", data_keys::carry_out(&app, command.action).await?);
     Ok(())

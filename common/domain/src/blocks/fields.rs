@@ -82,8 +82,8 @@ impl NewFields {
         let definition = |name: &String| definitions?.get(name)?.as_object();
         let is_of_type = |fields: &&Object| fields.get("block_type_slug").and_then(Value::as_str) == Some(slug);
         let found = match &named[..] {
-            [name] => definition(name),
-            names => names.iter().filter_map(definition).find(is_of_type),
+            [only] => definition(only),
+            several => several.iter().filter_map(definition).find(is_of_type),
         };
         found.cloned().ok_or_else(|| {
             Error::Unprocessable(format!("No definition says the fields of the {slug} block that {field} holds."))
