@@ -215,6 +215,20 @@ def test_a_wrong_key_is_told_apart(place: Place, tmp_path_factory: pytest.TempPa
     assert value(api, document) == SECRET
 
 
+def test_who_has_lost_the_key_begins_anew(place: Place) -> None:
+    document = block(place.start(), "kept", {"value": SECRET})
+    place.stop()
+    place.key.unlink()
+    refused = place.command("data-keys", "forget", "--lost")
+    assert refused.returncode != 0 and "1 documents" in refused.stderr, refused
+    api = place.start()
+    assert api.http.delete(f"block_documents/{document['id']}").status_code == 204
+    place.stop()
+    assert place.command("data-keys", "forget", "--lost").returncode == 0
+    api = place.start()
+    assert value(api, block(api, "kept", {"value": SECRET})) == SECRET
+
+
 def test_keys_are_replaced_under_a_running_server(place: Place) -> None:
     api = place.start()
     documents = [block(api, f"kept-{number}", {"value": f"{SECRET}-{number}"}) for number in range(5)]

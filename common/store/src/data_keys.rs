@@ -85,6 +85,12 @@ impl Store {
         self.read_all(keys).await?.iter().map(super::Item::record).collect()
     }
 
+    /// Forgets that any data key was ever in use, with `keys`, which are all there are.
+    pub async fn forget_all_data_keys(&self, keys: &[DataKeyId]) -> Result<()> {
+        let keys: Vec<Key> = keys.iter().copied().map(table::data_key).chain([table::current_data_key()]).collect();
+        self.delete_all(&keys).await
+    }
+
     /// Forgets the data key `id`: what is sealed with it can't be opened any more.
     pub async fn forget_data_key(&self, id: DataKeyId) -> Result<()> {
         Ok(self.commit(vec![Write::Delete(table::data_key(id))]).await?)

@@ -19,6 +19,7 @@ use serde::Deserialize;
 /// Which documents are asked for.
 #[allow(clippy::struct_field_names, reason = "the contract's names")]
 #[derive(Debug, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the contract names them so")]
 struct WhichDocuments {
     block_documents: Option<BlockDocumentFilter>,
     block_types: Option<BlockTypeFilter>,

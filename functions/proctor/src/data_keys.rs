@@ -30,7 +30,11 @@ pub enum Action {
     /// Puts a new key in use, and seals every document with it; locally with a new key in the key file as well.
     Rotate,
     /// Forgets the keys that nothing is sealed with and that are out of use for an hour.
-    Forget,
+    Forget {
+        /// Forgets all of them, where nothing is sealed any more because the master key is lost; no server may run then.
+        #[arg(long)]
+        lost: bool,
+    },
 }
 
 /// Does what `action` says to the data keys of `app`; returns what to print.
@@ -54,8 +58,9 @@ pub async fn carry_out(app: &App, action: Action) -> Result<String> {
             let (key, resealed) = resealing::renew(app).await?;
             Ok(format!("{key} is in use; {resealed} documents were sealed anew. In an hour: proctor data-keys forget"))
         }
-        Action::Forget => {
-            let forgotten = resealing::forget(app, Timestamp::now()).await?;
+        Action::Forget { lost } => {
+            let forgotten =
+                if lost { resealing::forget_all(app).await? } else { resealing::forget(app, Timestamp::now()).await? };
             let lines: Vec<String> = forgotten.iter().map(|key| format!("{key} is forgotten")).collect();
             Ok(if lines.is_empty() { "no key is to be forgotten".into() } else { lines.join("\n") })
         }

@@ -208,11 +208,10 @@ async fn vault(arguments: &Arguments, store: &Store) -> Result<Vault, Failure> {
     let file = arguments.key_file();
     // The first line on standard output says where the server listens.
     if store.current_data_key().await?.is_none() {
-        match KeyFile::make(&file) {
-            Ok(true) => eprintln!(
-                "proctor: made {}, without which the data of blocks can't be read: keep a copy",
-                file.display()
-            ),
+        let shown = file.display();
+        let made = KeyFile::make(&file);
+        match made {
+            Ok(true) => eprintln!("proctor: made {shown}, without which the data of blocks can't be read: keep a copy"),
             Ok(false) => {}
             Err(error) => eprintln!("proctor: {error}, so that no block can be saved"),
         }

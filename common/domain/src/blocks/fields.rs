@@ -78,12 +78,12 @@ impl NewFields {
     pub fn of_child(&self, field: &str, slug: &str) -> Result<Object> {
         let definitions = self.definitions.as_ref();
         let property = self.kept.get("properties").and_then(|properties| properties.get(field));
-        let named = property.map(referred).unwrap_or_default();
+        let defined_as = property.map(referred).unwrap_or_default();
         let definition = |name: &String| definitions?.get(name)?.as_object();
         let is_of_type = |fields: &&Object| fields.get("block_type_slug").and_then(Value::as_str) == Some(slug);
-        let found = match &named[..] {
-            [only] => definition(only),
-            several => several.iter().filter_map(definition).find(is_of_type),
+        let found = match &defined_as[..] {
+            [name] => definition(name),
+            names => names.iter().filter_map(definition).find(is_of_type),
         };
         found.cloned().ok_or_else(|| {
             Error::Unprocessable(format!("No definition says the fields of the {slug} block that {field} holds."))

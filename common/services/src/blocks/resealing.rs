@@ -115,6 +115,23 @@ pub async fn forget(app: &App, now: Timestamp) -> Result<Vec<DataKeyId>> {
     Ok(over.into_iter().map(|of| of.key.id).collect())
 }
 
+/// Forgets all data keys, so that the next document is sealed with a new one: for those whose master key is lost.
+///
+/// No server may run meanwhile, which could seal with a key that is forgotten here.
+///
+/// # Errors
+/// [`Error::Conflict`] if there is a document yet: it would stay closed even if its key were found again.
+pub async fn forget_all(app: &App) -> Result<Vec<DataKeyId>> {
+    let (keys, missing) = keys_in_use(app).await?;
+    let documents: u64 = keys.iter().map(|of| of.documents).chain(missing.into_values()).sum();
+    if documents > 0 {
+        return Err(Error::Conflict(format!("{documents} documents are sealed with these keys: delete them before")));
+    }
+    let keys: Vec<DataKeyId> = keys.into_iter().map(|of| of.key.id).collect();
+    app.store.forget_all_data_keys(&keys).await?;
+    Ok(keys)
+}
+
 /// Says that the keys are missing with which documents are sealed.
 pub fn missing(keys: &BTreeMap<DataKeyId, u64>) -> Option<Error> {
     let told: Vec<String> = keys.iter().map(|(key, documents)| format!("{key} ({documents} documents)")).collect();
