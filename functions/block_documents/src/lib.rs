@@ -17,7 +17,6 @@ use common::{
 use serde::Deserialize;
 
 /// Which documents are asked for.
-#[allow(clippy::struct_field_names, reason = "the contract's names")]
 #[derive(Debug, Deserialize)]
 #[allow(clippy::struct_field_names, reason = "the contract names them so")]
 struct WhichDocuments {
