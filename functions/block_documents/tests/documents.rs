@@ -39,8 +39,8 @@ fn with_another_key(app: &App) -> App {
 }
 
 impl World {
-    async fn new(operation: &'static str) -> Self {
-        let (database, faults) = (EmbeddedDatabase::in_memory().unwrap(), Faults::on(operation));
+    async fn new(failing: &'static str) -> Self {
+        let (database, faults) = (EmbeddedDatabase::in_memory().unwrap(), Faults::on(failing));
         let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(2));
         store.create_table().await.unwrap();
