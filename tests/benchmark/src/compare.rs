@@ -9,7 +9,7 @@ use crate::http::{Cost, Endpoint};
 use crate::load::{Tally, round};
 use crate::options::Options;
 use crate::runs::{Errors, Filling, fill, holdings};
-use crate::scenario::{Fixture, Scenario, Worker};
+use crate::scenario::{BlockKind, Fixture, Scenario, Worker};
 use crate::server::{Launch, Server};
 use crate::statistics::{mean, throughput};
 
@@ -173,11 +173,13 @@ async fn fill_both(
         footprint.loading_errors = errors;
         let (held, ids) = holdings(&server.endpoint, options.runs).await?;
         footprint.loaded = server.resident();
+        let block = BlockKind::make(&server.endpoint).await?;
         server.pause()?;
         // The oracle answers 503 to creations at once, and each of them holds up the others.
         let creators = if is_oracle { 1 } else { 4 };
         let completed = held.by_state.get("COMPLETED").copied().unwrap_or_default();
-        let fixture = Arc::new(Fixture::new(server.endpoint.clone(), flow, ids, held.total, completed));
+        let fixture = Fixture::new(server.endpoint.clone(), flow, ids, held.total, completed).with_block(block);
+        let fixture = Arc::new(fixture);
         sides.push((Side { server, fixture, footprint, creators, transitions: 0.0 }, held));
     }
     match (sides.pop(), sides.pop()) {

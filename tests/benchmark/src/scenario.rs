@@ -46,11 +46,15 @@ pub(crate) enum Scenario {
     EventsSocket,
     /// Task-run events by `POST /events`, until the task runs are readable.
     EventsPost,
+    /// `GET /block_types/slug/{slug}/block_documents/name/{name}` of a block with secrets, as `Block.load` does.
+    LoadBlock,
+    /// `POST /block_documents/` of a block with secrets.
+    SaveBlock,
 }
 
 impl Scenario {
     /// Every scenario in the order in which they run: those that only read first, while both servers hold the same.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ReadFlowRun,
         Self::FilterFlowRuns,
         Self::CountFlowRuns,
@@ -60,6 +64,8 @@ impl Scenario {
         Self::SetState,
         Self::EventsSocket,
         Self::EventsPost,
+        Self::LoadBlock,
+        Self::SaveBlock,
     ];
 
     /// The name in the report.
@@ -74,6 +80,8 @@ impl Scenario {
             Self::SetState => "set_state",
             Self::EventsSocket => "task-run events (websocket)",
             Self::EventsPost => "task-run events (POST)",
+            Self::LoadBlock => "load a block with secrets",
+            Self::SaveBlock => "save a block with secrets",
         }
     }
 
@@ -91,7 +99,7 @@ impl Scenario {
         match self {
             Self::ReadFlowRun | Self::CreateFlowRun | Self::SetState => Some(30.0),
             Self::FilterFlowRuns | Self::CountFlowRuns | Self::CountByState => Some(25.0),
-            Self::CreateLogs | Self::EventsSocket | Self::EventsPost => None,
+            Self::CreateLogs | Self::EventsSocket | Self::EventsPost | Self::LoadBlock | Self::SaveBlock => None,
         }
     }
 }
@@ -105,13 +113,57 @@ pub(crate) struct Fixture {
     pub(crate) runs: Vec<String>,
     pub(crate) total: u64,
     pub(crate) completed: u64,
+    /// Under what a block is saved.
+    pub(crate) block: BlockKind,
     /// Scheduled runs that no worker has taken yet.
     fresh: Mutex<Vec<String>>,
 }
 
+/// A block type and a schema of it, and the block that is loaded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BlockKind {
+    block_type: String,
+    schema: String,
+}
+
+/// The slug of the blocks' type, and the name of the block that is loaded.
+const BLOCK: (&str, &str) = ("benchmark", "loaded");
+
+/// What a block holds: a secret, more of them in an object, and what everybody may see.
+fn block_data() -> Value {
+    let secrets = json!({"access_key": "AKIAIOSFODNN7EXAMPLE", "session": "t".repeat(400)});
+    json!({"user": "somebody", "password": "correct horse battery staple", "secrets": secrets, "port": 5432})
+}
+
+impl BlockKind {
+    /// Makes a type, a schema and the block that is loaded.
+    pub(crate) async fn make(endpoint: &Endpoint) -> Result<Self, String> {
+        let (mut connection, mut errors) = (Connection::new(endpoint.clone()), Errors::new());
+        let (slug, name) = BLOCK;
+        let body = json!({"name": slug, "slug": slug});
+        let block_type = id_of(&insist(&mut connection, "/block_types/", &body, &mut errors).await?)?;
+        let fields = json!({"title": "Benchmark", "type": "object", "secret_fields": ["password", "secrets.*"]});
+        let body = json!({"fields": fields, "block_type_id": block_type});
+        let schema = id_of(&insist(&mut connection, "/block_schemas/", &body, &mut errors).await?)?;
+        let made = Self { block_type, schema };
+        insist(&mut connection, "/block_documents/", &made.document(name), &mut errors).await?;
+        Ok(made)
+    }
+
+    fn document(&self, name: &str) -> Value {
+        let Self { block_type, schema } = self;
+        json!({"name": name, "data": block_data(), "block_type_id": block_type, "block_schema_id": schema})
+    }
+}
+
 impl Fixture {
     pub(crate) fn new(endpoint: Endpoint, flow: String, runs: Vec<String>, total: u64, completed: u64) -> Self {
-        Self { endpoint, flow, runs, total, completed, fresh: Mutex::default() }
+        Self { endpoint, flow, runs, total, completed, block: BlockKind::default(), fresh: Mutex::default() }
+    }
+
+    /// Takes under what a block is saved.
+    pub(crate) fn with_block(self, block: BlockKind) -> Self {
+        Self { block, ..self }
     }
 
     /// Tops the fresh runs up to `wanted` and returns what failed on the way.
@@ -227,6 +279,17 @@ impl Worker {
                 Some(self.post("/flow_runs/", &body, created).await)
             }
             Scenario::SetState => self.set_state().await,
+            Scenario::LoadBlock => {
+                let (slug, name) = BLOCK;
+                let path = format!("/block_types/slug/{slug}/block_documents/name/{name}?include_secrets=true");
+                let started = Instant::now();
+                let answer = self.connection.get(&path).await;
+                Some(judge(started, answer, |answer| answer.json()["data"] == block_data()))
+            }
+            Scenario::SaveBlock => {
+                let body = self.fixture.block.document(&uuid::Uuid::new_v4().to_string());
+                Some(self.post("/block_documents/", &body, |answer| answer.status == 201).await)
+            }
             Scenario::EventsSocket | Scenario::EventsPost => Some(self.events().await),
         }
     }

@@ -6,6 +6,7 @@
 
 mod gate;
 mod killed;
+mod kms;
 mod samples;
 mod secrets;
 mod stage;
