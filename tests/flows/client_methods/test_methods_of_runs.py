@@ -1,23 +1,13 @@
-"""Each method of the Prefect client that the built operations carry, on both of its kinds.
-
-The methods are the rows of the contract's list of client methods; a row is proven by the test that
-is named after it.
-"""
+"""Methods of flows, flow runs, their inputs, task runs, states, logs and variables."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import datetime
-import inspect
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
-from prefect import flow, task
-from prefect.client.orchestration import PrefectClient, SyncPrefectClient
+from both_kinds import Client, not_found, some_flow, some_task
 from prefect.client.schemas.actions import LogCreate, VariableCreate, VariableUpdate
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -32,107 +22,11 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, FlowRunPolicy, TaskRun
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort, FlowSort, LogSort, TaskRunSort
-from prefect.events import AutomationCore, DoNothing, EventTrigger, Posture, RunDeployment
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Completed, Failed, Pending, Running, Scheduled
-
-# Methods of operations that are built; the rest of the contract's list follows with its operations.
-METHODS = frozenset(
-    """
-    api_healthcheck api_version count_flow_runs create_automation create_flow create_flow_from_name
-    create_flow_run create_flow_run_input create_logs create_task_run create_variable
-    delete_automation delete_flow delete_flow_run delete_flow_run_input
-    delete_resource_owned_automations delete_task_run delete_variable_by_name
-    filter_flow_run_input find_automation hello pause_automation raise_for_api_version_mismatch
-    read_automation read_automations read_automations_by_name read_flow read_flow_by_name
-    read_flow_run read_flow_run_input read_flow_run_states read_flow_runs read_flows read_logs
-    read_resource_related_automations read_task_run read_task_run_states read_task_runs
-    read_variable_by_name read_variables read_worker_metadata resume_automation set_flow_run_name
-    set_flow_run_state set_task_run_name set_task_run_state update_automation update_flow_run
-    update_flow_run_labels update_variable
-    """.split()
-)
-
-
-class Client:
-    """Either kind of client, called alike: `client.read_flow(id)` returns what the method answers."""
-
-    def __init__(self, inner: PrefectClient | SyncPrefectClient, run: Callable[[Any], Any]) -> None:
-        self._inner = inner
-        self._run = run
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            answer = getattr(self._inner, method)(*arguments, **named)
-            return self._run(answer) if inspect.isawaitable(answer) else answer
-
-        return call
-
-
-@pytest.fixture(scope="module", params=["async", "sync"])
-def client(request: pytest.FixtureRequest, api_url: str) -> Iterator[Client]:
-    """An open client of each kind."""
-    if request.param == "sync":
-        with SyncPrefectClient(api_url) as inner:
-            yield Client(inner, lambda answer: answer)
-        return
-    loop = asyncio.new_event_loop()
-    opened = PrefectClient(api_url)
-    loop.run_until_complete(opened.__aenter__())
-    try:
-        yield Client(opened, loop.run_until_complete)
-    finally:
-        loop.run_until_complete(opened.__aexit__(None, None, None))
-        loop.close()
-
-
-@pytest.fixture
-def name() -> str:
-    """A name that nothing else has."""
-    return f"client-{uuid.uuid4()}"
-
-
-@task
-def some_task() -> None:
-    """Never run: only its definition is sent."""
-
-
-@flow
-def some_flow(number: int = 0) -> None:
-    """Never run: only its definition is sent."""
-
-
-@pytest.fixture
-def flow_run(client: Client) -> FlowRun:
-    return client.create_flow_run(some_flow, parameters={"number": 1}, state=Pending())
-
-
-@pytest.fixture
-def task_run(client: Client, flow_run: FlowRun) -> TaskRun:
-    return client.create_task_run(
-        some_task, flow_run_id=flow_run.id, dynamic_key="0", state=Pending()
-    )
-
-
-@contextlib.contextmanager
-def not_found() -> Iterator[None]:
-    """Expects a 404; only some of the client's methods have an exception of their own for it."""
-    with pytest.raises((ObjectNotFound, httpx.HTTPStatusError)) as raised:
-        yield
-    error = raised.value
-    response = (error.http_exc if isinstance(error, ObjectNotFound) else error).response
-    assert response.status_code == 404
+from prefect.states import Completed, Failed, Paused, Pending, Running, Scheduled
 
 
 def runs_of(flow_run: FlowRun) -> FlowRunFilter:
     return FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
-
-
-def test_every_method_has_a_test() -> None:
-    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    assert METHODS - tested == set()
-    for kind in (PrefectClient, SyncPrefectClient):
-        assert [method for method in METHODS if not hasattr(kind, method)] == []
 
 
 def test_api_healthcheck(client: Client) -> None:
@@ -145,6 +39,10 @@ def test_api_version(client: Client) -> None:
 
 def test_raise_for_api_version_mismatch(client: Client) -> None:
     client.raise_for_api_version_mismatch()
+
+
+def test_raise_for_api_version_mismatch_once(client: Client) -> None:
+    client.raise_for_api_version_mismatch_once()
 
 
 def test_hello(client: Client) -> None:
@@ -267,6 +165,23 @@ def test_read_flow_run_states(client: Client, flow_run: FlowRun) -> None:
     assert [state.name for state in states] == ["Pending", "Running", "Failed"]
     assert states[-1].message == "it broke"
     assert [state.timestamp for state in states] == sorted(state.timestamp for state in states)
+
+
+def test_read_flow_run_state(client: Client, flow_run: FlowRun) -> None:
+    read = client.read_flow_run_state(flow_run.state.id)
+    assert (read.id, read.name, read.timestamp) == (flow_run.state.id, "Pending", flow_run.state.timestamp)
+    with not_found():
+        client.read_flow_run_state(uuid.uuid4())
+
+
+def test_resume_flow_run(client: Client, flow_run: FlowRun) -> None:
+    refused = client.resume_flow_run(flow_run.id)
+    assert refused.status == SetStateStatus.ABORT
+    for state in (Running(), Paused(timeout_seconds=60)):
+        client.set_flow_run_state(flow_run.id, state, force=True)
+    resumed = client.resume_flow_run(flow_run.id)
+    assert resumed.status == SetStateStatus.ACCEPT
+    assert client.read_flow_run(flow_run.id).state_name == "Running"
 
 
 def test_read_flow_runs(client: Client, name: str) -> None:
@@ -469,97 +384,3 @@ def test_delete_variable_by_name(client: Client, name: str) -> None:
     assert client.read_variable_by_name(name) is None
     with not_found():
         client.delete_variable_by_name(name)
-
-
-def test_read_worker_metadata(client: Client) -> None:
-    workers = client.read_worker_metadata()
-    assert workers["prefect-kubernetes"]["kubernetes"]["type"] == "kubernetes"
-
-
-def automation(name: str, **more: Any) -> AutomationCore:
-    trigger = EventTrigger(posture=Posture.Reactive, expect={"a", "b"}, threshold=3)
-    return AutomationCore(**{"name": name, "trigger": trigger, "actions": [DoNothing()], **more})
-
-
-def test_create_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name, description="d", tags=["t"]))
-    read = client.read_automation(automation_id)
-    assert (read.name, read.description, read.tags, read.enabled) == (name, "d", ["t"], True)
-    assert read.trigger.expect == {"a", "b"} and read.trigger.threshold == 3
-    assert read.actions == [DoNothing()]
-
-
-def test_read_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name))
-    assert client.read_automation(automation_id).id == automation_id
-    with not_found():
-        client.read_automation(uuid.uuid4())
-
-
-def test_read_automations(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name))
-    assert automation_id in [read.id for read in client.read_automations()]
-
-
-def test_read_automations_by_name(client: Client, name: str) -> None:
-    both = {client.create_automation(automation(name)) for _ in range(2)}
-    assert {read.id for read in client.read_automations_by_name(name)} == both
-    assert client.read_automations_by_name(f"no-{name}") == []
-
-
-def test_find_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name))
-    for wanted in (automation_id, str(automation_id), name, name.upper()):
-        assert client.find_automation(wanted).id == automation_id
-    assert client.find_automation(f"no-{name}") is None
-
-
-def test_update_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name, description="d"))
-    client.update_automation(automation_id, automation(f"new-{name}", enabled=False))
-    read = client.read_automation(automation_id)
-    assert (read.name, read.enabled, read.description) == (f"new-{name}", False, "d")
-    with not_found():
-        client.update_automation(uuid.uuid4(), automation(name))
-
-
-def test_pause_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name))
-    client.pause_automation(automation_id)
-    assert not client.read_automation(automation_id).enabled
-    with not_found():
-        client.pause_automation(uuid.uuid4())
-
-
-def test_resume_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name, enabled=False))
-    client.resume_automation(automation_id)
-    assert client.read_automation(automation_id).enabled
-    with not_found():
-        client.resume_automation(uuid.uuid4())
-
-
-def test_delete_automation(client: Client, name: str) -> None:
-    automation_id = client.create_automation(automation(name))
-    client.delete_automation(automation_id)
-    with not_found():
-        client.read_automation(automation_id)
-    with not_found():
-        client.delete_automation(automation_id)
-
-
-def test_read_resource_related_automations(client: Client, name: str) -> None:
-    deployment = uuid.uuid4()
-    running = automation(name, actions=[RunDeployment(deployment_id=deployment)])
-    automation_id = client.create_automation(running)
-    [related] = client.read_resource_related_automations(f"prefect.deployment.{deployment}")
-    assert related.id == automation_id
-    assert client.read_resource_related_automations(f"prefect.deployment.{uuid.uuid4()}") == []
-
-
-def test_delete_resource_owned_automations(client: Client, name: str) -> None:
-    owned = client.create_automation(automation(name, owner_resource=name))
-    client.delete_resource_owned_automations(name)
-    with not_found():
-        client.read_automation(owned)
-    client.delete_resource_owned_automations(name)
