@@ -324,6 +324,40 @@ def test_schedules(commands: Commands) -> None:
     check("deployment", "schedule", "ls", "greet/timed")
 
 
+def test_global_concurrency_limits(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    for group in ("gcl", "global-concurrency-limit"):
+        check(group, "ls")
+    check("gcl", "ls", "--output", "json")
+    check("gcl", "create", "slots", "--limit", "3")
+    check("gcl", "create", "slots", "--limit", "3", code=1)
+    check("gcl", "create", "rate", "--limit", "2", "--slot-decay-per-second", "0.5", "--active-slots", "1", "--disable")
+    check("gcl", "create", "wrong", "--limit", "-1", code=1)
+    check("gcl", "create", "closed", "--limit", "0")
+    check("gcl", "create", "wrong", code=1)
+    pair.check("POST", "/v2/concurrency_limits/increment", {"names": ["slots"], "slots": 2, "mode": "concurrency"})
+    check("gcl", "ls")
+    for command in (("ls",), ("inspect", "slots"), ("inspect", "rate")):
+        check("gcl", *command, "--output", "json")
+    check("gcl", "update", "slots", "--limit", "5", "--active-slots", "1")
+    check("gcl", "update", "rate", "--enable", "--slot-decay-per-second", "1.5")
+    check("gcl", "update", "rate", "--enable", "--disable", code=1)
+    check("gcl", "update", "rate", code=1)
+    check("gcl", "disable", "slots")
+    check("gcl", "disable", "slots", code=1)
+    check("gcl", "enable", "slots")
+    check("gcl", "enable", "slots", code=1)
+    check("gcl", "ls", "--output", "json")
+    check("gcl", "delete", "slots")
+    for command in ("inspect", "enable", "disable", "delete"):
+        check("gcl", command, "slots", code=1)
+    check("gcl", "update", "slots", "--limit", "5", code=1)
+    # The real server pages through all limits before it leaves out those that are of no tag.
+    for name in ("rate", "closed"):
+        check("gcl", "delete", name)
+    check("gcl", "ls")
+
+
 def test_concurrency_limits_of_tags(commands: Commands) -> None:
     check, pair = commands.check, commands.pair
     for form in ((), ("--output", "json")):
@@ -343,3 +377,127 @@ def test_concurrency_limits_of_tags(commands: Commands) -> None:
     for command in ("inspect", "reset", "delete"):
         check("concurrency-limit", command, "disk", code=1)
     check("concurrency-limit", "ls")
+
+
+def test_variables(commands: Commands) -> None:
+    check = commands.check
+    check("variable", "ls")
+    check("variable", "set", "text", "ä☃", "--tag", "kept")
+    check("variable", "set", "object", '{"a": [1, 2.5, null, {"b": true}]}')
+    check("variable", "set", "number", "-12.5")
+    check("variable", "set", "text", "again", code=1)
+    check("variable", "set", "Wrong Name!", "5", code=1)
+    check("variable", "set", "long", "x" * 6000, code=1)
+    check("variable", "set", "object", "5", "--overwrite", "--tag", "one", "--tag", "two")
+    for name in ("text", "object", "number"):
+        check("variable", "get", name)
+        check("variable", "inspect", name, "--output", "json")
+    for options in ((), ("--limit", "2"), ("--output", "json")):
+        check("variable", "ls", *options)
+    check("variable", "unset", "text")
+    check("variable", "delete", "object")
+    for command in ("get", "inspect", "unset"):
+        check("variable", command, "text", code=1)
+    check("variable", "ls")
+
+
+def test_artifacts(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    check("artifact", "ls")
+    kept = [{"key": "report", "type": "markdown", "data": f"# {number}", "description": "said"} for number in range(3)]
+    kept.append({"key": "table", "type": "table", "data": json.dumps([{"a": 1, "b": None}])})
+    ids = [pair.prepare("POST", "/artifacts/", body)["id"] for body in kept]
+    for options in ((), ("--limit", "1"), ("--all",), ("--output", "json"), ("--output", "xml")):
+        check("artifact", "ls", *options, code=int("xml" in options))
+    check("artifact", "inspect", "table")
+    for options in ((), ("--limit", "2"), ("--output", "json")):
+        check("artifact", "inspect", "report", *options)
+    check("artifact", "inspect", "nobody's", code=1)
+    check("artifact", "delete", "--id", ids[1])
+    check("artifact", "delete", "--id", ids[1], code=1)
+    check("artifact", "delete", "table")
+    check("artifact", "delete", "table", code=1)
+    check("artifact", "delete", code=1)
+    check("artifact", "delete", "report", "--id", ids[0], code=1)
+    check("artifact", "inspect", "report", "--output", "json")
+
+
+def test_profiles(commands: Commands) -> None:
+    check = commands.check
+    check("profile", "ls")
+    check("profile", "create", "one")
+    check("profile", "create", "one", code=1)
+    check("profile", "create", "two", "--from", "one")
+    check("profile", "inspect", "one")
+    check("profile", "inspect", "nobody's", code=1)
+    check("--profile", "one", "config", "set", "PREFECT_API_URL=http://127.0.0.1:9/api")
+    check("profile", "inspect", "one")
+    check("profile", "use", "one")
+    check("profile", "ls")
+    check("profile", "rename", "two", "three")
+    check("profile", "delete", "three")
+    check("profile", "delete", "three", code=1)
+    check("--profile", "nobody's", "config", "view", code=1)
+
+
+def add_runs(pair: Pair) -> list[Any]:
+    """Adds a failed run with a task run and logs, and one that waits."""
+    flow = pair.prepare("POST", "/flows/", {"name": "watched"})["id"]
+    failed = {"type": "FAILED", "message": "on purpose"}
+    run = pair.prepare("POST", "/flow_runs/", {"flow_id": flow, "name": "broken", "tags": ["one"], "state": failed})
+    pair.prepare("POST", "/flow_runs/", {"flow_id": flow, "name": "waiting", "state": {"type": "SCHEDULED"}})
+    task_run = pair.prepare(
+        "POST",
+        "/task_runs/",
+        {"flow_run_id": run["id"], "name": "step", "task_key": "step", "dynamic_key": "0", "state": failed},
+    )
+    logs = [
+        {"name": "prefect.flow_runs", "level": 20, "message": f"line {number}", "timestamp": f"2024-01-02T03:04:0{number}Z"}
+        for number in range(5)
+    ]
+    pair.prepare("POST", "/logs/", [{**log, "flow_run_id": run["id"], "task_run_id": task_run["id"]} for log in logs])
+    return [flow, run["id"], task_run["id"]]
+
+
+def test_runs(commands: Commands) -> None:
+    check, pair = commands.check, commands.pair
+    nobody = "00000000-0000-0000-0000-000000000000"
+    _, run, task_run = add_runs(pair)
+    check("flow", "ls", "--limit", "1")
+    check("flow-run", "ls", "--flow-name", "nobody's")
+    for group in (("flow-run", "ls", "--state-type", "FAILED"), ("flow-run", "ls", "--state", "Failed", "--limit", "1")):
+        check(*group, "--flow-name", "watched", "--output", "json")
+    check("flow-run", "ls", "--state", "Nobody's")
+    check("flow-run", "inspect", run, "--output", "json")
+    check("flow-run", "inspect", nobody, code=1)
+    for options in ((), ("--head",), ("--head", "--num-logs", "2"), ("--tail", "--num-logs", "2"), ("--reverse",)):
+        check("flow-run", "logs", run, *options)
+        check("task-run", "logs", task_run, *options)
+    check("flow-run", "logs", run, "--head", "--tail", code=1)
+    check("flow-run", "logs", nobody, code=1)
+    check("task-run", "inspect", task_run, "--output", "json")
+    for command in ("inspect", "logs"):
+        check("task-run", command, nobody, code=1)
+    for options in (("--task-run-name", "step"), ("--state-type", "FAILED"), ("--state-type", "RUNNING")):
+        check("task-run", "ls", *options, "--output", "json")
+    check("flow-run", "watch", run, code=1)
+    check("flow-run", "cancel", run, code=1)
+    check("flow-run", "cancel", nobody, code=1)
+    check("flow-run", "retry", run, code=1)
+    check("flow-run", "delete", run)
+    check("flow-run", "delete", run, code=1)
+
+
+def test_the_server_and_what_else_there_is(commands: Commands) -> None:
+    check = commands.check
+    check("server", "status")
+    check("server", "status", "--output", "json")
+    check("server", "services", "ls")
+    check("api", "GET", "/hello")
+    check("api", "POST", "/variables/filter", "--data", '{"limit": 1}')
+    check("api", "GET", "/nowhere", code=4)
+    check("api", "POST", "/flows/", "--data", "{}", code=4)
+    check("events", "emit", "said.so", "--resource-id", "said.resource", "--payload", '{"number": 1}')
+    check("events", "emit", "said.so", code=1)
+    check("config", "validate")
+    check("version", "--omit-integrations")
