@@ -30,9 +30,10 @@ SCHEMA = {
     "required": ["whom"],
 }
 INTERVAL = {"interval": 600.0, "anchor_date": "2030-01-02T03:04:05Z", "timezone": "Europe/Berlin"}
+WEEKLY = {"cron": "0 9 * * MON", "timezone": "America/New_York", "day_or": True}
 SCHEDULES: list[Json] = [
     {"schedule": INTERVAL, "active": False, "slug": "often"},
-    {"schedule": {"cron": "0 9 * * MON", "timezone": "America/New_York", "day_or": True}, "active": True, "parameters": {"times": 3}},
+    {"schedule": WEEKLY, "active": True, "parameters": {"times": 3}},
     {"schedule": {"rrule": "FREQ=DAILY;INTERVAL=2", "timezone": "UTC"}, "active": True, "max_scheduled_runs": 4},
 ]
 

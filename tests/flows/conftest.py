@@ -52,7 +52,9 @@ def api_url(proctor_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     if given:
         yield given.rstrip("/").removesuffix("/api") + "/api"
         return
-    server = start_subject(tmp_path_factory.mktemp("server"), "--in-memory")
+    # A task that waits for its turn asks again after that long, which is ten seconds unless it is said.
+    settings = {"PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
+    server = start_subject(tmp_path_factory.mktemp("server"), "--in-memory", settings=settings)
     try:
         yield server.api_url
     finally:

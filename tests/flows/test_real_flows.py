@@ -425,3 +425,6 @@ def test_limits_of_tags(runner: Runner, api: Api) -> None:
     assert answer["refused"] == "AcquireConcurrencySlotTimeoutError"
     assert answer["afterwards"] == []
     assert {run["state_name"] for run in api.finished_task_runs(answer["flow_run_id"], 3)} == {"Completed"}
+    assert answer["most of the crowd at once"] == 4
+    crowd = api.finished_task_runs(answer["crowded flow run"], 20)
+    assert {run["state_name"] for run in crowd} == {"Completed"}

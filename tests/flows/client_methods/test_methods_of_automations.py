@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 from both_kinds import Client, not_found
+from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.actions import DoNothing, RunDeployment
 from prefect.events.filters import AutomationFilter, AutomationFilterName
-from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 

@@ -52,7 +52,11 @@ def saved(client: Client, schema: BlockSchema, name: str) -> BlockDocument:
 
 def test_create_block_type(client: Client, name: str) -> None:
     given = BlockTypeCreate(
-        name=name, slug=name, logo_url="https://example.com/logo.png", documentation_url="https://example.com/", description="said"
+        name=name,
+        slug=name,
+        logo_url="https://example.com/logo.png",
+        documentation_url="https://example.com/",
+        description="said",
     )
     created = client.create_block_type(given)
     read = client.read_block_type_by_slug(name)

@@ -1,4 +1,4 @@
-"""Tasks of a tag that one may run of at a time, and a slot of the tag that is held by hand."""
+"""Tasks of a tag that one may run of at a time, a crowd of a tag of four, and a slot of a tag that is held by hand."""
 
 from __future__ import annotations
 
@@ -47,6 +47,30 @@ def limited() -> str:
     return str(context.flow_run.id)
 
 
+CROWD, SLOTS = 20, 4
+CROWDED_TAG = f"crowded-{uuid4()}"
+crowd: set[int] = set()
+crowd_sizes: list[int] = []
+
+
+@task(tags=[CROWDED_TAG])
+def is_one_of_many(number: int) -> None:
+    with lock:
+        crowd.add(number)
+        crowd_sizes.append(len(crowd))
+    time.sleep(0.2)
+    with lock:
+        crowd.remove(number)
+
+
+@flow
+def crowded() -> str:
+    is_one_of_many.map(range(CROWD)).result()
+    context = FlowRunContext.get()
+    assert context and context.flow_run
+    return str(context.flow_run.id)
+
+
 def held_by_hand() -> dict[str, object]:
     run = uuid4()
     refused = ""
@@ -63,6 +87,8 @@ def held_by_hand() -> dict[str, object]:
 if __name__ == "__main__":
     with get_client(sync_client=True) as client:
         client.request("POST", "/concurrency_limits/", json={"tag": TAG, "concurrency_limit": 1})
+        client.request("POST", "/concurrency_limits/", json={"tag": CROWDED_TAG, "concurrency_limit": SLOTS})
     answer = {"flow_run_id": limited(), "most at once": most}
+    answer |= {"crowded flow run": crowded(), "most of the crowd at once": max(crowd_sizes)}
     answer |= {"first": [seen[0][0]], "first held by": seen[0][1]}
     print(json.dumps(answer | held_by_hand()))
