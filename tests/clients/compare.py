@@ -26,6 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+import assets  # noqa: E402
 from conformance.servers import ORACLE_SUPPLEMENT, QUIET_SERVICES, oracle_executable  # noqa: E402
 from observe import observe  # noqa: E402
 from servers import clean_environment, free_port, launch, subject_binary  # noqa: E402
@@ -46,11 +47,6 @@ class Unbuilt:
 
 # It is an error if one of these scenarios does not differ: strike it then.
 UNBUILT = (
-    Unbuilt(
-        "blocks",
-        "the operations of blocks",
-        ("flows/keeping-secrets/", "artifacts/keeping-secrets/", "events/keeping-secrets: ", "events/-: prefect.block"),
-    ),
     Unbuilt(
         "background_tasks",
         "the websocket /api/task_runs/subscriptions/scheduled",
@@ -209,16 +205,20 @@ def main() -> int:
     scenarios = options.scenario or listed.stdout.split()
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
-    differ = False
-    for version in options.versions:
-        started = time.monotonic()
-        print(f"{version}:", flush=True)
-        told = compare(version, scenarios, options.keep)
-        print(f"  {len(scenarios)} scenarios, {len(told)} differences, {time.monotonic() - started:.0f} s", flush=True)
-        for each in told:
-            print("  ≠ " + each.replace("\n", "\n    "), flush=True)
-        differ |= bool(told)
-    return int(differ)
+    with assets.made(subject_binary(), oracle_executable().parent.parent):
+        found = [told for version in options.versions for told in compared(version, scenarios, options.keep)]
+    return int(bool(found))
+
+
+def compared(version: str, scenarios: list[str], keep: Path | None) -> list[str]:
+    """Compares a release, prints what differs, and returns it."""
+    started = time.monotonic()
+    print(f"{version}:", flush=True)
+    told = compare(version, scenarios, keep)
+    print(f"  {len(scenarios)} scenarios, {len(told)} differences, {time.monotonic() - started:.0f} s", flush=True)
+    for each in told:
+        print("  ≠ " + each.replace("\n", "\n    "), flush=True)
+    return told
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
 from prefect.exceptions import ObjectNotFound
+
+IS_ORACLE = "PROCTOR_SUBJECT_IS_ORACLE" in os.environ
 
 # Public, and no call of an operation: one sends whatever it is given, the other tells the client's own version.
 NO_OPERATION = {"request", "client_version"}

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from both_kinds import Client, some_flow, some_task
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, TaskRun
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Pending
-
-IS_ORACLE = "PROCTOR_SUBJECT_IS_ORACLE" in os.environ
-
-# Methods whose operations are not built. A test of one of these fails as soon as the method works: strike it then.
-UNBUILT = frozenset(
-    """
-    clear_server_default_result_storage create_automation create_block_document create_block_schema create_block_type
-    delete_automation delete_block_document delete_block_type delete_resource_owned_automations find_automation
-    get_most_recent_block_schema_for_block_type pause_automation read_automation read_automations
-    read_automations_by_name read_block_document read_block_document_by_name read_block_documents
-    read_block_documents_by_type read_block_schema_by_checksum read_block_schemas read_block_type_by_slug
-    read_block_types read_resource_related_automations read_server_default_result_storage read_worker_metadata
-    resume_automation update_automation update_block_document update_block_type update_server_default_result_storage
-    """.split()
-)
 
 
 def method_of(item: pytest.Item) -> str:
     """Returns the method that a test is of."""
     assert isinstance(item, pytest.Function)
     return item.originalname.removeprefix("test_")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent.name == "client_methods" and method_of(item) in UNBUILT and not IS_ORACLE:
-            refused = (httpx.HTTPStatusError, ObjectNotFound)
-            item.add_marker(pytest.mark.xfail(raises=refused, strict=True, reason="the operation is not built"))
 
 
 @pytest.fixture(scope="module", params=["async", "sync"])

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from both_kinds import methods
-from conftest import UNBUILT
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
 
 
@@ -26,7 +25,3 @@ def tests_of_methods() -> Counter[str]:
 @pytest.mark.parametrize("kind", [PrefectClient, SyncPrefectClient])
 def test_every_method_has_its_test(kind: type) -> None:
     assert tests_of_methods() == Counter(methods(kind))
-
-
-def test_what_is_unbuilt_is_a_method() -> None:
-    assert UNBUILT <= methods(PrefectClient)

@@ -21,7 +21,7 @@ def about(name: str, resource: str = "prefect.flow-run.*", description: str = "s
         threshold=2,
         within=timedelta(seconds=60),
     )
-    return AutomationCore(name=name, description=description, trigger=trigger, actions=[DoNothing()])
+    return AutomationCore(name=name, description=description, tags=["kept"], trigger=trigger, actions=[DoNothing()])
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def deployment(client: Client, name: str) -> str:
 def test_create_automation(client: Client, name: str) -> None:
     created = client.create_automation(about(name))
     read = client.read_automation(created)
-    assert (read.name, read.description, read.enabled) == (name, "said", True)
+    assert (read.name, read.description, read.tags, read.enabled) == (name, "said", ["kept"], True)
     assert (read.trigger, read.actions) == (about(name).trigger, [DoNothing()])
 
 
@@ -66,6 +66,8 @@ def test_read_automations(client: Client, name: str) -> None:
 
 def test_read_automations_by_name(client: Client, automation_id: uuid.UUID, name: str) -> None:
     assert [automation.id for automation in client.read_automations_by_name(name)] == [automation_id]
+    both = {automation_id, client.create_automation(about(name))}
+    assert {automation.id for automation in client.read_automations_by_name(name)} == both
     assert client.read_automations_by_name(f"no-{name}") == []
 
 
@@ -86,18 +88,24 @@ def test_update_automation(client: Client, automation_id: uuid.UUID, name: str) 
 def test_pause_automation(client: Client, automation_id: uuid.UUID) -> None:
     client.pause_automation(automation_id)
     assert client.read_automation(automation_id).enabled is False
+    with not_found():
+        client.pause_automation(uuid.uuid4())
 
 
 def test_resume_automation(client: Client, automation_id: uuid.UUID) -> None:
     client.pause_automation(automation_id)
     client.resume_automation(automation_id)
     assert client.read_automation(automation_id).enabled is True
+    with not_found():
+        client.resume_automation(uuid.uuid4())
 
 
 def test_delete_automation(client: Client, automation_id: uuid.UUID) -> None:
     client.delete_automation(automation_id)
     with not_found():
         client.read_automation(automation_id)
+    with not_found():
+        client.delete_automation(automation_id)
 
 
 def test_read_resource_related_automations(client: Client, deployment: str, name: str) -> None:
@@ -114,3 +122,4 @@ def test_delete_resource_owned_automations(client: Client, name: str) -> None:
     with not_found():
         client.read_automation(created)
     assert client.read_automation(other).id == other
+    client.delete_resource_owned_automations(owner)

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from both_kinds import Client, not_found, some_flow
-from conftest import IS_ORACLE
+from both_kinds import IS_ORACLE, Client, not_found, some_flow
 from prefect._experimental.sla.objects import LatenessSla, TimeToCompletionSla
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName

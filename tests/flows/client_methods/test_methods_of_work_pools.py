@@ -209,3 +209,4 @@ def test_read_worker_metadata(client: Client) -> None:
     read = client.read_worker_metadata()
     assert "process" in read["prefect"]
     assert read["prefect"]["process"]["default_base_job_configuration"]["variables"]
+    assert read["prefect-kubernetes"]["kubernetes"]["type"] == "kubernetes"
