@@ -501,3 +501,68 @@ def test_the_server_and_what_else_there_is(commands: Commands) -> None:
     check("events", "emit", "said.so", code=1)
     check("config", "validate")
     check("version", "--omit-integrations")
+
+
+BLOCKS = """
+from prefect.blocks.core import Block
+from pydantic import SecretStr
+
+
+class Door(Block):
+    _block_type_name = "Door"
+    _block_type_slug = "door"
+
+    colour: str = "red"
+    key: SecretStr
+"""
+
+
+def test_blocks(commands: Commands, tmp_path: Path) -> None:
+    check, pair = commands.check, commands.pair
+    file = tmp_path / "doors.py"
+    file.write_text(BLOCKS)
+    check("block", "type", "ls")
+    check("block", "register", "--file", str(file))
+    check("block", "register", "--file", str(file))
+    check("block", "register", "--module", "no.such.module", code=1)
+    check("block", "type", "inspect", "door")
+    check("block", "type", "inspect", "secret")
+    check("block", "type", "inspect", "nobody-s", code=1)
+    block_type = pair.prepare("GET", "/block_types/slug/door")
+    schemas = pair.prepare("POST", "/block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [block_type["id"]]}}})
+    document = {"name": "front", "data": {"colour": "blue", "key": "hidden"}, "block_type_id": block_type["id"]}
+    kept = pair.prepare("POST", "/block_documents/", {**document, "block_schema_id": schemas.at(0, "id")})["id"]
+    check("block", "ls")
+    check("block", "inspect", "door/front")
+    check("block", "inspect", "--id", kept)
+    check("block", "inspect", "door/back", code=1)
+    check("block", "delete", "door/front")
+    check("block", "delete", "door/front", code=1)
+    check("block", "delete", "--id", kept, code=1)
+    check("block", "type", "delete", "secret", code=1)
+    check("block", "type", "delete", "door")
+    check("block", "type", "delete", "door", code=1)
+    check("block", "ls")
+
+
+def test_automations(commands: Commands, tmp_path: Path) -> None:
+    check = commands.check
+    trigger = {"type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Failed"], "threshold": 3, "within": 60}
+    again = {"name": "again", "description": "said", "trigger": trigger, "actions": [{"type": "do-nothing"}]}
+    file = tmp_path / "automation.json"
+    file.write_text(json.dumps(again))
+    check("automation", "ls")
+    check("automation", "create", "--from-file", str(file))
+    check("automation", "create", "--from-json", json.dumps({**again, "name": "other", "enabled": False}))
+    check("automation", "create", "--from-json", "{}", code=1)
+    check("automation", "create", code=1)
+    check("automation", "ls")
+    for form in ("--json", "--yaml"):
+        check("automation", "inspect", "again", form)
+    check("automation", "pause", "again")
+    check("automation", "inspect", "again", "--json")
+    check("automation", "resume", "again")
+    check("automation", "delete", "again")
+    for command in ("inspect", "pause", "resume", "delete"):
+        check("automation", command, "again", code=1)
+    check("automation", "ls")
