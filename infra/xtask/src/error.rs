@@ -34,12 +34,6 @@ pub enum Error {
     /// A route is declared, and would be served by nobody.
     #[error("{0} is not in the ROUTES of its crate")]
     Unlisted(String),
-    /// Operations that had routes have none any more.
-    #[error(
-        "these operations have no route any more; the generator only shortens tests/missing_routes.txt, \
-         so add them yourself if they are to go:\n{0}"
-    )]
-    Lost(String),
     /// A resource can't be called that.
     #[error("{0:?} is no name for a resource: a crate's name in snake_case is, which Rust has no other use for")]
     Name(String),

@@ -6,7 +6,6 @@
 
 mod binaries;
 mod error;
-mod missing;
 mod new_resource;
 mod record;
 mod registration;

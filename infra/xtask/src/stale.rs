@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Error, Result, binaries, missing, registration, router, samples,
+    Error, Result, binaries, registration, router, samples,
     sources::{self, Resource},
     table, templates,
 };
@@ -43,7 +43,6 @@ impl Stale {
         router::generate(&mut files);
         templates::generate(&mut files)?;
         table::generate(&mut files);
-        missing::generate(&mut files)?;
         Ok(Self { changes: files.changes()?, is_only_the_registry: false })
     }
 

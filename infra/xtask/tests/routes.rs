@@ -40,6 +40,15 @@ fn every_route_is_an_operation_of_the_contract_under_its_name() {
     }
 }
 
+#[test]
+fn every_operation_of_the_contract_has_a_route() {
+    let built: BTreeSet<(&str, &str)> =
+        registry::routes().iter().map(|route| (route.method.as_str(), route.path)).collect();
+    let missing = Operation::all().iter().filter(|operation| !built.contains(&(operation.method(), operation.path())));
+    let missing: Vec<&str> = missing.map(|operation| operation.name()).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
 fn function_names() -> BTreeSet<String> {
     functions().iter().map(|function| function.name.to_owned()).collect()
 }

@@ -103,14 +103,6 @@ fn a_route_that_nobody_serves_is_refused() {
 }
 
 #[test]
-fn a_route_that_gets_lost_does_not_become_one_that_is_missing() {
-    let copy = Repository::copy();
-    copy.write("tests/missing_routes.txt", "GET /nothing nothing\n");
-    let refused = Stale::find(copy.root()).unwrap_err().to_string();
-    assert!(refused.starts_with("these operations have no route any more"), "{refused}");
-}
-
-#[test]
 fn a_resource_that_is_not_registered_is_noticed_before_all_else() {
     let copy = Repository::copy();
     copy.write("functions/widgets/src/lib.rs", "pub static ROUTES: &[&Route] = &[];\n");

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 /// What the generator reads and writes, and what a workspace consists of.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 9] = [
     "Cargo.toml",
     "CargoLambda.toml",
     "common",
@@ -14,7 +14,6 @@ const PARTS: [&str; 10] = [
     "functions",
     "infra",
     "tests/benchmark",
-    "tests/missing_routes.txt",
     "tests/runtime_api",
 ];
 
