@@ -45,7 +45,7 @@ fn every_operation_of_the_contract_has_a_route() {
     let built: BTreeSet<(&str, &str)> =
         registry::routes().iter().map(|route| (route.method.as_str(), route.path)).collect();
     let missing = Operation::all().iter().filter(|operation| !built.contains(&(operation.method(), operation.path())));
-    let missing: Vec<&str> = missing.map(|operation| operation.name()).collect();
+    let missing: Vec<&str> = missing.map(Operation::name).collect();
     assert_eq!(missing, [""; 0]);
 }
 
