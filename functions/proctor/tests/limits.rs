@@ -128,6 +128,7 @@ async fn answers_that_nobody_reads_are_given_up_and_never_fill_the_memory() {
     ];
     let server = server(&variables);
     add_large_runs(&server).await;
+    let before = server.resident_megabytes();
     let list = request("POST", "/api/flow_runs/filter", "", "{}");
     let mut unread = Vec::new();
     for _ in 0..100 {
@@ -156,7 +157,8 @@ async fn answers_that_nobody_reads_are_given_up_and_never_fill_the_memory() {
         unread = still;
         sleep(Duration::from_millis(100)).await;
     }
-    assert!(most < 220, "{most} MB");
+    // All answers together would be 1,500 MB.
+    assert!(most < before + 150, "{most} MB, {before} MB before");
     assert_eq!(server.ask("POST", "/api/flow_runs/filter", "{}").await.0, 200);
 }
 

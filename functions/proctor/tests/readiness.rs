@@ -32,7 +32,8 @@ fn unprivileged(directory: &Path) -> Command {
         // Where the build is, nobody may come.
         let copy = directory.join("proctor");
         if !copy.exists() {
-            fs::copy(&binary, &copy).unwrap();
+            // Not by this process: a child that another test starts meanwhile would hold the copy open for writing.
+            assert!(Command::new("cp").args([&binary, &copy]).status().unwrap().success());
         }
         binary = copy;
         chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
