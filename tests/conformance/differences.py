@@ -117,12 +117,17 @@ INTENDED: tuple[Intended, ...] = (
     *(
         Intended(
             "what is not sent of a deployment that is there stays: labels, parameters, schedules",
-            "test_deployment_schedules.py",
+            module,
             request,
             r"body\.(labels|parameters|schedules).*",
-            lambda oracle, subject: oracle is MISSING,
+            lambda oracle, subject: subject is not MISSING,
         )
-        for request in ("POST /deployments/", "GET /deployments/@*@")
+        for module, request in (
+            ("test_deployment_schedules.py", "POST /deployments/"),
+            ("test_deployment_schedules.py", "GET /deployments/@*@"),
+            ("test_deployments_data.py", "POST /deployments/"),
+            ("test_deployments_data.py", "GET /deployments/name/*/upsert"),
+        )
     ),
     broken("test_deployment_places.py", "PATCH /deployments/@*@", "a pool that isn't there"),
     broken("test_deployment_update.py", "POST /deployments/", "a name with characters that paths don't take"),
