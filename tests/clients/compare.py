@@ -151,8 +151,8 @@ def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def compare(version: str, scenarios: list[str], keep: Path | None) -> list[str]:
-    """Runs the release against both servers; returns what differs, as text."""
+def compare(version: str, scenarios: list[str], keep: Path | None) -> dict[str, str]:
+    """Runs the release against both servers; returns what differs, by the scenario or the place that it is in."""
     expected = [unbuilt for unbuilt in UNBUILT if unbuilt.concerns(version, scenarios)]
     with both_servers(keep, version) as urls, ThreadPoolExecutor() as threads:
         ran = list(threads.map(lambda url: run_scenarios(version, url, scenarios), urls))
@@ -178,21 +178,22 @@ def surprising(found: dict[str, str], expected: list[Unbuilt]) -> dict[str, str]
     return {place: how for place, how in found.items() if not place.startswith(traces)}
 
 
-def faults(theirs: Told, ours: Told, found: dict[str, str], scenarios: list[str], expected: list[Unbuilt]) -> list[str]:
-    told = []
+def faults(theirs: Told, ours: Told, found: dict[str, str], scenarios: list[str], expected: list[Unbuilt]) -> dict[str, str]:
+    """What differs, by the scenario or the place that it is in."""
+    told = {}
     needs = {unbuilt.scenario: unbuilt.needs for unbuilt in expected}
     for name in scenarios:
         pair = [each.answers.get(name, "was not reached") for each in (theirs, ours)]
         if name in needs:
             if pair[0] == pair[1]:
-                told.append(f"{name}: does what it does on the real server; strike it from UNBUILT")
+                told[name] = "does what it does on the real server; strike it from UNBUILT"
             else:
                 print(f"  · {name} needs {needs[name]}")
         elif pair[0] != pair[1]:
-            told.append(f"{name}:\n    real {pair[0]}\n    ours {pair[1]}")
+            told[name] = f"real {pair[0]}\nours {pair[1]}"
         elif isinstance(pair[0], str) and "Error" in pair[0]:
             print(f"  · {name} fails on both servers: {pair[0]}")
-    return told + [f"{place}\n{how}" for place, how in surprising(found, expected).items()]
+    return told | surprising(found, expected)
 
 
 def main() -> int:
@@ -206,19 +207,32 @@ def main() -> int:
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     with assets.made(subject_binary(), oracle_executable().parent.parent):
-        found = [told for version in options.versions for told in compared(version, scenarios, options.keep)]
-    return int(bool(found))
+        differ = [version for version in options.versions if differs(version, scenarios, options.keep)]
+    return int(bool(differ))
 
 
-def compared(version: str, scenarios: list[str], keep: Path | None) -> list[str]:
-    """Compares a release, prints what differs, and returns it."""
+def differs(version: str, scenarios: list[str], keep: Path | None) -> bool:
+    """Compares a release, and prints and returns whether it differs.
+
+    What differs is looked at once more: on a busy machine the real server stamps states late, and clients race with
+    themselves. What differs in one of two runs is told, and counts as alike.
+    """
     started = time.monotonic()
     print(f"{version}:", flush=True)
     told = compare(version, scenarios, keep)
+    if told:
+        again = compare(version, scenarios, keep)
+        for place in told.keys() ^ again.keys():
+            print(f"  · {place} differed in one of two runs:", indented((told | again)[place]), flush=True)
+        told = {place: how for place, how in again.items() if place in told}
     print(f"  {len(scenarios)} scenarios, {len(told)} differences, {time.monotonic() - started:.0f} s", flush=True)
-    for each in told:
-        print("  ≠ " + each.replace("\n", "\n    "), flush=True)
-    return told
+    for place, how in told.items():
+        print(f"  ≠ {place}", indented(how), flush=True)
+    return bool(told)
+
+
+def indented(text: str) -> str:
+    return "".join(f"\n      {line}" for line in text.splitlines())
 
 
 if __name__ == "__main__":
