@@ -66,6 +66,18 @@ def test_a_deployment_is_found_by_its_name_or_that_of_its_flow(named: Pair, pair
     assert by("0+") == ["100+"]
 
 
+def test_a_block_type_and_a_block_are_found_by_what_their_names_contain(pair: Pair) -> None:
+    for name, slug in (("pm_type", "pm-one"), ("pm+type", "pm-two"), ("ÄM type", "pm-three")):
+        kind = pair.prepare("POST", "/block_types/", {"name": name, "slug": slug}, name=f"type.{slug}")["id"]
+    for term, expected in (("M_T", ["pm_type"]), ("m%t", []), ("äm", ["ÄM type"])):
+        assert found(pair, "/block_types/filter", {"block_types": {"name": {"like_": term}}}) == expected
+    schema = pair.prepare("POST", "/block_schemas/", {"block_type_id": kind, "fields": {"title": "Partial"}})["id"]
+    body = {"name": "pm-a", "block_type_id": kind, "block_schema_id": schema}
+    pair.prepare("POST", "/block_documents/", body)
+    for term, expected in (("M-A", ["pm-a"]), ("m_a", [])):
+        assert found(pair, "/block_documents/filter", {"block_documents": {"name": {"like_": term}}}) == expected
+
+
 def test_a_queue_starts_with_a_text(pair: Pair) -> None:
     for name in ("pm_q", "pm-q", "ÄM"):
         pair.prepare("POST", "/work_queues/", {"name": name})
