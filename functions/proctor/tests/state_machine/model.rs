@@ -87,6 +87,11 @@ impl Told {
                 // server forces the end of a pause that is over, and a client's late proposal ends it in the same words.
                 let may_be_forced = is_forced || state.message.as_deref() == Some(NEVER_RESUMED);
                 (may_resume, must_resume) = (true, !may_be_forced);
+                // The process of a blocking pause is gone when it is scheduled: what starts is another attempt.
+                let is_blocking = before.is_some_and(|before| !before.state_details.pause_reschedule);
+                if is_blocking && state.r#type == Scheduled && !is_forced {
+                    (may_resume, must_resume) = (false, false);
+                }
             }
             if state.r#type.is_terminal() {
                 told.start_time.get_or_insert(state.timestamp);
