@@ -1,6 +1,6 @@
 //! The consumer of the table's stream, against the embedded database: duplicates, reordering, crashes, faults.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -595,6 +595,25 @@ async fn a_deployment_that_is_polled_is_told_of_once_as_ready() {
     }
     world.consume(&world.changes().await).await;
     assert_eq!(told().await.len(), 2, "what is consumed again tells nothing new");
+}
+
+#[tokio::test]
+async fn a_change_that_panics_is_put_aside_and_its_neighbours_go_on() {
+    let world = world(&Faults::panics("PutItem", r#"resource.name\":\"a faulty name"#)).await;
+    let change = |name: &str| {
+        let flow = Flow::new(FlowId::new(), name, Timestamp::now());
+        let after = Item { announced: Some(1), ..Item::of(&flow, 1, Shards(2)).unwrap() };
+        Change { key: after.key.clone(), before: None, after: Some(after) }
+    };
+    let batch = [change("one"), change("a faulty name"), change("another")];
+    for _ in 0..2 {
+        world.consume(&batch).await;
+    }
+    assert_eq!(world.events(json!({"event": {"name": ["prefect.flow.created"]}})).await.len(), 2);
+    let letters = world.app.store.dead_letters(Window { offset: 0, limit: 10 }).await.unwrap();
+    let [letter] = &letters[..] else { panic!("one change is put aside: {letters:?}") };
+    assert_eq!(letter.content["key"]["pk"], batch[1].key.pk);
+    assert!(letter.reason.contains("a fault of the test"), "{}", letter.reason);
 }
 
 #[tokio::test]

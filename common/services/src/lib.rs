@@ -8,6 +8,7 @@ pub mod event_ingestion;
 pub mod flow_run_creation;
 pub mod flow_run_update;
 pub mod jobs;
+mod panics;
 pub mod result_storage;
 pub mod scheduler;
 pub mod service_levels;

@@ -39,6 +39,7 @@ type Plan = VecDeque<Option<Fault>>;
 pub struct Faults {
     plan: Arc<Mutex<Plan>>,
     only: Option<&'static str>,
+    panics_over: Option<&'static str>,
     going_on: Arc<Notify>,
 }
 
@@ -46,6 +47,11 @@ impl Faults {
     /// Makes an empty script that only counts requests for `operation`, such as `PutItem`.
     pub fn on(operation: &'static str) -> Self {
         Self { only: Some(operation), ..Self::default() }
+    }
+
+    /// Makes a script by which each request for `operation` that has `text` in it panics, as a fault of ours would.
+    pub fn panics(operation: &'static str, text: &'static str) -> Self {
+        Self { panics_over: Some(text), ..Self::on(operation) }
     }
 
     /// Lets the next request meet `fault`, after those scripted before.
@@ -82,7 +88,13 @@ impl Faults {
     fn next(&self, request: &HttpRequest) -> Option<Fault> {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let counted = self.only.is_none_or(|operation| target.ends_with(&format!(".{operation}")));
-        if counted { self.lock().pop_front().flatten() } else { None }
+        if !counted {
+            return None;
+        }
+        let body = request.body().bytes().unwrap_or_default();
+        let panics = self.panics_over.is_some_and(|text| String::from_utf8_lossy(body).contains(text));
+        assert!(!panics, "a fault of the test");
+        self.lock().pop_front().flatten()
     }
 
     /// Puts this script before `client`.

@@ -22,6 +22,7 @@ use store::{TableAccess, access, table::Index};
 use crate::{
     App, dead_letters,
     jobs::queue::{Message, Queue},
+    panics::caught,
 };
 
 use removals::Look;
@@ -122,9 +123,9 @@ async fn give_up(app: &App, message: &Message, reason: &str, told: &str) -> Resu
 /// Does what `message` asks for.
 ///
 /// # Errors
-/// Why it failed, for a passing reason or for good.
+/// Why it failed, for a passing reason or for good; a panic is for good.
 pub(crate) fn carry_out<'c>(app: &'c App, queue: &'c Queue, message: &'c Message) -> BoxFuture<'c, Result<()>> {
-    Box::pin(carry_out_one(app, queue, message))
+    Box::pin(caught(carry_out_one(app, queue, message)))
 }
 
 async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()> {

@@ -27,6 +27,7 @@ use crate::{
         queue::Queue,
         removals::{self, Look},
     },
+    panics::caught,
 };
 
 /// What the consumer does with the table.
@@ -53,8 +54,9 @@ pub struct Failure {
 
 /// Does what follows from `changes`; returns those that wait for what will pass, in the order of the batch.
 ///
-/// What fails for good is put aside as a dead letter, and counts as consumed. A change that makes no sense, such as an event of a task run with a malformed payload, is logged and counts as
-/// consumed: it would make as little sense the next time.
+/// What fails for good, or panics, is put aside as a dead letter, and counts as consumed. A change that makes no sense, such as
+/// an event of a task run with a malformed payload, is logged and counts as consumed: it would make as little sense the next
+/// time.
 ///
 /// The future is boxed here, so that the binaries only link it.
 pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Vec<Failure>> {
@@ -87,8 +89,16 @@ pub(crate) async fn consume_alone(app: &App, queue: &Queue, change: &Change) -> 
     failures.0.into_values().next().map_or(Ok(()), Err)
 }
 
-/// Does what follows from `changes`, as much of it as possible at once; returns those that failed.
-fn consume_together<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Failures> {
+/// Does what follows from `changes`, as much of it as possible at once; returns those that failed: all, if anything panics.
+async fn consume_together(app: &App, queue: &Queue, changes: &[Change]) -> Failures {
+    caught(follow_up(app, queue, changes)).await.unwrap_or_else(|error| {
+        let mut failures = Failures::default();
+        failures.add_all(0..changes.len(), &error);
+        failures
+    })
+}
+
+fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Result<Failures>> {
     Box::pin(async move {
         let mut failures = Failures::default();
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
@@ -109,7 +119,7 @@ fn consume_together<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -
         if app.settings.task_run_recorder_enabled {
             task_run_recorder::record(app, &items, &mut failures).await;
         }
-        failures
+        Ok(failures)
     })
 }
 

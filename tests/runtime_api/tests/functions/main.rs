@@ -7,6 +7,7 @@
 mod gate;
 mod killed;
 mod kms;
+mod programs;
 mod samples;
 mod secrets;
 mod stage;
