@@ -18,7 +18,7 @@ numbers = itertools.count()
 
 def make_type(pair: Pair, slug: str = "", **more: Any) -> str:
     slug = slug or f"type-{next(numbers)}"
-    return pair.prepare("POST", "/block_types/", {"name": f"Type {slug}", "slug": slug, **more})["id"]
+    return pair.prepare("POST", "/block_types/", {"name": f"Type {slug}", "slug": slug} | more)["id"]
 
 
 def make_schema(pair: Pair, block_type: str, fields: dict[str, Any] | None = None, **more: Any) -> str:

@@ -12,7 +12,7 @@ import pytest
 from .blocks import Kind, bare_servers, make_schema, ref
 from .filters import Filters, texts
 from .library import NOBODY
-from .side_by_side import Pair
+from .side_by_side import Answer, Pair
 
 PATH = "/block_documents"
 HIDDEN = "********"
@@ -291,6 +291,37 @@ def test_changes_are_told(pair: Pair) -> None:
     pair.prepare("DELETE", f"{PATH}/{id}")
     wanted = {"filter": {"resource": {"id": [f"prefect.block-document.{id}"]}, "order": "ASC"}}
     pair.eventually("POST", "/events/filter", wanted, until=lambda body: body["total"] == 3)
+
+
+def events_of(pair: Pair, id: str, last: str) -> Answer:
+    """What is told of a document, as soon as both servers told `last`."""
+    wanted = {"filter": {"resource": {"id": [f"prefect.block-document.{id}"]}, "order": "ASC"}}
+    told = f"prefect.block-document.{last}"
+    return pair.eventually("POST", "/events/filter", wanted, until=lambda body: any(event["event"] == told for event in body["events"]))
+
+
+def test_a_change_to_what_is_there_is_not_told(pair: Pair, kind: Kind) -> None:
+    id = kind.make({"x": "secret", "plain": "p"}, "unchanged")
+    pair.check("PATCH", f"{PATH}/{id}", {"data": {"plain": "p", "x": HIDDEN}})
+    pair.check("PATCH", f"{PATH}/{id}", {"data": {"plain": "q"}})
+    events_of(pair, id, "updated")
+
+
+def test_what_was_ever_secret_is_not_told(pair: Pair) -> None:
+    kind = Kind(pair, ["token"])
+    id = kind.make({"token": "hush", "plain": "p"}, "once-secret")
+    fields = {"title": "Opened", "type": "object", "properties": {}, "secret_fields": []}
+    opened = pair.prepare("POST", "/block_schemas/", {"fields": fields, "block_type_id": kind.type})["id"]
+    pair.check("PATCH", f"{PATH}/{id}", {"data": {"plain": "q"}, "block_schema_id": opened})
+    pair.check("DELETE", f"{PATH}/{id}")
+    answer = events_of(pair, id, "deleted")
+    assert "hush" not in answer.subject.text
+
+
+def test_long_texts_are_not_told(pair: Pair, kind: Kind) -> None:
+    id = kind.make({"plain": "p" * 40_000, "short": "s"}, "long")
+    pair.check("DELETE", f"{PATH}/{id}")
+    events_of(pair, id, "deleted")
 
 
 def test_no_event_tells_of_an_anonymous_document(pair: Pair, kind: Kind) -> None:

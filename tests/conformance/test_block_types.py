@@ -63,6 +63,16 @@ def test_a_slug_is_unique(pair: Pair) -> None:
     pair.check("GET", f"{PATH}/slug/taken")
 
 
+def test_a_name_is_not(pair: Pair) -> None:
+    """A second type of a name is made, and the real server answers with either of the two."""
+    make_type(pair, "first-of-the-name", name="One name")
+    made = pair.send("POST", f"{PATH}/", {"name": "One name", "slug": "second-of-the-name"})
+    assert (made.oracle.status_code, made.subject.status_code) == (201, 201)
+    assert made.subject.json()["slug"] == "second-of-the-name"
+    pair.check("GET", f"{PATH}/slug/second-of-the-name")
+    pair.check("GET", f"{PATH}/slug/first-of-the-name")
+
+
 def test_read(pair: Pair) -> None:
     id = make_type(pair, "to-be-read")
     for path in (id, "slug/to-be-read", NOBODY, "slug/nobody", "no-id", "slug/TO-BE-READ", "slug/a b"):
