@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
-from harness import Api, Runner
+from harness import Api, Runner, eventually
 
 FILE = """
 automations:
@@ -84,12 +85,16 @@ def test_a_refused_automation(shared_runner: Runner, api: Api) -> None:
     assert automations(api, "endless") == []
 
 
+def related_to(api: Api, deployment: str) -> dict[str, dict]:
+    found = api.get(f"automations/related-to/prefect.deployment.{deployment}")
+    return {automation["name"]: automation for automation in found}
+
+
 def test_the_triggers_of_a_deployment(shared_runner: Runner, api: Api) -> None:
     def related() -> dict[str, dict]:
-        found = api.get(f"automations/related-to/prefect.deployment.{deployment}")
-        return {automation["name"]: automation for automation in found}
+        return related_to(api, deployment)
 
-    deployment = shared_runner.run("triggered", "two").lines[-1]
+    deployment = shared_runner.run("triggered", "two", "apply").lines[-1]
     made = related()
     assert set(made) == {"triggered__automation_1", "both"}
     [action] = made["triggered__automation_1"]["actions"]
@@ -98,13 +103,38 @@ def test_the_triggers_of_a_deployment(shared_runner: Runner, api: Api) -> None:
     assert [trigger["expect"] for trigger in made["both"]["trigger"]["triggers"]] == [["order.paid"], ["order.packed"]]
 
     # Deployed anew, the deployment has the triggers that it is given then, and none of those before.
-    assert shared_runner.run("triggered", "two").lines[-1] == deployment
+    assert shared_runner.run("triggered", "two", "apply").lines[-1] == deployment
     anew = related()
     assert set(anew) == set(made) and anew["both"]["id"] != made["both"]["id"]
-    assert shared_runner.run("triggered", "none").lines[-1] == deployment
+    assert shared_runner.run("triggered", "none", "apply").lines[-1] == deployment
     assert related() == {}
+
+
+def test_the_triggers_of_a_flow_in_a_pool(shared_runner: Runner, api: Api) -> None:
+    api.post("work_pools/", {"name": "with-triggers", "type": "process"})
+    deployment = shared_runner.run("triggered", "two", "with-triggers").lines[-1]
+    made = related_to(api, deployment)
+    assert set(made) == {"triggered in a pool__automation_1", "both"}
+    assert made["both"]["actions"][0]["job_variables"] == {"cpu": 1}
+
+
+def test_the_triggers_of_a_flow_that_is_served(runner: Runner, api: Api) -> None:
+    def is_triggered() -> dict[str, dict]:
+        answer = api.http.get("deployments/name/add/triggered by serving")
+        assert answer.status_code == 200
+        made = related_to(api, answer.json()["id"])
+        assert len(made) == 2
+        return made
+
+    serving = runner.start("triggered", "two", "serve")
+    try:
+        made = eventually(is_triggered, 60)
+        assert set(made) == {"triggered by serving__automation_1", "both"}
+    finally:
+        serving.send_signal(signal.SIGINT)
+        runner.finish(serving, None)
 
 
 def test_a_trigger_that_no_server_has(shared_runner: Runner, api: Api) -> None:
     """Metrics are Prefect Cloud's: the client's automation is refused, as the real server refuses it."""
-    shared_runner.run("triggered", "a metric", exit_code=1)
+    shared_runner.run("triggered", "a metric", "apply", exit_code=1)

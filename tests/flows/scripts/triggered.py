@@ -1,11 +1,13 @@
-"""Serves `add` of `deployed.py` with triggers, which become automations that belong to the deployment."""
+"""Deploys `add` of `deployed.py` with triggers, which become automations that belong to the deployment."""
 
 from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 from deployed import add
+from prefect import flow
 from prefect.events import DeploymentCompoundTrigger, DeploymentEventTrigger, DeploymentMetricTrigger, EventTrigger
 from prefect.events.schemas.automations import MetricTriggerOperator, MetricTriggerQuery, PrefectMetric
 
@@ -29,4 +31,13 @@ TRIGGERS = {
 }
 
 if __name__ == "__main__":
-    print(add.to_deployment("triggered", triggers=TRIGGERS[sys.argv[1]]).apply())
+    which, way = sys.argv[1:]
+    triggers = TRIGGERS[which]
+    match way:
+        case "apply":
+            print(add.to_deployment("triggered", triggers=triggers).apply())
+        case "serve":
+            add.serve("triggered by serving", triggers=triggers, print_starting_message=False)
+        case _:
+            stored = flow.from_source(source=str(Path(__file__).parent), entrypoint="deployed.py:add")
+            print(stored.deploy("triggered in a pool", work_pool_name=way, triggers=triggers, print_next_steps=False))
