@@ -71,18 +71,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.name == LAST_TEST)
 
 
+# The test files of this session in which a test failed.
+failed_modules: set[str] = set()
+
+UNUSED = "conformance/unused_differences"
+
+
+def module_of(nodeid: str) -> str:
+    return nodeid.split("::")[0].rsplit("/")[-1]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        failed_modules.add(module_of(report.nodeid))
+
+
 @pytest.fixture
 def unused_differences(request: pytest.FixtureRequest) -> list[str]:
     """The intended differences that the tests of this session should have met, and did not.
 
-    A session of selected tests cannot know, and one of the oracle against itself has none.
+    A file in which a test failed may have met fewer. A session of selected tests cannot know, and one that repeats what failed
+    goes by what the session before it found. One of the oracle against itself has none.
     """
     config = request.config
     selected = config.option.keyword or any("::" in argument for argument in config.args)
     if selected or os.environ.get("PROCTOR_SUBJECT") == "oracle":
         return []
-    ran = {item.nodeid.split("::")[0].rsplit("/")[-1] for item in request.session.items}
-    return [entry.reason for entry in INTENDED if entry.module in ran and entry not in Pair.used]
+    assert config.cache
+    if config.option.lf:
+        found: list[str] = config.cache.get(UNUSED, [])
+        return found
+    ran = {module_of(item.nodeid) for item in request.session.items} - failed_modules
+    unused = [entry.reason for entry in INTENDED if entry.module in ran and entry not in Pair.used]
+    config.cache.set(UNUSED, unused)
+    return unused
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,12 +56,16 @@ class Prefect:
         return code, printed.replace(self.server.root, "<server>")
 
 
+# How far a spinner has turned says how long the command took.
+SPINNER = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
+
+
 def readable(printed: str) -> Any:
     """The JSON that a command printed, or else its lines, however wide the table."""
     try:
         return json.loads(printed)
     except ValueError:
-        return [" ".join(line.split()) for line in printed.splitlines()]
+        return [" ".join(SPINNER.sub("⠋", line).split()) for line in printed.splitlines()]
 
 
 @dataclass
