@@ -117,8 +117,7 @@ def task_of(server: Server, run: Json) -> Json:
     key = run["task_key"].rsplit("-", 1)[0]
     return {
         **{field: run[field] for field in kept},
-        # The client names a task run after its task; the server makes up a name where none is given.
-        "name": "<made up>" if re.fullmatch(r"[a-z]+-[a-z]{4,}", run["name"]) else run["name"],
+        "name": "<made up>" if made_up(run["name"]) and not names_a_task(run["name"], key) else run["name"],
         "task": key,
         "tags": sorted(run["tags"]),
         "inputs": {name: [each["input_type"] for each in given] for name, given in run["task_inputs"].items()},
@@ -127,6 +126,14 @@ def task_of(server: Server, run: Json) -> Json:
         "end": run["end_time"] is not None,
         "states": states(server, "task_run", run["id"]),
     }
+
+
+def names_a_task(name: str, key: str) -> bool:
+    """Returns whether a task run's name is one that the client makes of the task's; the server makes up others.
+
+    Some releases put the functions around the task into its key.
+    """
+    return re.fullmatch(re.escape(key.rsplit(".", 1)[-1]) + r"-[0-9a-f]{3}", name) is not None
 
 
 def states(server: Server, kind: str, run_id: str) -> list[Any]:
