@@ -39,7 +39,9 @@ from prefect.concurrency.sync import concurrency, rate_limit
 from prefect.concurrency.v1.sync import concurrency as concurrency_of_tags
 from prefect.deployments import run_deployment
 from prefect.events import emit_event
+from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import resume_flow_run
+from prefect.futures import wait
 from prefect.input import receive_input, send_input
 from prefect.runtime import flow_run as this_flow_run
 from prefect.runtime import task_run as this_task_run
@@ -136,6 +138,9 @@ def square(number: int) -> int:
 @flow
 def mapping() -> list[int]:
     squares = square.map(range(5))
+    # A task run names the run of each future among its parameters as a parent if the server knows that run as running
+    # when the client asks, which is a race between the two. What has been waited for is not asked about.
+    wait(squares)
     sums = add.map(squares, 1)
     later = add.submit(7, 8, wait_for=[sums[0]])
     return [*sums.result(), later.result()]
@@ -144,6 +149,39 @@ def mapping() -> list[int]:
 @scenario
 def mapped_tasks() -> Any:
     return ended(mapping(return_state=True))
+
+
+released = threading.Event()
+
+
+@task
+def held(number: int) -> int:
+    return number if released.wait(DEADLINE_SECONDS) else -1
+
+
+@flow
+def mapping_what_runs() -> list[int]:
+    """Maps over task runs that the server knows as running until it knows those that depend on them."""
+    numbers = held.map(range(5))
+    try:
+        eventually(lambda: all(number.state.is_running() for number in numbers))
+        sums = add.map(numbers, 1)
+        eventually(lambda: all(is_known(each.task_run_id) for each in sums))
+    finally:
+        released.set()
+    return list(sums.result())
+
+
+def is_known(task_run_id: UUID) -> bool:
+    with get_client(sync_client=True) as client, contextlib.suppress(ObjectNotFound):
+        client.read_task_run(task_run_id)
+        return True
+    return False
+
+
+@scenario
+def mapped_running_tasks() -> Any:
+    return ended(mapping_what_runs(return_state=True))
 
 
 @task
@@ -616,6 +654,23 @@ def work_pool() -> Any:
     return told
 
 
+def completed_runs_of(deployment: str) -> list[UUID]:
+    with get_client(sync_client=True) as client:
+        body = {
+            "deployments": {"name": {"any_": [deployment]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+        }
+        return [UUID(run["id"]) for run in client._client.post("/flow_runs/filter", json=body).json()]
+
+
+def has_logged(flow_run_id: UUID, beginning: str) -> bool:
+    """Returns whether the flow run itself has said something that begins so, and none of its task runs."""
+    with get_client(sync_client=True) as client:
+        body = {"logs": {"flow_run_id": {"any_": [str(flow_run_id)]}}}
+        logs = client._client.post("/logs/filter", json=body).json()
+    return any(log["task_run_id"] is None and log["message"].startswith(beginning) for log in logs)
+
+
 @flow
 def asking_a_deployment() -> str:
     run = run_deployment("deployed-sum/served", parameters={"first": 1}, timeout=DEADLINE_SECONDS, poll_interval=1)
@@ -633,7 +688,10 @@ def served() -> Any:
 
     with process(sys.executable, "deployed.py", "serve"):
         eventually(is_ready)
-        return ended(asking_a_deployment(return_state=True))
+        told = ended(asking_a_deployment(return_state=True))
+        # The run's process sends its last logs after its last state. To interrupt it in between loses them.
+        eventually(lambda: all(has_logged(run_id, "Finished in state") for run_id in completed_runs_of("served")))
+        return told
 
 
 @scenario
