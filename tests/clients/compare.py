@@ -212,19 +212,10 @@ def main() -> int:
 
 
 def differs(version: str, scenarios: list[str], keep: Path | None) -> bool:
-    """Compares a release, and prints and returns whether it differs.
-
-    What differs is looked at once more: on a busy machine the real server stamps states late, and clients race with
-    themselves. What differs in one of two runs is told, and counts as alike.
-    """
+    """Compares a release, and prints and returns whether it differs."""
     started = time.monotonic()
     print(f"{version}:", flush=True)
     told = compare(version, scenarios, keep)
-    if told:
-        again = compare(version, scenarios, keep)
-        for place in told.keys() ^ again.keys():
-            print(f"  · {place} differed in one of two runs:", indented((told | again)[place]), flush=True)
-        told = {place: how for place, how in again.items() if place in told}
     print(f"  {len(scenarios)} scenarios, {len(told)} differences, {time.monotonic() - started:.0f} s", flush=True)
     for place, how in told.items():
         print(f"  ≠ {place}", indented(how), flush=True)
