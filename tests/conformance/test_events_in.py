@@ -8,56 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
 
 from .conftest import asked_side_by_side
 from .events import Event, event, task_run_event
-from .side_by_side import AnswersDiffer, Pair, Server
+from .side_by_side import Pair
+from .sockets import AUTH, check_talk, talk
 
-AUTH = {"type": "auth", "token": None}
+PATH = "/events/in"
 AUTH_STRING = "admin:secret"
-ANSWER_SECONDS = 10.0
 SOCKETS = 5000
-
-
-def address(server: Server) -> str:
-    return server.url.replace("http://", "ws://") + "/events/in"
-
-
-def talk(server: Server, protocols: list[str] | None, messages: list[Any], *, reads: int) -> dict[str, Any]:
-    """Sends messages over a new connection and tells everything that the server did."""
-    seen: dict[str, Any] = {"received": []}
-    subprotocols = [Subprotocol(name) for name in protocols] if protocols else None
-    try:
-        with connect(address(server), subprotocols=subprotocols, open_timeout=ANSWER_SECONDS) as socket:
-            seen["subprotocol"] = socket.subprotocol
-            exchange(socket, messages, reads, seen)
-    except InvalidHandshake as refusal:
-        response = getattr(refusal, "response", None)
-        seen["refused"] = response.status_code if response else str(refusal)
-    return seen
-
-
-def exchange(socket: ClientConnection, messages: list[Any], reads: int, seen: dict[str, Any]) -> None:
-    try:
-        for message in messages:
-            socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
-        for _ in range(reads):
-            seen["received"].append(json.loads(socket.recv(timeout=ANSWER_SECONDS)))
-    except ConnectionClosed as closed:
-        frame = closed.rcvd
-        seen["closed"] = (frame.code, frame.reason) if frame else None
-    except TimeoutError:
-        seen["silent"] = True
-
-
-def check_talk(pair: Pair, protocols: list[str] | None, messages: list[Any], *, reads: int) -> None:
-    """Has the same conversation with both servers and compares them."""
-    oracle, subject = (talk(server, protocols, messages, reads=reads) for server in (pair.oracle, pair.subject))
-    if oracle != subject:
-        raise AnswersDiffer(f"websocket {protocols} {messages}\noracle:  {oracle}\nsubject: {subject}")
 
 
 def check_recorded(pair: Pair, *events: Event) -> None:
@@ -71,41 +30,41 @@ def check_recorded(pair: Pair, *events: Event) -> None:
 
 @pytest.mark.parametrize("token", [None, "", "anything", 5])
 def test_handshake(pair: Pair, token: Any) -> None:
-    check_talk(pair, ["prefect"], [{"type": "auth", "token": token}], reads=1)
+    check_talk(pair, PATH, ["prefect"], [{"type": "auth", "token": token}], reads=1)
 
 
 @pytest.mark.parametrize("first", [{"type": "auth"}, {"type": "hello"}, {}, {"token": "x"}, {"type": None}], ids=str)
 def test_first_message(pair: Pair, first: Any) -> None:
-    check_talk(pair, ["prefect"], [first], reads=1)
+    check_talk(pair, PATH, ["prefect"], [first], reads=1)
 
 
 @pytest.mark.parametrize("protocols", [["prefect", "other"], ["other", "prefect"]])
 def test_several_subprotocols(pair: Pair, protocols: list[str]) -> None:
-    check_talk(pair, protocols, [AUTH], reads=1)
+    check_talk(pair, PATH, protocols, [AUTH], reads=1)
 
 
 def test_events_after_the_handshake(pair: Pair) -> None:
     events = [event(SOCKETS + n, "socket", f"socket.{n}", payload={"n": n}) for n in range(3)]
-    check_talk(pair, ["prefect"], [AUTH, *events], reads=1)
+    check_talk(pair, PATH, ["prefect"], [AUTH, *events], reads=1)
     check_recorded(pair, *events)
 
 
 @pytest.mark.parametrize("protocols", [None, ["other"]])
 def test_events_of_an_old_client_without_handshake(pair: Pair, protocols: list[str] | None) -> None:
     sent = event(SOCKETS + 10, "socket.old", f"socket.old.{uuid4()}")
-    check_talk(pair, protocols, [sent], reads=0)
+    check_talk(pair, PATH, protocols, [sent], reads=0)
     check_recorded(pair, sent)
 
 
 def test_many_events_on_one_connection(pair: Pair) -> None:
     events = [event(SOCKETS + 100 + n, "socket.many", f"socket.many.{n}") for n in range(40)]
-    check_talk(pair, ["prefect"], [AUTH, *events], reads=1)
+    check_talk(pair, PATH, ["prefect"], [AUTH, *events], reads=1)
     check_recorded(pair, *events)
 
 
 def test_a_large_event(pair: Pair) -> None:
     sent = event(SOCKETS + 20, "socket.large", "socket.large", payload={"text": "x" * 200_000})
-    check_talk(pair, ["prefect"], [AUTH, sent], reads=1)
+    check_talk(pair, PATH, ["prefect"], [AUTH, sent], reads=1)
     check_recorded(pair, sent)
 
 
@@ -117,7 +76,7 @@ def test_a_large_event(pair: Pair) -> None:
 def test_a_broken_event_ends_the_connection(pair: Pair, broken: str) -> None:
     """What came before it is kept."""
     before = event(SOCKETS + 30, "socket.before", "socket.before")
-    check_talk(pair, ["prefect"], [AUTH, before, broken], reads=2)
+    check_talk(pair, PATH, ["prefect"], [AUTH, before, broken], reads=2)
     check_recorded(pair, before)
 
 
@@ -128,7 +87,7 @@ def test_task_run_events_are_recorded(pair: Pair) -> None:
     for server in (pair.oracle, pair.subject):
         flow_run = server.resolve(run["id"])
         sent = [task_run_event(task, flow_run, n, state) for n, state in enumerate(["PENDING", "RUNNING"])]
-        talk(server, ["prefect"], [AUTH, *sent], reads=1)
+        talk(server, PATH, ["prefect"], [AUTH, *sent], reads=1)
     pair.eventually(
         "GET",
         "/task_run_states/",
@@ -159,7 +118,7 @@ def guarded() -> Iterator[Pair]:
     ids=str,
 )
 def test_handshake_with_a_password(guarded: Pair, protocols: list[str] | None, first: Any) -> None:
-    check_talk(guarded, protocols, [first], reads=1)
+    check_talk(guarded, PATH, protocols, [first], reads=1)
 
 
 @pytest.mark.parametrize(

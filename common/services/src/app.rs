@@ -8,7 +8,7 @@ use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
 
-use crate::vault::Vault;
+use crate::{live::Live, vault::Vault};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct App {
     pub keys: Arc<KeyCache>,
     /// What Prefect ships as data; a handler takes it from its request, because its route must declare it.
     pub assets: Arc<Assets>,
+    /// Whom this process tells at once what has happened.
+    pub live: Arc<Live>,
     /// Where the data of block documents is sealed and opened.
     pub vault: Arc<Vault>,
     /// The password of callers, where the settings name a secret that has it.
@@ -33,7 +35,7 @@ impl App {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
         let assets = Arc::new(Assets::new(settings.assets.clone()));
         let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
-        Self { store, settings, keys, assets, vault, password: None }
+        Self { store, settings, keys, assets, live: Arc::default(), vault, password: None }
     }
 
     /// Asks callers for `password`, which the settings name.

@@ -30,7 +30,9 @@ pub async fn receive(app: &App, events: Vec<Event>) -> Result<()> {
     keep(app, &received).await
 }
 
-/// Keeps events for as long as the settings say.
+/// Keeps events for as long as the settings say, and tells of them.
 pub async fn keep(app: &App, events: &[ReceivedEvent]) -> Result<()> {
-    app.store.add_events(events, app.settings.event_retention).await
+    app.store.add_events(events, app.settings.event_retention).await?;
+    app.live.tell_events(events);
+    Ok(())
 }

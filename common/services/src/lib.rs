@@ -8,6 +8,8 @@ pub mod event_ingestion;
 pub mod flow_run_creation;
 pub mod flow_run_update;
 pub mod jobs;
+pub mod live;
+pub mod log_ingestion;
 mod panics;
 pub mod result_storage;
 pub mod scheduler;

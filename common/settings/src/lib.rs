@@ -2,11 +2,13 @@
 
 mod catalogue;
 mod limits;
+mod live;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use catalogue::Setting;
 pub use limits::ServerLimits;
+pub use live::LiveSettings;
 use serde_json::Value;
 
 use domain::{
@@ -83,6 +85,8 @@ pub struct Settings {
     pub maximum_event_bytes: usize,
     /// How long events are kept, in seconds (`PREFECT_SERVER_EVENTS_RETENTION_PERIOD`).
     pub event_retention: u64,
+    /// What is told to clients as it happens.
+    pub live: LiveSettings,
     /// Whether task runs are recorded from events (`PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED`).
     pub task_run_recorder_enabled: bool,
     /// How many nodes the graph of a flow run has at most (`PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_NODES`).
@@ -210,6 +214,7 @@ impl Default for Settings {
             maximum_labels_per_resource: 500,
             maximum_event_bytes: 1_500_000,
             event_retention: 7 * 24 * 3_600,
+            live: LiveSettings::default(),
             task_run_recorder_enabled: true,
             event_persister_enabled: true,
             run_retention: None,
@@ -312,6 +317,7 @@ impl Settings {
                 .read("PREFECT_SERVER_EVENTS_MAXIMUM_SIZE_BYTES")?
                 .unwrap_or(default.maximum_event_bytes),
             event_retention: retention,
+            live: default.live.overridden_by(&variables)?,
             task_run_recorder_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED")?
                 .unwrap_or(default.task_run_recorder_enabled),

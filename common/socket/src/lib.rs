@@ -6,3 +6,4 @@
 pub mod events_in;
 pub mod gateway;
 pub mod handshake;
+pub mod subscription;

@@ -47,8 +47,20 @@ impl Store {
     /// # Errors
     /// If not all lines are durable; some may be, and a repeat adds the rest.
     pub async fn add_logs(&self, logs: Vec<LogCreate>, now: Timestamp) -> Result<()> {
+        self.add_logs_as(logs, now, false).await.map(|_| ())
+    }
+
+    /// Keeps lines as [`Store::add_logs`] does, and returns them as they will be read, if that is wanted, the oldest first.
+    ///
+    /// # Errors
+    /// Those of [`Store::add_logs`].
+    pub async fn add_logs_as(&self, logs: Vec<LogCreate>, now: Timestamp, returned: bool) -> Result<Vec<Log>> {
         let logs = logs.into_iter().map(LogCreate::without_nuls).collect();
-        self.insert_missing(log_chunks::items_of(logs, now, self.shards)?).await
+        let items = log_chunks::items_of(logs, now, self.shards)?;
+        let mut kept = if returned { log_chunks::logs_in(&items) } else { Vec::new() };
+        kept.sort_by_key(|log| log.timestamp);
+        self.insert_missing(items).await?;
+        Ok(kept)
     }
 
     /// Returns the lines within `page` of those that match `filter`, in the order of `sort`.

@@ -4,14 +4,14 @@ use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
     http::{Body, Json, Route},
+    log_ingestion,
     model::LogCreate,
-    store::logs,
 };
 
 /// The contract's `create_logs`.
-pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create)).accessing(logs::ADD);
+pub static ROUTE: Route = Route::post("create_logs", "/logs/", || post(create)).accessing(log_ingestion::RECEIVE);
 
 async fn create(State(app): State<App>, Body(logs): Body<Vec<LogCreate>>) -> Result<(StatusCode, Json<()>)> {
-    app.store.add_logs(logs, app.now()).await?;
+    log_ingestion::receive(&app, logs).await?;
     Ok((StatusCode::CREATED, Json(())))
 }
