@@ -57,9 +57,14 @@ impl<F> Subscribers<F> {
         Subscription { subscribers: Arc::clone(self), number, messages }
     }
 
+    /// Returns how many have subscribed.
+    pub fn len(&self) -> usize {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Tells whether nobody has subscribed.
     pub fn is_empty(&self) -> bool {
-        self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.len() == 0
     }
 
     /// Tells those who want `record` of it, in the text that `write` makes if there are any.
