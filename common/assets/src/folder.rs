@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    io::ErrorKind,
-    path::PathBuf,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -25,6 +26,8 @@ pub struct Assets {
 #[derive(Debug, Default)]
 struct Memory {
     manifest: Option<Arc<Manifest>>,
+    /// When the manifest was written that was there at the last [`Assets::current`].
+    written: Option<SystemTime>,
     data: HashMap<String, Bytes>,
 }
 
@@ -54,6 +57,11 @@ impl Assets {
         Self { folder, memory: Mutex::default() }
     }
 
+    /// Returns the folder, which need not be there.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Says whether the folder has data of the right release.
     ///
     /// # Errors
@@ -62,6 +70,22 @@ impl Assets {
     pub async fn check(&self) -> Result<()> {
         self.manifest().await?;
         Ok(())
+    }
+
+    /// Returns the manifest of the folder as it is at the moment, and when it was written.
+    ///
+    /// Costs a look at the file each time, and forgets what was read of a folder that was replaced.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn current(&self) -> Result<(Arc<Manifest>, SystemTime)> {
+        let folder = self.folder.as_ref().ok_or(Unavailable::Absent)?;
+        let written = tokio::fs::metadata(folder.join(MANIFEST)).await.and_then(|metadata| metadata.modified());
+        let written = written.map_err(|error| self.no_manifest(&error))?;
+        if self.memory().written != Some(written) {
+            *self.memory() = Memory { written: Some(written), ..Memory::default() };
+        }
+        Ok((self.manifest().await?, written))
     }
 
     /// Returns the block types that Prefect installs, as JSON ([`BLOCK_TYPES`] says in which form).
@@ -143,10 +167,7 @@ impl Assets {
             return Ok(manifest);
         }
         let folder = self.folder.as_ref().ok_or(Unavailable::Absent)?;
-        let text = tokio::fs::read(folder.join(MANIFEST)).await.map_err(|error| match error.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADirectory => Unavailable::Absent,
-            _ => self.damaged(MANIFEST, &error.to_string()),
-        })?;
+        let text = tokio::fs::read(folder.join(MANIFEST)).await.map_err(|error| self.no_manifest(&error))?;
         let manifest: Manifest =
             serde_json::from_slice(&text).map_err(|error| self.damaged(MANIFEST, &error.to_string()))?;
         if manifest.release != RELEASE {
@@ -155,6 +176,13 @@ impl Assets {
         let manifest = Arc::new(manifest);
         self.memory().manifest = Some(manifest.clone());
         Ok(manifest)
+    }
+
+    fn no_manifest(&self, error: &io::Error) -> Unavailable {
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Unavailable::Absent,
+            _ => self.damaged(MANIFEST, &error.to_string()),
+        }
     }
 
     fn damaged(&self, path: &str, problem: &str) -> Unavailable {
@@ -168,7 +196,7 @@ impl Assets {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
 
@@ -245,6 +273,22 @@ mod tests {
         assert!(assets.file("ui/a.js").await.unwrap().is_some());
         write(folder.path(), RELEASE, &[(VIEW, "{}"), ("ui/a.js", "another")]);
         assert_eq!(assets.file("ui/a.js").await.unwrap().as_deref(), Some(b"another".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn a_look_at_the_folder_notices_that_it_was_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let assets = assets(folder.path());
+        assert!(matches!(assets.current().await, Err(Error::NotFound(_))));
+        write(folder.path(), RELEASE, &[(VIEW, "{}")]);
+        let (first, written) = assets.current().await.unwrap();
+        assert!(!first.files.contains_key("ui/a.js"));
+        write(folder.path(), RELEASE, &[(VIEW, "{}"), ("ui/a.js", "a")]);
+        let later = written + std::time::Duration::from_secs(1);
+        fs::File::options().write(true).open(folder.path().join(MANIFEST)).unwrap().set_modified(later).unwrap();
+        let (second, seen) = assets.current().await.unwrap();
+        assert!(second.files.contains_key("ui/a.js"));
+        assert_eq!(seen, later);
     }
 
     #[tokio::test]

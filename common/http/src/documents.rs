@@ -6,7 +6,7 @@ use axum::{
     Router,
     http::header::CONTENT_TYPE,
     response::{Html, IntoResponse},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 
 use super::route::Route;
@@ -15,15 +15,22 @@ use contract::{self, Mount};
 /// The paths of the documents, at the root and under the API's prefix.
 pub(super) const PATHS: [&str; 3] = ["/openapi.json", "/docs", "/redoc"];
 
-/// Makes the service of the documents of `routes` at `mount`.
-pub(super) fn service<S: Clone + Send + Sync + 'static>(mount: Mount<'_>, routes: &[Route]) -> Router<S> {
+/// Makes the service of the documents of `routes` at `mount`; `docs_page` is what shows them, unless it is Prefect's page.
+pub(super) fn service<S: Clone + Send + Sync + 'static>(
+    mount: Mount<'_>,
+    routes: &[Route],
+    docs_page: Option<&MethodRouter>,
+) -> Router<S> {
     let declared: Arc<[_]> = routes.iter().map(|route| (route.method.as_str(), route.path)).collect();
     let document: Arc<OnceLock<String>> = Arc::default();
     let of_base_path = match mount {
         Mount::Root => None,
         Mount::App(base_path) => Some(base_path.to_owned()),
     };
-    let (docs_page, redoc_page) = (contract::docs_page(mount), contract::redoc_page(mount));
+    let prefects_page = contract::docs_page(mount);
+    let docs_page =
+        docs_page.map_or_else(|| get(async move || Html(prefects_page)), |page| page.clone().with_state(()));
+    let redoc_page = contract::redoc_page(mount);
     let [openapi, docs, redoc] = PATHS.map(|path| format!("{}{path}", mount.prefix()));
     Router::new()
         .route(
@@ -34,6 +41,6 @@ pub(super) fn service<S: Clone + Send + Sync + 'static>(mount: Mount<'_>, routes
                 ([(CONTENT_TYPE, "application/json")], document).into_response()
             }),
         )
-        .route(&docs, get(async move || Html(docs_page)))
+        .route(&docs, docs_page)
         .route(&redoc, get(async move || Html(redoc_page)))
 }

@@ -21,7 +21,7 @@ mod unrouted;
 
 pub use extract::{Body, Headers, Path, Query, Sent};
 pub use json::Json;
-pub use route::{Method, Route, server, service};
+pub use route::{Method, Pages, Route, server, service};
 pub use settings::PREFIX;
 
 /// The largest request body that is read, in bytes: what Lambda takes in a synchronous invocation.

@@ -4,14 +4,16 @@
 //! and the infrastructure's template. Its name is the name of the binary, of the function and of the sample in
 //! `events/`; its method and path are the contract's.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{Request, State},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-
+use tower::ServiceExt;
 use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::SizeAbove},
@@ -149,16 +151,48 @@ pub fn service<'r>(app: App, routes: impl IntoIterator<Item = &'r Route>) -> Rou
     around(app, service, sole, unrouted)
 }
 
-/// Makes the service of a whole server: its routes, the documents that describe them, and its websockets.
-pub fn server<'r>(app: App, routes: impl IntoIterator<Item = &'r Route>, websockets: Router<App>) -> Router {
+/// What a server on one machine shows to people, beside the API.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    /// Shows the operations at `/docs`, in place of the page that loads its scripts from a CDN.
+    pub docs: MethodRouter,
+    /// Answers what is asked of neither the API nor a document.
+    pub others: Router,
+}
+
+/// Makes the service of a whole server: its routes, the documents that describe them, its websockets, and its pages.
+pub fn server<'r>(
+    app: App,
+    routes: impl IntoIterator<Item = &'r Route>,
+    websockets: Router<App>,
+    pages: Option<Pages>,
+) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
-    let documented = service_of(&app, &routes).merge(documents::service(Mount::App(&app.settings.base_path), &routes));
-    let service = guarded(&app, documented)
+    let (docs, others) = pages.map(|pages| (pages.docs, pages.others)).unzip();
+    let documents = |mount| documents::service(mount, &routes, docs.as_ref());
+    let documented = service_of(&app, &routes).merge(documents(Mount::App(&app.settings.base_path)));
+    let service = guarded(&app, documented);
+    let service = match others {
+        Some(others) => {
+            let state = (Arc::from(app.settings.base_path.as_str()), others);
+            service.layer(middleware::from_fn_with_state(state, prefer_pages))
+        }
+        None => service,
+    };
+    let service = service
         // A websocket authenticates in its own handshake, after it is open.
         .merge(websockets)
-        .merge(documents::service(Mount::Root, &routes).method_not_allowed_fallback(unrouted::method_not_allowed));
+        .merge(documents(Mount::Root).method_not_allowed_fallback(unrouted::method_not_allowed));
     let unrouted = unrouted::Unrouted::new(&app.settings.base_path, routes, true);
     around(app, service, None, unrouted)
+}
+
+/// Sends a request to the pages unless its path is below `base_path`, or that of a document with a slash behind it.
+async fn prefer_pages(State((base_path, pages)): State<(Arc<str>, Router)>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_of_api = path.strip_prefix(&*base_path).is_some_and(|rest| rest.starts_with('/'));
+    let is_document = path.strip_suffix('/').is_some_and(|path| documents::PATHS.contains(&path));
+    if is_of_api || is_document { next.run(request).await } else { pages.oneshot(request).await.into_response() }
 }
 
 fn service_of(app: &App, routes: &[Route]) -> Router<App> {

@@ -58,7 +58,7 @@ pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
 
 async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
     let app = connect::from_env().await?;
-    lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new())).await
+    lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new(), None)).await
 }
 
 /// Runs the Lambda function that consumes the table's stream until the runtime ends the process.

@@ -14,7 +14,10 @@ include!(concat!(env!("OUT_DIR"), "/settings.rs"));
 const MASK: &str = "**********";
 
 /// Where this server is not what Prefect's defaults say, whatever the environment asks for.
-const OURS: &[(&str, bool)] = &[("server.analytics_enabled", false), ("server.ui.enabled", false)];
+const OURS: &[(&str, bool)] = &[("server.analytics_enabled", false)];
+
+/// Whether the user interface is served; functions serve none, whatever the environment asks for.
+const SERVES_PAGE: &str = "server.ui.enabled";
 
 /// Where this server's default is another one than Prefect's, as JSON. What the environment asks for is shown as it is.
 ///
@@ -119,14 +122,14 @@ fn seconds(text: &str) -> Option<speedate::Duration> {
     text.trim().parse::<f64>().map_or_else(|_| duration(text), from_number)
 }
 
-/// Returns the tree of all settings, as set by what `variable` returns.
+/// Returns the tree of all settings, as set by what `variable` returns; `serves_page` is whether the user interface is served.
 ///
 /// # Errors
 /// Names a variable whose value can't be read.
-pub(super) fn tree(variable: impl Fn(&str) -> Option<String>) -> Result<Value> {
+pub(super) fn tree(variable: impl Fn(&str) -> Option<String>, serves_page: bool) -> Result<Value> {
     let mut tree = Value::Object(Map::new());
     for setting in &SETTINGS {
-        let mut value = setting.value(&variable)?;
+        let mut value = if setting.path == SERVES_PAGE { serves_page.into() } else { setting.value(&variable)? };
         if let Some(template) = value.as_str().filter(|_| setting.default.contains('{') && setting.kind == Kind::Text) {
             value = filled(template, &tree).into();
         }
@@ -168,12 +171,12 @@ mod tests {
     use super::*;
 
     fn with(name: &'static str, text: &'static str) -> Result<Value> {
-        tree(|variable| (variable == name).then(|| text.into()))
+        tree(|variable| (variable == name).then(|| text.into()), false)
     }
 
     #[test]
     fn every_default_is_readable() {
-        let tree = tree(|_| None).unwrap();
+        let tree = tree(|_| None, false).unwrap();
         assert_eq!(tree["server"]["api"]["port"], 4200);
         assert_eq!(tree["server"]["ui"]["api_url"], "http://127.0.0.1:4200/api");
         assert_eq!(tree["server"]["events"]["retention_period"], "P7D");
@@ -183,14 +186,14 @@ mod tests {
     fn what_is_in_effect_is_shown() {
         let shown = |tree: Value| tree["server"]["api"]["keepalive_timeout"].clone();
         let in_effect = crate::limits::ServerLimits::default().idle_timeout.as_secs();
-        assert_eq!(shown(tree(|_| None).unwrap()), in_effect);
+        assert_eq!(shown(tree(|_| None, false).unwrap()), in_effect);
         assert_eq!(shown(with("PREFECT_SERVER_API_KEEPALIVE_TIMEOUT", "12").unwrap()), 12);
     }
 
     #[test]
     fn settings_of_clients_are_shown_too() {
         let shown = |tree: Value| tree["deployments"]["clear_schedules_on_empty"].clone();
-        assert_eq!(shown(tree(|_| None).unwrap()), false);
+        assert_eq!(shown(tree(|_| None, false).unwrap()), false);
         assert_eq!(shown(with("PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY", "true").unwrap()), true);
     }
 

@@ -3,12 +3,14 @@
 mod catalogue;
 mod limits;
 mod live;
+mod page;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use catalogue::Setting;
 pub use limits::ServerLimits;
 pub use live::LiveSettings;
+pub use page::PageSettings;
 use serde_json::Value;
 
 use domain::{
@@ -65,6 +67,8 @@ pub struct Settings {
     pub key_memory: f64,
     /// How long a server on one machine waits for its clients, and how much it holds for them.
     pub limits: ServerLimits,
+    /// How a server on one machine shows Prefect's user interface; a function shows none.
+    pub page: PageSettings,
     /// Where requests are told of: in lines with metrics where Lambda collects what is printed.
     pub reports: Channel,
     /// Whether writes need a CSRF token (`PREFECT_SERVER_CSRF_PROTECTION_ENABLED`).
@@ -204,6 +208,7 @@ impl Default for Settings {
             access: access::Mode::Open,
             key_memory: 30.0,
             limits: ServerLimits::default(),
+            page: PageSettings::default(),
             reports: Channel::Log,
             csrf_protection_enabled: false,
             csrf_token_expiration: 3_600.0,
@@ -253,7 +258,9 @@ impl Settings {
     pub fn local(variables: Variables) -> Result<Self> {
         let base_path = variables.with("PREFECT_SERVER_API_BASE_PATH", base_path)?;
         let base_path = base_path.unwrap_or_else(|| PREFIX.into());
-        let settings = Self { shards: 1, base_path, timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)?;
+        let page = PageSettings { enabled: true, ..PageSettings::default() }.overridden_by(&variables)?;
+        let settings =
+            Self { shards: 1, base_path, page, timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)?;
         match &settings.access {
             access::Mode::Basic(Password::Stored(_)) => {
                 Err(Error::Internal(format!("{AUTH_STRING_SECRET} is for functions; set {AUTH_STRING}")))
@@ -288,6 +295,7 @@ impl Settings {
             base_path: default.base_path,
             access: access_mode(&variables)?.unwrap_or(default.access),
             limits: default.limits.overridden_by(&variables)?,
+            page: default.page,
             reports: default.reports,
             key_memory: variables
                 .read("PROCTOR_API_KEY_MEMORY_SECONDS")?
@@ -384,7 +392,7 @@ impl Settings {
     /// # Errors
     /// Names a variable whose value can't be read.
     pub fn tree(&self) -> Result<Value> {
-        catalogue::tree(|name| self.variables.0.get(name).cloned())
+        catalogue::tree(|name| self.variables.0.get(name).cloned(), self.page.enabled)
     }
 }
 

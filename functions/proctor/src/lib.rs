@@ -7,6 +7,7 @@ pub mod data_keys;
 pub mod database_server;
 pub mod dead_letters;
 pub mod keys;
+pub mod page;
 pub mod server;
 pub mod services;
 pub mod socket;
@@ -16,10 +17,16 @@ use common::{
     App,
     http::{self, limits::Limits},
 };
+use page::Page;
 
-/// Makes the service of all routes.
+/// Makes the service of all routes, without a page.
 pub fn app(app: App) -> Router {
+    app_with(app, None)
+}
+
+/// Makes the service of all routes, and of the page.
+pub fn app_with(app: App, page: Option<&Page>) -> Router {
     let limits = Limits::new(&app.settings.limits);
     let websockets = socket::routes(&app.settings.base_path);
-    http::server(app, registry::routes(), websockets).layer(Extension(limits))
+    http::server(app, registry::routes(), websockets, page.map(Page::pages)).layer(Extension(limits))
 }

@@ -1,12 +1,6 @@
 //! `cargo run`: Proctor on one machine, on an embedded database.
 
-use std::{
-    io::ErrorKind,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::ErrorKind, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use common::{
@@ -22,7 +16,12 @@ use common::{
     vault::Vault,
 };
 use embedded::EmbeddedDatabase;
-use proctor::{assets, check, data_keys, dead_letters, keys, server, services::Services};
+use proctor::{
+    assets, check, data_keys, dead_letters, keys,
+    page::{self, Fetching, Page},
+    server::{self, reachable},
+    services::Services,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -64,12 +63,22 @@ struct Arguments {
     /// Starts without the background services.
     #[arg(long)]
     no_services: bool,
+    /// Shows no user interface, and fetches none of its files.
+    #[arg(long)]
+    no_ui: bool,
 }
 
 impl Arguments {
     /// Returns the folder of what Prefect ships as data.
     fn assets(&self) -> PathBuf {
         self.assets.clone().unwrap_or_else(|| self.data.join("assets"))
+    }
+
+    /// Says whether a server of these arguments gets what Prefect ships as data by itself, for the page.
+    ///
+    /// What keeps nothing fills no folder that nobody named.
+    fn fetches(&self, app: &App) -> bool {
+        app.settings.page.enabled && (self.assets.is_some() || !self.in_memory)
     }
 
     /// Returns the file of the key that the data of blocks is sealed with.
@@ -176,19 +185,39 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let url = format!("http://{}{}", reachable(address), app.settings.base_path);
     println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
+    let (told, fetching) = watch::channel(Fetching::No);
+    let mut fetched = None;
     if let Err(missing) = app.assets.check().await {
         println!("{missing}");
+        if arguments.fetches(&app) && matches!(missing, Error::NotFound(_)) {
+            fetched = Some(tokio::spawn(fetch(app.clone(), arguments.assets(), told, stopping.clone())));
+        }
     }
-    let server = tokio::spawn(server::serve(listener, app, stopped(stopping)));
+    let page = Page::new(&app, address, fetching);
+    let server = tokio::spawn(server::serve(listener, app, Some(page), stopped(stopping)));
     stop_signal().await?;
     let _ = stop.send(true);
     // What clients hold open longer than this is cut, as are websockets: all that was answered is stored.
     let _ = tokio::time::timeout(GRACE, server).await;
     services.join().await;
+    if let Some(fetched) = fetched {
+        let _ = tokio::time::timeout(GRACE, fetched).await;
+    }
     if let Some(server) = database_server {
         let _ = tokio::time::timeout(GRACE, server).await;
     }
     Ok(())
+}
+
+/// Fetches what Prefect ships as data for a server that has started without it.
+async fn fetch(app: App, folder: PathBuf, told: watch::Sender<Fetching>, stopping: watch::Receiver<bool>) {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return drop(told.send_replace(Fetching::Failed(error.to_string()))),
+    };
+    if page::fetch(&program, &folder, told, stopping).await && app.settings.register_blocks_on_start {
+        install_block_types(&app).await;
+    }
 }
 
 /// Makes the folder of what Prefect ships as data, which a server that runs finds without being told.
@@ -305,22 +334,15 @@ async fn listen(host: &str, port: u16) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Returns where a client of this machine reaches what listens on `address`, which may stand for all addresses.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
 /// Reads the settings; what the command line said comes before the environment.
 fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Failure> {
     let mut variables = Variables::from_env();
     variables.set("PREFECT_SERVER_API_HOST", &arguments.host);
     variables.set("PREFECT_SERVER_API_PORT", &address.port());
     variables.set("PROCTOR_ASSETS", &arguments.assets().display());
+    if arguments.no_ui {
+        variables.set("PREFECT_SERVER_UI_ENABLED", &false);
+    }
     let settings = Settings::local(variables)?;
     // Says at once what could not be read, also of the settings that are only shown.
     settings.tree()?;

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
     sync::{
         Arc,
@@ -34,7 +35,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{connection::Connection, database_server};
+use crate::{connection::Connection, database_server, page::Page};
 
 /// How many connections there may be beyond the limit, for load balancers' probes and for saying that there is no room.
 const SPARE: u16 = 32;
@@ -51,13 +52,24 @@ const LARGEST_HEAD: usize = 128 * 1024;
 /// How long the server waits after it could not take a connection, such as for want of memory.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves `app` on `listener` until `stop` resolves, and then until the open requests are answered.
+/// Serves `app`, and `page` if there is one, on `listener` until `stop` resolves, and then until the open requests are
+/// answered.
 ///
 /// Websockets are not waited for.
-pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, app: App, page: Option<Page>, stop: impl Future<Output = ()>) {
     let limits = app.settings.limits.clone();
     let probes = PROBES.map(|(_, path)| format!("{}{path}", app.settings.base_path));
-    serve_within(limits, listener, crate::app(app), Arc::from(probes), stop).await;
+    serve_within(limits, listener, crate::app_with(app, page.as_ref()), Arc::from(probes), stop).await;
+}
+
+/// Returns where a client of this machine reaches what listens on `address`, which may stand for all addresses.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Serves `database` on `listener` within `limits` until `stop` resolves, and then until the open requests are answered.

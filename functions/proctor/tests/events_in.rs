@@ -47,7 +47,7 @@ async fn server_with(settings: Settings, faults: &Faults) -> (App, String) {
     let app = App::new(store, settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(proctor::server::serve(listener, app.clone(), std::future::pending()));
+    tokio::spawn(proctor::server::serve(listener, app.clone(), None, std::future::pending()));
     (app, address)
 }
 
