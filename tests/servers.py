@@ -30,11 +30,12 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    api: str = "/api"
 
     @property
     def api_url(self) -> str:
         """The value for PREFECT_API_URL."""
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"http://127.0.0.1:{self.port}{self.api}"
 
     def stop(self, signal_number: int = signal.SIGTERM, timeout_seconds: float = 15) -> int:
         """Sends the signal, waits for the process to end, and returns its exit code."""
@@ -68,7 +69,7 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def wait_until_healthy(server: Server, timeout_seconds: float) -> None:
-    """Returns as soon as `/api/health` answers 200."""
+    """Returns as soon as its `/health` answers 200."""
     deadline = time.monotonic() + timeout_seconds
     with httpx.Client(timeout=5) as client:
         while time.monotonic() < deadline:
@@ -89,6 +90,7 @@ def launch(
     environment: dict[str, str],
     log: Path,
     timeout_seconds: float,
+    api: str = "/api",
 ) -> Server:
     """Starts `command`, which is to serve on `port`, and waits until it is healthy."""
     with log.open("ab") as output:
@@ -100,7 +102,7 @@ def launch(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(process, port, log)
+    server = Server(process, port, log, api)
     wait_until_healthy(server, timeout_seconds)
     return server
 
@@ -122,15 +124,18 @@ def start_subject(
     *arguments: str | Path,
     port: int | None = None,
     settings: Mapping[str, str] | None = None,
+    api: str = "/api",
 ) -> Server:
     """Starts our server with `arguments` (such as `--in-memory`); its log is kept in `home`.
 
-    `settings` are environment variables of the server's own.
+    `settings` are environment variables of the server's own. Without one that says so it shows no page: where there are no
+    assets, it would fetch them.
     """
     port = port or free_port()
-    command = [subject_binary(), "--host", "127.0.0.1", "--port", str(port), *arguments]
-    environment = clean_environment(home) | dict(settings or {})
-    return launch(command, port, environment, home / "server.log", 30)
+    host = [] if "--host" in arguments else ["--host", "127.0.0.1"]
+    command = [subject_binary(), *host, "--port", str(port), *arguments]
+    environment = clean_environment(home) | {"PREFECT_SERVER_UI_ENABLED": "false"} | dict(settings or {})
+    return launch(command, port, environment, home / "server.log", 30, api)
 
 
 @contextlib.contextmanager

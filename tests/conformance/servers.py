@@ -159,7 +159,7 @@ def ours(settings: Mapping[str, str] | None = None) -> Iterator[str]:
     executable = our_executable()
     home = Path(tempfile.mkdtemp(prefix="conformance-ours-"))
     port = free_port()
-    environment = {**inherited_environment(), **QUIET_SERVICES, **(settings or {})}
+    environment = {**inherited_environment(), **QUIET_SERVICES, "PREFECT_SERVER_UI_ENABLED": "false", **(settings or {})}
     command = [str(executable), "--in-memory", "--host", "127.0.0.1", "--port", str(port)]
     with running(command, environment, home, address(port, settings)) as url:
         yield url
