@@ -64,6 +64,8 @@ def clean_environment(home: Path) -> dict[str, str]:
     return inherited | {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # A server of ours that has none of the page's files would fetch them.
+        "PREFECT_SERVER_UI_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
 
@@ -128,13 +130,12 @@ def start_subject(
 ) -> Server:
     """Starts our server with `arguments` (such as `--in-memory`); its log is kept in `home`.
 
-    `settings` are environment variables of the server's own. Without one that says so it shows no page: where there are no
-    assets, it would fetch them.
+    `settings` are environment variables of the server's own. Without one that says so it shows no page.
     """
     port = port or free_port()
     host = [] if "--host" in arguments else ["--host", "127.0.0.1"]
     command = [subject_binary(), *host, "--port", str(port), *arguments]
-    environment = clean_environment(home) | {"PREFECT_SERVER_UI_ENABLED": "false"} | dict(settings or {})
+    environment = clean_environment(home) | dict(settings or {})
     return launch(command, port, environment, home / "server.log", 30, api)
 
 

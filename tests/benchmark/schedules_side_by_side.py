@@ -183,7 +183,7 @@ def main() -> None:
         )
         subject = Contender(
             "ours",
-            lambda port: [options.server, "--host", "127.0.0.1", "--data", ours, "--port", str(port)],
+            lambda port: [options.server, "--no-ui", "--host", "127.0.0.1", "--data", ours, "--port", str(port)],
             [options.schedules, "--tick", ours / "proctor.db"],
             ours,
             {},

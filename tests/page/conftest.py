@@ -71,6 +71,7 @@ def oracle(settings: Mapping[str, str] | None = None) -> Iterator[servers.Server
             "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/oracle.db",
             "PREFECT_UI_STATIC_DIRECTORY": f"{home}/ui",
             "HTTPS_PROXY": "http://127.0.0.1:9",
+            **PAGE,
             # By itself it tells the page its default port, whichever it listens on.
             "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
             **(settings or {}),
@@ -97,7 +98,9 @@ def seeded(server: servers.Server) -> Seeded:
 
 
 @pytest.fixture(scope="session")
-def keyed(proctor_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[servers.Server, dict[str, str]]]:
+def keyed(
+    proctor_assets: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[servers.Server, dict[str, str]]]:
     """Our server that asks for API keys, with one of everything in it, and a key of each role."""
     data = tmp_path_factory.mktemp("keyed")
     keys = {role: make_key(data, role) for role in ("admin", "read-only")}

@@ -112,6 +112,7 @@ def seed(api_url: str, headers: dict[str, str] | None = None) -> Seeded:
                 "description": "what was picked",
                 "data": MARKDOWN,
                 "flow_run_id": ids["flow_run"],
+                "task_run_id": ids["task_run"],
             },
         )["id"]
         post("/variables/", {"name": "orchard_variable", "value": "quince", "tags": ["fruit"]})

@@ -14,8 +14,8 @@ from watched import Watched
 
 
 NAMES = """found => found.map(one => {
-  const part = (name) => one.querySelector(`.opblock-summary-${name}`);
-  return `${part("method").innerText} ${part("path").dataset.path}`;
+  const [method, path] = [one.querySelector(".opblock-summary-method"), one.querySelector("[data-path]")];
+  return `${method.innerText} ${path.dataset.path}`;
 })"""
 
 
@@ -24,15 +24,22 @@ def test_every_operation_is_shown(opened: Callable[..., Watched], server: Server
     operations = sum(len(methods) for methods in document["paths"].values())
     assert operations > 180
     window = opened(server).open("/docs")
-    expect(window.page.locator(".opblock")).to_have_count(operations, timeout=15_000)
-    shown = window.page.locator(".opblock").evaluate_all(NAMES)
+    window.page.locator(".opblock").first.wait_for()
     expected = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
-    assert set(shown) == expected
+    shown: set[str] = set()
+    # The page has only what is in sight.
+    for _ in range(200):
+        shown.update(window.page.locator(".opblock").evaluate_all(NAMES))
+        if shown == expected:
+            break
+        window.page.mouse.wheel(0, 500)
+        window.page.wait_for_timeout(50)
+    assert shown == expected
     window.is_well()
 
 
 def test_the_apis_own_docs_are_the_same_page(opened: Callable[..., Watched], server: Server) -> None:
-    opened(server).open("/api/docs").shows("/flows/filter").is_well()
+    opened(server).open("/api/docs").shows("Flows").is_well()
 
 
 def test_an_operation_is_tried(opened: Callable[..., Watched], server: Server) -> None:
@@ -53,7 +60,8 @@ def test_what_is_tried_carries_the_password_and_the_token(opened: Callable[..., 
         window.page.locator(".modal-ux").get_by_role("button", name=re.compile("^(Authorize|Apply)")).first.click()
         window.page.locator(".modal-ux").get_by_role("button", name="Close").first.click()
         window.page.locator(".opblock.is-open").get_by_role("button", name="Execute").click()
-        expect(window.page.locator(".opblock.is-open .live-responses-table td.response-col_status").last).to_contain_text("200")
+        answers = window.page.locator(".opblock.is-open .live-responses-table td.response-col_status")
+        expect(answers.last).to_contain_text("200")
 
 
 def test_a_key_is_taken(opened: Callable[..., Watched], keyed: tuple[Server, dict[str, str]]) -> None:
@@ -70,8 +78,8 @@ def test_a_key_is_taken(opened: Callable[..., Watched], keyed: tuple[Server, dic
 def tried(window: Watched, method: str, path: str) -> Locator:
     """Opens an operation and sends it with what the page proposes; returns the answer that is shown."""
     operation = window.page.locator(f".opblock-{method}").filter(has=window.page.locator(f'[data-path="{path}"]')).first
-    # The list moves until it is complete.
-    expect(window.page.locator(".opblock").last).to_be_visible(timeout=15_000)
+    window.page.get_by_placeholder("Filter by tag or path").fill(path)
+    window.page.wait_for_function("() => document.querySelectorAll('.opblock').length <= 5")
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     body = operation.locator("textarea")

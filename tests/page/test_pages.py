@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 from seed import Seeded
 from servers import Server
 from watched import Watched
 
-FIRST = {
+PAGES = {
     "/dashboard": ["orchard-pool"],
     "/runs": ["quince-completed", "medlar-failed"],
     "/runs/flow-run/{flow_run}": ["quince-completed", "picked seven quinces"],
@@ -49,18 +49,16 @@ FIRST = {
     "/settings": ["3.9.1"],
 }
 
-SECOND = FIRST
+
+@pytest.fixture(scope="module", params=["", "/v2"], ids=["first", "second"])
+def window(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Watched]:
+    """A window for all pages of an interface: what it has loaded it keeps, as a person's does."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield Watched(context.new_page(), server.api_url.removesuffix("/api"), request.param)
+    context.close()
 
 
-@pytest.mark.parametrize("path", FIRST)
-def test_first(opened: Callable[..., Watched], server: Server, seeded: Seeded, path: str) -> None:
-    show(opened(server), seeded, "", path, FIRST[path])
-
-
-@pytest.mark.parametrize("path", SECOND)
-def test_second(opened: Callable[..., Watched], server: Server, seeded: Seeded, path: str) -> None:
-    show(opened(server), seeded, "/v2", path, SECOND[path])
-
-
-def show(window: Watched, seeded: Seeded, base: str, path: str, texts: list[Any]) -> None:
-    window.open(base + seeded.fill(path)).shows(*texts).is_well()
+@pytest.mark.parametrize("path", PAGES)
+def test_page(window: Watched, seeded: Seeded, path: str) -> None:
+    window.problems.clear()
+    window.open(seeded.fill(path)).shows(*PAGES[path]).is_well()

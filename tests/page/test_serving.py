@@ -1,4 +1,4 @@
-"""What is not of the API is answered as Prefect's server answers it: files, redirects, fallbacks, settings of the page."""
+"""What is not of the API is answered as Prefect's server answers it: files, redirects, fallbacks, `/ui-settings`."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def test_get(pairs: dict[str, Both], where: str, path: str, headers: dict[str, s
         pairs[where].check(method, path, headers)
 
 
-@pytest.mark.parametrize("path", ["/", "/v2/", "/runs", "/index.html", "/robots.txt", "/ui-settings", "/docs", "/prefect/", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v2/", "/runs", "/index.html", "/robots.txt", "/ui-settings", "/docs", "/prefect/", "/nothing"]
+)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods(pairs: dict[str, Both], method: str, path: str) -> None:
     pairs["root"].check(method, path, HTML)
@@ -218,12 +220,14 @@ def test_a_file_is_compressed_and_kept(server: Server, encoding: str) -> None:
 
 @pytest.mark.parametrize("spec", ["bytes=0-3", "bytes=5-", "bytes=-3", "bytes=3-5000"])
 def test_a_range_is_the_oracles(pairs: dict[str, Both], spec: str) -> None:
-    answer = pairs["root"].check("GET", "/robots.txt", {"range": spec}, "content-range", "content-length", "accept-ranges")
+    compared = ("content-range", "content-length", "accept-ranges")
+    answer = pairs["root"].check("GET", "/robots.txt", {"range": spec}, *compared)
     assert answer.status_code == 206
 
 
 def test_a_range_beyond_the_end_is_refused_as_json(pairs: dict[str, Both]) -> None:
-    answers = [ask(origin, "GET", "/robots.txt", {"range": "bytes=9000-"}) for origin in (pairs["root"].oracle, pairs["root"].ours)]
+    both, beyond = pairs["root"], {"range": "bytes=9000-"}
+    answers = [ask(origin, "GET", "/robots.txt", beyond) for origin in (both.oracle, both.ours)]
     assert [answer.status_code for answer in answers] == [416, 416]
     assert answers[0].headers["content-range"] == answers[1].headers["content-range"]
     assert answers[1].json()
@@ -257,7 +261,8 @@ def test_without_the_second_interface_its_paths_lead_to_the_first(proctor_assets
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with ours("--assets", tmp_path) as server:
         origin = server.api_url.removesuffix("/api")
-        for path, location in (("/v2/runs?a=1", "/runs?a=1"), ("/v2/", "/"), ("/v2//elsewhere.example", "/elsewhere.example")):
+        redirects = {"/v2/runs?a=1": "/runs?a=1", "/v2/": "/", "/v2//elsewhere.example": "/elsewhere.example"}
+        for path, location in redirects.items():
             answer = CLIENT.get(origin + path, headers=HTML)
             assert (answer.status_code, answer.headers["location"]) == (307, location)
         assert CLIENT.get(origin + "/", headers=HTML).status_code == 200

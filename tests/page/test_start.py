@@ -19,7 +19,7 @@ HTML = {"accept": "text/html"}
 
 
 def python(folder: Path, script: str) -> dict[str, str]:
-    """Returns the environment of a server that finds `script` as its `python3`, and looks into an empty folder of assets."""
+    """Returns the environment of a server whose `python3` is `script`, and whose folder of assets is not there."""
     (folder / "bin").mkdir()
     executable = folder / "bin" / "python3"
     executable.write_text(f"#!/bin/sh\n{script}\n")
@@ -86,13 +86,14 @@ def is_running(process: int) -> bool:
         return False
 
 
-def test_what_keeps_nothing_fetches_nothing_that_nobody_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_keeps_nothing_fetches_nothing_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROCTOR_ASSETS", raising=False)
     with ours("--in-memory", "--data", tmp_path) as server:
         assert "not there yet" in page(server).text
         assert not (tmp_path / "assets").exists()
         # What the page says to do is done, and the server goes on.
-        command = [subject_binary(), "assets", "--from", oracle_environment(), "--into", tmp_path / "assets", "--without-ui"]
+        command = [subject_binary(), "assets", "--from", oracle_environment(), "--into", tmp_path / "assets"]
+        command.append("--without-ui")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         assert "without the interface" in page(server).text
         subprocess.run(command[:-1], check=True, stdout=subprocess.DEVNULL)
@@ -140,5 +141,5 @@ def test_the_page_is_for_everyone(browser: Browser, opened: Callable[..., Watche
             assert window.page.locator("html").get_attribute("lang") == "en"
             window.is_well()
             window.page.get_by_role("link", name="All operations").click()
-            window.shows("/flows/filter")
+            window.shows("Flows")
         assert len(colors) == 2

@@ -7,9 +7,9 @@ import re
 from playwright.sync_api import ConsoleMessage, Page, Request, Response, expect
 
 # Whom the interfaces call whatever the settings say, and whose calls the policy refuses: analytics, logos.
-REFUSED = ("amplitude.com", "prefect.io", "cloudfront.net", "images.ctfassets.net", "cdn.sanity.io", "githubusercontent.com")
+REFUSED = ("amplitude.com", "images.ctfassets.net", "cdn.sanity.io", "githubusercontent.com")
 
-# What the first interface asks for by a fault of its own, also of Prefect's server: the icon of a state that it has not read.
+# What the first interface asks for by a fault of its own, also of Prefect's server: the icon of a state that is not read.
 ASKED_BY_FAULT = "/ico/undefined.svg"
 
 

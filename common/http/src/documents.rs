@@ -15,7 +15,7 @@ use contract::{self, Mount};
 /// The paths of the documents, at the root and under the API's prefix.
 pub(super) const PATHS: [&str; 3] = ["/openapi.json", "/docs", "/redoc"];
 
-/// Makes the service of the documents of `routes` at `mount`; `docs_page` is what shows them, unless it is Prefect's page.
+/// Makes the service of the documents of `routes` at `mount`; `docs_page` shows them in place of a page like Prefect's.
 pub(super) fn service<S: Clone + Send + Sync + 'static>(
     mount: Mount<'_>,
     routes: &[Route],

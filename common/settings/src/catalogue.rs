@@ -122,7 +122,7 @@ fn seconds(text: &str) -> Option<speedate::Duration> {
     text.trim().parse::<f64>().map_or_else(|_| duration(text), from_number)
 }
 
-/// Returns the tree of all settings, as set by what `variable` returns; `serves_page` is whether the user interface is served.
+/// Returns the tree of all settings, as set by what `variable` returns, and by whether the user interface is served.
 ///
 /// # Errors
 /// Names a variable whose value can't be read.

@@ -60,7 +60,7 @@ impl PageSettings {
     }
 }
 
-/// Returns the paths of both interfaces, as Prefect derives them from what is set: `/`, or a path that ends with no slash.
+/// Returns the paths of both interfaces, as Prefect derives them from what is set; only the root ends with a slash.
 fn bases(set: &str) -> [String; 2] {
     let path = set.trim_matches('/');
     let first = if path.is_empty() { "/".to_owned() } else { format!("/{path}") };

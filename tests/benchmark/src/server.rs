@@ -79,7 +79,8 @@ fn subject(binary: &Path, on_file: bool, home: &Path) -> Result<(Command, Endpoi
     } else {
         command.arg("--in-memory");
     }
-    command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+    // Without assets it would fetch them, and be measured at that.
+    command.args(["--no-ui", "--host", "127.0.0.1", "--port", &port.to_string()]);
     Ok((command, Endpoint::local(port)))
 }
 

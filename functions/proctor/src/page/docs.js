@@ -13,7 +13,7 @@
   // The document at the root does not say where the operations are, as Prefect's does not.
   spec.servers = [{ url: api }];
   spec.components.securitySchemes = {
-    password: { type: "http", scheme: "basic", description: "The user and the password of PREFECT_SERVER_API_AUTH_STRING." },
+    password: { type: "http", scheme: "basic", description: "What PREFECT_SERVER_API_AUTH_STRING has." },
     key: { type: "http", scheme: "bearer", description: "An API key, as `proctor keys` makes them." },
   };
   spec.security = [{ password: [] }, { key: [] }];
@@ -36,7 +36,6 @@
     spec,
     domNode: place,
     deepLinking: true,
-    docExpansion: "none",
     filter: true,
     requestInterceptor: withToken,
     // Otherwise it asks a server of its makers whether the document is valid.

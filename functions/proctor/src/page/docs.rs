@@ -24,7 +24,8 @@ const BUNDLE: &str = "/docs/swagger-ui-bundle.js";
 const START: &str = "/docs/start.js";
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+                      font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; \
+                      frame-ancestors 'none'";
 
 /// The page and its files.
 #[derive(Debug)]

@@ -92,7 +92,9 @@ async fn told(mut child: Child, since: Instant) -> Result<(), String> {
     let (_, complaints) = loop {
         tokio::select! {
             said = &mut said => break said,
-            _ = still.tick() => eprintln!("proctor: still fetches the files for the page ({} s)", since.elapsed().as_secs()),
+            _ = still.tick() => {
+                eprintln!("proctor: still fetches the files for the page ({} s)", since.elapsed().as_secs());
+            }
         }
     };
     let status: ExitStatus = child.wait().await.map_err(|error| error.to_string())?;

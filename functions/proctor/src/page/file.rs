@@ -175,6 +175,7 @@ fn media_type(path: &str) -> String {
     let kind = match path.rsplit_once('.').map(|(_, kind)| kind) {
         Some("ico") => "image/vnd.microsoft.icon",
         Some("webmanifest") => "application/manifest+json",
+        Some("xml") => "application/xml",
         _ => mime_guess::from_path(path).first_raw().unwrap_or(BYTES),
     };
     if kind.starts_with("text/") { format!("{kind}; charset=utf-8") } else { kind.to_owned() }

@@ -1,7 +1,7 @@
 //! The page: Prefect's own user interfaces, served as Prefect's server serves them.
 //!
-//! Their files are none of ours: `proctor assets` takes them from a package. Where they are not, a small page of our own
-//! says which command gets them ([`start`]). The operations at `/docs` are shown by Swagger UI, from this binary.
+//! Their files are none of ours: `proctor assets` takes them from a package. Where they are missing, a small page of ours
+//! says which command gets them (`start`). The operations at `/docs` are shown by Swagger UI, from this binary.
 
 mod docs;
 mod fetch;
@@ -38,6 +38,9 @@ use docs::Docs;
 pub use fetch::{Fetching, fetch};
 use interfaces::{Interface, Interfaces};
 use policy::Policy;
+
+/// The icons that Prefect's pages name at the root, where Prefect has none.
+const ICONS: [&str; 2] = ["/favicon.ico", "/favicon-dark.ico"];
 
 /// The page of a server.
 #[derive(Clone, Debug)]
@@ -113,6 +116,11 @@ async fn answer(State(Page(page)): State<Page>, request: Request) -> Response {
     {
         return redirect(&target, uri);
     }
+    let path = if reads && ICONS.contains(&&*path) {
+        below(&page.settings.bases[0], &format!("/ico{path}")).into()
+    } else {
+        path
+    };
     let Some(interface) = interface_of(&page.settings, available, &path) else { return not_found() };
     let base = &page.settings.bases[interface.index()];
     if reads && base != "/" && path == base.as_str() {

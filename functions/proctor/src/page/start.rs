@@ -63,8 +63,8 @@ fn state(page: &Parts, fetching: &Fetching, error: Option<&Error>) -> String {
     let folder = page.assets.folder().map(|folder| folder.display().to_string()).unwrap_or_default();
     let command = format!("<pre tabindex=\"0\"><code>{COMMAND} --into {}</code></pre>", escaped(&quoted(&folder)));
     let mend = format!(
-        "<p>This command takes them from an installed <code>prefect</code> of release {RELEASE}, or else from its wheel. \
-         The server need not be restarted:</p>{command}"
+        "<p>This command takes them from an installed <code>prefect</code> of release {RELEASE}, or else from its \
+         wheel. The server need not be restarted:</p>{command}"
     );
     match (fetching, error) {
         (Fetching::Running { since }, _) => format!(
