@@ -66,12 +66,13 @@ pub mod work_pools;
 pub mod work_queues;
 pub mod workers;
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use crate::record::to_item;
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
     types::{KeysAndAttributes, ReturnConsumedCapacity, TimeToLiveSpecification},
 };
 use futures::future::BoxFuture;
@@ -181,6 +182,14 @@ impl Store {
             self.client.describe_table().table_name(&*self.table).send().await.map_err(|error| failure(&error))?;
         let status = answer.table().and_then(|table| table.table_status());
         Ok(status == Some(&aws_sdk_dynamodb::types::TableStatus::Active))
+    }
+
+    /// Returns about how many items the table has; none if that is not known, or not for the caller to know.
+    ///
+    /// DynamoDB counts anew every six hours. It is for showing progress alone.
+    pub async fn approximate_item_count(&self) -> Option<u64> {
+        let described = self.client.describe_table().table_name(&*self.table).send().await.ok()?;
+        described.table()?.item_count()?.try_into().ok()
     }
 
     /// Reads the item under `key`, strongly consistent.
@@ -305,7 +314,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
-    let message = aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
+    let message = message(error);
     match error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or_default();
@@ -330,6 +339,23 @@ fn versioned<R: Record>(items: &[Item]) -> Vec<Versioned<R>> {
     items.iter().filter_map(readable).collect()
 }
 
+/// Says in one line what failed, without the answer itself, which may have records in it.
+fn message<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    if let SdkError::ServiceError(service) = error
+        && let Some(code) = service.err().code()
+    {
+        let said = service.err().message().unwrap_or("without a message");
+        let request = service.err().meta().request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
+        return format!("{code}: {said}{request}");
+    }
+    let sources = std::iter::successors(error.source(), |source| (**source).source());
+    sources.fold(error.to_string(), |told, source| format!("{told}: {source}"))
+}
+
 /// Recognises DynamoDB's words for items, transactions and requests over its limits.
 fn is_about_size(message: &str) -> bool {
     message.contains("Item size") || message.contains("item size") || message.contains("exceeded the maximum")
@@ -341,6 +367,18 @@ mod tests {
 
     use super::{cost::measured, *};
     use domain::model::{Flow, FlowId};
+
+    #[tokio::test]
+    async fn a_failure_is_told_in_one_line_without_the_answer() {
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+        let store = Store::new(Client::from_conf(config), "proctor-records", Shards(1));
+        let Err(Error::Internal(told)) = store.is_ready().await else { panic!("there is no table") };
+        assert!(told.starts_with("ResourceNotFoundException: "), "{told}");
+        assert!(!told.contains('\n') && !told.contains("Response {") && !told.contains("SdkBody"), "{told}");
+        assert_eq!(store.approximate_item_count().await, None);
+        store.create_table().await.unwrap();
+        assert_eq!(store.approximate_item_count().await, Some(0));
+    }
 
     #[tokio::test]
     async fn what_is_settled_is_read_at_half_the_cost_and_what_is_missing_again() {
