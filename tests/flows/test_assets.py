@@ -68,16 +68,34 @@ def test_documented_commands(document: str, wheel: Path, proctor_assets: Path, t
         assert made == wanted, "the same from everywhere"
 
 
+def test_the_outcome_is_a_document(tmp_path: Path) -> None:
+    for is_written in (True, False):
+        done = assets(tmp_path, "--json", "--into", "made")
+        assert done.returncode == 0 and done.stderr == "", done
+        outcome = json.loads(done.stdout)
+        files = json.loads((tmp_path / "made" / "manifest.json").read_text())["files"]
+        assert outcome == {
+            "release": RELEASE,
+            "folder": "made",
+            "files": len(files),
+            "bytes": sum((tmp_path / "made" / path).stat().st_size for path in files),
+            "is_written": is_written,
+        }
+    row = next(line for line in (REPOSITORY / "docs/using.md").read_text().splitlines() if line.startswith("| `assets` |"))
+    assert re.findall(r"`(\w+)`", row.split("|")[2]) == list(outcome)
+
+
 def test_pip_fetches_the_wheel_where_there_is_no_prefect(wheel: Path, proctor_assets: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "empty", with_pip=True)
     path = f"{tmp_path / 'empty' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     shelf = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent), "PATH": path}
     done = assets(tmp_path, **shelf)
-    assert done.returncode == 0, done
+    assert done.returncode == 0 and "pip fetches the wheel" in done.stderr, done
     made = (tmp_path / "data" / "assets" / "manifest.json").read_text()
     assert made == (proctor_assets / "manifest.json").read_text()
-    nothing = assets(tmp_path, "--into", "none", **(shelf | {"PIP_FIND_LINKS": str(tmp_path / "empty")}))
-    assert nothing.returncode != 0 and f"prefect=={RELEASE}" in nothing.stderr and not (tmp_path / "none").exists()
+    nothing = assets(tmp_path, "--quiet", "--into", "none", **(shelf | {"PIP_FIND_LINKS": str(tmp_path / "empty")}))
+    assert nothing.returncode == 1 and f"prefect=={RELEASE}" in nothing.stderr and not (tmp_path / "none").exists()
+    assert nothing.stderr.startswith("proctor: can't fetch Prefect with python3: "), nothing
 
 
 def test_a_server_that_runs_finds_the_folder(api_url: str, tmp_path: Path) -> None:

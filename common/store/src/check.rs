@@ -29,6 +29,18 @@ pub enum Problem {
     ClaimOfNobody,
 }
 
+impl Problem {
+    /// Returns the problem's name, by which programs know it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownKind => "unknown_kind",
+            Self::Unreadable(_) => "unreadable",
+            Self::BeyondCalendar => "beyond_calendar",
+            Self::ClaimOfNobody => "claim_of_nobody",
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,6 +63,15 @@ pub struct Finding {
     pub is_mended: bool,
 }
 
+/// What happens while the table is looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// So many more items are about to be looked at.
+    Read(usize),
+    /// Something is wrong with an item.
+    Found(&'a Finding),
+}
+
 /// What a walk over the table has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
@@ -63,25 +84,27 @@ pub struct Checked {
 }
 
 impl Store {
-    /// Reads every item of the table and tells `tell` what is wrong; mends it if `repairs`.
+    /// Reads every item of the table and tells `tell` each step and what is wrong; mends that if `repairs`.
     ///
     /// It takes the right to scan the table, which no function has.
     ///
     /// # Errors
     /// Those of the store; what was mended before stays so.
-    pub async fn check(&self, repairs: bool, mut tell: impl FnMut(&Finding)) -> Result<Checked> {
+    pub async fn check(&self, repairs: bool, mut tell: impl FnMut(Step<'_>)) -> Result<Checked> {
         let (mut checked, mut start) = (Checked::default(), None);
         loop {
             let page = self.client.scan().table_name(&*self.table).consistent_read(true).limit(PAGE);
             let page = page.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
-            for item in page.items.unwrap_or_default() {
+            let items = page.items.unwrap_or_default();
+            tell(Step::Read(items.len()));
+            for item in items {
                 checked.items += 1;
                 let item = Item::read(item)?;
                 let Some(problem) = self.problem_of(&item).await? else { continue };
                 let is_mended = repairs && self.mend(&item, &problem).await?;
                 checked.found += 1;
                 checked.mended += u64::from(is_mended);
-                tell(&Finding { key: item.key, problem, is_mended });
+                tell(Step::Found(&Finding { key: item.key, problem, is_mended }));
             }
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -169,8 +192,13 @@ mod tests {
     }
 
     async fn check(store: &Store, repairs: bool) -> (Checked, Vec<Finding>) {
-        let mut found = Vec::new();
-        let checked = store.check(repairs, |finding| found.push(finding.clone())).await.unwrap();
+        let (mut found, mut read) = (Vec::new(), 0);
+        let seen = |step: Step<'_>| match step {
+            Step::Read(items) => read += items as u64,
+            Step::Found(finding) => found.push(finding.clone()),
+        };
+        let checked = store.check(repairs, seen).await.unwrap();
+        assert_eq!(read, checked.items);
         found.sort_by(|one, other| one.key.cmp(&other.key));
         (checked, found)
     }

@@ -146,7 +146,7 @@ async fn without_its_key_a_document_is_neither_read_nor_overwritten_and_can_be_d
         assert_eq!(send(world.router(), "PATCH", &path, &change).await.0, 500, "{change}");
     }
     assert_eq!(world.create("two", json!({"x": "other"})).await.0, 500, "nothing is sealed with a key beside");
-    assert!(matches!(resealing::renew(&world.app).await, Err(Error::Sealed(_))));
+    assert!(matches!(resealing::renew(&world.app, || ()).await, Err(Error::Sealed(_))));
     assert_eq!(world.stored(id).await.record, before);
     let by_right = std::mem::replace(&mut world.app, right);
     assert_eq!(world.data(id).await, (200, json!({"x": "secret"})));
@@ -176,7 +176,7 @@ async fn keys_are_replaced_while_documents_are_read_and_changed() {
     let updated = world.stored(ids[0]).await.record.updated;
     // Another process goes on with the old key for a while.
     let elsewhere = world.app.clone();
-    let (key, resealed) = resealing::renew(&world.app).await.unwrap();
+    let (key, resealed) = resealing::renew(&world.app, || ()).await.unwrap();
     assert_eq!(resealed, 30);
     for (number, id) in ids.iter().enumerate() {
         let stored = world.stored(*id).await.record;
@@ -206,7 +206,7 @@ async fn a_key_that_something_is_sealed_with_is_never_forgotten() {
     let later = Timestamp::now().plus_seconds(10.0 * KEPT);
     assert_eq!(resealing::forget(&world.app, later).await.unwrap(), []);
     assert_eq!(world.data(id).await, (200, json!({"x": 1})));
-    assert_eq!(resealing::renew(&world.app).await.unwrap().1, 1);
+    assert_eq!(resealing::renew(&world.app, || ()).await.unwrap().1, 1);
     let keys: BTreeSet<_> = world.app.store.data_keys().await.unwrap().into_iter().map(|key| key.id).collect();
     assert_eq!(keys.len(), 3);
     assert_eq!(resealing::forget(&world.app, later).await.unwrap().len(), 2);

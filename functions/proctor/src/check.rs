@@ -1,10 +1,15 @@
 //! `check`: finds what can't be read, on the local database or on a deployed table, and mends what can be mended.
 
+use std::{fmt, io};
+
 use clap::Args;
 use common::{
     Result, Store,
-    store::check::{Checked, Finding},
+    store::check::{Checked, Finding, Step},
 };
+use serde::Serialize;
+
+use crate::output::{self, Form};
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -16,16 +21,74 @@ pub struct Arguments {
     /// Mends what can be mended for certain: times beyond the calendar, and claims of records that are gone.
     #[arg(long)]
     pub repair: bool,
+    /// How the work and its outcome are shown.
+    #[command(flatten)]
+    pub form: Form,
 }
 
-/// Looks at every item of `store`; prints what is wrong, a line each, and returns the last line and whether all is well.
+/// What a check has found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Items that were read.
+    pub items: u64,
+    /// Items with which something was wrong.
+    pub found: u64,
+    /// Those of them that are right now.
+    pub mended: u64,
+    /// What is wrong with each of them, where that is asked for as a document.
+    pub findings: Vec<Found>,
+}
+
+/// What is wrong with an item.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    pk: String,
+    sk: String,
+    problem: &'static str,
+    message: String,
+    is_mended: bool,
+}
+
+impl Report {
+    /// Returns how many items are still wrong.
+    pub fn left(&self) -> u64 {
+        self.found - self.mended
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { items, found, mended, .. } = self;
+        write!(formatter, "{items} items, {found} with something wrong, {mended} mended")
+    }
+}
+
+/// Looks at every item of `store`; prints what is wrong, a line each as it is found, unless a document has it in the end.
+///
+/// Returns what was found, and whether all lines could be printed.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn carry_out(store: &Store, repairs: bool) -> Result<(String, bool)> {
-    let checked = store.check(repairs, |finding| println!("{}", line(finding))).await?;
-    let Checked { items, found, mended } = checked;
-    Ok((format!("{items} items, {found} with something wrong, {mended} mended"), found == mended))
+pub async fn carry_out(store: &Store, repairs: bool, form: Form) -> Result<(Report, io::Result<()>)> {
+    let progress = form.progress();
+    let total = if form.quiet { None } else { store.approximate_item_count().await };
+    progress.count("Checking the database", "items", total);
+    let (mut findings, mut printed) = (Vec::new(), Ok(()));
+    let checked = store.check(repairs, |step| match step {
+        Step::Read(items) => progress.add(items as u64),
+        Step::Found(finding) if form.json => findings.push(found(finding)),
+        // The database is checked and mended to its end, whoever reads the lines.
+        Step::Found(_) if printed.is_err() => {}
+        Step::Found(finding) => printed = progress.aside(|| output::print(&line(finding))),
+    });
+    let Checked { items, found, mended } = checked.await?;
+    Ok((Report { items, found, mended, findings }, printed))
+}
+
+fn found(finding: &Finding) -> Found {
+    let Finding { key, problem, is_mended } = finding;
+    let (pk, sk) = (key.pk.clone(), key.sk.clone());
+    Found { pk, sk, problem: problem.name(), message: problem.to_string(), is_mended: *is_mended }
 }
 
 fn line(finding: &Finding) -> String {

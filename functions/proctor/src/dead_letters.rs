@@ -1,11 +1,16 @@
 //! `dead-letters`: lists work that failed for good, has it tried again, or forgets it; locally or on a deployed table.
 
+use std::fmt;
+
 use clap::{Args, Subcommand};
 use common::{
-    Result, Store,
+    Error, Result, Store,
     model::{DeadLetter, DeadLetterId, Timestamp},
     store::select::Window,
 };
+use serde::Serialize;
+
+use crate::{output::Form, progress::Progress};
 
 /// The arguments of `dead-letters`.
 #[derive(Debug, Args)]
@@ -14,6 +19,9 @@ pub struct Arguments {
     /// database.
     #[arg(long, global = true)]
     pub table: Option<String>,
+    /// How the work and its outcome are shown.
+    #[command(flatten)]
+    pub form: Form,
     /// What is to be done.
     #[command(subcommand)]
     pub action: Action,
@@ -22,14 +30,11 @@ pub struct Arguments {
 /// What is done to dead letters.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Lists them, the last put aside first, each with why it failed.
+    /// Lists them, the last put aside first, each with why it failed; with --json also with its content.
     List {
         /// How many at most.
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// Prints each as a line of JSON, with its content.
-        #[arg(long)]
-        json: bool,
     },
     /// Asks the server to try one again, or all; where that succeeds, it is gone.
     Redrive {
@@ -46,35 +51,91 @@ pub enum Action {
 /// How many are read at a time.
 const PAGE: usize = 100;
 
-/// Does what `action` says to the dead letters in `store`; returns what to print.
+impl Action {
+    /// Returns what the action tries, behind "can't".
+    pub fn tried(&self) -> &'static str {
+        match self {
+            Self::List { .. } => "list the dead letters",
+            Self::Redrive { id: Some(_) } => "have the dead letter tried again",
+            Self::Redrive { id: None } => "have all dead letters tried again",
+            Self::Delete { .. } => "delete the dead letter",
+        }
+    }
+}
+
+/// What came of an action.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Report {
+    /// Dead letters, with their content.
+    Listed(Vec<DeadLetter>),
+    /// What the server was asked to try again.
+    Redriven {
+        /// The letters' ids.
+        redriven: Vec<DeadLetterId>,
+    },
+    /// A letter is gone.
+    Deleted {
+        /// Its id.
+        deleted: DeadLetterId,
+    },
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(letters) if letters.is_empty() => formatter.write_str("there are no dead letters"),
+            Self::Listed(letters) => formatter.write_str(&letters.iter().map(line).collect::<Vec<_>>().join("\n")),
+            Self::Redriven { redriven } => match redriven.as_slice() {
+                [id] => write!(formatter, "{id} is tried again"),
+                several => write!(formatter, "{} are tried again", several.len()),
+            },
+            Self::Deleted { deleted } => write!(formatter, "{deleted} is forgotten"),
+        }
+    }
+}
+
+/// Does what `action` says to the dead letters in `store`.
 ///
 /// # Errors
-/// [`common::Error::NotFound`] if there is no such letter, or those of the store.
-pub async fn carry_out(store: &Store, action: Action) -> Result<String> {
+/// [`Error::NotFound`] if there is no such letter, or those of the store.
+pub async fn carry_out(store: &Store, action: Action, progress: &Progress) -> Result<Report> {
     match action {
-        Action::List { limit, json } => {
-            let letters = store.dead_letters(Window { offset: 0, limit }).await?;
-            let lines =
-                letters.iter().map(|letter| if json { serde_json::to_string(letter) } else { Ok(line(letter)) });
-            Ok(lines.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        Action::List { limit } => {
+            progress.wait("Reading dead letters");
+            Ok(Report::Listed(store.dead_letters(Window { offset: 0, limit }).await?))
         }
-        Action::Redrive { id: Some(id) } => Ok(line(&store.redrive_dead_letter(id, Timestamp::now()).await?)),
+        Action::Redrive { id: Some(id) } => {
+            let letter = store.redrive_dead_letter(id, Timestamp::now()).await?;
+            Ok(Report::Redriven { redriven: vec![letter.id] })
+        }
         Action::Redrive { id: None } => {
-            let mut asked = 0;
+            // All are read first: those that the server has tried again meanwhile move the pages.
+            progress.wait("Reading dead letters");
+            let mut ids: Vec<DeadLetterId> = Vec::new();
             loop {
-                let letters = store.dead_letters(Window { offset: asked, limit: PAGE }).await?;
+                let letters = store.dead_letters(Window { offset: ids.len(), limit: PAGE }).await?;
                 if letters.is_empty() {
-                    return Ok(format!("{asked} are tried again"));
+                    break;
                 }
-                for letter in letters {
-                    store.redrive_dead_letter(letter.id, Timestamp::now()).await?;
-                    asked += 1;
-                }
+                ids.extend(letters.iter().map(|letter| letter.id));
             }
+            progress.count("Asking for another try", "dead letters", Some(ids.len() as u64));
+            let mut redriven = Vec::new();
+            for id in ids {
+                match store.redrive_dead_letter(id, Timestamp::now()).await {
+                    Ok(letter) => redriven.push(letter.id),
+                    // Somebody deleted it, or it has succeeded already.
+                    Err(Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                progress.add(1);
+            }
+            Ok(Report::Redriven { redriven })
         }
         Action::Delete { id } => {
             store.delete_dead_letter(id).await?;
-            Ok(format!("{id} is forgotten"))
+            Ok(Report::Deleted { deleted: id })
         }
     }
 }

@@ -1,13 +1,19 @@
 //! `keys`: makes, lists, expires and revokes API keys, on the local database or on a deployed table.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use common::{
     Error, Result, Store,
     domain::access::{Role, key},
     model::{ApiKey, ApiKeyId, Timestamp},
 };
+use serde::Serialize;
+
+use crate::output::Form;
 
 /// The arguments of `keys`.
 #[derive(Debug, Args)]
@@ -16,6 +22,9 @@ pub struct Arguments {
     /// database.
     #[arg(long, global = true)]
     pub table: Option<String>,
+    /// How the work and its outcome are shown.
+    #[command(flatten)]
+    pub form: Form,
     /// What is to be done.
     #[command(subcommand)]
     pub action: Action,
@@ -26,8 +35,8 @@ pub struct Arguments {
 pub enum Action {
     /// Makes a key and prints it, for the only time.
     Create {
-        /// What its holder may do: read-only, worker or admin.
-        #[arg(long)]
+        /// What its holder may do.
+        #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::name)).try_map(|name| name.parse::<Role>()))]
         role: Role,
         /// What to call the key.
         #[arg(long)]
@@ -81,11 +90,76 @@ fn named(text: &str) -> Result<ApiKeyId, &'static str> {
     key::named(text).ok_or("it is what a key starts with, such as proctor_0198…, or that without proctor_")
 }
 
-/// Does what `action` says to the keys in `store`; returns what to print: the key itself, or a table.
+impl Action {
+    /// Returns what the action tries, behind "can't".
+    pub fn tried(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "make an API key",
+            Self::List => "list the API keys",
+            Self::Expire { .. } => "let the API key expire",
+            Self::Revoke { .. } => "revoke the API key",
+        }
+    }
+}
+
+/// What came of an action: the new key itself, or what is known of keys.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Report {
+    /// The new key, for the only time that it is shown.
+    Created(Created),
+    /// All keys.
+    Listed(Vec<Known>),
+    /// The key that was changed.
+    Changed(Known),
+}
+
+/// A new key.
+#[derive(Serialize)]
+pub struct Created {
+    /// The key itself, which is a secret.
+    pub key: String,
+    /// What will be known of it.
+    #[serde(flatten)]
+    pub known: Known,
+}
+
+/// What is known of a key, without its secret.
+#[derive(Serialize)]
+pub struct Known {
+    /// What the key starts with, by which commands name it.
+    pub id: String,
+    name: String,
+    role: Role,
+    status: String,
+    created: Timestamp,
+    expiration: Option<Timestamp>,
+    revoked: Option<Timestamp>,
+}
+
+impl Known {
+    fn of(key: ApiKey, now: Timestamp) -> Self {
+        let status = format!("{:?}", key.status(now)).to_lowercase();
+        let ApiKey { id, created, name, role, expiration, revoked, .. } = key;
+        Self { id: key::shown(id), name, role, status, created, expiration, revoked }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created(created) => formatter.write_str(&created.key),
+            Self::Listed(keys) => formatter.write_str(&table(keys)),
+            Self::Changed(key) => formatter.write_str(&table(std::slice::from_ref(key))),
+        }
+    }
+}
+
+/// Does what `action` says to the keys in `store`.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such key, or those of the store.
-pub async fn carry_out(store: &Store, action: Action) -> Result<String> {
+pub async fn carry_out(store: &Store, action: Action) -> Result<Report> {
     let now = Timestamp::now();
     match action {
         Action::Create { role, name, expires_in } => {
@@ -93,17 +167,21 @@ pub async fn carry_out(store: &Store, action: Action) -> Result<String> {
             let text = key::mint(id)?;
             let expiration = expires_in.map(|lifetime| now.plus(lifetime.0));
             let digest = key::digest(&text);
-            store.add_api_key(&ApiKey { id, created: now, name, role, digest, expiration, revoked: None }).await?;
-            Ok(text)
+            let record = ApiKey { id, created: now, name, role, digest, expiration, revoked: None };
+            store.add_api_key(&record).await?;
+            Ok(Report::Created(Created { key: text, known: Known::of(record, now) }))
         }
-        Action::List => Ok(table(&store.api_keys().await?, now)),
+        Action::List => {
+            let keys = store.api_keys().await?;
+            Ok(Report::Listed(keys.into_iter().map(|key| Known::of(key, now)).collect()))
+        }
         Action::Expire { id, remaining } => {
             let changed = store.expire_api_key(id, now.plus(remaining.0)).await.map_err(|error| unknown(id, error))?;
-            Ok(table(&[changed], now))
+            Ok(Report::Changed(Known::of(changed, now)))
         }
         Action::Revoke { id } => {
             let changed = store.revoke_api_key(id, now).await.map_err(|error| unknown(id, error))?;
-            Ok(table(&[changed], now))
+            Ok(Report::Changed(Known::of(changed, now)))
         }
     }
 }
@@ -115,16 +193,13 @@ fn unknown(id: ApiKeyId, error: Error) -> Error {
     }
 }
 
-fn table(keys: &[ApiKey], now: Timestamp) -> String {
+fn table(keys: &[Known]) -> String {
     let or_never = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), in_seconds);
     let rows = keys.iter().map(|key| {
-        let status = format!("{:?}", key.status(now)).to_lowercase();
-        [key::shown(key.id), key.role.to_string(), status, in_seconds(key.created), or_never(key.expiration)]
-            .into_iter()
-            .chain([key.name.clone()])
-            .collect::<Vec<_>>()
+        let Known { id, name, role, status, created, expiration, .. } = key;
+        [id.clone(), role.to_string(), status.clone(), in_seconds(*created), or_never(*expiration), name.clone()]
     });
-    let header = ["KEY", "ROLE", "STATUS", "CREATED", "EXPIRES", "NAME"].map(str::to_owned).to_vec();
+    let header = ["KEY", "ROLE", "STATUS", "CREATED", "EXPIRES", "NAME"].map(str::to_owned);
     let lines = std::iter::once(header).chain(rows).map(|row| {
         let widths = [40, 9, 7, 20, 20, 0];
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();

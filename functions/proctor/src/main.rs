@@ -1,8 +1,14 @@
 //! `cargo run`: Proctor on one machine, on an embedded database.
 
-use std::{io::ErrorKind, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{self, ErrorKind, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueHint};
 use common::{
     App, Error, Settings, Store,
     blocks::installation::{self, Installed},
@@ -17,7 +23,9 @@ use common::{
 };
 use embedded::EmbeddedDatabase;
 use proctor::{
-    assets, check, data_keys, dead_letters, keys,
+    assets, check, data_keys, dead_letters,
+    failure::{Failure, Place},
+    keys, output,
     page::{self, Fetching, Page},
     server::{self, reachable},
     services::Services,
@@ -44,15 +52,15 @@ struct Arguments {
     #[arg(long, env = "PREFECT_SERVER_API_PORT", default_value_t = 4200)]
     port: u16,
     /// The directory of the database file.
-    #[arg(long, env = "PROCTOR_DATA", default_value = "data", global = true)]
+    #[arg(long, env = "PROCTOR_DATA", default_value = "data", global = true, value_hint = ValueHint::DirPath)]
     data: PathBuf,
     /// The folder of what Prefect ships as data, which the command `assets` makes; without this, `assets` in the directory
     /// of the database file.
-    #[arg(long, env = "PROCTOR_ASSETS", global = true)]
+    #[arg(long, env = "PROCTOR_ASSETS", global = true, value_hint = ValueHint::DirPath)]
     assets: Option<PathBuf>,
     /// The file of the key that the data of blocks is sealed with; without this, `proctor.key` in the directory of the
     /// database file.
-    #[arg(long, env = "PROCTOR_KEY_FILE", global = true)]
+    #[arg(long, env = "PROCTOR_KEY_FILE", global = true, value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
     /// Keeps everything in memory, and forgets it at the end.
     #[arg(long)]
@@ -85,6 +93,14 @@ impl Arguments {
     fn key_file(&self) -> PathBuf {
         self.key_file.clone().unwrap_or_else(|| self.data.join(key_file::NAME))
     }
+
+    /// Returns where a command works: on the deployed table that it names, or on the local database.
+    fn place(&self, table: Option<&String>) -> Place {
+        match table {
+            Some(table) => Place::Table(table.clone()),
+            None => Place::Local { data: self.data.clone(), key_file: self.key_file() },
+        }
+    }
 }
 
 /// What is done in place of serving.
@@ -102,30 +118,6 @@ enum Command {
     DeadLetters(dead_letters::Arguments),
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("port {1} of {0} is in use: another server listens there (stop it, or choose another one with --port)")]
-    PortInUse(String, u16),
-    #[error("can't listen on {0}:{1}: {2}")]
-    Listen(String, u16, std::io::Error),
-    #[error("this needs a database that lasts: leave --in-memory out")]
-    NothingLasts,
-    #[error("not all of the database is as it should be (see the lines above, and `proctor check --repair`)")]
-    NotWell,
-    #[error("can't use {path} for the database: {1} (choose another directory with --data)", path = .0.display())]
-    Directory(PathBuf, std::io::Error),
-    #[error("can't open {path}: {1}", path = .0.display())]
-    File(PathBuf, embedded::EmbeddedError),
-    #[error(transparent)]
-    Database(#[from] embedded::EmbeddedError),
-    #[error(transparent)]
-    Assets(#[from] assets::Failure),
-    #[error(transparent)]
-    App(#[from] common::Error),
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-}
-
 /// The stack of each thread, in bytes, of which only what is used takes memory.
 ///
 /// The engine's calls run on top of the request's, and a document may be nested as deep as Prefect takes it.
@@ -136,7 +128,7 @@ fn main() -> ExitCode {
     let command = arguments.command.take();
     logging::start_with_default("warn");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
-    let outcome = runtime.map_err(Failure::from).and_then(|runtime| match command {
+    let outcome = runtime.map_err(Failure::System).and_then(|runtime| match command {
         None => runtime.block_on(run(arguments)),
         Some(Command::Assets(command)) => make_assets(&arguments, &command),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
@@ -147,22 +139,29 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("proctor: {failure}");
-            ExitCode::FAILURE
+            // There is nobody else to be told.
+            let _ = writeln!(io::stderr(), "proctor: {failure}");
+            ExitCode::from(failure.exit_code())
         }
     }
 }
 
+/// Says whether what a command had to print is where it should be, or was not wanted any more.
+fn printed(outcome: io::Result<()>) -> Result<(), Failure> {
+    outcome.or_else(|error| if output::is_unread(&error) { Ok(()) } else { Err(Failure::Output(error)) })
+}
+
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let listener = listen(&arguments.host, arguments.port).await?;
-    let address = listener.local_addr()?;
+    let place = arguments.place(None);
+    let listener = listen(&arguments.host, arguments.port, "--port").await?;
+    let address = listener.local_addr().map_err(Failure::System)?;
     let settings = settings(&arguments, address)?;
     let database = open(&arguments)?;
     let client =
         aws_sdk_dynamodb::Client::from_conf(database.sdk_config().to_builder().interceptor(EnforceAccess).build());
     let store = Store::new(client, &settings.table, settings.shards);
-    store.create_table().await?;
-    let vault = vault(&arguments, &store).await?;
+    store.create_table().await.map_err(|error| place.failed(PREPARE, error))?;
+    let vault = vault(&arguments, &store).await.map_err(|error| place.failed(FIND_KEY, error))?;
     let app = App::new(store, settings).with_vault(vault);
     if app.settings.register_blocks_on_start {
         install_block_types(&app).await;
@@ -175,8 +174,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let database_server = match arguments.database_port {
         None => None,
         Some(port) => {
-            let listener = listen(&arguments.host, port).await?;
-            println!("The database listens on http://{}", reachable(listener.local_addr()?));
+            let listener = listen(&arguments.host, port, "--database-port").await?;
+            let address = listener.local_addr().map_err(Failure::System)?;
+            println!("The database listens on http://{}", reachable(address));
             let limits = app.settings.limits.clone();
             Some(tokio::spawn(server::serve_database(listener, database.clone(), limits, stopped(stopping.clone()))))
         }
@@ -195,7 +195,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let page = Page::new(&app, address, fetching);
     let server = tokio::spawn(server::serve(listener, app, Some(page), stopped(stopping)));
-    stop_signal().await?;
+    stop_signal().await.map_err(Failure::System)?;
     let _ = stop.send(true);
     // What clients hold open longer than this is cut, as are websockets: all that was answered is stored.
     let _ = tokio::time::timeout(GRACE, server).await;
@@ -222,15 +222,14 @@ async fn fetch(app: App, folder: PathBuf, told: watch::Sender<Fetching>, stoppin
 
 /// Makes the folder of what Prefect ships as data, which a server that runs finds without being told.
 fn make_assets(arguments: &Arguments, command: &assets::Arguments) -> Result<(), Failure> {
-    println!("{}", assets::carry_out(command, &arguments.assets())?);
-    Ok(())
+    printed(command.form.print(&assets::carry_out(command, &arguments.assets())?))
 }
 
 /// Returns where the data of blocks is sealed and opened.
 ///
 /// The key file is made where nothing was ever sealed. Where it is missing otherwise, the server starts all the same, and
 /// says what is missing to who asks for a block.
-async fn vault(arguments: &Arguments, store: &Store) -> Result<Vault, Failure> {
+async fn vault(arguments: &Arguments, store: &Store) -> common::Result<Vault> {
     if arguments.in_memory && arguments.key_file.is_none() {
         return Ok(Vault::new(Box::new(KeyFile::in_memory()?)));
     }
@@ -265,60 +264,112 @@ async fn install_block_types(app: &App) {
     }
 }
 
+/// What the server and every command do first, behind "can't".
+const PREPARE: &str = "prepare the database";
+
+/// What whoever seals does first, behind "can't".
+const FIND_KEY: &str = "find the key that blocks are sealed with";
+
+/// What a command with `--table` does first, behind "can't".
+const CONNECT: &str = "connect to the table";
+
 /// Does what `data-keys` says, in a database that a server may have open at the same time.
 async fn manage_data_keys(arguments: &Arguments, command: data_keys::Arguments) -> Result<(), Failure> {
-    let app = if let Some(table) = &command.table {
+    let data_keys::Arguments { table, secrets_key, form, action } = command;
+    let place = arguments.place(table.as_ref());
+    let app = if let Some(table) = &table {
         let mut variables = Variables::from_env();
         variables.set("PROCTOR_TABLE", table);
-        if let Some(key) = &command.secrets_key {
+        if let Some(key) = &secrets_key {
             variables.set("PROCTOR_SECRETS_KEY", key);
         }
-        runtime::connect::to_table(Settings::from(variables)?).await?
+        connect(&place, variables).await?
     } else {
+        let settings = Settings::local(Variables::from_env()).map_err(Failure::Settings)?;
         let store = store(arguments, None).await?;
-        let vault = vault(arguments, &store).await?;
-        App::new(store, Settings::local(Variables::from_env())?).with_vault(vault)
+        let vault = vault(arguments, &store).await.map_err(|error| place.failed(FIND_KEY, error))?;
+        App::new(store, settings).with_vault(vault)
     };
-    println!("{}", data_keys::carry_out(&app, command.action).await?);
-    Ok(())
+    let progress = form.progress();
+    let outcome = data_keys::carry_out(&app, action, &progress).await;
+    drop(progress);
+    let report = outcome.map_err(|error| place.failed(action.tried(), error))?;
+    printed(form.print(&report))?;
+    match report.missing() {
+        None => Ok(()),
+        Some(error) => Err(Failure::KeysMissing { next: place.next(action.tried(), &error), error }),
+    }
 }
 
 /// Does what `keys` says, in a database that a server may have open at the same time.
 async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<(), Failure> {
-    let store = store(arguments, command.table.as_ref()).await?;
-    println!("{}", keys::carry_out(&store, command.action).await?);
-    Ok(())
+    let keys::Arguments { table, form, action } = command;
+    let store = store(arguments, table.as_ref()).await?;
+    let tried = action.tried();
+    let progress = form.progress();
+    progress.wait("Working on API keys");
+    let outcome = keys::carry_out(&store, action).await;
+    drop(progress);
+    let report = outcome.map_err(|error| arguments.place(table.as_ref()).failed(tried, error))?;
+    match (form.print(&report), report) {
+        // Nobody will ever see it, also where the reader has gone.
+        (Err(error), keys::Report::Created(created)) => Err(Failure::KeyUnseen(created.known.id, error)),
+        (outcome, _) => printed(outcome),
+    }
 }
 
 /// Looks at a database that a server may have open at the same time.
 async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result<(), Failure> {
-    let store = store(arguments, command.table.as_ref()).await?;
-    let (told, is_well) = check::carry_out(&store, command.repair).await?;
-    println!("{told}");
-    if is_well { Ok(()) } else { Err(Failure::NotWell) }
+    let check::Arguments { table, repair, form } = command;
+    let store = store(arguments, table.as_ref()).await?;
+    let outcome = check::carry_out(&store, repair, form).await;
+    let (report, lines) =
+        outcome.map_err(|error| arguments.place(table.as_ref()).failed("check the database", error))?;
+    printed(lines.and_then(|()| form.print(&report)))?;
+    let next = if repair {
+        "Delete those records by their ids over the API, or put back a copy of the database"
+    } else {
+        "`proctor check --repair` mends what can be mended for certain"
+    };
+    match report.left() {
+        0 => Ok(()),
+        left => Err(Failure::NotWell { left, next }),
+    }
 }
 
 /// Does what `dead-letters` says, in a database that a server may have open at the same time.
 async fn manage_dead_letters(arguments: &Arguments, command: dead_letters::Arguments) -> Result<(), Failure> {
-    let store = store(arguments, command.table.as_ref()).await?;
-    println!("{}", dead_letters::carry_out(&store, command.action).await?);
-    Ok(())
+    let dead_letters::Arguments { table, form, action } = command;
+    let store = store(arguments, table.as_ref()).await?;
+    let tried = action.tried();
+    let progress = form.progress();
+    let outcome = dead_letters::carry_out(&store, action, &progress).await;
+    drop(progress);
+    let report = outcome.map_err(|error| arguments.place(table.as_ref()).failed(tried, error))?;
+    printed(form.print(&report))
+}
+
+/// Connects to the deployed table that `variables` name.
+async fn connect(place: &Place, variables: Variables) -> Result<App, Failure> {
+    let settings = Settings::from(variables).map_err(Failure::Settings)?;
+    runtime::connect::to_table(settings).await.map_err(|error| place.failed(CONNECT, error))
 }
 
 /// Opens the deployed table of this name, or the local database.
 async fn store(arguments: &Arguments, table: Option<&String>) -> Result<Store, Failure> {
+    let place = arguments.place(table);
     let mut variables = Variables::from_env();
     Ok(match table {
         Some(table) => {
             variables.set("PROCTOR_TABLE", table);
-            runtime::connect::to_table(Settings::from(variables)?).await?.store
+            connect(&place, variables).await?.store
         }
         None if arguments.in_memory => return Err(Failure::NothingLasts),
         None => {
-            let settings = Settings::local(variables)?;
+            let settings = Settings::local(variables).map_err(Failure::Settings)?;
             let client = aws_sdk_dynamodb::Client::from_conf(open(arguments)?.sdk_config());
             let store = Store::new(client, &settings.table, settings.shards);
-            store.create_table().await?;
+            store.create_table().await.map_err(|error| place.failed(PREPARE, error))?;
             store
         }
     })
@@ -327,10 +378,11 @@ async fn store(arguments: &Arguments, table: Option<&String>) -> Result<Store, F
 /// How long open requests may take to end after a signal to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
-async fn listen(host: &str, port: u16) -> Result<TcpListener, Failure> {
-    TcpListener::bind((host, port)).await.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => Failure::PortInUse(host.into(), port),
-        _ => Failure::Listen(host.into(), port, error),
+/// Listens on `port`, which `option` names.
+async fn listen(host: &str, port: u16, option: &'static str) -> Result<TcpListener, Failure> {
+    TcpListener::bind((host, port)).await.map_err(|reason| match reason.kind() {
+        ErrorKind::AddrInUse => Failure::PortInUse { host: host.into(), port, option },
+        _ => Failure::Listen { host: host.into(), port, option, reason },
     })
 }
 
@@ -343,9 +395,9 @@ fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Fail
     if arguments.no_ui {
         variables.set("PREFECT_SERVER_UI_ENABLED", &false);
     }
-    let settings = Settings::local(variables)?;
+    let settings = Settings::local(variables).map_err(Failure::Settings)?;
     // Says at once what could not be read, also of the settings that are only shown.
-    settings.tree()?;
+    settings.tree().map_err(Failure::Settings)?;
     Ok(settings)
 }
 
@@ -358,7 +410,7 @@ fn open(arguments: &Arguments) -> Result<EmbeddedDatabase, Failure> {
     EmbeddedDatabase::open(&file).map_err(|error| Failure::File(file, error))
 }
 
-async fn stop_signal() -> Result<(), Failure> {
+async fn stop_signal() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

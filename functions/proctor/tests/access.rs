@@ -48,7 +48,7 @@ impl Server {
     }
 
     async fn manage(&self, action: Action) -> String {
-        keys::carry_out(&self.app.store, action).await.unwrap()
+        keys::carry_out(&self.app.store, action).await.unwrap().to_string()
     }
 
     async fn key(&self, role: Role) -> String {
@@ -170,7 +170,7 @@ async fn keys_are_listed_without_their_secrets() {
         assert!(!list.contains(key), "{list}");
     }
     let unknown = Action::Revoke { id: common::model::ApiKeyId::new() };
-    let error = keys::carry_out(&server.app.store, unknown).await.unwrap_err();
+    let error = keys::carry_out(&server.app.store, unknown).await.err().unwrap();
     assert!(error.to_string().contains("there is no key proctor_"), "{error}");
 }
 

@@ -12,7 +12,7 @@ use axum::{
 };
 use common::{App, Settings, Store};
 use embedded::EmbeddedDatabase;
-use proctor::{check, services::Services};
+use proctor::{check, output::Form, services::Services};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -182,8 +182,8 @@ async fn whatever_time_is_sent_everything_can_be_read_listed_and_deleted() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), is_late).await.expect("what is due is found");
-    let (told, is_well) = check::carry_out(&world.store, false).await.unwrap();
-    assert!(is_well, "{told}");
+    let (report, _) = check::carry_out(&world.store, false, Form::default()).await.unwrap();
+    assert_eq!(report.left(), 0, "{report}");
     world.read_and_delete_everything().await;
     world.stop.send(true).unwrap();
     world.services.join().await;
@@ -232,8 +232,8 @@ async fn whatever_length_of_time_is_sent_everything_can_be_read_listed_and_delet
         world.post("/flow_runs/", json!({"flow_id": flow, "state": pause})).await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let (told, is_well) = check::carry_out(&world.store, false).await.unwrap();
-    assert!(is_well, "{told}");
+    let (report, _) = check::carry_out(&world.store, false, Form::default()).await.unwrap();
+    assert_eq!(report.left(), 0, "{report}");
     world.read_and_delete_everything().await;
     world.stop.send(true).unwrap();
     world.services.join().await;

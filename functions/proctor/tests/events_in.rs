@@ -133,7 +133,7 @@ async fn a_socket_ends_with_its_key_and_nothing_is_kept_of_what_comes_after() {
     let settings = Settings { access: Mode::Keys, key_memory: 0.0, ..Settings::default() };
     let (app, address) = server_with(settings, &Faults::default()).await;
     let create = Action::Create { role: Role::Worker, name: "worker".into(), expires_in: None };
-    let text = keys::carry_out(&app.store, create).await.unwrap();
+    let text = keys::carry_out(&app.store, create).await.unwrap().to_string();
     let id = key::id(&text).unwrap();
     let mut socket = open(&address).await;
     authenticate(&mut socket, Some(&text)).await;
@@ -160,7 +160,7 @@ async fn an_idle_socket_ends_with_its_key() {
     let settings = Settings { access: Mode::Keys, key_memory: 0.0, ..impatient() };
     let (app, address) = server_with(settings, &Faults::default()).await;
     let create = Action::Create { role: Role::Worker, name: "worker".into(), expires_in: None };
-    let text = keys::carry_out(&app.store, create).await.unwrap();
+    let text = keys::carry_out(&app.store, create).await.unwrap().to_string();
     let mut socket = open(&address).await;
     authenticate(&mut socket, Some(&text)).await;
     keys::carry_out(&app.store, Action::Revoke { id: key::id(&text).unwrap() }).await.unwrap();

@@ -48,12 +48,12 @@ pub async fn keys_in_use(app: &App) -> Result<(Vec<DataKeyUse>, BTreeMap<DataKey
 
 /// Puts a new data key in use, wrapped by a new master key where that is in a file, and seals every document with it.
 ///
-/// Returns the key, and how many documents were sealed anew. A repeat goes on with what an interrupted one has left, with
-/// another key.
+/// Calls `looked_at` after each document. Returns the key, and how many documents were sealed anew. A repeat goes on with
+/// what an interrupted one has left, with another key.
 ///
 /// # Errors
 /// [`Error::Sealed`] if a document can't be opened: it stays as it is, as do those behind it.
-pub async fn renew(app: &App) -> Result<(DataKeyId, u64)> {
+pub async fn renew(app: &App, mut looked_at: impl FnMut()) -> Result<(DataKeyId, u64)> {
     app.vault.master()?.renew()?;
     let key = app.vault.renew(&app.store).await?;
     let mut resealed = 0;
@@ -63,6 +63,7 @@ pub async fn renew(app: &App) -> Result<(DataKeyId, u64)> {
             if document.record.data.key != key && reseal(app, document.record.id, key).await? {
                 resealed += 1;
             }
+            looked_at();
         }
     }
     Ok((key, resealed))

@@ -15,12 +15,14 @@ use rustix::{
 };
 
 use super::Failure;
+use crate::progress::Progress;
 
 /// Writes `files`, by their paths, and their manifest into `folder`; says whether there was anything to write.
 ///
 /// They are written beside the folder and change places with it, so whoever reads it finds the old files or the new ones.
 /// A folder with anything in it that is not in its manifest is somebody's, and left as it is.
-pub(super) fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<bool, Failure> {
+pub(super) fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>, progress: &Progress) -> Result<bool, Failure> {
+    progress.wait("Comparing with the folder");
     let failed = |error| Failure::Write(folder.to_owned(), error);
     // A link to a folder stays, and the folder behind it is replaced.
     let folder = match folder.canonicalize() {
@@ -41,7 +43,7 @@ pub(super) fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<
     // What is left of it is deleted when it goes: nothing, the old files, or new ones that could not be written whole.
     let beside = tempfile::Builder::new().prefix(".assets-").tempdir_in(parent).map_err(failed)?;
     let new = beside.path().join("new");
-    fill(&new, files, &manifest).map_err(failed)?;
+    fill(&new, files, &manifest, progress).map_err(failed)?;
     if is_there {
         exchange(&new, &folder, &beside.path().join("old")).map_err(failed)?;
     } else {
@@ -96,7 +98,8 @@ fn others(folder: &Path, manifest: &Manifest) -> io::Result<Option<String>> {
 }
 
 /// Writes the files into the new folder `folder`, readable by all: a function runs as another user than who deploys it.
-fn fill(folder: &Path, files: &BTreeMap<String, Vec<u8>>, manifest: &Manifest) -> io::Result<()> {
+fn fill(folder: &Path, files: &BTreeMap<String, Vec<u8>>, manifest: &Manifest, progress: &Progress) -> io::Result<()> {
+    progress.count("Writing the folder", "files", Some(files.len() as u64 + 1));
     let manifest = serde_json::to_vec_pretty(manifest)?;
     let all = files.iter().map(|(path, content)| (path.as_str(), content)).chain([(MANIFEST, &manifest)]);
     let mut directories = vec![folder.to_owned()];
@@ -112,6 +115,7 @@ fn fill(folder: &Path, files: &BTreeMap<String, Vec<u8>>, manifest: &Manifest) -
         file.write_all(content)?;
         file.set_permissions(Permissions::from_mode(0o644))?;
         file.sync_all()?;
+        progress.add(1);
     }
     for directory in directories {
         fs::set_permissions(&directory, Permissions::from_mode(0o755))?;
@@ -149,12 +153,12 @@ mod tests {
     fn a_folder_is_written_once_and_replaced_when_the_files_change() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("data/assets");
-        assert!(write(&folder, &files("one")).unwrap());
-        assert!(!write(&folder, &files("one")).unwrap());
-        assert!(write(&folder, &files("two")).unwrap());
+        assert!(write(&folder, &files("one"), &Progress::none()).unwrap());
+        assert!(!write(&folder, &files("one"), &Progress::none()).unwrap());
+        assert!(write(&folder, &files("two"), &Progress::none()).unwrap());
         assert_eq!(fs::read(folder.join("a")).unwrap(), b"two");
         fs::write(folder.join("ui/deep/b"), "damaged").unwrap();
-        assert!(write(&folder, &files("two")).unwrap());
+        assert!(write(&folder, &files("two"), &Progress::none()).unwrap());
         assert_eq!(fs::read(folder.join("ui/deep/b")).unwrap(), b"b");
         let left: Vec<_> = fs::read_dir(folder.parent().unwrap()).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing is left beside it: {left:?}");
@@ -165,9 +169,9 @@ mod tests {
     #[test]
     fn what_the_new_files_lack_is_gone() {
         let place = tempfile::tempdir().unwrap();
-        write(place.path(), &files("one")).unwrap();
+        write(place.path(), &files("one"), &Progress::none()).unwrap();
         let fewer = BTreeMap::from([("a".to_owned(), b"one".to_vec())]);
-        assert!(write(place.path(), &fewer).unwrap());
+        assert!(write(place.path(), &fewer, &Progress::none()).unwrap());
         assert!(!place.path().join("ui").exists() && place.path().join("a").exists());
     }
 
@@ -175,13 +179,13 @@ mod tests {
     fn what_is_somebody_s_is_left() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("thesis"), "all of it").unwrap();
-        let failure = write(place.path(), &files("one")).unwrap_err();
+        let failure = write(place.path(), &files("one"), &Progress::none()).unwrap_err();
         assert!(matches!(&failure, Failure::NotOurs(_, file) if file == "thesis"), "{failure}");
         fs::remove_file(place.path().join("thesis")).unwrap();
-        write(place.path(), &files("one")).unwrap();
+        write(place.path(), &files("one"), &Progress::none()).unwrap();
         fs::write(place.path().join("ui/thesis"), "all of it").unwrap();
         for content in ["one", "two"] {
-            assert!(write(place.path(), &files(content)).is_err());
+            assert!(write(place.path(), &files(content), &Progress::none()).is_err());
         }
         assert_eq!(fs::read(place.path().join("ui/thesis")).unwrap(), b"all of it");
         assert_eq!(fs::read(place.path().join("a")).unwrap(), b"one");
@@ -193,7 +197,7 @@ mod tests {
         let (real, link) = (place.path().join("real"), place.path().join("link"));
         fs::create_dir(&real).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        write(&link, &files("one")).unwrap();
+        write(&link, &files("one"), &Progress::none()).unwrap();
         assert!(link.is_symlink() && real.join("a").is_file());
     }
 

@@ -11,14 +11,16 @@ mod source;
 
 use std::{
     collections::BTreeMap,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use common::assets::{BLOCK_TYPES, INTERFACES, RELEASE, VIEWS};
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::output::Form;
 use package::Package;
 use source::Source;
 
@@ -30,64 +32,104 @@ pub struct Arguments {
     #[arg(long, value_name = "PACKAGE_OR_PYTHON")]
     pub from: Option<PathBuf>,
     /// The folder to make, in place of the one that the server reads.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub into: Option<PathBuf>,
     /// Leaves the built user interfaces out, for functions that don't serve them.
     #[arg(long)]
     pub without_ui: bool,
+    /// How the work and its outcome are shown.
+    #[command(flatten)]
+    pub form: Form,
 }
 
 /// Why there is no folder of assets.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The interpreter can't be started.
-    #[error("can't run {path}: {1} (Python 3.9 or newer is needed; name one, or what has Prefect, with --from)", path = .0.display())]
+    #[error(
+        "can't run {path}: {1}. Install Python 3.9 or newer, or name a Python or what has Prefect with --from",
+        path = .0.display()
+    )]
     NoPython(PathBuf, io::Error),
     /// The interpreter ended with an error.
-    #[error("{path} could not {1}: {2}", path = .0.display())]
+    #[error(
+        "can't {1} with {path}: {2}. Mend that, or name another Python, or a wheel that \
+         `pip download --no-deps prefect=={RELEASE}` has fetched, with --from", path = .0.display()
+    )]
     Python(PathBuf, &'static str, String),
     /// Nothing of Prefect is there.
-    #[error("there is no Prefect package in {path} (--from takes a wheel, a Python that has it, or its folder)", path = .0.display())]
+    #[error(
+        "can't take Prefect's data from {path}: there is no Prefect package. Name a wheel, a Python that has it, or its \
+         folder with --from", path = .0.display()
+    )]
     NoPackage(PathBuf),
     /// The package is of another release.
     #[error(
-        "{path} has Prefect {1}, and this server needs the data of {RELEASE}: \
+        "can't take Prefect's data from {path}: it has Prefect {1}, and this server needs {RELEASE}. \
          `pip download --no-deps prefect=={RELEASE}` fetches a wheel, which --from takes", path = .0.display()
     )]
     Release(PathBuf, String),
     /// The package lacks a file, or has another one than it should.
-    #[error("the package in {path} is damaged: {1}", path = .0.display())]
+    #[error(
+        "can't take Prefect's data from {path}: the package is damaged: {1}. Install prefect=={RELEASE} anew, or name \
+         another package with --from", path = .0.display()
+    )]
     Damaged(PathBuf, String),
     /// The folder has files in it that are somebody's.
     #[error(
-        "{path} has files that this command did not put there, such as {1}, and is left as it is: \
-         choose another folder with --into, or delete it", path = .0.display()
+        "can't replace {path}: it has files that this command did not put there, such as {1}, and is left as it is. \
+         Choose another folder with --into, or delete it", path = .0.display()
     )]
     NotOurs(PathBuf, String),
     /// The file system refuses something.
-    #[error("can't write {path}: {1}", path = .0.display())]
+    #[error(
+        "can't write {path}: {1}. Make room there, or choose a folder that this user may write with --into",
+        path = .0.display()
+    )]
     Write(PathBuf, io::Error),
     /// A file can't be read.
-    #[error("can't read {path}: {1}", path = .0.display())]
+    #[error(
+        "can't read {path}: {1}. Let this user read it, or name another package or folder with --from or --into",
+        path = .0.display()
+    )]
     Read(PathBuf, io::Error),
 }
 
-/// Makes the folder, or finds that it is as it should be; returns what to print.
+/// The folder that was made, or found to be as it should be.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    release: &'static str,
+    folder: PathBuf,
+    files: usize,
+    bytes: usize,
+    is_written: bool,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { release, folder, files, bytes, is_written } = self;
+        let done = if *is_written { "put into" } else { "already in" };
+        let (whole, tenths, folder) = (bytes / 1_000_000, bytes / 100_000 % 10, folder.display());
+        write!(formatter, "{files} files of Prefect {release} ({whole}.{tenths} MB) are {done} {folder}")
+    }
+}
+
+/// Makes the folder, or finds that it is as it should be.
 ///
 /// `folder` is the one that the server reads, where the arguments name none.
 ///
 /// # Errors
 /// Each of [`Failure`]; the folder is left as it was then.
-pub fn carry_out(arguments: &Arguments, folder: &Path) -> Result<String, Failure> {
-    let source = Source::find(arguments.from.as_deref())?;
-    let package = source.open()?;
+pub fn carry_out(arguments: &Arguments, folder: &Path) -> Result<Report, Failure> {
+    let progress = arguments.form.progress();
+    let source = Source::find(arguments.from.as_deref(), &progress)?;
+    let package = source.open(&progress)?;
+    progress.wait("Deriving block types");
     let files = files(&package, &source.python(), arguments.without_ui)?;
     let folder = arguments.into.as_deref().unwrap_or(folder);
-    let is_written = folder::write(folder, &files)?;
-    let done = if is_written { "put into" } else { "already in" };
-    let megabytes = files.values().map(Vec::len).sum::<usize>() / 100_000;
-    let (files, whole, tenths, folder) = (files.len(), megabytes / 10, megabytes % 10, folder.display());
-    Ok(format!("{files} files of Prefect {RELEASE} ({whole}.{tenths} MB) are {done} {folder}"))
+    let is_written = folder::write(folder, &files, &progress)?;
+    let bytes = files.values().map(Vec::len).sum();
+    Ok(Report { release: RELEASE, folder: folder.to_owned(), files: files.len(), bytes, is_written })
 }
 
 /// Makes the files of the folder, by their paths, of those of the package.

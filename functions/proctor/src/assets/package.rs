@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{Failure, block_types::MODULES};
+use crate::progress::Progress;
 
 /// The name of the package.
 pub(super) const NAME: &str = "prefect";
@@ -66,7 +67,7 @@ impl Package {
 }
 
 /// Reads the package that is installed in `folder`, or was unpacked there; `place` is how the user knows it.
-pub(super) fn installed(folder: &Path, place: &Path) -> Result<Package, Failure> {
+pub(super) fn installed(folder: &Path, place: &Path, progress: &Progress) -> Result<Package, Failure> {
     let damaged = |problem: String| Failure::Damaged(place.to_owned(), problem);
     let metadata = metadata(folder, place)?;
     let text = |name: &str| {
@@ -81,7 +82,10 @@ pub(super) fn installed(folder: &Path, place: &Path) -> Result<Package, Failure>
         None => return Err(damaged("its metadata name no version".into())),
     }
     let (mut files, mut left) = (BTreeMap::new(), MOST);
-    for Recorded { path, sha256, bytes } in recorded(&text("RECORD")?).map_err(damaged)? {
+    let mut recorded = recorded(&text("RECORD")?).map_err(damaged)?;
+    recorded.retain(|file| wanted(&file.path, &metadata).is_some());
+    progress.count("Reading the package", "files", Some(recorded.len() as u64));
+    for Recorded { path, sha256, bytes } in recorded {
         let Some(known_as) = wanted(&path, &metadata) else { continue };
         left = left.checked_sub(bytes).ok_or_else(|| damaged("its files are far too large".into()))?;
         let mut content = Vec::new();
@@ -92,6 +96,7 @@ pub(super) fn installed(folder: &Path, place: &Path) -> Result<Package, Failure>
             return Err(damaged(format!("{path} is not the file that was published")));
         }
         files.insert(known_as.to_owned(), content);
+        progress.add(1);
     }
     Ok(Package { place: place.to_owned(), files })
 }

@@ -75,6 +75,6 @@ fn run<A: AsRef<OsStr>>(
         return Ok(stdout);
     }
     let told = String::from_utf8_lossy(&stderr);
-    let told = if told.trim().is_empty() { status.to_string() } else { told.trim().to_owned() };
+    let told = if told.trim().is_empty() { status.to_string() } else { told.trim().trim_end_matches('.').to_owned() };
     Err(Failure::Python(python.to_owned(), purpose, told))
 }

@@ -13,6 +13,7 @@ use super::{
     package::{self, Package},
     python,
 };
+use crate::progress::Progress;
 
 /// The interpreter of the environment.
 const PYTHON: &str = "python3";
@@ -35,12 +36,13 @@ enum Place {
 
 impl Source {
     /// Finds the package in `from`, or else in the environment, or else by pip.
-    pub(super) fn find(from: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn find(from: Option<&Path>, progress: &Progress) -> Result<Self, Failure> {
+        progress.wait("Looking for Prefect");
         let default = PathBuf::from(PYTHON);
         let Some(from) = from else {
             let place = match python::installed(&default)? {
                 Some(folder) => Place::Installed(folder),
-                None => fetch(&default)?,
+                None => fetch(&default, progress)?,
             };
             return Ok(Self { place, python: default });
         };
@@ -67,13 +69,14 @@ impl Source {
     }
 
     /// Reads the package, and checks that it is of the right release and as it was published.
-    pub(super) fn open(&self) -> Result<Package, Failure> {
+    pub(super) fn open(&self, progress: &Progress) -> Result<Package, Failure> {
         match &self.place {
-            Place::Installed(folder) => package::installed(folder, folder),
+            Place::Installed(folder) => package::installed(folder, folder, progress),
             Place::Wheel(file) | Place::Fetched(file, _) => {
+                progress.wait("Unpacking the wheel");
                 let unpacked = temporary()?;
                 python::unpack(&self.python, file, unpacked.path())?;
-                package::installed(unpacked.path(), file)
+                package::installed(unpacked.path(), file, progress)
             }
         }
     }
@@ -95,8 +98,9 @@ fn temporary() -> Result<TempDir, Failure> {
 }
 
 /// Has pip fetch the wheel, and nothing that would have to be built.
-fn fetch(python: &Path) -> Result<Place, Failure> {
-    eprintln!("{} has no Prefect: pip fetches the wheel of {RELEASE}", python.display());
+fn fetch(python: &Path, progress: &Progress) -> Result<Place, Failure> {
+    progress.note(&format!("{} has no Prefect: pip fetches the wheel of {RELEASE}", python.display()));
+    progress.wait("Fetching the wheel");
     let temporary = temporary()?;
     let folder = temporary.path();
     python::download(python, &format!("{}=={RELEASE}", package::NAME), folder)?;
@@ -115,7 +119,7 @@ mod tests {
     #[test]
     fn a_folder_without_the_package_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(Source::find(Some(folder.path())), Err(Failure::NoPackage(_))));
+        assert!(matches!(Source::find(Some(folder.path()), &Progress::none()), Err(Failure::NoPackage(_))));
     }
 
     #[test]
@@ -125,14 +129,16 @@ mod tests {
         fs::create_dir(&package).unwrap();
         fs::write(package.join("__init__.py"), "").unwrap();
         for named in [folder.path(), &package] {
-            let Place::Installed(found) = Source::find(Some(named)).unwrap().place else { panic!("{named:?}") };
+            let Place::Installed(found) = Source::find(Some(named), &Progress::none()).unwrap().place else {
+                panic!("{named:?}")
+            };
             assert_eq!(found.canonicalize().unwrap(), folder.path().canonicalize().unwrap());
         }
     }
 
     #[test]
     fn a_python_that_is_not_there_is_named() {
-        let failure = Source::find(Some(Path::new("/nowhere/python3"))).unwrap_err();
+        let failure = Source::find(Some(Path::new("/nowhere/python3")), &Progress::none()).unwrap_err();
         assert!(matches!(&failure, Failure::NoPython(..)) && failure.to_string().contains("/nowhere/python3"));
     }
 }
