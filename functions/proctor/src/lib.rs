@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod check;
+pub mod completions;
 pub mod connection;
 pub mod data_keys;
 pub mod database_server;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand, ValueHint};
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 use common::{
     App, Error, Settings, Store,
     blocks::installation::{self, Installed},
@@ -23,7 +23,7 @@ use common::{
 };
 use embedded::EmbeddedDatabase;
 use proctor::{
-    assets, check, data_keys, dead_letters,
+    assets, check, completions, data_keys, dead_letters,
     failure::{Failure, Place},
     keys, output,
     page::{self, Fetching, Page},
@@ -116,6 +116,8 @@ enum Command {
     DataKeys(data_keys::Arguments),
     /// Lists work that failed for good, has it tried again, or forgets it.
     DeadLetters(dead_letters::Arguments),
+    /// Prints the script by which a shell completes commands and options.
+    Completions(completions::Arguments),
 }
 
 /// The stack of each thread, in bytes, of which only what is used takes memory.
@@ -135,6 +137,9 @@ fn main() -> ExitCode {
         Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
         Some(Command::DataKeys(command)) => runtime.block_on(manage_data_keys(&arguments, command)),
         Some(Command::DeadLetters(command)) => runtime.block_on(manage_dead_letters(&arguments, command)),
+        Some(Command::Completions(command)) => {
+            printed(output::print(&completions::carry_out(command, &mut Arguments::command())))
+        }
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

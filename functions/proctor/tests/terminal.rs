@@ -196,6 +196,39 @@ fn slow_work_without_a_terminal_says_so_every_few_seconds() {
 }
 
 #[test]
+fn each_shell_has_its_script() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = proctor(&["completions", shell]).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{shell}");
+        let script = text(&output.stdout);
+        for word in ["assets", "data-keys", "dead-letters", "rotate", "--json", "--key-file"] {
+            assert!(script.contains(word.trim_start_matches("--")), "{shell} does not know {word}");
+        }
+    }
+    assert_eq!(proctor(&["completions", "cmd"]).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn bash_reads_its_script_and_completes() {
+    let place = TempDir::new().unwrap();
+    let script = place.path().join("proctor.bash");
+    fs::write(&script, proctor(&["completions", "bash"]).output().unwrap().stdout).unwrap();
+    let parsed = Command::new("bash").arg("-n").arg(&script).output().unwrap();
+    assert!(parsed.status.success() && parsed.stderr.is_empty(), "{}", text(&parsed.stderr));
+    for (words, word, offered) in [
+        ("proctor d", "d", "data-keys dead-letters"),
+        ("proctor keys create --role ", "", "read-only worker admin"),
+        ("proctor completions p", "p", "powershell"),
+    ] {
+        let complete = r#"source "$1"; COMP_WORDS=($2); [ -n "$3" ] || COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _proctor proctor "$3" "${COMP_WORDS[COMP_CWORD - 1]}"; echo "${COMPREPLY[@]}""#;
+        let arguments = ["-c", complete, "bash", script.to_str().unwrap(), words, word];
+        let completed = Command::new("bash").args(arguments).output().unwrap();
+        assert_eq!(text(&completed.stdout).trim(), offered, "{words:?}: {}", text(&completed.stderr));
+    }
+}
+
+#[test]
 fn keys_are_documents_without_their_secrets() {
     let place = TempDir::new().unwrap();
     let run = |arguments: &[&str]| document(on(place.path(), arguments));
@@ -373,7 +406,7 @@ fn misuse_has_its_own_exit_code() {
         setting.env("PROCTOR_AUTH_MODE", "guess").env("PREFECT_SERVER_API_PORT", "0");
         fails(setting, 2, &["PROCTOR_AUTH_MODE", "none, basic, keys", "unset it"]);
     }
-    for arguments in [["keys", "create"], ["keys", "frobnicate"], ["check", "--jsno"]] {
+    for arguments in [["keys", "create"], ["keys", "frobnicate"], ["check", "--jsno"], ["completions", "cmd"]] {
         let output = on(place.path(), &arguments).output().unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
         assert!(text(&output.stderr).contains("--help"), "{arguments:?}");
@@ -387,7 +420,7 @@ fn an_outcome_that_can_t_be_written_is_a_failure_and_one_that_nobody_reads_is_no
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let nobody = || io::pipe().unwrap().1;
     let run = |arguments: &[&str], out: Stdio| on(place.path(), arguments).stdout(out).output().unwrap();
-    for arguments in [["keys", "list"].as_slice(), &["check"], &["data-keys", "list"]] {
+    for arguments in [["keys", "list"].as_slice(), &["check"], &["data-keys", "list"], &["completions", "bash"]] {
         let output = run(arguments, full().into());
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{told}");
