@@ -70,7 +70,7 @@ impl World {
     }
 
     async fn progress(&self, operation: &BulkOperation) -> (BulkProgress, Vec<FlowRunPart>) {
-        let parts = self.app.store.bulk_parts(operation).await.unwrap();
+        let parts = self.app.store.bulk_parts(std::slice::from_ref(operation)).await.unwrap();
         let mut progress = BulkProgress::default();
         for part in &parts {
             progress.add(part.progress.clone());

@@ -249,6 +249,9 @@ pub(crate) const OF_THE_API: [&str; 9] = [
 /// What a nested stack with functions that open or seal the data of blocks takes besides.
 pub(crate) const OF_SECRETS: [&str; 2] = ["SecretsKey", "FormerSecretsKey"];
 
+/// What a nested stack with a function that measures the queue takes besides.
+pub(crate) const OF_MEASURING_THE_QUEUE: [&str; 2] = ["Queue", "QueueUrl"];
+
 /// What the nested stack of the stream's consumer takes besides.
 pub(crate) const OF_THE_STREAM: [&str; 10] = [
     "Table",

@@ -163,6 +163,10 @@ const ADMINISTRATION: &[(&str, &str)] = &[
     ("DELETE", "/dead_letters/{id}"),
     ("POST", "/dead_letters/{id}/redrive"),
     ("DELETE", "/operations/{id}"),
+    // Who may call is told, and decided, by nobody else.
+    ("GET", "/api_keys"),
+    ("POST", "/api_keys"),
+    ("POST", "/api_keys/{id}/revoke"),
     ("POST", "/deployments/{id}/branch"),
     ("POST", "/deployments/{id}/slas"),
     ("POST", "/slas/apply-resource-slas/{resource_id}"),

@@ -15,6 +15,7 @@ use assets::Assets;
 use contract::Validated;
 use domain::orchestration::{Client, ClientVersion};
 use error::{Error, Result};
+use services::jobs::queue::QueueLocation;
 
 /// The path parameters, as a struct with a field for each.
 #[derive(Clone, Debug)]
@@ -76,6 +77,19 @@ impl<S: Sync> FromRequestParts<S> for ShippedData {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let found = parts.extensions.get::<Self>().cloned();
         found.ok_or_else(|| Error::Internal("a handler reads assets, and its route does not declare it".into()))
+    }
+}
+
+/// Where the queue is, for a route that declares to measure it ([`super::Route::measuring_queue`]); none if nobody knows.
+#[derive(Clone, Debug)]
+pub struct MeasuredQueue(pub Option<QueueLocation>);
+
+impl<S: Sync> FromRequestParts<S> for MeasuredQueue {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let found = parts.extensions.get::<Self>().cloned();
+        found.ok_or_else(|| Error::Internal("a handler measures the queue, and its route does not declare it".into()))
     }
 }
 

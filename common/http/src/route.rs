@@ -23,7 +23,7 @@ use super::{
     authentication, boundary,
     contract_layer::{self, Contracted},
     cors, csrf, documents,
-    extract::ShippedData,
+    extract::{MeasuredQueue, ShippedData},
     lossy_path, unrouted,
 };
 use access::operations;
@@ -73,6 +73,8 @@ pub struct Route {
     pub checks: Checks,
     /// Whether it reads what Prefect ships as data, which its function then has beside it.
     pub reads_assets: bool,
+    /// Whether it asks the queue how many messages are in it.
+    pub measures_queue: bool,
 }
 
 impl Route {
@@ -84,7 +86,7 @@ impl Route {
         access: TableAccess,
     ) -> Self {
         let checks = Checks { parameters: None, templates: None };
-        Self { operation, method, path, service, access, checks, reads_assets: false }
+        Self { operation, method, path, service, access, checks, reads_assets: false, measures_queue: false }
     }
 
     /// Declares a `GET` route, which reads items by their keys unless it says otherwise.
@@ -134,6 +136,12 @@ impl Route {
     #[must_use]
     pub const fn reading_assets(self) -> Self {
         Self { reads_assets: true, ..self }
+    }
+
+    /// Declares that the route asks the queue how many messages are in it ([`super::extract::MeasuredQueue`]).
+    #[must_use]
+    pub const fn measuring_queue(self) -> Self {
+        Self { measures_queue: true, ..self }
     }
 
     /// Returns the contract's operation of this method and path.
@@ -213,6 +221,9 @@ fn service_of(app: &App, routes: &[Route]) -> Router<App> {
         handler = handler.layer(middleware::from_fn_with_state(route.access, enforce_access));
         if route.reads_assets {
             handler = handler.layer(axum::Extension(ShippedData(app.assets.clone())));
+        }
+        if route.measures_queue {
+            handler = handler.layer(axum::Extension(MeasuredQueue(app.queue.clone())));
         }
         if have_roles {
             let required = operations::required(route.method.as_str(), route.path);

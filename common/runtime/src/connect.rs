@@ -12,7 +12,7 @@ use domain::access::{Mode, Password};
 use error::Result;
 use services::{
     App,
-    jobs::queue::Queue,
+    jobs::queue::{Queue, QueueLocation},
     vault::{Master, Vault},
 };
 use settings::Settings;
@@ -28,7 +28,13 @@ use crate::{key_file::KeyFile, kms::KmsKey, secrets, tls};
 /// Names a variable whose value can't be read, or a secret that can't be read.
 pub async fn from_env() -> Result<App> {
     let (settings, http_client) = (Settings::from_env()?, tls::http_client()?);
-    let app = configured(settings, &sdk_config(http_client.clone()));
+    let config = sdk_config(http_client.clone());
+    let app = configured(settings, &config);
+    // Only a function that measures the queue is told where it is.
+    let app = match app.settings.queue_url() {
+        Ok(url) => app.measuring_queue(QueueLocation::Sqs { config, url }),
+        Err(_) => app,
+    };
     let app = with_master(app, |key, table| KmsKey::of_environment(key, table, http_client.clone()))?;
     match &app.settings.access {
         Mode::Basic(Password::Stored(secret)) => {

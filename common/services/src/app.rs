@@ -8,7 +8,7 @@ use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
 
-use crate::{live::Live, vault::Vault};
+use crate::{jobs::queue::QueueLocation, live::Live, vault::Vault};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// Where the data of block documents is sealed and opened.
     pub vault: Arc<Vault>,
+    /// Where the queue is; a handler takes it from its request, because its route must declare it.
+    pub queue: Option<QueueLocation>,
     /// The password of callers, where the settings name a secret that has it.
     password: Option<Arc<StoredSecret>>,
 }
@@ -35,7 +37,7 @@ impl App {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
         let assets = Arc::new(Assets::new(settings.assets.clone()));
         let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
-        Self { store, settings, keys, assets, live: Arc::default(), vault, password: None }
+        Self { store, settings, keys, assets, live: Arc::default(), vault, queue: None, password: None }
     }
 
     /// Asks callers for `password`, which the settings name.
@@ -48,6 +50,12 @@ impl App {
     #[must_use]
     pub fn with_vault(self, vault: Vault) -> Self {
         Self { vault: Arc::new(vault), ..self }
+    }
+
+    /// Lets the queue be measured where `queue` says that it is.
+    #[must_use]
+    pub fn measuring_queue(self, queue: QueueLocation) -> Self {
+        Self { queue: Some(queue), ..self }
     }
 
     /// Returns what it takes to find out who calls.

@@ -3,6 +3,7 @@
 mod app;
 pub mod automation_variables;
 pub mod blocks;
+pub mod consumer_lag;
 pub mod dead_letters;
 pub mod event_ingestion;
 pub mod flow_run_creation;

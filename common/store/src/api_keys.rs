@@ -1,9 +1,11 @@
 //! API keys in the table.
 
 use super::{
-    Item, Key, Record, Store, Write,
+    Item, Key, Record, Store, TableAccess, Write,
     commit::retry_on_conflict,
-    query::Range,
+    entity::Each,
+    query::{Direction, Range},
+    select::{Source, Window},
     table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::model::{ApiKey, ApiKeyId, Timestamp};
@@ -30,6 +32,9 @@ impl Record for ApiKey {
     }
 }
 
+/// What [`Store::page_of_api_keys`] touches.
+pub const PAGE: TableAccess = TableAccess::READS.via(&[Index::Lookup]);
+
 impl Store {
     /// Reads the record of the key `id`.
     pub async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>> {
@@ -41,11 +46,22 @@ impl Store {
         Ok(self.commit(vec![Write::Insert(self.api_key_item(key, 1)?)]).await?)
     }
 
-    /// Reads the records of all keys, oldest first.
-    pub async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+    /// Returns the records of the keys within `window`, the newest first.
+    pub async fn page_of_api_keys(&self, window: Window) -> Result<Vec<ApiKey>> {
+        let all = self.range_of_api_keys().in_direction(Direction::Descending);
+        let newest_first = |one: &ApiKey, other: &ApiKey| (other.created, other.id).cmp(&(one.created, one.id));
+        self.select(Source::Ordered(all), &mut Each::all(), newest_first, window).await
+    }
+
+    fn range_of_api_keys(&self) -> Range {
         let mut range = Range::all(self, Index::Lookup, Collection::ApiKeys);
         range.partitions = SHARDS.all(Collection::ApiKeys);
-        let mut reader = self.read(range, usize::MAX);
+        range
+    }
+
+    /// Reads the records of all keys, oldest first.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        let mut reader = self.read(self.range_of_api_keys(), usize::MAX);
         let mut keys = Vec::new();
         while let Some(items) = reader.more().await? {
             let found: Vec<Key> = items.into_iter().map(|item| item.key).collect();

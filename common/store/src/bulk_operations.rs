@@ -3,10 +3,11 @@
 use super::{
     CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
+    entity::Each,
     flow_run_query::{self, FlowRunMatcher, Use},
-    query::Range,
-    select::Source,
-    table::{self, IndexKey, Shards},
+    query::{Direction, Range},
+    select::{Source, Window},
+    table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::filter::RunFilters;
 use domain::model::{BulkOperation, BulkOperationId, BulkPart, FlowRun, FlowRunId, Timestamp};
@@ -14,6 +15,9 @@ use error::{Error, Result};
 
 /// How long an operation can be asked about, in seconds: 30 days.
 const KEPT_SECONDS: f64 = 30.0 * 24.0 * 3_600.0;
+
+/// All operations are in one partition of the index: people begin them, and list them.
+const SHARDS: Shards = Shards(1);
 
 /// How many parts of an operation run beside each other at most.
 const PARTS: usize = 16;
@@ -31,7 +35,8 @@ impl Record for BulkOperation {
     }
 
     fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
-        Vec::new()
+        let pk = SHARDS.of(Collection::BulkOperations, self.id.0);
+        vec![IndexKey { index: Index::Lookup, pk, sk: table::sort_with_id(&self.created.sortable(), self.id) }]
     }
 }
 
@@ -51,6 +56,9 @@ impl Record for FlowRunPart {
 
 /// What [`Store::ranges_of_flow_runs`] and [`Store::begin_bulk_operation`] touch.
 pub const BEGIN: TableAccess = flow_run_query::COUNT.and(TableAccess::WRITES);
+
+/// What [`Store::bulk_operations`] touches.
+pub const PAGE: TableAccess = TableAccess::READS.via(&[Index::Lookup]);
 
 impl Store {
     /// Cuts what the flow runs are found in that `filters` select: one list of ranges for each part of an operation.
@@ -108,9 +116,22 @@ impl Store {
         self.get(&table::bulk_part(id, number)).await
     }
 
-    /// Reads all parts of `operation`.
-    pub async fn bulk_parts(&self, operation: &BulkOperation) -> Result<Vec<FlowRunPart>> {
-        let keys: Vec<Key> = (0..operation.parts).map(|number| table::bulk_part(operation.id, number)).collect();
+    /// Returns the operations within `window`, the last begun first.
+    pub async fn bulk_operations(&self, window: Window) -> Result<Vec<BulkOperation>> {
+        let mut all = Range::all(self, Index::Lookup, Collection::BulkOperations).in_direction(Direction::Descending);
+        all.partitions = SHARDS.all(Collection::BulkOperations);
+        let newest_first =
+            |one: &BulkOperation, other: &BulkOperation| (other.created, other.id).cmp(&(one.created, one.id));
+        self.select(Source::Ordered(all), &mut Each::all(), newest_first, window).await
+    }
+
+    /// Reads all parts of each of `operations`, in no order.
+    pub async fn bulk_parts(&self, operations: &[BulkOperation]) -> Result<Vec<FlowRunPart>> {
+        let parts = |operation: &BulkOperation| {
+            let id = operation.id;
+            (0..operation.parts).map(move |number| table::bulk_part(id, number))
+        };
+        let keys: Vec<Key> = operations.iter().flat_map(parts).collect();
         Ok(self.get_many(&keys).await?.into_iter().map(|part| part.record).collect())
     }
 

@@ -51,6 +51,7 @@ pub mod select;
 mod shards;
 pub mod slots;
 pub mod states;
+pub mod stream_probe;
 pub mod table;
 pub mod tag_limits;
 pub mod task_run_query;

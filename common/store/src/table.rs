@@ -17,7 +17,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use domain::model::{
     ApiKey, Artifact, ArtifactCollection, BlockDocument, BlockSchema, BlockType, BulkOperation, ConcurrencyLimit,
     Connection, CsrfToken, DataKey, DeadLetter, Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent,
-    StateType, StoredAutomation, TaskRun, Timestamp, Variable,
+    StateType, StoredAutomation, StreamProbe, TaskRun, Timestamp, Variable,
 };
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -180,6 +180,9 @@ entities! {
     dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter
         = ["dead_letter", letter_id] / ["dead_letter"];
 
+    /// the change that measures how far the consumer of the table's stream is behind
+    stream_probe() => StreamProbe of StreamProbe = ["stream"] / ["probe"];
+
     /// a client's CSRF token
     csrf_token(client: &str) of CsrfToken = ["csrf_token", client] / ["token"];
     /// an API key
@@ -303,6 +306,8 @@ collections! {
     Logs "logs";
     /// All API keys.
     ApiKeys "api_keys";
+    /// All operations on many flow runs.
+    BulkOperations "bulk_operations";
     /// All concurrency limits.
     ConcurrencyLimits "concurrency_limits";
     /// All variables.
@@ -368,7 +373,7 @@ indexes! {
     ByName "by_name" carries Keys, keyed by collection / own;
     /// Flow runs and deployments by flow, task runs by flow run, block schemas by block type.
     ByParent "by_parent" carries All, keyed by own / own;
-    /// All flows, deployments, variables and API keys by creation time, all runs by id, states by id, log chunks and
+    /// All flows, deployments, variables, bulk operations and API keys by creation time, all runs by id, states by id, log chunks and
     /// artifacts by task run, events by resource, block documents by block schema.
     Lookup "lookup" carries Keys, keyed by own / own;
     /// Events and artifacts by their flow run, block documents by their type, subflow runs by the flow run and task run around them, states of flow
@@ -560,7 +565,12 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
         "all latest artifacts by key",
         &[All(I::ByName, C::ArtifactCollections), Get("artifact_collection"), Get("artifact")],
     ),
-    asked("all API keys by creation, for the command that lists them", &[All(I::Lookup, C::ApiKeys), Get("api_key")]),
+    asked("all API keys by creation, for who lists them", &[All(I::Lookup, C::ApiKeys), Get("api_key")]),
+    asked(
+        "all operations on many flow runs by when they began",
+        &[All(I::Lookup, C::BulkOperations), Get("bulk_operation")],
+    ),
+    asked("how far the consumer of the table's stream is behind", &[Get("stream_probe")]),
     asked("all dead letters by when they were put aside", &[All(I::Lookup, C::DeadLetters), Get("dead_letter")]),
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),

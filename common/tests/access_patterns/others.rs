@@ -5,9 +5,9 @@ use common::{
     domain::access::Role,
     filter::{AutomationSort, VariableFilter, VariableSort, observed_state::ObservedStateSort},
     model::{
-        ApiKey, ApiKeyId, AutomationId, BlockDocumentId, ConcurrencyLimit, ConcurrencyLimitId, Connection, DeadLetter,
-        FlowRunId, SavedSearch, SavedSearchId, State, StateId, StateType, StoredAutomation, Variable, VariableId,
-        dead_letter::DeadLetterKind,
+        ApiKey, ApiKeyId, AutomationId, BlockDocumentId, BulkAction, BulkOperation, BulkOperationId, ConcurrencyLimit,
+        ConcurrencyLimitId, Connection, DeadLetter, FlowRunId, SavedSearch, SavedSearchId, State, StateId, StateType,
+        StoredAutomation, Variable, VariableId, dead_letter::DeadLetterKind,
     },
     store::{Write, concurrency_limits, observed_states::Sighting, saved_searches, table},
 };
@@ -23,6 +23,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
     probes.extend(Box::pin(searches()).await);
     probes.extend(Box::pin(automations()).await);
     probes.push(Box::pin(dead_letters()).await);
+    probes.extend(Box::pin(background_work()).await);
     probes.extend(Box::pin(observed_states()).await);
     probes.extend(Box::pin(clients()).await);
     probes
@@ -62,6 +63,26 @@ async fn dead_letters() -> Probe {
     let letter = DeadLetter::new(DeadLetterKind::Message, json!({}), "a reason", world.now);
     world.store.put_aside(letter).await.unwrap();
     world.probe("all dead letters by when they were put aside", world.store.dead_letters(PAGE)).await
+}
+
+async fn background_work() -> Vec<Probe> {
+    let world = World::new().await;
+    let (store, now) = (&world.store, world.now);
+    let operation = BulkOperation {
+        id: BulkOperationId::new(),
+        created: now,
+        filter: None,
+        work: BulkAction::DeleteFlowRuns,
+        parts: 0,
+        stopped: None,
+    };
+    store.begin_bulk_operation(&operation, &[]).await.unwrap();
+    store.probe_stream(now).await.unwrap();
+    let probed = async { Ok::<_, Error>(Some(store.probe_stream(now).await?)) };
+    vec![
+        world.probe("all operations on many flow runs by when they began", store.bulk_operations(PAGE)).await,
+        world.probe("how far the consumer of the table's stream is behind", probed).await,
+    ]
 }
 
 async fn searches() -> Vec<Probe> {
@@ -144,7 +165,7 @@ async fn clients() -> Vec<Probe> {
     };
     vec![
         world.probe("an API key by its id", store.api_key(key.id)).await,
-        world.probe("all API keys by creation, for the command that lists them", store.api_keys()).await,
+        world.probe("all API keys by creation, for who lists them", store.page_of_api_keys(PAGE)).await,
         world.probe("the CSRF token of a client", store.csrf_token("client", now)).await,
         world.probe("which block stores the results of runs by default", result_storage).await,
         world.probe("a websocket connection by its id", store.connection(&connection.id)).await,

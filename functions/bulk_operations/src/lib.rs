@@ -1,9 +1,10 @@
 //! The operations resource, which is our own: work on many records that outlives its request.
 
 pub mod read;
+pub mod read_all;
 pub mod stop;
 
 use common::http::Route;
 
 /// The routes of this resource.
-pub static ROUTES: &[&Route] = &[&read::ROUTE, &stop::ROUTE];
+pub static ROUTES: &[&Route] = &[&read_all::ROUTE, &read::ROUTE, &stop::ROUTE];

@@ -14,6 +14,6 @@ pub static ROUTE: Route = Route::get("read_bulk_operation", "/operations/{id}", 
 async fn read(State(app): State<App>, Path(path): Path<Id<BulkOperationId>>) -> Result<Json<Progress>> {
     let found = app.store.bulk_operation(path.id).await?;
     let operation = found.ok_or_else(|| Error::missing("operation"))?.record;
-    let parts = app.store.bulk_parts(&operation).await?;
+    let parts = app.store.bulk_parts(std::slice::from_ref(&operation)).await?;
     Ok(Json(Progress::of(&operation, parts)))
 }

@@ -150,6 +150,27 @@ impl EmbeddedQueue {
         let sent = request.entries.iter().map(|entry| json!({ "Id": entry.id, "MessageId": Uuid::new_v4() }));
         Ok(json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] }))
     }
+
+    /// Counts the messages, by SQS's names for what is counted.
+    ///
+    /// A message that failed and is to come again later counts as one in hand.
+    async fn depth(&self) -> Result<serde_json::Value, EmbeddedError> {
+        let (connection, _turn) = (self.connection().await?, self.database.engines.to_write().await);
+        let counts = connection
+            .prepare_cached(
+                "SELECT count(*) FILTER (WHERE visible_at <= unixepoch('subsec')),
+                        count(*) FILTER (WHERE visible_at > unixepoch('subsec') AND receives > 0),
+                        count(*) FILTER (WHERE visible_at > unixepoch('subsec') AND receives = 0)
+                 FROM _queue_messages",
+            )?
+            .query_row([], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]))?;
+        let [waiting, in_hand, delayed] = counts.map(|count| count.to_string());
+        Ok(json!({ "Attributes": {
+            "ApproximateNumberOfMessages": waiting,
+            "ApproximateNumberOfMessagesNotVisible": in_hand,
+            "ApproximateNumberOfMessagesDelayed": delayed,
+        } }))
+    }
 }
 
 /// The request of SQS's operation of the same name.
@@ -183,20 +204,25 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             let refused = |reason: String| ConnectorError::user(reason.into());
             let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
-            if target != "AmazonSQS.SendMessageBatch" {
-                return Err(refused(format!("the embedded queue does not know {target}")));
-            }
-            let body = request.body().bytes().unwrap_or_default();
-            let request = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
-            let answer = queue.send(request).await.map_err(|error| refused(error.to_string()))?;
-            connector::respond(200, answer.to_string())
+            let answer = match target.as_str() {
+                "AmazonSQS.SendMessageBatch" => {
+                    let body = request.body().bytes().unwrap_or_default();
+                    queue.send(serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?).await
+                }
+                "AmazonSQS.GetQueueAttributes" => queue.depth().await,
+                _ => return Err(refused(format!("the embedded queue does not know {target}"))),
+            };
+            connector::respond(200, answer.map_err(|error| refused(error.to_string()))?.to_string())
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+    use aws_sdk_sqs::{
+        Client,
+        types::{QueueAttributeName, SendMessageBatchRequestEntry},
+    };
 
     use super::*;
 
@@ -227,6 +253,20 @@ mod tests {
         assert_eq!(bodies(&again), ["two"]);
         queue.acknowledge(&first[1]).await.unwrap();
         assert_eq!(bodies(&queue.receive(10, HIDDEN).await.unwrap()), ["two"], "that came too late");
+    }
+
+    #[tokio::test]
+    async fn its_messages_are_counted_by_what_they_wait_for() {
+        let queue = EmbeddedDatabase::in_memory().unwrap().queue().unwrap();
+        send(&queue, &["one", "two", "three"], 0).await;
+        send(&queue, &["later"], 60).await;
+        queue.hand_out(1, Duration::from_mins(1)).await.unwrap();
+        let asked = Client::from_conf(queue.sdk_config()).get_queue_attributes().queue_url("http://queue");
+        let answer = asked.attribute_names(QueueAttributeName::All).send().await.unwrap();
+        let count = |name| answer.attributes().unwrap()[&name].clone();
+        assert_eq!(count(QueueAttributeName::ApproximateNumberOfMessages), "2");
+        assert_eq!(count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible), "1");
+        assert_eq!(count(QueueAttributeName::ApproximateNumberOfMessagesDelayed), "1");
     }
 
     #[tokio::test]

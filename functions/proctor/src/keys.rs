@@ -163,11 +163,8 @@ pub async fn carry_out(store: &Store, action: Action) -> Result<Report> {
     let now = Timestamp::now();
     match action {
         Action::Create { role, name, expires_in } => {
-            let id = ApiKeyId::new();
-            let text = key::mint(id)?;
             let expiration = expires_in.map(|lifetime| now.plus(lifetime.0));
-            let digest = key::digest(&text);
-            let record = ApiKey { id, created: now, name, role, digest, expiration, revoked: None };
+            let (record, text) = ApiKey::mint(name, role, expiration, now)?;
             store.add_api_key(&record).await?;
             Ok(Report::Created(Created { key: text, known: Known::of(record, now) }))
         }

@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 use common::{
     App, Error, Settings, Store,
     blocks::installation::{self, Installed},
+    jobs::queue::QueueLocation,
     logging,
     runtime::{
         self,
@@ -167,7 +168,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let store = Store::new(client, &settings.table, settings.shards);
     store.create_table().await.map_err(|error| place.failed(PREPARE, error))?;
     let vault = vault(&arguments, &store).await.map_err(|error| place.failed(FIND_KEY, error))?;
-    let app = App::new(store, settings).with_vault(vault);
+    let queue = QueueLocation::Embedded(database.queue()?.sdk_config());
+    let app = App::new(store, settings).with_vault(vault).measuring_queue(queue);
     if app.settings.register_blocks_on_start {
         install_block_types(&app).await;
     }

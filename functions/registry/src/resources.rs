@@ -5,6 +5,7 @@ use common::http::Route;
 /// The routes of every resource under the name of its crate, by that name.
 pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("admin", &admin::ROUTES),
+    ("api_keys", &api_keys::ROUTES),
     ("artifacts", &artifacts::ROUTES),
     ("automations", &automations::ROUTES),
     ("block_capabilities", &block_capabilities::ROUTES),
@@ -15,6 +16,7 @@ pub static RESOURCES: &[(&str, &&[&Route])] = &[
     ("collections", &collections::ROUTES),
     ("concurrency_limits", &concurrency_limits::ROUTES),
     ("concurrency_limits_v2", &concurrency_limits_v2::ROUTES),
+    ("consumers", &consumers::ROUTES),
     ("dead_letters", &dead_letters::ROUTES),
     ("deployments", &deployments::ROUTES),
     ("events", &events::ROUTES),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use error::Result;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
@@ -33,7 +34,8 @@ pub struct ApiKey {
 }
 
 /// Whether a key lets its holder in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KeyStatus {
     /// It does.
     Active,
@@ -44,6 +46,17 @@ pub enum KeyStatus {
 }
 
 impl ApiKey {
+    /// Makes a key at `now`; returns its record and the key itself, which nobody can read again.
+    ///
+    /// # Errors
+    /// [`error::Error::Internal`] if the operating system has no random numbers.
+    pub fn mint(name: String, role: Role, expiration: Option<Timestamp>, now: Timestamp) -> Result<(Self, String)> {
+        let id = ApiKeyId::new();
+        let text = key::mint(id)?;
+        let digest = key::digest(&text);
+        Ok((Self { id, created: now, name, role, digest, expiration, revoked: None }, text))
+    }
+
     /// Returns whether the key lets its holder in at `now`.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         if self.revoked.is_some() {

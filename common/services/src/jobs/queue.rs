@@ -6,7 +6,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
+use aws_sdk_sqs::{
+    Client,
+    types::{QueueAttributeName, SendMessageBatchRequestEntry},
+};
+use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId, StateType, deployment::VoidRuns};
@@ -137,5 +141,60 @@ impl Queue {
             None => Ok(()),
             Some(failure) => Err(unavailable(failure.code().to_owned())),
         }
+    }
+}
+
+/// Where the queue is, for a handler that only measures it: no handler sends a message.
+///
+/// The client is made by who measures, so that no other function links it.
+#[derive(Clone, Debug)]
+pub enum QueueLocation {
+    /// In SQS.
+    Sqs {
+        /// How AWS is reached.
+        config: SdkConfig,
+        /// The queue's address.
+        url: String,
+    },
+    /// Within this process, whatever its address.
+    Embedded(aws_sdk_sqs::Config),
+}
+
+/// How many messages are in the queue, which SQS counts approximately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct QueueDepth {
+    /// How many wait to be handed out.
+    pub waiting: u64,
+    /// How many were handed out and are not acknowledged.
+    pub in_hand: u64,
+    /// How many are not to be handed out yet.
+    pub delayed: u64,
+}
+
+impl QueueLocation {
+    /// Counts the messages of the queue.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it can't be asked, or does not tell.
+    pub async fn depth(&self) -> Result<QueueDepth> {
+        let (client, url) = match self {
+            Self::Sqs { config, url } => (Client::new(config), url.as_str()),
+            Self::Embedded(config) => (Client::from_conf(config.clone()), "embedded"),
+        };
+        let [waiting, in_hand, delayed] = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let request = client.get_queue_attributes().queue_url(url);
+        let names = [&waiting, &in_hand, &delayed].map(Clone::clone);
+        let answer = request.set_attribute_names(Some(names.into())).send().await;
+        let unavailable = |reason: String| Error::Unavailable(format!("the queue does not tell its depth: {reason}"));
+        let answer = answer.map_err(|error| unavailable(error.into_service_error().to_string()))?;
+        let count = |name: &QueueAttributeName| {
+            let number = answer.attributes().and_then(|attributes| attributes.get(name)?.parse().ok());
+            number.ok_or_else(|| unavailable(format!("no {name}")))
+        };
+        Ok(QueueDepth { waiting: count(&waiting)?, in_hand: count(&in_hand)?, delayed: count(&delayed)? })
     }
 }

@@ -11,6 +11,7 @@ pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;
 mod observed_states;
+mod probes;
 pub mod task_run_recorder;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -119,6 +120,8 @@ fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFu
         if app.settings.task_run_recorder_enabled {
             task_run_recorder::record(app, &items, &mut failures).await;
         }
+        // Last, for it says that what came before is done.
+        probes::note(app, &written, &mut failures).await;
         Ok(failures)
     })
 }

@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 
 use crate::{
     secrets::let_through,
-    stage::{Stage, answer_of, sample},
+    stage::{Stage, WAITING, answer_of, sample},
 };
 
 /// How many functions run at once.
 const AT_ONCE: usize = 3;
 
 /// The functions whose answers are no 2xx, nor 404 where the path names something: (function, status, why).
-const OTHERWISE: [(&str, u64, &str); 15] = [
+const OTHERWISE: [(&str, u64, &str); 16] = [
     ("count_account_events", 200, "the path names what is counted, which is nothing"),
+    ("create_api_key", 409, "the server asks for no API keys"),
     ("create_block_document", 409, "there is no such block type"),
     ("create_block_schema", 404, "there is no such block type"),
     ("create_deployment", 409, "there is no such flow"),
@@ -47,6 +48,14 @@ async fn every_function_answers_its_sample() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_function_that_measures_the_queue_asks_it() {
+    let (name, stage) = ("read_consumer_lag", Stage::new().await);
+    let answer = stage.ask(name, &sample(name)).await;
+    let lag: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&lag["queue"]["waiting"], &lag["queue"]["unknown"]), (&json!(WAITING), &Value::Null), "{answer}");
 }
 
 async fn try_out(function: Function) -> Result<(), String> {

@@ -41,9 +41,19 @@ pub(crate) struct Stage {
     sent: Arc<Mutex<Vec<Value>>>,
 }
 
-/// Takes the messages of a request in SQS's place.
+/// How many messages wait in the queue, as it says itself.
+pub(crate) const WAITING: u64 = 7;
+
+/// Takes the messages of a request in SQS's place, or says how many there are.
 async fn take_messages(State(sent): State<Arc<Mutex<Vec<Value>>>>, body: Bytes) -> Json<Value> {
     let request: Value = serde_json::from_slice(&body).unwrap();
+    if request["AttributeNames"].is_array() {
+        return Json(json!({"Attributes": {
+            "ApproximateNumberOfMessages": WAITING.to_string(),
+            "ApproximateNumberOfMessagesNotVisible": "0",
+            "ApproximateNumberOfMessagesDelayed": "0",
+        }}));
+    }
     let mut responses = Vec::new();
     for entry in request["Entries"].as_array().unwrap() {
         sent.lock().unwrap().push(serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap());

@@ -1,0 +1,5 @@
+//! The Lambda function `read_consumer_lag`.
+
+fn main() -> std::process::ExitCode {
+    common::lambda::run(&consumers::read_lag::ROUTE)
+}
