@@ -15,6 +15,7 @@ pub mod progress;
 pub mod server;
 pub mod services;
 pub mod socket;
+pub mod views;
 
 use axum::{Extension, Router};
 use common::{
@@ -23,14 +24,16 @@ use common::{
 };
 use page::Page;
 
-/// Makes the service of all routes, without a page.
+/// Makes the service of all routes, and of our own views beside them, without Prefect's interfaces.
 pub fn app(app: App) -> Router {
     app_with(app, None)
 }
 
-/// Makes the service of all routes, and of the page.
+/// Makes the service of all routes, of our own views, and of Prefect's interfaces if there is a page.
 pub fn app_with(app: App, page: Option<&Page>) -> Router {
     let limits = Limits::new(&app.settings.limits);
     let websockets = socket::routes(&app.settings.base_path);
-    http::server(app, registry::routes(), websockets, page.map(Page::pages)).layer(Extension(limits))
+    let views = views::routes(&app.settings.base_path);
+    let server = http::server(app, registry::routes(), websockets, page.map(Page::pages)).layer(Extension(limits));
+    views.fallback_service(server)
 }

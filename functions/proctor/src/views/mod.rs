@@ -1,0 +1,214 @@
+//! Our own views: bulk operations, dead letters, how far the background is behind, API keys.
+//!
+//! They are static files that nobody fills anything into: in the cloud the same ones lie in S3. They call the API beside them,
+//! at `../api`, with what the browser's tab was told, so they need no protection themselves.
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::RawQuery,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{
+            ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+            REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        },
+    },
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use common::http::Json;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// A file of the views.
+struct File {
+    /// Its path below that of the views.
+    path: &'static str,
+    media_type: &'static str,
+    content: &'static [u8],
+}
+
+macro_rules! files {
+    ($($path:literal: $media_type:literal, $name:literal;)+) => {
+        &[$(File {
+            path: $path,
+            media_type: $media_type,
+            content: include_bytes!(concat!("../../views/", $name)),
+        }),+]
+    };
+}
+
+static FILES: &[File] = files! {
+    "": "text/html; charset=utf-8", "index.html";
+    "views.css": "text/css; charset=utf-8", "views.css";
+    "icon.svg": "image/svg+xml", "icon.svg";
+    "main.js": "text/javascript; charset=utf-8", "main.js";
+    "api.js": "text/javascript; charset=utf-8", "api.js";
+    "page.js": "text/javascript; charset=utf-8", "page.js";
+    "operations.js": "text/javascript; charset=utf-8", "operations.js";
+    "letters.js": "text/javascript; charset=utf-8", "letters.js";
+    "lag.js": "text/javascript; charset=utf-8", "lag.js";
+    "keys.js": "text/javascript; charset=utf-8", "keys.js";
+};
+
+/// Nothing comes from elsewhere, and no page of others shows the views in a frame.
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+
+/// What every answer says to the browser.
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
+/// Returns the path of the views beside an API at `base_path`, such as `/proctor/` beside `/api`.
+pub fn path(base_path: &str) -> String {
+    let beside = base_path.rsplit_once('/').map_or("", |(beside, _)| beside);
+    format!("{beside}/proctor/")
+}
+
+/// Makes the routes of the views beside an API at `base_path`.
+pub fn routes(base_path: &str) -> Router {
+    let path = path(base_path);
+    let mut routes = Router::new();
+    for file in FILES {
+        routes = routes.route(&format!("{path}{}", file.path), served(file));
+    }
+    let redirected = path.clone();
+    let redirect = get(async move |RawQuery(query): RawQuery| {
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        (StatusCode::TEMPORARY_REDIRECT, HEADERS, [(LOCATION, format!("{redirected}{query}"))]).into_response()
+    });
+    // Whatever else answers what nothing is found under answers nothing here.
+    routes
+        .route(path.trim_end_matches('/'), redirect.fallback(refuse_method))
+        .route(&format!("{path}{{*path}}"), axum::routing::any(not_found))
+}
+
+fn served(file: &'static File) -> MethodRouter {
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(file.content)));
+    let answer = async move |headers: HeaderMap| {
+        let tag = tag.clone();
+        if is_known(&headers, &tag) {
+            return (StatusCode::NOT_MODIFIED, HEADERS, [(ETAG, tag)]).into_response();
+        }
+        let content = Bytes::from_static(file.content);
+        (HEADERS, [(ETAG, tag), (CONTENT_TYPE, file.media_type.to_owned())], content).into_response()
+    };
+    get(answer).fallback(refuse_method)
+}
+
+/// Says whether the browser has the file of this `tag` (RFC 9110, 13.1.2).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let lists = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+async fn refuse_method() -> Response {
+    let body = Json(json!({ "detail": "Method Not Allowed" }));
+    (StatusCode::METHOD_NOT_ALLOWED, HEADERS, [(ALLOW, "GET, HEAD")], body).into_response()
+}
+
+async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, HEADERS, Json(json!({ "detail": "Not Found" }))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+    };
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(method: &str, path: &str, known: Option<&str>) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(known) = known {
+            request = request.header(IF_NONE_MATCH, known);
+        }
+        routes("/api").oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_file_is_served_and_known_by_its_tag() {
+        for file in FILES {
+            let path = format!("/proctor/{}", file.path);
+            let answer = ask("GET", &path, None).await;
+            assert_eq!(
+                (answer.status(), &answer.headers()[CONTENT_TYPE]),
+                (StatusCode::OK, &file.media_type.parse().unwrap())
+            );
+            let tag = answer.headers()[ETAG].to_str().unwrap().to_owned();
+            assert_eq!(to_bytes(answer.into_body(), usize::MAX).await.unwrap(), file.content);
+            for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+                assert_eq!(ask("GET", &path, Some(&known)).await.status(), StatusCode::NOT_MODIFIED, "{known}");
+            }
+            assert_eq!(ask("GET", &path, Some("\"other\"")).await.status(), StatusCode::OK);
+            assert_eq!(ask("HEAD", &path, None).await.status(), StatusCode::OK);
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_is_protected() {
+        let asked = [("GET", "/proctor"), ("GET", "/proctor/"), ("POST", "/proctor/"), ("GET", "/proctor/nothing")];
+        for (method, path) in asked {
+            let answer = ask(method, path, None).await;
+            for (name, value) in HEADERS {
+                assert_eq!(answer.headers()[&name], value, "{method} {path}");
+            }
+        }
+        assert!(POLICY.contains("default-src 'self'") && POLICY.contains("frame-ancestors 'none'"));
+    }
+
+    #[tokio::test]
+    async fn a_path_without_its_slash_is_redirected_with_its_query() {
+        let answer = ask("GET", "/proctor?a=b", None).await;
+        assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
+        assert_eq!(answer.headers()[LOCATION], "/proctor/?a=b");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_refused_in_json() {
+        for (method, path, status) in
+            [("POST", "/proctor/", 405), ("DELETE", "/proctor", 405), ("GET", "/proctor/x/y", 404)]
+        {
+            let answer = ask(method, path, None).await;
+            assert_eq!(answer.status().as_u16(), status, "{path}");
+            assert_eq!(answer.headers()[CONTENT_TYPE], "application/json", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_file_that_is_named_in_a_file_is_served() {
+        let paths: Vec<&str> = FILES.iter().map(|file| file.path).collect();
+        for file in FILES {
+            let text = std::str::from_utf8(file.content).unwrap();
+            for (before, after) in [("src=\"", "\""), ("from \"./", "\""), ("rel=\"stylesheet\" href=\"", "\"")] {
+                for named in text.split(before).skip(1).filter_map(|rest| rest.split(after).next()) {
+                    assert!(paths.contains(&named), "{} names {named}", file.path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_views_are_beside_the_api() {
+        assert_eq!((path("/api"), path("/v2/api")), ("/proctor/".to_owned(), "/v2/proctor/".to_owned()));
+    }
+
+    #[test]
+    fn nothing_is_inline() {
+        let page = std::str::from_utf8(FILES[0].content).unwrap();
+        for inline in ["<style", "style=", "<script>", "onclick=", "http://", "https://"] {
+            assert!(!page.contains(inline), "{inline}");
+        }
+    }
+}
