@@ -80,7 +80,7 @@ impl<S: Sync> FromRequestParts<S> for ShippedData {
     }
 }
 
-/// Where the queue is, for a route that declares to measure it ([`super::Route::measuring_queue`]); none if nobody knows.
+/// Where the queue is, if it is known, for a route that declares to measure it ([`super::Route::measuring_queue`]).
 #[derive(Clone, Debug)]
 pub struct MeasuredQueue(pub Option<QueueLocation>);
 

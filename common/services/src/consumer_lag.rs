@@ -1,8 +1,8 @@
 //! How far the consumers of the table's stream and of the queue are behind.
 //!
-//! Nothing is noted while nobody asks. The queue counts its messages itself. For the stream, whoever asks makes a change, at
-//! most one in some seconds, and the consumer notes when it comes to it ([`domain::model::StreamProbe`]). What can't be known
-//! is said to be unknown, with the reason, and fails nothing else.
+//! Nothing is noted while nobody asks. The queue counts its messages itself. For the stream, whoever asks makes a
+//! change, at most one in some seconds, and the consumer notes when it comes to it ([`domain::model::StreamProbe`]).
+//! What can't be known is said to be unknown, with the reason, and fails nothing else.
 
 use domain::model::{StreamLag, Timestamp};
 use error::Result;

@@ -373,8 +373,8 @@ indexes! {
     ByName "by_name" carries Keys, keyed by collection / own;
     /// Flow runs and deployments by flow, task runs by flow run, block schemas by block type.
     ByParent "by_parent" carries All, keyed by own / own;
-    /// All flows, deployments, variables, bulk operations and API keys by creation time, all runs by id, states by id, log chunks and
-    /// artifacts by task run, events by resource, block documents by block schema.
+    /// All flows, deployments, variables, bulk operations and API keys by creation time, all runs by id, states by id,
+    /// log chunks and artifacts by task run, events by resource, block documents by block schema.
     Lookup "lookup" carries Keys, keyed by own / own;
     /// Events and artifacts by their flow run, block documents by their type, subflow runs by the flow run and task run around them, states of flow
     /// runs, leases, workers, pools and queues by when the server acts on them, deployments by when their schedules are

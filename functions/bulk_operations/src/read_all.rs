@@ -1,4 +1,4 @@
-//! `GET /operations`: reads a page of the operations on many flow runs, with how far each has got, the last begun first.
+//! `GET /operations`: reads a page of operations on many flow runs and how far each has got, the last begun first.
 
 use axum::{extract::State, routing::get};
 use common::{

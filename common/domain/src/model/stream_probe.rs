@@ -1,7 +1,7 @@
 //! A change that is made to measure how far the stream's consumer is behind.
 //!
-//! DynamoDB tells nobody how old the oldest change is that its stream still holds for a consumer. So whoever asks writes a
-//! change, and the consumer notes when it comes to it. That costs nothing while nobody asks.
+//! DynamoDB tells nobody how old the oldest change is that its stream still holds for a consumer. So whoever asks
+//! writes a change, and the consumer notes when it comes to it. That costs nothing while nobody asks.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,7 @@ impl StreamProbe {
         Self { sent: now, seen: None, before: None }
     }
 
-    /// Returns the next probe, if it is time for one at `now`: there is one at a time, and some seconds lie between two.
+    /// Returns the next probe, if it is time for one at `now`: there is one at a time, and not too often.
     pub fn next(&self, now: Timestamp) -> Option<Self> {
         let is_due = self.seen.is_some() && now.seconds_since(self.sent) >= BETWEEN;
         is_due.then(|| Self { sent: now, seen: None, before: self.delay() })

@@ -1,7 +1,7 @@
 //! Our own views: bulk operations, dead letters, how far the background is behind, API keys.
 //!
-//! They are static files that nobody fills anything into: in the cloud the same ones lie in S3. They call the API beside them,
-//! at `../api`, with what the browser's tab was told, so they need no protection themselves.
+//! They are static files that nobody fills anything into: in the cloud the same ones lie in S3. They call the API
+//! beside them, at `../api`, with what the browser's tab was told, so they need no protection themselves.
 
 use axum::{
     Router,
