@@ -192,6 +192,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let url = format!("http://{}{}", reachable(address), app.settings.base_path);
     println!("Proctor listens on {address}\nPoint the Prefect client at it:  export PREFECT_API_URL={url}");
+    if app.settings.page.enabled {
+        println!("Open the page in a browser:      http://{}{}", reachable(address), app.settings.page.bases[0]);
+    }
     let (told, fetching) = watch::channel(Fetching::No);
     let mut fetched = None;
     if let Err(missing) = app.assets.check().await {

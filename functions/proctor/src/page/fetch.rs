@@ -103,7 +103,8 @@ async fn told(mut child: Child, since: Instant) -> Result<(), String> {
     if status.success() {
         return Ok(());
     }
-    Err(if complaints.is_empty() { status.to_string() } else { complaints.join("\n") })
+    // What comes before the last line is how far it was.
+    Err(complaints.last().cloned().unwrap_or_else(|| status.to_string()))
 }
 
 /// Passes on the lines that the command writes, and returns them.

@@ -14,7 +14,7 @@ use common::{
 };
 
 use super::{Fetching, Parts, below, navigation, not_found};
-use crate::server::reachable;
+use crate::{server::reachable, views};
 
 const PAGE: &str = include_str!("start.html");
 
@@ -42,6 +42,7 @@ pub(super) fn answer(page: &Parts, path: &str, request: &request::Parts, error: 
         .replace("{refresh}", if is_fetching { REFRESH } else { "" })
         .replace("{release}", RELEASE)
         .replace("{api_url}", &escaped(&url))
+        .replace("{views}", &views::path(&page.api))
         .replace("{api}", &page.api)
         .replace("{state}", &state);
     let headers = [
