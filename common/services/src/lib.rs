@@ -2,6 +2,7 @@
 
 mod app;
 pub mod automation_variables;
+pub mod background_tasks;
 pub mod blocks;
 pub mod consumer_lag;
 pub mod dead_letters;

@@ -46,7 +46,10 @@ async fn add(app: &App, new: &NewTaskRun, client: Client) -> Result<Made, Commit
         vec![app.store.claim(table::unique_task_run(*flow_run_id, task_key, dynamic_key), *id)?];
     writes.extend(entering);
     let refused = match app.store.commit(writes).await {
-        Ok(()) => return Ok(Made { run, is_new: true }),
+        Ok(()) => {
+            app.live.tell_of_queued_tasks();
+            return Ok(Made { run, is_new: true });
+        }
         Err(refused @ CommitError::ConditionFailed(_)) => refused,
         Err(error) => return Err(error),
     };

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use domain::{
     model::{
-        Artifact, ConcurrencyLimit, Deployment, FlowRun, FlowRunId, Lease, State, StateCreate, StateDetails, StateId,
-        StateType, TaskRun, TaskRunId, Timestamp, artifact::ResultOf, deployment::ConcurrencyLimitStrategy,
+        Artifact, ConcurrencyLimit, Deployment, FlowRun, FlowRunId, Lease, QueuedTaskRun, State, StateCreate,
+        StateDetails, StateId, StateType, TaskRun, TaskRunId, Timestamp, artifact::ResultOf,
+        deployment::ConcurrencyLimitStrategy,
     },
     orchestration::{
         Client, CollisionStrategy, DeploymentConcurrency, Effect, EnclosingFlowRun, Facts, Need, OrchestrationResult,
@@ -423,8 +424,18 @@ async fn history<R: StoredRun>(app: &App, plan: &Plan<R>, now: Timestamp) -> Res
                 let keys = keys.iter().take(INPUTS_DELETED_WITH_A_PAUSE);
                 writes.extend(keys.map(|key| Write::Delete(table::flow_run_input(*flow_run_id, key.as_str()))));
             }
-            // Background task runs are handed to workers by operations to come.
-            Effect::EnqueueTaskRun { .. } | Effect::RetryFailedTaskRuns { .. } => {}
+            Effect::EnqueueTaskRun { task_run_id, task_key, is_retry } => {
+                let state = plan.entered().ok_or_else(|| Error::Internal("only an entered state is queued".into()))?;
+                writes.push(app.store.queue_task_run(&QueuedTaskRun {
+                    task_run_id: *task_run_id,
+                    task_key: task_key.clone(),
+                    state_id: state.id,
+                    queued: now,
+                    is_retry: *is_retry,
+                    handed: None,
+                })?);
+            }
+            Effect::RetryFailedTaskRuns { .. } => {}
             Effect::AcquireSlots { lease_id, limits, ttl_seconds, holder } => {
                 let lease = Lease {
                     id: *lease_id,
@@ -500,6 +511,7 @@ async fn follow_up(app: &App, effects: &[Effect], proposal: &Proposal) -> Result
                     app.store.commit(deletions.collect()).await?;
                 }
             }
+            Effect::EnqueueTaskRun { .. } => app.live.tell_of_queued_tasks(),
             _ => {}
         }
     }

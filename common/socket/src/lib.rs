@@ -7,3 +7,4 @@ pub mod events_in;
 pub mod gateway;
 pub mod handshake;
 pub mod subscription;
+pub mod task_subscription;

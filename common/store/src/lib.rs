@@ -54,6 +54,7 @@ pub mod states;
 pub mod stream_probe;
 pub mod table;
 pub mod tag_limits;
+pub mod task_queue;
 pub mod task_run_query;
 pub mod task_runs;
 pub mod task_workers;

@@ -193,6 +193,10 @@ entities! {
     task_worker(task_worker_identifier: &str) of super::task_workers::StoredTaskWorker
         = ["task_worker", task_worker_identifier] / ["task_worker"];
 
+    /// a background task run that waits for a worker, in the queue of its task
+    queued_task_run(task_key: &str, order: &str, queued: Timestamp, task_run_id: TaskRunId) of domain::model::QueuedTaskRun
+        = ["task_queue", task_key] / ["run", order, queued, task_run_id];
+
     /// a saved search
     saved_search(saved_search_id: SavedSearchId) of domain::model::SavedSearch
         = ["saved_search", saved_search_id] / ["saved_search"];
@@ -575,6 +579,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),
     asked("all task workers by when they were seen first", &[All(I::Lookup, C::TaskWorkers), Get("task_worker")]),
+    asked("the background task runs that wait for a worker, of a task", &[Items("queued_task_run"), Get("task_run")]),
     asked("a saved search by its id", &[Get("saved_search")]),
     asked("a saved search by its name", &[Get("unique_saved_search_name"), Get("saved_search")]),
     asked("all saved searches by name", &[All(I::ByName, C::SavedSearches), Get("saved_search")]),

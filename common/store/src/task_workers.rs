@@ -79,6 +79,12 @@ impl Store {
         .await
     }
 
+    /// Returns when the worker `identifier` was seen last, if it is known.
+    pub async fn task_worker_seen(&self, identifier: &str) -> Result<Option<Timestamp>> {
+        let found = self.get::<StoredTaskWorker>(&table::task_worker(identifier)).await?;
+        Ok(found.map(|found| found.record.worker.timestamp))
+    }
+
     /// Forgets the worker `identifier`, which may be unknown.
     pub async fn forget_task_worker(&self, identifier: &str) -> Result<()> {
         Ok(self.commit(vec![Write::Delete(table::task_worker(identifier))]).await?)

@@ -6,8 +6,8 @@ use common::{
     filter::{AutomationSort, VariableFilter, VariableSort, observed_state::ObservedStateSort},
     model::{
         ApiKey, ApiKeyId, AutomationId, BlockDocumentId, BulkAction, BulkOperation, BulkOperationId, ConcurrencyLimit,
-        ConcurrencyLimitId, Connection, DeadLetter, FlowRunId, SavedSearch, SavedSearchId, State, StateId, StateType,
-        StoredAutomation, Variable, VariableId, dead_letter::DeadLetterKind,
+        ConcurrencyLimitId, Connection, DeadLetter, FlowRunId, QueuedTaskRun, SavedSearch, SavedSearchId, State,
+        StateId, StateType, StoredAutomation, TaskRun, TaskRunId, Variable, VariableId, dead_letter::DeadLetterKind,
     },
     store::{Write, concurrency_limits, observed_states::Sighting, saved_searches, table},
 };
@@ -92,11 +92,26 @@ async fn searches() -> Vec<Probe> {
     let search = SavedSearch { id, created: now, updated: now, name, filters: Vec::new() };
     store.add(&search).await.unwrap();
     store.see_task_worker("worker", &["key".to_owned()], world.now).await.unwrap();
+    let task_run: TaskRun = read(json!({
+        "id": TaskRunId::new(), "created": now, "updated": now, "name": "run", "task_key": "key", "dynamic_key": "1",
+        "state": State::new(StateId::new(), StateType::Scheduled, now),
+    }));
+    let queued = QueuedTaskRun {
+        task_run_id: task_run.id,
+        task_key: "key".into(),
+        state_id: task_run.state.as_ref().unwrap().id,
+        queued: now,
+        is_retry: false,
+        handed: None,
+    };
+    store.commit(vec![store.insert(&task_run).unwrap(), store.queue_task_run(&queued).unwrap()]).await.unwrap();
+    let first = store.first_queued_task_run("key", now, |_| false);
     let called = saved_searches::called(&search.name);
     vec![
         world.probe("a saved search by its id", store.find::<SavedSearch>(id)).await,
         world.probe("a saved search by its name", store.find::<SavedSearch>(called)).await,
         world.probe("all saved searches by name", store.saved_searches(PAGE)).await,
+        world.probe("the background task runs that wait for a worker, of a task", first).await,
         world.probe("all task workers by when they were seen first", store.task_workers(&[], world.now)).await,
     ]
 }

@@ -6,10 +6,12 @@ mod subscribers;
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use domain::{
     filter::{EventFilter, LogFilter},
@@ -30,6 +32,10 @@ pub struct Live {
     /// Who wants log lines.
     pub logs: Arc<Subscribers<LogFilter>>,
     told: Mutex<Told>,
+    /// Changes when background task runs may have come into a queue.
+    queued: watch::Sender<()>,
+    /// The connections that are there through which background task runs are handed out.
+    connections: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 /// The events that were told of late.
@@ -68,11 +74,57 @@ impl Live {
         }
     }
 
+    /// Wakes up who waits for background task runs.
+    pub fn tell_of_queued_tasks(&self) {
+        self.queued.send_replace(());
+    }
+
+    /// Returns what changes when background task runs may have come into a queue.
+    pub fn queued_tasks(&self) -> watch::Receiver<()> {
+        self.queued.subscribe()
+    }
+
+    /// Notes a connection, until the returned value is dropped.
+    pub fn connect(&self) -> Connected {
+        let connected = Connected { id: Uuid::new_v4(), connections: Arc::clone(&self.connections) };
+        connected.all().insert(connected.id);
+        connected
+    }
+
+    /// Tells whether a connection is there.
+    pub fn is_connected(&self, connection: Uuid) -> bool {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).contains(&connection)
+    }
+
     /// Tells those whose filters select them of `logs`, which are durable.
     pub fn tell_logs(&self, logs: &[Log]) {
         for log in logs {
             self.logs.tell(log.id.0, log, || message("log", serde_json::to_value(log).map(without_times)));
         }
+    }
+}
+
+/// A connection that is there.
+#[derive(Debug)]
+pub struct Connected {
+    id: Uuid,
+    connections: Arc<Mutex<HashSet<Uuid>>>,
+}
+
+impl Connected {
+    /// Returns the connection's id, by which what was handed through it is known.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.all().remove(&self.id);
     }
 }
 

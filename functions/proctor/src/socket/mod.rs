@@ -1,5 +1,6 @@
 //! The websockets of the local server.
 
+mod background;
 mod incoming;
 mod outgoing;
 
@@ -42,6 +43,10 @@ pub fn routes(base_path: &str) -> Router<App> {
         .route(
             &at("/events/out"),
             any(async |upgrade: Upgrade| upgrade.of(outgoing::REQUIRED, Client::send_events).await),
+        )
+        .route(
+            &at("/task_runs/subscriptions/scheduled"),
+            any(async |upgrade: Upgrade| upgrade.of(background::REQUIRED, Client::hand_out_task_runs).await),
         )
         .route(&at("/logs/out"), any(async |upgrade: Upgrade| upgrade.of(outgoing::REQUIRED, Client::send_logs).await))
 }
