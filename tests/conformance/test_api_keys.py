@@ -10,7 +10,7 @@ import pytest
 from . import servers
 from .conftest import asked_side_by_side
 from .side_by_side import Pair
-from .test_events_in import check_talk
+from .sockets import check_talk
 
 PASSWORD = {"PREFECT_SERVER_API_AUTH_STRING": "admin:secret"}
 
@@ -59,5 +59,6 @@ def test_requests_without_a_key(
     ],
     ids=str,
 )
-def test_handshake_without_a_key(asking: Pair, protocols: list[str] | None, first: object) -> None:
-    check_talk(asking, protocols, [first], reads=1)
+@pytest.mark.parametrize("path", ["/events/in", "/events/out", "/logs/out", "/task_runs/subscriptions/scheduled"])
+def test_handshake_without_a_key(asking: Pair, path: str, protocols: list[str] | None, first: object) -> None:
+    check_talk(asking, path, protocols, [first], reads=1)
