@@ -128,7 +128,7 @@ def test_the_triggers_of_a_flow_that_is_served(runner: Runner, api: Api) -> None
 
     serving = runner.start("triggered", "two", "serve")
     try:
-        made = eventually(is_triggered, 60)
+        made = eventually(is_triggered, 120)
         assert set(made) == {"triggered by serving__automation_1", "both"}
     finally:
         serving.send_signal(signal.SIGINT)

@@ -23,7 +23,7 @@ def serving(runner: Runner, workers: int) -> Iterator[None]:
             runner.finish(process, None)
 
 
-def check_notes(file: Path, count: int, timeout_seconds: float = 120) -> None:
+def check_notes(file: Path, count: int, timeout_seconds: float = 240) -> None:
     """Waits until every run has noted its number, each once."""
 
     def are_noted() -> None:
@@ -35,11 +35,14 @@ def check_notes(file: Path, count: int, timeout_seconds: float = 120) -> None:
 
 def test_each_run_is_run_once(runner: Runner, api: Api, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
+
+    def are_there() -> None:
+        assert len(api.post("task_workers/filter", {"task_worker_filter": {"task_keys": []}})) >= 3
+
     with serving(runner, workers=3):
+        eventually(are_there, 120)
         runner.run("background", "delay", "40", str(notes))
         check_notes(notes, 40)
-        found = api.post("task_workers/filter", {"task_worker_filter": {"task_keys": []}})
-        assert len(found) >= 3
     runs = {"task_runs": {"name": {"like_": "note"}}}
 
     def are_completed() -> None:

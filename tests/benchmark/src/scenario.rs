@@ -50,11 +50,13 @@ pub(crate) enum Scenario {
     LoadBlock,
     /// `POST /block_documents/` of a block with secrets.
     SaveBlock,
+    /// `POST /events/count-by/event` of the last hour: how many events of each name there were.
+    CountEvents,
 }
 
 impl Scenario {
     /// Every scenario in the order in which they run: those that only read first, while both servers hold the same.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::ReadFlowRun,
         Self::FilterFlowRuns,
         Self::CountFlowRuns,
@@ -66,6 +68,7 @@ impl Scenario {
         Self::EventsPost,
         Self::LoadBlock,
         Self::SaveBlock,
+        Self::CountEvents,
     ];
 
     /// The name in the report.
@@ -82,6 +85,7 @@ impl Scenario {
             Self::EventsPost => "task-run events (POST)",
             Self::LoadBlock => "load a block with secrets",
             Self::SaveBlock => "save a block with secrets",
+            Self::CountEvents => "count events by name",
         }
     }
 
@@ -99,7 +103,12 @@ impl Scenario {
         match self {
             Self::ReadFlowRun | Self::CreateFlowRun | Self::SetState => Some(30.0),
             Self::FilterFlowRuns | Self::CountFlowRuns | Self::CountByState => Some(25.0),
-            Self::CreateLogs | Self::EventsSocket | Self::EventsPost | Self::LoadBlock | Self::SaveBlock => None,
+            Self::CreateLogs
+            | Self::EventsSocket
+            | Self::EventsPost
+            | Self::LoadBlock
+            | Self::SaveBlock
+            | Self::CountEvents => None,
         }
     }
 }
@@ -289,6 +298,11 @@ impl Worker {
             Scenario::SaveBlock => {
                 let body = self.fixture.block.document(&uuid::Uuid::new_v4().to_string());
                 Some(self.post("/block_documents/", &body, |answer| answer.status == 201).await)
+            }
+            Scenario::CountEvents => {
+                let since = text(Utc::now() - chrono::Duration::hours(1));
+                let body = json!({"filter": {"occurred": {"since": since}}});
+                Some(self.post("/events/count-by/event", &body, |answer| entries(answer) > 0).await)
             }
             Scenario::EventsSocket | Scenario::EventsPost => Some(self.events().await),
         }
