@@ -12,27 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "page")]
 
 import assets
+import chromium
 import servers
 from seed import Seeded, seed
 from watched import Watched
 
-CHROMIUM = os.environ.get("PROCTOR_CHROMIUM", "/usr/bin/chromium")
-# Nothing that the browser does by itself on the network, and no sandbox: containers have none.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGE = {"PREFECT_SERVER_UI_ENABLED": "true"}
 
 
@@ -117,10 +107,8 @@ def make_key(data: Path, role: str) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium.started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

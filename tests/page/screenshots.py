@@ -10,14 +10,15 @@ from pathlib import Path
 from random import Random
 
 import httpx
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "page")]
 
 import assets  # noqa: E402
+import chromium  # noqa: E402
 import servers  # noqa: E402
-from conftest import ARGUMENTS, CHROMIUM, oracle_environment, ours  # noqa: E402
+from conftest import oracle_environment, ours  # noqa: E402
 
 IMAGES = servers.REPOSITORY / "docs" / "images"
 SIZE = {"width": 1280, "height": 800}
@@ -60,16 +61,14 @@ def take(page: Page, url: str, name: str) -> None:
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    with assets.made(servers.subject_binary(), oracle_environment()), ours() as server, sync_playwright() as playwright:
+    with assets.made(servers.subject_binary(), oracle_environment()), ours() as server, chromium.started() as browser:
         fill(server.api_url)
         origin = server.api_url.removesuffix("/api")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_context(viewport=SIZE).new_page()
         take(page, f"{origin}/proctor/", "views")
         # The dashboard shows what began before this minute.
         page.wait_for_timeout(60_000)
         take(page, f"{origin}/v2/dashboard", "dashboard")
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ async fn add(app: &App, new: &NewTaskRun, client: Client) -> Result<Made, Commit
     writes.extend(entering);
     let refused = match app.store.commit(writes).await {
         Ok(()) => {
-            app.live.tell_of_queued_tasks();
+            if new.state.state_details.deferred == Some(true) {
+                app.live.tell_of_queued_tasks();
+            }
             return Ok(Made { run, is_new: true });
         }
         Err(refused @ CommitError::ConditionFailed(_)) => refused,

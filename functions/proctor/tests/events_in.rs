@@ -2,53 +2,34 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/websocket.rs"]
+mod websocket;
+
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use common::{
-    App, Settings, Store,
+    App, Settings,
     domain::access::{Mode, Role, key},
     filter::EventFilter,
     model::Timestamp,
     settings::ServerLimits,
     store::event_query::Counting,
 };
-use embedded::{
-    EmbeddedDatabase,
-    faults::{Fault, Faults},
-};
+use embedded::faults::{Fault, Faults};
 use futures::{SinkExt, StreamExt};
 use proctor::keys::{self, Action};
 use serde_json::json;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
-};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
+
+use websocket::{Socket, authenticate, server_with};
 
 /// Far above each time-out that a test sets, so that a busy machine fails none.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-type Socket = WebSocketStream<TcpStream>;
-
 async fn server(faults: &Faults) -> (App, String) {
     server_with(Settings::default(), faults).await
-}
-
-async fn server_with(settings: Settings, faults: &Faults) -> (App, String) {
-    let database = EmbeddedDatabase::in_memory().unwrap();
-    let client = Client::from_conf(EmbeddedDatabase::config_with(faults.before(database.http_client())));
-    let store = Store::new(client, &settings.table, settings.shards);
-    store.create_table().await.unwrap();
-    let app = App::new(store, settings);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(proctor::server::serve(listener, app.clone(), None, std::future::pending()));
-    (app, address)
 }
 
 async fn connect(address: &str) -> Socket {
@@ -57,16 +38,8 @@ async fn connect(address: &str) -> Socket {
     socket
 }
 
-async fn authenticate(socket: &mut Socket, token: Option<&str>) {
-    socket.send(Message::text(json!({"type": "auth", "token": token}).to_string())).await.unwrap();
-    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(r#"{"type":"auth_success"}"#));
-}
-
 async fn open(address: &str) -> Socket {
-    let mut request = format!("ws://{address}/api/events/in").into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("prefect"));
-    let stream = TcpStream::connect(address).await.unwrap();
-    client_async(request, stream).await.unwrap().0
+    websocket::open(address, "/events/in").await
 }
 
 /// Reads until the server closes the connection; returns the code that it gives.

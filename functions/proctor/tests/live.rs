@@ -2,63 +2,46 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/websocket.rs"]
+mod websocket;
+
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use common::{
-    App, Settings, Store,
-    domain::access::{Mode, Role, key},
+    App, Settings,
+    domain::access::{Mode, Role},
     event_ingestion,
     model::{ApiKey, ApiKeyId, Event, Timestamp},
     settings::ServerLimits,
 };
-use embedded::EmbeddedDatabase;
+use embedded::faults::Faults;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
-};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
+
+use websocket::{Socket, authenticate, open, server_with};
 
 /// Far above each time-out that a test sets, so that a busy machine fails none.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Socket = WebSocketStream<TcpStream>;
-
 async fn server(settings: Settings) -> (App, String) {
-    let database = EmbeddedDatabase::in_memory().unwrap();
-    let store = Store::new(Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
-    store.create_table().await.unwrap();
-    let app = App::new(store, settings);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(proctor::server::serve(listener, app.clone(), None, std::future::pending()));
-    (app, address)
+    server_with(settings, &Faults::default()).await
 }
 
 /// Asks to be told of all events.
 async fn listen(address: &str, token: Option<&str>) -> Socket {
-    let mut request = format!("ws://{address}/api/events/out").into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("prefect"));
-    let mut socket = client_async(request, TcpStream::connect(address).await.unwrap()).await.unwrap().0;
-    socket.send(Message::text(json!({"type": "auth", "token": token}).to_string())).await.unwrap();
-    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(r#"{"type":"auth_success"}"#));
+    let mut socket = open(address, "/events/out").await;
+    authenticate(&mut socket, token).await;
     socket.send(Message::text(r#"{"type":"filter","filter":{}}"#)).await.unwrap();
     socket
 }
 
 async fn key_of(app: &App, role: Role) -> (ApiKeyId, String) {
-    let id = ApiKeyId::new();
-    let text = key::mint(id).unwrap();
-    let (created, digest) = (app.now(), key::digest(&text));
-    let record = ApiKey { id, created, name: "test".into(), role, digest, expiration: None, revoked: None };
+    let (record, text) = ApiKey::mint("test".into(), role, None, app.now()).unwrap();
     app.store.add_api_key(&record).await.unwrap();
-    (id, text)
+    (record.id, text)
 }
 
 fn event(text: &str) -> Event {

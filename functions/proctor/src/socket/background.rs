@@ -7,12 +7,11 @@ use common::{
     access::Caller,
     background_tasks::{self, Asking, HandedRun},
     domain::{access::Role, json},
-    socket::{
-        handshake::{self, INVALID_TOKEN},
-        task_subscription::{self, Acknowledgement, EXPECTED_SUBSCRIBE, PROTOCOL_VIOLATION, Refusal, TaskSubscription},
+    socket::task_subscription::{
+        self, Acknowledgement, EXPECTED_SUBSCRIBE, PROTOCOL_VIOLATION, Refusal, TaskSubscription,
     },
 };
-use tokio::time::{Instant, Interval, interval_at, sleep, timeout_at};
+use tokio::time::{Instant, Interval, interval_at, sleep};
 
 use super::{Client, Connection};
 
@@ -39,18 +38,7 @@ impl Client {
     }
 
     async fn task_subscription(&mut self) -> Option<TaskSubscription> {
-        let end = Instant::now() + self.app.settings.limits.handshake_timeout;
-        let text = loop {
-            match timeout_at(end, self.socket.recv()).await {
-                Ok(Some(Ok(Message::Text(text)))) => break text,
-                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-                Ok(_) => return None,
-                Err(_) => {
-                    self.close(PROTOCOL_VIOLATION, EXPECTED_SUBSCRIBE).await;
-                    return None;
-                }
-            }
-        };
+        let text = self.first_message(PROTOCOL_VIOLATION, EXPECTED_SUBSCRIBE).await?;
         self.meter.worked_off();
         match task_subscription::read(&text) {
             Ok(subscription) => Some(subscription),
@@ -152,30 +140,12 @@ impl Client {
         }
     }
 
-    /// Notes that something has come; says whether the connection goes on.
-    fn heard(&mut self, received: Option<&Result<Message, axum::Error>>) -> Connection {
-        self.pinged = false;
-        self.meter.worked_off();
-        match received {
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Connection::Over,
-            Some(Ok(_)) => Connection::Open,
-        }
-    }
-
     /// Sees to it that the worker is known, that its key still holds, and that it is there.
     async fn is_well(&mut self, caller: Caller, asking: &Asking) -> Connection {
-        let app = &self.app;
-        match handshake::may_go_on(app, caller.key, REQUIRED).await {
-            Ok(true) => {}
-            Ok(false) => {
-                self.close(handshake::POLICY_VIOLATION, INVALID_TOKEN).await;
-                return Connection::Over;
-            }
-            Err(error) => {
-                tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
-                return Connection::Over;
-            }
+        if self.may_go_on(caller, REQUIRED).await == Connection::Over {
+            return Connection::Over;
         }
+        let app = &self.app;
         if let Err(error) = app.store.see_task_worker(&asking.client_id, &asking.task_keys, app.now()).await {
             tracing::error!(%error, "a websocket is dropped, because its worker can't be noted");
             return Connection::Over;

@@ -3,15 +3,7 @@
 use std::{pin::pin, task::Poll};
 
 use axum::extract::ws::Message;
-use common::{
-    access::Caller,
-    domain::access::Role,
-    model::Event,
-    socket::{
-        events_in,
-        handshake::{self, INVALID_TOKEN},
-    },
-};
+use common::{access::Caller, domain::access::Role, model::Event, socket::events_in};
 use tokio::time::timeout;
 
 use super::{Client, Connection, Received};
@@ -36,13 +28,8 @@ impl Client {
                 Ok(received) => self.gather(received).await,
                 Err(_) => (Vec::new(), self.ping().await),
             };
-            match handshake::may_go_on(&self.app, caller.key, REQUIRED).await {
-                Ok(true) => {}
-                Ok(false) => return self.close(handshake::POLICY_VIOLATION, INVALID_TOKEN).await,
-                Err(error) => {
-                    tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
-                    return;
-                }
+            if self.may_go_on(caller, REQUIRED).await == Connection::Over {
+                return;
             }
             if let Err(error) = events_in::keep(&self.app, events).await {
                 tracing::error!(%error, "a websocket is dropped, because its events can't be kept");

@@ -127,33 +127,64 @@ struct Client {
 impl Client {
     /// Carries out the handshake; returns who the client is, if it is in.
     async fn authenticate(&mut self, required: Role) -> Option<Caller> {
+        let message = self.first_message(handshake::POLICY_VIOLATION, handshake::EXPECTED_AUTH).await?;
+        let verdict = handshake::authenticate(&self.app, &message, required).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
+            Authentication::Senseless
+        });
+        self.meter.worked_off();
+        match verdict {
+            Authentication::Accepted(caller) => {
+                let success = Message::Text(Utf8Bytes::from_static(handshake::SUCCESS));
+                self.socket.send(success).await.ok().map(|()| caller)
+            }
+            Authentication::Rejected(reason) => {
+                self.close(handshake::POLICY_VIOLATION, reason).await;
+                None
+            }
+            Authentication::Senseless => None,
+        }
+    }
+
+    /// Waits for a message that the client owes; if it does not come in time, closes the connection with `code` and the
+    /// reason `expected`. Returns none if the connection is over.
+    async fn first_message(&mut self, code: u16, expected: &str) -> Option<Utf8Bytes> {
         let end = Instant::now() + self.app.settings.limits.handshake_timeout;
         loop {
-            let message = match timeout_at(end, self.socket.recv()).await {
-                Ok(Some(Ok(Message::Text(message)))) => message,
-                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => continue,
+            match timeout_at(end, self.socket.recv()).await {
+                Ok(Some(Ok(Message::Text(message)))) => return Some(message),
+                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
                 Ok(_) => return None,
                 Err(_) => {
-                    self.close(handshake::POLICY_VIOLATION, handshake::EXPECTED_AUTH).await;
+                    self.close(code, expected).await;
                     return None;
                 }
-            };
-            let verdict = handshake::authenticate(&self.app, &message, required).await.unwrap_or_else(|error| {
+            }
+        }
+    }
+
+    /// Closes the connection if the key that the client came with is over, or no longer has the role `required`.
+    async fn may_go_on(&mut self, caller: Caller, required: Role) -> Connection {
+        match handshake::may_go_on(&self.app, caller.key, required).await {
+            Ok(true) => Connection::Open,
+            Ok(false) => {
+                self.close(handshake::POLICY_VIOLATION, handshake::INVALID_TOKEN).await;
+                Connection::Over
+            }
+            Err(error) => {
                 tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
-                Authentication::Senseless
-            });
-            self.meter.worked_off();
-            return match verdict {
-                Authentication::Accepted(caller) => {
-                    let success = Message::Text(Utf8Bytes::from_static(handshake::SUCCESS));
-                    self.socket.send(success).await.ok().map(|()| caller)
-                }
-                Authentication::Rejected(reason) => {
-                    self.close(handshake::POLICY_VIOLATION, reason).await;
-                    None
-                }
-                Authentication::Senseless => None,
-            };
+                Connection::Over
+            }
+        }
+    }
+
+    /// Notes that something has come which is not read; says whether the connection goes on.
+    fn heard(&mut self, received: Option<&Result<Message, axum::Error>>) -> Connection {
+        self.pinged = false;
+        self.meter.worked_off();
+        match received {
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Connection::Over,
+            Some(Ok(_)) => Connection::Open,
         }
     }
 

@@ -9,14 +9,11 @@ use common::{
     filter::{EventFilter, EventOrder, LogFilter},
     live::{Subscription, message},
     model::EventId,
-    socket::{
-        handshake::{self, INVALID_TOKEN},
-        subscription::{self, EXPECTED_FILTER, FELL_BEHIND, PROTOCOL_ERROR, Refusal, TRY_AGAIN_LATER, Topic, Wish},
-    },
+    socket::subscription::{self, EXPECTED_FILTER, FELL_BEHIND, PROTOCOL_ERROR, Refusal, TRY_AGAIN_LATER, Topic, Wish},
     store::event_query::{self, Counting},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, interval_at, timeout_at};
+use tokio::time::{Instant, interval_at};
 
 use super::{Client, Connection};
 
@@ -49,18 +46,7 @@ impl Client {
 
     /// Reads what the client wants; none if the connection is over.
     async fn wish<F: DeserializeOwned>(&mut self, topic: Topic) -> Option<Wish<F>> {
-        let end = Instant::now() + self.app.settings.limits.handshake_timeout;
-        let text = loop {
-            match timeout_at(end, self.socket.recv()).await {
-                Ok(Some(Ok(Message::Text(text)))) => break text,
-                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-                Ok(_) => return None,
-                Err(_) => {
-                    self.close(PROTOCOL_ERROR, EXPECTED_FILTER).await;
-                    return None;
-                }
-            }
-        };
+        let text = self.first_message(PROTOCOL_ERROR, EXPECTED_FILTER).await?;
         self.meter.worked_off();
         match subscription::read(topic, &text) {
             Ok(wish) => Some(wish),
@@ -107,14 +93,7 @@ impl Client {
         let mut pings = interval_at(Instant::now() + every, every);
         loop {
             let connection = tokio::select! {
-                received = self.socket.recv() => match received {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => Connection::Over,
-                    Some(Ok(_)) => {
-                        self.pinged = false;
-                        self.meter.worked_off();
-                        Connection::Open
-                    }
-                },
+                received = self.socket.recv() => self.heard(received.as_ref()),
                 told = async { match &mut told { Some(told) => told.next().await, None => pending().await } } => match told {
                     Some(told) if sent.remove(&EventId(told.id)) => Connection::Open,
                     Some(told) => self.tell(caller, &told.text).await,
@@ -123,7 +102,7 @@ impl Client {
                         Connection::Over
                     }
                 },
-                _ = pings.tick() => match self.may_listen(caller).await {
+                _ = pings.tick() => match self.may_go_on(caller, REQUIRED).await {
                     Connection::Open => self.ping().await,
                     Connection::Over => Connection::Over,
                 },
@@ -135,27 +114,12 @@ impl Client {
     }
 
     async fn tell(&mut self, caller: Caller, text: &str) -> Connection {
-        if self.may_listen(caller).await == Connection::Over {
+        if self.may_go_on(caller, REQUIRED).await == Connection::Over {
             return Connection::Over;
         }
         match self.socket.send(Message::Text(Utf8Bytes::from(text))).await {
             Ok(()) => Connection::Open,
             Err(_) => Connection::Over,
-        }
-    }
-
-    /// Closes the connection if the key that the client came with is over.
-    async fn may_listen(&mut self, caller: Caller) -> Connection {
-        match handshake::may_go_on(&self.app, caller.key, REQUIRED).await {
-            Ok(true) => Connection::Open,
-            Ok(false) => {
-                self.close(handshake::POLICY_VIOLATION, INVALID_TOKEN).await;
-                Connection::Over
-            }
-            Err(error) => {
-                tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
-                Connection::Over
-            }
         }
     }
 }

@@ -10,8 +10,8 @@ use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
-            ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-            REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+            ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, REFERRER_POLICY,
+            X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
     response::{IntoResponse, Response},
@@ -19,6 +19,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use common::http::Json;
+use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -94,20 +95,14 @@ fn served(file: &'static File) -> MethodRouter {
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(file.content)));
     let answer = async move |headers: HeaderMap| {
         let tag = tag.clone();
-        if is_known(&headers, &tag) {
+        let known = headers.typed_get::<IfNoneMatch>();
+        if known.zip(tag.parse::<ETag>().ok()).is_some_and(|(known, tag)| !known.precondition_passes(&tag)) {
             return (StatusCode::NOT_MODIFIED, HEADERS, [(ETAG, tag)]).into_response();
         }
         let content = Bytes::from_static(file.content);
         (HEADERS, [(ETAG, tag), (CONTENT_TYPE, file.media_type.to_owned())], content).into_response()
     };
     get(answer).fallback(refuse_method)
-}
-
-/// Says whether the browser has the file of this `tag` (RFC 9110, 13.1.2).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let lists = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
-    let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);
-    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 async fn refuse_method() -> Response {
@@ -123,7 +118,7 @@ async fn not_found() -> Response {
 mod tests {
     use axum::{
         body::{Body, to_bytes},
-        http::Request,
+        http::{Request, header::IF_NONE_MATCH},
     };
     use tower::ServiceExt;
 
