@@ -1,6 +1,7 @@
 //! What Prefect's records are and what may be done with them: pure, without I/O.
 
 pub mod access;
+pub mod automations;
 pub mod blocks;
 pub mod dependencies;
 pub mod event_counts;

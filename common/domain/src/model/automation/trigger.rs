@@ -178,6 +178,32 @@ impl Default for MatchRelated {
 }
 
 impl Trigger {
+    /// Returns the trigger's id.
+    pub fn id(&self) -> TriggerId {
+        match self {
+            Self::Event(trigger) => trigger.id,
+            Self::Compound(trigger) => trigger.id,
+            Self::Sequence(trigger) => trigger.id,
+        }
+    }
+
+    /// Returns the triggers that are within this one, without those within these.
+    pub fn children(&self) -> &[Trigger] {
+        match self {
+            Self::Event(_) => &[],
+            Self::Compound(trigger) => &trigger.triggers,
+            Self::Sequence(trigger) => &trigger.triggers,
+        }
+    }
+
+    /// Finds the trigger with this id, which is this one or within it.
+    pub fn find(&self, id: TriggerId) -> Option<&Trigger> {
+        if self.id() == id {
+            return Some(self);
+        }
+        self.children().iter().find_map(|child| child.find(id))
+    }
+
     /// Gives the trigger, and all triggers within it, ids that are made anew, as Prefect's `reset_ids`.
     pub fn renew_ids(&mut self) {
         match self {
