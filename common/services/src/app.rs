@@ -8,7 +8,7 @@ use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
 
-use crate::{jobs::queue::QueueLocation, live::Live, vault::Vault};
+use crate::{automations::Remembered, jobs::queue::QueueLocation, live::Live, vault::Vault};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct App {
     pub assets: Arc<Assets>,
     /// Whom this process tells at once what has happened.
     pub live: Arc<Live>,
+    /// What this process remembers of the automations that are evaluated.
+    pub automations: Arc<Remembered>,
     /// Where the data of block documents is sealed and opened.
     pub vault: Arc<Vault>,
     /// Where the queue is; a handler takes it from its request, because its route must declare it.
@@ -37,7 +39,8 @@ impl App {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
         let assets = Arc::new(Assets::new(settings.assets.clone()));
         let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
-        Self { store, settings, keys, assets, live: Arc::default(), vault, queue: None, password: None }
+        let (live, automations) = (Arc::default(), Arc::default());
+        Self { store, settings, keys, assets, live, automations, vault, queue: None, password: None }
     }
 
     /// Asks callers for `password`, which the settings name.

@@ -1,7 +1,9 @@
 //! What the server does with records: transitions, schedules, jobs, and what follows from a write.
 
+pub mod actions;
 mod app;
 pub mod automation_variables;
+pub mod automations;
 pub mod background_tasks;
 pub mod blocks;
 pub mod consumer_lag;

@@ -101,6 +101,8 @@ pub struct Settings {
     ///
     /// Those of clients are kept in any case: task runs are recorded from them.
     pub event_persister_enabled: bool,
+    /// Whether automations are evaluated (`PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED`).
+    pub triggers_enabled: bool,
     /// How long flow runs are kept after their end, in seconds (`PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD`).
     ///
     /// For ever, unless `PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED` names `flow_runs` or is true, as Prefect has it. An
@@ -222,6 +224,7 @@ impl Default for Settings {
             live: LiveSettings::default(),
             task_run_recorder_enabled: true,
             event_persister_enabled: true,
+            triggers_enabled: true,
             run_retention: None,
             late_runs_enabled: true,
             late_runs_after: 15.0,
@@ -338,6 +341,9 @@ impl Settings {
             event_persister_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
                 .unwrap_or(default.event_persister_enabled),
+            triggers_enabled: variables
+                .flag("PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED")?
+                .unwrap_or(default.triggers_enabled),
             run_retention: run_retention(&variables)?.or(default.run_retention),
             late_runs_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED")?

@@ -6,13 +6,14 @@
 use budget::Bound;
 use domain::{
     filter::{AutomationFilter, AutomationSort},
-    model::{AutomationId, StoredAutomation, Timestamp},
+    model::{Automation, AutomationId, StoredAutomation, Timestamp},
 };
 use error::Result;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    Entity, Item, Key, Record, Store, TableAccess, Versioned, Write,
+    CommitError, Entity, Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::retry_on_conflict,
     entity::Each,
     query::Range,
@@ -75,6 +76,50 @@ impl Record for RelatedAutomation {
     }
 }
 
+/// A note that an automation is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluatedAutomation {
+    /// The automation.
+    pub automation: AutomationId,
+    /// When the automation was last changed.
+    pub updated: Timestamp,
+}
+
+crate::json_record!(EvaluatedAutomation);
+
+impl Record for EvaluatedAutomation {
+    const HEAD: &'static [&'static str] = &["automation", "updated"];
+
+    fn key(&self) -> Key {
+        table::evaluated_automation(self.automation)
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}
+
+/// Which automations are evaluated, as a token that changes with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluatedAutomations {
+    /// The token.
+    pub token: Uuid,
+}
+
+crate::json_record!(EvaluatedAutomations);
+
+impl Record for EvaluatedAutomations {
+    const HEAD: &'static [&'static str] = &["token"];
+
+    fn key(&self) -> Key {
+        table::evaluated_automations()
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}
+
 /// What [`Store::automations`] touches.
 pub const FILTER: TableAccess = TableAccess::READS.via(&[Index::ByName, Index::Lookup]);
 
@@ -89,8 +134,18 @@ impl Store {
     pub async fn add_automation(&self, automation: &StoredAutomation) -> Result<()> {
         check_bounds(automation)?;
         let notes = automation.related_resources();
-        let notes = notes.iter().map(|resource| self.note(automation, resource)).collect::<Result<_>>()?;
-        self.add_with(automation, notes).await
+        let notes = notes.iter().map(|resource| self.note(automation, resource)).collect::<Result<Vec<_>>>()?;
+        retry_on_conflict(|| async {
+            let mut writes = self.additions(automation)?;
+            writes.extend(notes.iter().cloned());
+            writes.extend(self.evaluation(automation)?);
+            match self.commit(writes).await {
+                // With our id, the write before was carried out, only its answer was lost.
+                Err(CommitError::ConditionFailed(_)) => Ok(()),
+                outcome => outcome,
+            }
+        })
+        .await
     }
 
     /// Changes the automation `id`, and where it is noted.
@@ -112,6 +167,7 @@ impl Store {
             for resource in new.difference(&old) {
                 writes.push(self.note(after, resource)?);
             }
+            writes.extend(self.evaluation(after)?);
             Ok(writes)
         })
         .await
@@ -122,7 +178,12 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is none.
     pub async fn delete_automation(&self, id: AutomationId) -> Result<()> {
-        self.delete_with(id, denotes).await
+        self.delete_with(id, |automation| {
+            let mut writes = denotes(automation);
+            writes.extend(self.no_evaluation(id).into_iter().flatten());
+            writes
+        })
+        .await
     }
 
     /// Reads the automations that have to do with a resource, such as `prefect.deployment.<id>`, by their ids.
@@ -146,11 +207,32 @@ impl Store {
                 let Some(found) = self.find::<StoredAutomation>(id).await? else { return Ok(()) };
                 let mut writes = vec![Write::DeleteVersion(found.record.key(), found.version)];
                 writes.extend(denotes(&found.record));
+                writes.extend(self.no_evaluation(id)?);
                 self.commit(writes).await
             })
             .await?;
         }
         Ok(())
+    }
+
+    /// Reads the token that changes whenever an automation is added, changed or deleted; none if there never was one.
+    pub async fn evaluated_automations_token(&self) -> Result<Option<Uuid>> {
+        let found = self.get::<EvaluatedAutomations>(&table::evaluated_automations()).await?;
+        Ok(found.map(|found| found.record.token))
+    }
+
+    /// Reads which automations are evaluated, strongly consistent and in no order.
+    pub async fn evaluated_automations(&self) -> Result<Vec<EvaluatedAutomation>> {
+        let first = table::evaluated_automation(AutomationId(Uuid::nil()));
+        let range = Range::partition(first.pk).starting_with("automation#");
+        let notes = self.read_all(range).await?;
+        Ok(notes.iter().filter_map(Item::readable).collect())
+    }
+
+    /// Reads automations by their ids, without those that are not there.
+    pub async fn automations_by_id(&self, ids: &[AutomationId]) -> Result<Vec<StoredAutomation>> {
+        let keys: Vec<Key> = ids.iter().copied().map(table::automation).collect();
+        Ok(self.get_many(&keys).await?.into_iter().map(|found| found.record).collect())
     }
 
     /// Returns the automations that `filter` selects, within `window`, in the order of `sort`.
@@ -186,6 +268,25 @@ impl Store {
     async fn noted(&self, notes: &[Item]) -> Result<Vec<Versioned<StoredAutomation>>> {
         let ids = notes.iter().filter_map(|note| note.key.sk.parse::<AutomationId>().ok());
         self.get_many(&ids.map(table::automation).collect::<Vec<_>>()).await
+    }
+
+    /// Returns the writes that note whether an automation is evaluated, and that this has changed.
+    fn evaluation(&self, automation: &StoredAutomation) -> Result<Vec<Write>> {
+        let Automation { id, enabled, updated, .. } = automation.automation;
+        if !enabled {
+            return self.no_evaluation(id);
+        }
+        let note = EvaluatedAutomation { automation: id, updated };
+        Ok(vec![Write::Put(Item::of(&note, 1, self.shards())?), self.new_token()?])
+    }
+
+    /// Returns the writes that note that an automation is not evaluated, and that this has changed.
+    fn no_evaluation(&self, id: AutomationId) -> Result<Vec<Write>> {
+        Ok(vec![Write::Delete(table::evaluated_automation(id)), self.new_token()?])
+    }
+
+    fn new_token(&self) -> Result<Write> {
+        Ok(Write::Put(Item::of(&EvaluatedAutomations { token: Uuid::new_v4() }, 1, self.shards())?))
     }
 
     /// Returns the write that notes an automation under a resource.

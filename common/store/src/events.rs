@@ -6,7 +6,7 @@ use super::{
     Item, Key, Record, Store, TableAccess,
     table::{self, Collection, Index, IndexKey, Shards},
 };
-use domain::model::ReceivedEvent;
+use domain::model::{EventId, ReceivedEvent};
 use error::{Error, Result};
 
 pub use domain::events::lifecycle::LARGEST_EVENT;
@@ -64,6 +64,17 @@ impl Store {
     pub async fn add_events(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
         let items = events.iter().map(|event| self.event_item(event, retention)).collect::<Result<Vec<_>>>()?;
         self.insert_missing(items).await
+    }
+
+    /// Reads an event.
+    pub async fn event(&self, id: EventId) -> Result<Option<ReceivedEvent>> {
+        Ok(self.get(&table::event(id)).await?.map(|found| found.record))
+    }
+
+    /// Reads events, in the order of the ids and without those that are not there.
+    pub async fn events_by_id(&self, ids: &[EventId]) -> Result<Vec<ReceivedEvent>> {
+        let keys: Vec<Key> = ids.iter().copied().map(table::event).collect();
+        Ok(self.get_many(&keys).await?.into_iter().map(|found| found.record).collect())
     }
 
     fn event_item(&self, event: &ReceivedEvent, retention: u64) -> Result<Item> {

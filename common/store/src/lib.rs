@@ -59,6 +59,7 @@ pub mod task_run_query;
 pub mod task_runs;
 pub mod task_workers;
 pub mod timers;
+pub mod triggers;
 pub mod unique;
 pub mod unreadable;
 pub mod variables;

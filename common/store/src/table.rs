@@ -14,6 +14,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use domain::automations::Firing;
 use domain::model::{
     ApiKey, Artifact, ArtifactCollection, BlockDocument, BlockSchema, BlockType, BulkOperation, ConcurrencyLimit,
     Connection, CsrfToken, DataKey, DeadLetter, Deployment, Event, Flow, FlowRun, FlowRunInput, Lease, ReceivedEvent,
@@ -36,7 +37,7 @@ use crate::{
     schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
     slots,
     states::HistoricState,
-    task_runs,
+    task_runs, triggers,
     unique::Claim,
     watches,
     work_pools::StoredWorkPool,
@@ -64,8 +65,8 @@ pub const BRIEF: &str = "brief";
 
 ids! {
     ApiKeyId, ArtifactId, AutomationId, BlockDocumentId, BlockSchemaId, BlockTypeId, BulkOperationId,
-    ConcurrencyLimitId, DataKeyId, DeadLetterId, DeploymentId, EventId, FlowId, FlowRunId, LeaseId, SavedSearchId, StateId,
-    TaskRunId, VariableId, WorkPoolId, WorkQueueId,
+    ConcurrencyLimitId, DataKeyId, DeadLetterId, DeploymentId, EventId, FiringId, FlowId, FlowRunId, LeaseId, SavedSearchId, StateId,
+    TaskRunId, TriggerId, VariableId, WorkPoolId, WorkQueueId,
 }
 
 entities! {
@@ -175,6 +176,27 @@ entities! {
     /// a note that an automation has to do with a resource
     related_automation(resource: &str, automation_id: AutomationId) of automations::RelatedAutomation
         = ["automations_of", resource] / [automation_id];
+
+    /// a note that an automation is evaluated
+    evaluated_automation(automation_id: AutomationId) of automations::EvaluatedAutomation
+        = ["evaluated_automations"] / ["automation", automation_id];
+    /// which automations are evaluated, as a token that changes with them
+    evaluated_automations() of automations::EvaluatedAutomations = ["evaluated_automations"] / ["token"];
+    /// what is known of a trigger of events, for one set of values of its labels
+    trigger_state(trigger_id: TriggerId, group: Uuid) => TriggerState(TriggerId) of triggers::TriggerState
+        = ["trigger", trigger_id, group] / ["state"];
+    /// a note that a trigger holds an event for windows that open later
+    held_event(trigger_id: TriggerId, group: Uuid, time: Timestamp, event_id: EventId) of triggers::TakenEvent
+        = ["trigger", trigger_id, group] / ["held", time, event_id];
+    /// a note that a trigger has taken an event in
+    taken_event(trigger_id: TriggerId, group: Uuid, time: Timestamp, event_id: EventId) of triggers::TakenEvent
+        = ["trigger", trigger_id, group] / ["taken", time, event_id];
+    /// the firings that wait in a trigger of triggers
+    waiting_firings(trigger_id: TriggerId) of triggers::WaitingFirings = ["triggers", trigger_id] / ["waiting"];
+    /// that an automation was triggered
+    firing(firing_id: FiringId) => Firing(FiringId) of Firing = ["firing", firing_id] / ["firing"];
+    /// a note that an action of a firing was carried out
+    carried_out(firing_id: FiringId, action: usize) of Claim = ["firing", firing_id] / ["action", action];
 
     /// work that failed for good
     dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter
@@ -348,6 +370,16 @@ collections! {
     AnonymousBlockDocuments "anonymous_block_documents";
 }
 
+/// Returns the partition with the state of a trigger of events, and with the events that it has taken in.
+pub fn trigger_partition(trigger: TriggerId, group: Uuid) -> String {
+    trigger_state(trigger, group).pk
+}
+
+/// Returns what the sort keys of events that a trigger holds begin with or come after, from this moment on.
+pub fn held_from(time: Timestamp) -> String {
+    format!("held#{}", time.sortable())
+}
+
 /// Which attributes an index carries besides the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Projection {
@@ -482,6 +514,12 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the newest state of a task's cache key", &[Items("cached_state"), Get("task_run_state")]),
     asked("the artifacts of a key, by creation", &[Items("keyed_artifact"), Get("artifact")]),
     asked("the automations that have to do with a resource", &[Items("related_automation"), Get("automation")]),
+    asked("whether other automations are evaluated", &[Get("evaluated_automations")]),
+    asked("the automations that are evaluated, when that has changed", &[Items("evaluated_automation")]),
+    asked("what is known of triggers of events", &[Get("trigger_state")]),
+    asked("what waits in triggers of triggers", &[Get("waiting_firings")]),
+    asked("the events that a trigger holds, by time", &[Items("held_event")]),
+    asked("a firing by its id", &[Get("firing")]),
     asked("a state by its id", &[Group(I::Lookup, "state_lookup"), Get("flow_run_state")]),
     asked("the logs of a task run, by time", &[Group(I::Lookup, "task_logs_lookup"), Get("log_chunk")]),
     asked("the artifacts of a task run, by creation", &[Group(I::Lookup, "artifacts_of_task_run"), Get("artifact")]),

@@ -2,14 +2,23 @@
 
 use common::{
     Error,
-    domain::access::Role,
+    domain::{
+        access::Role,
+        automations::{ChildFirings, Firing, Seen},
+    },
     filter::{AutomationSort, VariableFilter, VariableSort, observed_state::ObservedStateSort},
     model::{
         ApiKey, ApiKeyId, AutomationId, BlockDocumentId, BulkAction, BulkOperation, BulkOperationId, ConcurrencyLimit,
-        ConcurrencyLimitId, Connection, DeadLetter, FlowRunId, QueuedTaskRun, SavedSearch, SavedSearchId, State,
-        StateId, StateType, StoredAutomation, TaskRun, TaskRunId, Variable, VariableId, dead_letter::DeadLetterKind,
+        ConcurrencyLimitId, Connection, DeadLetter, EventId, FiringId, FlowRunId, QueuedTaskRun, SavedSearch,
+        SavedSearchId, State, StateId, StateType, StoredAutomation, TaskRun, TaskRunId, TriggerId, Variable,
+        VariableId, dead_letter::DeadLetterKind,
     },
-    store::{Write, concurrency_limits, observed_states::Sighting, saved_searches, table},
+    store::{
+        Write, concurrency_limits,
+        observed_states::Sighting,
+        saved_searches, table,
+        triggers::{Evaluated, TakenEvent, TriggerState, WaitingFirings},
+    },
 };
 use serde_json::json;
 
@@ -22,6 +31,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
     let mut probes = Box::pin(limits_and_variables()).await;
     probes.extend(Box::pin(searches()).await);
     probes.extend(Box::pin(automations()).await);
+    probes.extend(Box::pin(triggers()).await);
     probes.push(Box::pin(dead_letters()).await);
     probes.extend(Box::pin(background_work()).await);
     probes.extend(Box::pin(observed_states()).await);
@@ -130,6 +140,37 @@ async fn automations() -> Vec<Probe> {
         world.probe("the automations that have to do with a resource", store.automations_related_to("owner")).await,
         world.probe("all automations by name", store.automations(None, AutomationSort::default(), PAGE)).await,
         world.probe("all automations by creation", store.automations(None, by_creation, PAGE)).await,
+        world.probe("whether other automations are evaluated", store.evaluated_automations_token()).await,
+        world.probe("the automations that are evaluated, when that has changed", store.evaluated_automations()).await,
+    ]
+}
+
+async fn triggers() -> Vec<Probe> {
+    let world = World::new().await;
+    let (store, now) = (&world.store, world.now);
+    let (automation, trigger, other) = (AutomationId::new(), TriggerId::new(), TriggerId::new());
+    let place = (trigger, TriggerState::group(trigger, &[]));
+    let seen = Seen { id: EventId::new(), event: "kettle.boiled".to_owned(), occurred: now };
+    let firing: Firing = read(json!({
+        "firing": {"id": FiringId::new(), "trigger": trigger, "triggered": now, "at": now, "triggering_event": seen.id},
+        "automation": {
+            "id": automation, "created": now, "updated": now, "name": "tell", "actions": [],
+            "trigger": {"type": "event", "posture": "Reactive"},
+        },
+    }));
+    let evaluated = Evaluated {
+        states: vec![(TriggerState::new((automation, trigger), Vec::new(), None, false, now), None)],
+        waiting: vec![(WaitingFirings { trigger: other, firings: ChildFirings::default() }, None)],
+        taken: vec![TakenEvent::new(place, seen, true, 10.0, now)],
+        firings: vec![firing.clone()],
+    };
+    store.write_evaluated(&evaluated).await.unwrap();
+    let held = store.held_events(place, (now, now.plus_seconds(1.0)), 9);
+    vec![
+        world.probe("what is known of triggers of events", store.trigger_states(&[place])).await,
+        world.probe("what waits in triggers of triggers", store.waiting_firings(&[other])).await,
+        world.probe("the events that a trigger holds, by time", held).await,
+        world.probe("a firing by its id", store.firing(firing.firing.id)).await,
     ]
 }
 

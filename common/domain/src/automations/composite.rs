@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FiringId, FiringOfTrigger};
+use super::FiringOfTrigger;
 use crate::model::{
-    Seconds, Timestamp,
-    automation::{CompoundTrigger, Quantity, Require, SequenceTrigger, Trigger, TriggerId},
+    FiringId, Seconds, Timestamp, TriggerId,
+    automation::{CompoundTrigger, Quantity, Require, SequenceTrigger, Trigger},
 };
 
 /// The firings of the triggers within a trigger that wait for the others, the last one of each.

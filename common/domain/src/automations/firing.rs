@@ -5,16 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{
-    Automation, EventId, Timestamp,
-    automation::{Action, TriggerId},
-    id::typed_id,
-};
-
-typed_id! {
-    /// The id of a firing.
-    FiringId
-}
+use crate::model::{Automation, EventId, FiringId, Timestamp, TriggerId, automation::Action};
 
 /// That a trigger has fired (contract schema `Firing`, with the events by their ids).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

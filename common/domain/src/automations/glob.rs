@@ -100,17 +100,14 @@ fn set(members: &[char]) -> String {
     let mut ranges = Vec::new();
     let mut at = 0;
     while let Some(first) = members.get(at) {
-        match (members.get(at + 1), members.get(at + 2)) {
-            (Some('-'), Some(last)) => {
-                if first <= last {
-                    ranges.push(format!("{}-{}", escaped(*first), escaped(*last)));
-                }
-                at += 3;
+        if let (Some('-'), Some(last)) = (members.get(at + 1), members.get(at + 2)) {
+            if first <= last {
+                ranges.push(format!("{}-{}", escaped(*first), escaped(*last)));
             }
-            _ => {
-                ranges.push(escaped(*first));
-                at += 1;
-            }
+            at += 3;
+        } else {
+            ranges.push(escaped(*first));
+            at += 1;
         }
     }
     match (ranges.is_empty(), is_negated) {

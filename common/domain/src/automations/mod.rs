@@ -12,6 +12,6 @@ mod window;
 
 pub use composite::{ChildFirings, child_fired};
 pub use coverage::Coverage;
-pub use firing::{Firing, FiringId, FiringOfTrigger, TriggeredAction};
+pub use firing::{Firing, FiringOfTrigger, TriggeredAction};
 pub use tree::{Node, TriggerTree};
 pub use window::{Fired, Held, LOOKBACK, Seen, Window, elapse, is_stateless, take};

@@ -45,7 +45,7 @@ pub mod worker;
 
 pub use api_key::{ApiKey, ApiKeyId};
 pub use artifact::{Artifact, ArtifactCollection, ArtifactCollectionId, ArtifactId, LatestArtifact, ToldCollection};
-pub use automation::{Automation, AutomationId, StoredAutomation};
+pub use automation::{Automation, AutomationId, FiringId, StoredAutomation, TriggerId};
 pub use block_document::{BlockDocument, BlockDocumentId, BlockDocumentResponse};
 pub use block_schema::{BlockSchema, BlockSchemaId, BlockSchemaResponse};
 pub use block_type::{BlockType, BlockTypeId};

@@ -13,7 +13,9 @@ use aws_sdk_sqs::{
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
-use domain::model::{BulkOperationId, DeadLetterId, DeploymentId, FlowRunId, StateType, deployment::VoidRuns};
+use domain::model::{
+    BulkOperationId, DeadLetterId, DeploymentId, FiringId, FlowRunId, StateType, deployment::VoidRuns,
+};
 use error::{Error, Result};
 use store::Key;
 
@@ -70,6 +72,13 @@ pub enum Message {
     CancelChildren {
         /// The flow run.
         flow_run: FlowRunId,
+    },
+    /// An action of an automation that was triggered.
+    Act {
+        /// The firing.
+        firing: FiringId,
+        /// The action's place among all that the firing has carried out.
+        action: usize,
     },
     /// Another try of work that failed for good.
     Redrive {

@@ -57,7 +57,7 @@ fn messages(app: &App, written: Written<'_>) -> Result<Vec<(Message, Duration)>>
         Some(Subject::DeadLetter(letter)) if item.is_announced() => {
             Ok(vec![(Message::Redrive { letter }, Duration::ZERO)])
         }
-        Some(Subject::FlowRunWatch(_) | Subject::DeploymentWatch(_)) => Ok(watch(app, item)),
+        Some(Subject::FlowRunWatch(_) | Subject::DeploymentWatch(_) | Subject::TriggerState(_)) => Ok(watch(app, item)),
         _ => Ok(Vec::new()),
     }
 }

@@ -1,7 +1,6 @@
 //! Automations: what is done when something happens, or does not.
 //!
-//! Nothing evaluates them yet: they are stored, answered and told of in events. Triggers and actions are types all the
-//! same, so that what will evaluate them finds nothing stored that it can't read.
+//! How they are evaluated is in [`crate::automations`].
 
 mod action;
 mod trigger;
@@ -25,6 +24,11 @@ use crate::events::Lifecycle;
 typed_id! {
     /// The id of an automation.
     AutomationId
+}
+
+typed_id! {
+    /// The id of a firing: that a trigger has fired.
+    FiringId
 }
 
 /// An automation (contract schema `Automation`). Its name need not be unique.
