@@ -1,4 +1,4 @@
-"""Automations: triggers and actions as records. Nothing evaluates them yet."""
+"""Automations: triggers and actions as records. When they fire is in test_automation_triggers."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ pub mod event_counts;
 pub mod events;
 pub mod filter;
 pub mod graph;
+pub mod heartbeats;
 pub mod history;
 pub mod json;
 pub mod lateness;

@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod event_ingestion;
 pub mod flow_run_creation;
 pub mod flow_run_update;
+pub mod heartbeats;
 pub mod jobs;
 pub mod live;
 pub mod log_ingestion;

@@ -101,6 +101,10 @@ pub struct Settings {
     ///
     /// Those of clients are kept in any case: task runs are recorded from them.
     pub event_persister_enabled: bool,
+    /// Whether flow runs whose heartbeats stop become crashed (`PROCTOR_HEARTBEATS_WATCHED`).
+    pub heartbeats_watched: bool,
+    /// How long a flow run that sends heartbeats may be silent, in seconds (`PROCTOR_HEARTBEAT_PATIENCE`); learnt if not set.
+    pub heartbeat_patience: Option<f64>,
     /// Whether automations are evaluated (`PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED`).
     pub triggers_enabled: bool,
     /// How long flow runs are kept after their end, in seconds (`PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD`).
@@ -224,6 +228,8 @@ impl Default for Settings {
             live: LiveSettings::default(),
             task_run_recorder_enabled: true,
             event_persister_enabled: true,
+            heartbeats_watched: true,
+            heartbeat_patience: None,
             triggers_enabled: true,
             run_retention: None,
             late_runs_enabled: true,
@@ -341,6 +347,8 @@ impl Settings {
             event_persister_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED")?
                 .unwrap_or(default.event_persister_enabled),
+            heartbeats_watched: variables.flag("PROCTOR_HEARTBEATS_WATCHED")?.unwrap_or(default.heartbeats_watched),
+            heartbeat_patience: variables.seconds_or_duration("PROCTOR_HEARTBEAT_PATIENCE")?,
             triggers_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED")?
                 .unwrap_or(default.triggers_enabled),

@@ -33,6 +33,7 @@ pub mod flow_run_inputs;
 pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
+pub mod heartbeats;
 mod id_cache;
 mod key;
 pub mod leases;

@@ -31,6 +31,7 @@ use crate::{
     data_keys::CurrentDataKey,
     deployment_polling,
     entity::{self, Tombstone},
+    heartbeats,
     key::starting_alike,
     observed_states,
     record::Item,
@@ -98,6 +99,9 @@ entities! {
     /// what watches over a flow run's service levels, before the states of the run
     flow_run_watch(flow_run_id: FlowRunId) => FlowRunWatch(FlowRunId) of watches::FlowRunWatch
         = ["flow_run", flow_run_id] / ["agreements"];
+    /// what is known of a flow run's heartbeats
+    flow_run_pulse(flow_run_id: FlowRunId) => FlowRunPulse(FlowRunId) of heartbeats::WatchedPulse
+        = ["flow_run", flow_run_id] / ["heartbeat"];
     /// an input of a flow run; of inputs whose keys start alike, the sort keys start alike
     flow_run_input(flow_run_id: FlowRunId, key: &str) of FlowRunInput
         = ["flow_run", flow_run_id] / ["input", (key => starting_alike(key))];
@@ -519,6 +523,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("what is known of triggers of events", &[Get("trigger_state")]),
     asked("what waits in triggers of triggers", &[Get("waiting_firings")]),
     asked("the events that a trigger holds, by time", &[Items("held_event")]),
+    asked("what is known of a flow run's heartbeats", &[Get("flow_run_pulse")]),
     asked("a firing by its id", &[Get("firing")]),
     asked("a state by its id", &[Group(I::Lookup, "state_lookup"), Get("flow_run_state")]),
     asked("the logs of a task run, by time", &[Group(I::Lookup, "task_logs_lookup"), Get("log_chunk")]),

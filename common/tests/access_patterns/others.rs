@@ -165,12 +165,15 @@ async fn triggers() -> Vec<Probe> {
         firings: vec![firing.clone()],
     };
     store.write_evaluated(&evaluated).await.unwrap();
+    let run = FlowRunId::new();
+    store.note_heartbeat(run, now, None).await.unwrap();
     let held = store.held_events(place, (now, now.plus_seconds(1.0)), 9);
     vec![
         world.probe("what is known of triggers of events", store.trigger_states(&[place])).await,
         world.probe("what waits in triggers of triggers", store.waiting_firings(&[other])).await,
         world.probe("the events that a trigger holds, by time", held).await,
         world.probe("a firing by its id", store.firing(firing.firing.id)).await,
+        world.probe("what is known of a flow run's heartbeats", store.pulse(run)).await,
     ]
 }
 

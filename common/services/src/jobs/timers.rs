@@ -24,7 +24,7 @@ use store::{
 };
 
 use crate::{
-    App, automations,
+    App, automations, heartbeats,
     jobs::queue::{Message, Queue},
     service_levels,
     transitions::{self, Proposal, propose_flow_run_state},
@@ -108,6 +108,7 @@ async fn fire_one(app: &App, of: &Key) -> Result<()> {
         Some(Subject::Readiness(_)) => app.store.check_deployment(of, app.now()).await,
         Some(Subject::FlowRunWatch(id)) => service_levels::look_at_run(app, id).await,
         Some(Subject::TriggerState(_)) => automations::look::look(app, of).await,
+        Some(Subject::FlowRunPulse(id)) => heartbeats::look(app, id).await,
         Some(Subject::DeploymentWatch(id)) => service_levels::look_at_deployment(app, id).await,
         // A step at a time; what is left when this worker ends is found again by the timer, which is still there.
         Some(Subject::WorkQueue(_)) => {

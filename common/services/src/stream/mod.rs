@@ -23,7 +23,7 @@ use error::{Error, Result};
 use store::{Item, Key, TableAccess, access, table::Index};
 
 use crate::{
-    App, automations, dead_letters,
+    App, automations, dead_letters, heartbeats,
     jobs::{
         queue::Queue,
         removals::{self, Look},
@@ -119,6 +119,9 @@ fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFu
         }
         if app.settings.task_run_recorder_enabled {
             task_run_recorder::record(app, &items, &mut failures).await;
+        }
+        if app.settings.heartbeats_watched {
+            heartbeats::follow(app, &written, &mut failures).await;
         }
         if app.settings.triggers_enabled {
             automations::follow::follow(app, queue, &written, &mut failures).await;
