@@ -1,7 +1,7 @@
 //! The parameters of the runs that automations create: texts in them may be templates.
 //!
 //! As the validator of Prefect's action `RunDeployment`: a text with the signs of a template is taken for one, and what
-//! can't be filled in whatever the event is, is refused. What is in lists is not looked at, as in Prefect.
+//! can't be filled in whatever the event is, is refused. What is wrong in lists is not told before, as in Prefect.
 
 use domain::model::Object;
 use serde_json::{Value, json};
@@ -19,9 +19,7 @@ const KIND: &str = "__prefect_kind";
 /// # Errors
 /// What is wrong, by place and in Prefect's words, or which bound the parameters go beyond.
 pub fn check(parameters: &Object) -> Result<(), String> {
-    let mut upgraded = parameters.clone();
-    upgrade(&mut upgraded);
-    let form = inspect(&upgraded, &Allowance::default()).map_err(|exceeded| exceeded.to_string())?;
+    let form = inspect(&upgraded(parameters), &Allowance::default()).map_err(|exceeded| exceeded.to_string())?;
     let mut problems = Vec::new();
     match &form.values {
         Value::Object(values) => collect(&form, values, "", &mut problems),
@@ -33,6 +31,27 @@ pub fn check(parameters: &Object) -> Result<(), String> {
         },
     }
     if problems.is_empty() { Ok(()) } else { Err(format!("Invalid parameters: \n{}", problems.join("\n  "))) }
+}
+
+/// Returns the parameters with the placeholders that texts with the signs of templates stand for.
+pub fn upgraded(parameters: &Object) -> Object {
+    let mut upgraded = parameters.clone();
+    upgrade(&mut upgraded);
+    upgraded
+}
+
+/// Returns all templates in the placeholders of `parameters`.
+pub fn templates_in(parameters: &Object) -> Vec<&str> {
+    let own = parameters.get("template").and_then(Value::as_str).filter(|_| parameters.contains_key(KIND));
+    own.into_iter().chain(parameters.values().flat_map(templates_in_value)).collect()
+}
+
+fn templates_in_value(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(fields) => templates_in(fields),
+        Value::Array(items) => items.iter().flat_map(templates_in_value).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn problem(place: &str, error: &HydrationError) -> String {
@@ -54,10 +73,18 @@ fn collect(form: &Form, values: &Object, prefix: &str, problems: &mut Vec<String
 fn upgrade(fields: &mut Object) {
     for value in fields.values_mut() {
         match value {
-            Value::Object(inner) if !inner.contains_key(KIND) => upgrade(inner),
-            Value::String(text) if text.contains("{{") || text.contains("{%") => *value = placeholder(text),
-            _ => {}
+            Value::Array(items) => items.iter_mut().for_each(upgrade_item),
+            other => upgrade_item(other),
         }
+    }
+}
+
+/// Turns a text into a placeholder, or the texts in an object; what is in a list within a list stays, as in Prefect.
+fn upgrade_item(item: &mut Value) {
+    match item {
+        Value::Object(inner) if !inner.contains_key(KIND) => upgrade(inner),
+        Value::String(text) if text.contains("{{") || text.contains("{%") => *item = placeholder(text),
+        _ => {}
     }
 }
 

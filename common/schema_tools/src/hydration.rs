@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     allowance::Allowance,
-    templates::{self, NotRendered},
+    templates::{self, Context, NotRendered},
 };
 use budget::{Bound, Exceeded, Meter};
 use domain::json::loads;
@@ -31,6 +31,21 @@ pub enum HydrationError {
     /// There is no such variable.
     #[error("Variable '{0}' not found in workspace.")]
     VariableNotFound(String),
+}
+
+impl HydrationError {
+    /// Returns it as Python writes the exception that Prefect raises.
+    pub fn repr(&self) -> String {
+        let detailed = |class: &str, detail: &str| format!("{class}({})", python::repr_str(detail));
+        match self {
+            Self::MissingKey("template") => "TemplateNotFound()".into(),
+            Self::MissingKey("variable_name") => "VariableNameNotFound()".into(),
+            Self::MissingKey(_) => "ValueNotFound()".into(),
+            Self::InvalidJson(detail) => detailed("InvalidJSON", detail),
+            Self::InvalidJinja(detail) => detailed("InvalidJinja", detail),
+            Self::VariableNotFound(name) => detailed("WorkspaceVariableNotFound", name),
+        }
+    }
 }
 
 /// The variables that were looked for, by name; nothing for one that is not there.
@@ -60,7 +75,21 @@ pub fn hydrate(
     known: &KnownVariables,
     allowance: &Allowance,
 ) -> Result<Result<Value, HydrationError>, Unfinished> {
+    hydrate_with(input, known, &Context::default(), allowance)
+}
+
+/// Fills in the placeholders of `input` as [`hydrate`] does, with what templates can name in `context`.
+///
+/// # Errors
+/// Those of [`hydrate`].
+pub fn hydrate_with(
+    input: &Object,
+    known: &KnownVariables,
+    context: &Context,
+    allowance: &Allowance,
+) -> Result<Result<Value, HydrationError>, Unfinished> {
     let mut hydration = Hydration::new(known, allowance, None);
+    hydration.context = Some(context);
     let hydrated = hydration.object(input);
     hydration.know_all()?;
     match hydrated {
@@ -166,6 +195,8 @@ pub(super) fn stand_in(number: usize) -> String {
 
 struct Hydration<'k> {
     known: &'k KnownVariables,
+    /// What templates can name.
+    context: Option<&'k Context>,
     unknown: BTreeSet<String>,
     allowance: &'k Allowance,
     /// What placeholders may still be filled in with: a few bytes of one may stand for kilobytes.
@@ -210,7 +241,8 @@ type Hydrated = Result<Option<Value>, Stop>;
 impl<'k> Hydration<'k> {
     fn new(known: &'k KnownVariables, allowance: &'k Allowance, left: Option<Vec<Placeholder>>) -> Self {
         let (values, bytes) = (Meter::new(Bound::PlaceholderValues), Meter::new(Bound::PlaceholderBytes));
-        Self { known, unknown: BTreeSet::new(), allowance, values, bytes, left, leaves_variables: false }
+        let (context, unknown) = (None, BTreeSet::new());
+        Self { known, context, unknown, allowance, values, bytes, left, leaves_variables: false }
     }
 
     fn know_all(&mut self) -> Result<(), Unfinished> {
@@ -286,7 +318,9 @@ impl<'k> Hydration<'k> {
                     Err(Stop::Left(Placeholder::Template))
                 }
                 Some(Value::String(template)) => {
-                    let rendered = Value::String(templates::render(&template, self.allowance)?);
+                    let nothing = Context::default();
+                    let context = self.context.unwrap_or(&nothing);
+                    let rendered = Value::String(templates::render(&template, context, self.allowance)?);
                     self.take(&rendered)?;
                     Ok(Some(rendered))
                 }

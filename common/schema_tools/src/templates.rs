@@ -1,4 +1,4 @@
-//! Jinja templates of users, rendered without any context.
+//! Jinja templates of users, rendered with what they can name: for most of them nothing.
 //!
 //! They are bounded as Prefect bounds them (`prefect.server.utilities.user_templates`): ranges of 100 numbers, 10
 //! loops, 2 of them within each other. And they are bounded as the server has to be:
@@ -10,11 +10,17 @@
 //! - By what values have in them ([`parts`]): fuel pays for a list once, and a list that has another twice, thirty
 //!   times over, is compared, hashed and written a thousand million times as long.
 
+pub mod context;
+mod filters;
+mod humanize;
 mod lexer;
+mod methods;
 mod parts;
 mod syntax;
+mod tojson;
+mod values;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, functions,
@@ -26,7 +32,12 @@ use minijinja::{
 use budget::{Bound, Exceeded, Meter, evaluate};
 use domain::python;
 
-pub use self::lexer::Fault;
+use self::values::Model;
+pub use self::{
+    context::{Context, Part, named},
+    lexer::Fault,
+    values::Class,
+};
 use crate::allowance::Allowance;
 
 const LONGEST_RANGE: usize = 100;
@@ -48,7 +59,7 @@ const EACH: u64 = 50;
 
 /// Why a template was not rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NotRendered {
+pub enum NotRendered {
     /// Something is wrong with it, in Prefect's words where Prefect has some.
     Invalid(String),
     /// It is too much.
@@ -89,16 +100,16 @@ pub(super) fn check(template: &str, allowance: &Allowance) -> Result<(), NotRend
     validate(template, allowance)?.map_err(|fault| NotRendered::Invalid(fault.message))
 }
 
-/// Renders `template`, in which nothing is defined; a text without any markup is returned as it is.
+/// Renders `template` with what it can name in `context`; a text without any markup is returned as it is.
 ///
 /// # Errors
 /// [`NotRendered`].
-pub(super) fn render(template: &str, allowance: &Allowance) -> Result<String, NotRendered> {
+pub fn render(template: &str, context: &Context, allowance: &Allowance) -> Result<String, NotRendered> {
     if !["{{", "{%", "{#"].iter().any(|markup| template.contains(markup)) {
         return Ok(template.to_owned());
     }
     afford(template, allowance)?;
-    evaluate(|| rendered(template, &allowance.instructions))
+    evaluate(|| rendered(template, context, &allowance.instructions))
 }
 
 /// Checks the bounds that a template has before it is parsed, and takes what parsing it costs.
@@ -120,7 +131,7 @@ fn nesting(template: &str) -> usize {
     signs + words.filter(|word| NESTING_WORDS.iter().any(|nests| word.ends_with(nests))).count()
 }
 
-fn rendered(template: &str, instructions: &Meter) -> Result<String, NotRendered> {
+fn rendered(template: &str, context: &Context, instructions: &Meter) -> Result<String, NotRendered> {
     let config =
         TemplateConfig { syntax_config: SyntaxConfig::default(), default_auto_escape: Arc::new(|_| AutoEscape::None) };
     syntax::check(template)?.map_err(|fault| NotRendered::Invalid(fault.message))?;
@@ -132,12 +143,15 @@ fn rendered(template: &str, instructions: &Meter) -> Result<String, NotRendered>
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(instructions.left()));
-    environment.set_formatter(write);
+    let members = context.members();
+    environment.set_formatter(move |out, state, value| write(out, state, value, &members));
+    environment.set_unknown_method_callback(methods::call);
     environment.add_function("range", range);
     parts::count(&mut environment, &mut compiled.instructions);
+    filters::add(&mut environment, context);
     let mut text = String::new();
     let mut out = machinery::make_string_output(&mut text);
-    let (root, escape) = (Value::from(()), compiled.initial_auto_escape);
+    let (root, escape) = (context.root(), compiled.initial_auto_escape);
     let outcome = machinery::eval(&environment, &compiled.instructions, root, &compiled.blocks, &mut out, escape);
     let (_, state) = outcome.map_err(|error| {
         bound_of(&error).map_or_else(
@@ -162,25 +176,37 @@ fn bound_of(error: &Error) -> Option<Exceeded> {
     })
 }
 
+/// What an error's words begin with that Python's `repr` of the exception follows.
+const PYTHON: &str = "in Python: ";
+
+/// Returns the words of an error that Python raises, of which `told` is the `repr`.
+fn in_words_of_python(told: &str) -> String {
+    format!("{PYTHON}{told}")
+}
+
 fn cause(error: &Error) -> String {
     match error.detail() {
+        Some(detail) if detail.starts_with(PYTHON) => detail[PYTHON.len()..].to_owned(),
         Some(detail) if detail.starts_with("Range too big") => format!("OverflowError({})", python::repr_str(detail)),
         _ => error.to_string(),
     }
 }
 
-/// Writes a value as Python's `str` does: a text as it is, nothing of what is undefined.
-fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+/// Writes a value as Python's `str` does: a text as it is, a member of an enumeration with its class, nothing of what is
+/// undefined.
+fn write(out: &mut Output, state: &mut State, value: &Value, members: &HashMap<String, String>) -> Result<(), Error> {
     if value.is_undefined() {
         return Ok(());
     }
     if let Some(text) = value.as_str() {
+        let text = members.get(text).filter(|_| value.is_safe()).map_or(text, String::as_str);
         return out.write_str(text).map_err(Error::from);
     }
     parts::pay(state, value)?;
-    let text = match serde_json::to_value(value) {
-        Ok(value) => python::repr(&value),
-        Err(_) => value.to_string(),
+    let text = match value.downcast_object_ref::<Model>() {
+        Some(model) => model.str(members),
+        None if values::is_plain(value) => value.to_string(),
+        None => values::repr(value, members),
     };
     out.write_str(&text).map_err(Error::from)
 }
@@ -200,7 +226,7 @@ mod tests {
     use super::*;
 
     fn rendered(template: &str) -> Result<String, NotRendered> {
-        render(template, &Allowance::default())
+        render(template, &Context::default(), &Allowance::default())
     }
 
     fn refusal(template: &str) -> String {

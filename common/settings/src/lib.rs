@@ -69,6 +69,9 @@ pub struct Settings {
     pub limits: ServerLimits,
     /// How a server on one machine shows Prefect's user interface; a function shows none.
     pub page: PageSettings,
+    /// Where people find the user interface (`PREFECT_UI_URL`, or else what `PREFECT_API_URL` says), for links in what
+    /// automations send.
+    pub ui_url: Option<String>,
     /// Where requests are told of: in lines with metrics where Lambda collects what is printed.
     pub reports: Channel,
     /// Whether writes need a CSRF token (`PREFECT_SERVER_CSRF_PROTECTION_ENABLED`).
@@ -215,6 +218,7 @@ impl Default for Settings {
             key_memory: 30.0,
             limits: ServerLimits::default(),
             page: PageSettings::default(),
+            ui_url: None,
             reports: Channel::Log,
             csrf_protection_enabled: false,
             csrf_token_expiration: 3_600.0,
@@ -305,6 +309,7 @@ impl Settings {
             access: access_mode(&variables)?.unwrap_or(default.access),
             limits: default.limits.overridden_by(&variables)?,
             page: default.page,
+            ui_url: ui_url(&variables).or(default.ui_url),
             reports: default.reports,
             key_memory: variables
                 .read("PROCTOR_API_KEY_MEMORY_SECONDS")?
@@ -424,6 +429,13 @@ fn liveness(variables: &Variables, default: Liveness) -> Result<Liveness> {
 
 /// How long flow runs are kept where they are deleted at all and nothing else is said, in seconds: 90 days.
 const RUN_RETENTION: f64 = 90.0 * 24.0 * 3_600.0;
+
+/// Returns where people find the user interface, which is beside the API if nothing else is said.
+fn ui_url(variables: &Variables) -> Option<String> {
+    let set = |name: &str| variables.get(name).filter(|url| !url.is_empty());
+    let beside = |api: &str| api.strip_suffix("/api").unwrap_or(api).to_owned();
+    set("PREFECT_UI_URL").map(str::to_owned).or_else(|| set("PREFECT_API_URL").map(beside))
+}
 
 /// Reads how long ended flow runs are kept; `None` if they are not to be deleted.
 fn run_retention(variables: &Variables) -> Result<Option<f64>> {

@@ -18,6 +18,8 @@ use minijinja::{
 
 use budget::{Bound, Exceeded};
 
+use super::values::{Labels, Model};
+
 /// How many bytes of a text count as a part.
 const BYTES_OF_A_PART: usize = 64;
 
@@ -52,6 +54,12 @@ pub(super) fn count(environment: &mut Environment<'_>, instructions: &mut Instru
     });
     environment.add_function(ITEM, |state: &State, of: Value, key: Value| {
         pay(state, &key)?;
+        // In brackets a label is whole, and its value a text.
+        if let (Some(labels), Some(label)) = (of.downcast_object_ref::<Labels>(), key.as_str())
+            && let Some(value) = labels.label(label)
+        {
+            return Ok(Value::from(value));
+        }
         Ok::<_, Error>(of.get_item(&key).unwrap_or_default())
     });
     environment.add_function(IS_IN, |state: &mut State, value: Value, of: Value| {
@@ -210,6 +218,9 @@ pub(super) fn pay(state: &State, value: &Value) -> Result<(), Error> {
 fn walk(value: &Value, levels: u64, take: &mut dyn FnMut(u64) -> Result<(), Error>) -> Result<(), Error> {
     let bytes = value.as_str().map_or(0, str::len);
     take(u64::try_from(bytes / BYTES_OF_A_PART).unwrap_or(u64::MAX).saturating_add(1))?;
+    if let Some(model) = value.downcast_object_ref::<Model>() {
+        return take(model.weight);
+    }
     let is_map = match value.kind() {
         ValueKind::Map => true,
         ValueKind::Seq | ValueKind::Iterable => false,
