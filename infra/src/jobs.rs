@@ -31,7 +31,7 @@ pub(crate) fn template() -> Value {
     let queue = attribute("Queue", "Arn");
     let function = Function {
         name: WORKER,
-        description: "Operations on many flow runs and removals, step by step".into(),
+        description: "Operations on many flow runs, removals, and what automations do, step by step".into(),
         timeout: TIMEOUT,
         access: ACCESS,
         reads_assets: false,

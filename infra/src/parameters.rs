@@ -267,8 +267,17 @@ pub(crate) const OF_THE_STREAM: [&str; 10] = [
 ];
 
 /// What the nested stack of the queue takes besides.
-pub(crate) const OF_THE_QUEUE: [&str; 7] =
-    ["Table", "JobConcurrency", "JobReservedConcurrency", "Shards", "EventRetention", "RunRetention", "CorsOrigins"];
+pub(crate) const OF_THE_QUEUE: [&str; 9] = [
+    "Table",
+    "JobConcurrency",
+    "JobReservedConcurrency",
+    "SecretsKey",
+    "FormerSecretsKey",
+    "Shards",
+    "EventRetention",
+    "RunRetention",
+    "CorsOrigins",
+];
 
 /// Declares the parameters of a nested stack: those of every one, and `more`, of the root's types or else text.
 pub(crate) fn of_a_nested_stack(more: &[&str]) -> Value {

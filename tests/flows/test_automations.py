@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from harness import Api, Runner, eventually
@@ -138,3 +141,53 @@ def test_the_triggers_of_a_flow_that_is_served(runner: Runner, api: Api) -> None
 def test_a_trigger_that_no_server_has(shared_runner: Runner, api: Api) -> None:
     """Metrics are Prefect Cloud's: the client's automation is refused, as the real server refuses it."""
     shared_runner.run("triggered", "a metric", "apply", exit_code=1)
+
+
+@pytest.fixture(scope="module")
+def chained(shared_runner: Runner, api: Api) -> Iterator[dict[str, str]]:
+    """The deployments that `chained.py` serves, while it does."""
+
+    def are_deployed() -> dict[str, str]:
+        found = {name: api.http.get(f"deployments/name/chained-{name}/chained") for name in ("first", "second", "endless")}
+        assert all(answer.status_code == 200 for answer in found.values())
+        deployments = {name: answer.json()["id"] for name, answer in found.items()}
+        assert related_to(api, deployments["second"])
+        return deployments
+
+    serving = shared_runner.start("chained")
+    try:
+        yield eventually(are_deployed, 120)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        shared_runner.finish(serving, None)
+
+
+def test_a_deployment_runs_when_another_flow_has_completed(chained: dict[str, str], api: Api) -> None:
+    run = api.post(f"deployments/{chained['first']}/create_flow_run", {"parameters": {"word": "hello"}})
+
+    def has_followed() -> dict:
+        found = api.post("flow_runs/filter", {"deployments": {"id": {"any_": [chained["second"]]}}})
+        assert [other["state_type"] for other in found] == ["COMPLETED"]
+        return found[0]
+
+    followed = eventually(has_followed, 120)
+    assert followed["parameters"] == {"of": run["name"], "state": "state Completed", "words": {"word": "hello"}}
+    assert (followed["created_by"]["type"], followed["created_by"]["display_value"]) == ("AUTOMATION", "after the first")
+
+
+def test_an_automation_cancels(chained: dict[str, str], api: Api) -> None:
+    trigger = {"type": "event", "posture": "Reactive", "expect": ["enough"], "for_each": ["prefect.resource.id"], "threshold": 1}
+    body = {"name": "cancels", "trigger": trigger, "actions": [{"type": "cancel-flow-run"}]}
+    automation = api.post("automations/", body)["id"]
+    run = api.post(f"deployments/{chained['endless']}/create_flow_run", {})["id"]
+
+    def is_in(state: str) -> None:
+        assert api.flow_run(run)["state_type"] == state
+
+    eventually(lambda: is_in("RUNNING"), 60)
+    resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
+    now = datetime.now(UTC).isoformat()
+    sent = [{"occurred": now, "event": "enough", "resource": resource, "payload": {}, "id": str(uuid4())}]
+    assert api.http.post("events", json=sent).is_success
+    eventually(lambda: is_in("CANCELLED"), 60)
+    api.http.delete(f"automations/{automation}")

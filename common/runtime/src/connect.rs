@@ -52,8 +52,11 @@ pub async fn from_env() -> Result<App> {
 pub fn from_env_with_queue() -> Result<(App, Queue)> {
     let settings = Settings::from_env()?;
     let url = settings.queue_url()?;
-    let config = sdk_config(tls::http_client()?);
-    Ok((configured(settings, &config), Queue::new(aws_sdk_sqs::Client::new(&config), &url)))
+    let http_client = tls::http_client()?;
+    let config = sdk_config(http_client.clone());
+    let app = configured(settings, &config);
+    let app = with_master(app, |key, table| KmsKey::of_environment(key, table, http_client.clone()))?;
+    Ok((app, Queue::new(aws_sdk_sqs::Client::new(&config), &url)))
 }
 
 /// Connects to the table that the settings name, with the credentials and the trust of the environment.

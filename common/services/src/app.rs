@@ -8,7 +8,7 @@ use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
 
-use crate::{automations::Remembered, jobs::queue::QueueLocation, live::Live, vault::Vault};
+use crate::{actions::outward::Outward, automations::Remembered, jobs::queue::QueueLocation, live::Live, vault::Vault};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// Where the queue is; a handler takes it from its request, because its route must declare it.
     pub queue: Option<QueueLocation>,
+    /// Who makes calls that leave the server, in a process that does.
+    pub outward: Option<Arc<dyn Outward>>,
     /// The password of callers, where the settings name a secret that has it.
     password: Option<Arc<StoredSecret>>,
 }
@@ -40,7 +42,7 @@ impl App {
         let assets = Arc::new(Assets::new(settings.assets.clone()));
         let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
         let (live, automations) = (Arc::default(), Arc::default());
-        Self { store, settings, keys, assets, live, automations, vault, queue: None, password: None }
+        Self { store, settings, keys, assets, live, automations, vault, queue: None, outward: None, password: None }
     }
 
     /// Asks callers for `password`, which the settings name.
@@ -59,6 +61,12 @@ impl App {
     #[must_use]
     pub fn measuring_queue(self, queue: QueueLocation) -> Self {
         Self { queue: Some(queue), ..self }
+    }
+
+    /// Makes calls that leave the server by `outward`.
+    #[must_use]
+    pub fn calling(self, outward: Arc<dyn Outward>) -> Self {
+        Self { outward: Some(outward), ..self }
     }
 
     /// Returns what it takes to find out who calls.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use domain::{
-    model::{CreatedBy, Deployment, Flow, FlowRun, Object, State},
+    model::{Automation, CreatedBy, Deployment, Flow, FlowRun, Object, State},
     orchestration::{Client, policy::flow_policy},
 };
 use error::{Error, Result};
@@ -44,10 +44,18 @@ impl NewFlowRun {
 /// # Errors
 /// [`Error::Conflict`] if the parent task run is not there, or an empty idempotency key is taken.
 pub async fn create(app: &App, new: &NewFlowRun, client: &Client) -> Result<Made> {
-    retry_on_conflict(|| Box::pin(add(app, new, client.clone()))).await
+    create_with(app, new, client, &[]).await
 }
 
-async fn add(app: &App, new: &NewFlowRun, client: Client) -> Result<Made, CommitError> {
+/// Makes a flow run as [`create`] does, and writes `beside` together with it if it is new.
+///
+/// # Errors
+/// Those of [`create`].
+pub async fn create_with(app: &App, new: &NewFlowRun, client: &Client, beside: &[Write]) -> Result<Made> {
+    retry_on_conflict(|| Box::pin(add(app, new, client.clone(), beside))).await
+}
+
+async fn add(app: &App, new: &NewFlowRun, client: Client, beside: &[Write]) -> Result<Made, CommitError> {
     let holder = match new.unique_key() {
         Some(key) => app.store.flow_run_by_key(new.run.flow_id, key).await?,
         None => KeyHolder::Nobody,
@@ -57,7 +65,8 @@ async fn add(app: &App, new: &NewFlowRun, client: Client) -> Result<Made, Commit
         let is_new = found.id == new.run.id;
         return Ok(Made { run: *found, is_new });
     }
-    let (run, writes) = Box::pin(enter(app, new, client, &holder)).await?;
+    let (run, mut writes) = Box::pin(enter(app, new, client, &holder)).await?;
+    writes.extend_from_slice(beside);
     match app.store.commit(writes).await {
         Ok(()) => Ok(Made { run, is_new: true }),
         Err(refused @ CommitError::ConditionFailed(_)) => match app.store.flow_run(new.run.id).await? {
@@ -105,6 +114,12 @@ pub fn labels_of_deployment(deployment: &Deployment, own: Option<&Object>) -> Ob
     labels.insert("prefect.deployment.id".into(), Value::String(deployment.id.to_string()));
     labels.extend(own.cloned().unwrap_or_default());
     labels
+}
+
+/// Returns what a run remembers of the automation that makes it.
+pub fn created_by_automation(automation: &Automation) -> Option<CreatedBy> {
+    let (id, name) = (Some(automation.id.0), automation.name.clone());
+    (!name.is_empty()).then(|| CreatedBy { id, r#type: Some("AUTOMATION".into()), display_value: Some(name) })
 }
 
 /// The automation that makes a request, if one does: the headers that only automations send.

@@ -2,14 +2,19 @@
 
 pub mod actions;
 mod app;
+pub mod automation_switch;
 pub mod automation_variables;
 pub mod automations;
 pub mod background_tasks;
 pub mod blocks;
 pub mod consumer_lag;
 pub mod dead_letters;
+pub mod deployment_pauses;
+pub mod deployment_responses;
+pub mod deployment_runs;
 pub mod event_ingestion;
 pub mod flow_run_creation;
+pub mod flow_run_resumption;
 pub mod flow_run_update;
 pub mod heartbeats;
 pub mod jobs;
@@ -25,6 +30,7 @@ pub mod timers;
 pub mod transitions;
 pub mod vault;
 pub mod void_runs;
+pub mod work_pool_update;
 pub mod work_queue_placement;
 pub mod work_queue_update;
 pub mod workspace_variables;

@@ -28,6 +28,11 @@ pub struct WorkQueueUpdate {
 }
 
 impl WorkQueueUpdate {
+    /// Makes the change that pauses a queue, or lets it go on.
+    pub fn pausing(is_paused: bool) -> Self {
+        Self { is_paused: Patch::Value(is_paused), ..Self::default() }
+    }
+
     /// Changes `queue` at `now`.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use error::{Error, Result};
 use schema_tools::{
     Allowance,
     hydration::{self, Form, HydrationError, KnownVariables, Unfinished},
+    templates::Context,
 };
 use store::Store;
 
@@ -45,6 +46,14 @@ impl<'s> WorkspaceVariables<'s> {
     /// within names within names beyond all use.
     pub async fn hydrate(&self, input: &Object) -> Result<Result<Value, HydrationError>> {
         self.fill_in(|known| hydration::hydrate(input, known, &self.allowance)).await
+    }
+
+    /// Fills in the placeholders of `input` as [`Self::hydrate`] does, with what templates can name in `context`.
+    ///
+    /// # Errors
+    /// Those of [`WorkspaceVariables::hydrate`].
+    pub async fn hydrate_with(&self, input: &Object, context: &Context) -> Result<Result<Value, HydrationError>> {
+        self.fill_in(|known| hydration::hydrate_with(input, known, context, &self.allowance)).await
     }
 
     /// Fills in the placeholders of `input` as far as they can be, for a form that is being filled in.

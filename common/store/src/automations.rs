@@ -148,7 +148,7 @@ impl Store {
         .await
     }
 
-    /// Changes the automation `id`, and where it is noted.
+    /// Changes the automation `id`, and where it is noted, and writes `beside` together with it.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none, those of [`Self::add_automation`], and those of `change`.
@@ -156,6 +156,7 @@ impl Store {
         &self,
         id: AutomationId,
         change: impl Fn(&mut StoredAutomation) -> Result<()> + Sync,
+        beside: &[Write],
     ) -> Result<StoredAutomation> {
         let within_bounds = |automation: &mut StoredAutomation| {
             change(automation)?;
@@ -168,6 +169,7 @@ impl Store {
                 writes.push(self.note(after, resource)?);
             }
             writes.extend(self.evaluation(after)?);
+            writes.extend_from_slice(beside);
             Ok(writes)
         })
         .await
@@ -367,7 +369,7 @@ mod tests {
             automation.automation.actions.clone_from(&actions);
             Ok(())
         };
-        store.update_automation(made.automation.id, change).await.unwrap();
+        store.update_automation(made.automation.id, change, &[]).await.unwrap();
         assert_eq!([related(&store, 1).await, related(&store, 2).await, related(&store, 3).await], [0, 1, 1]);
         store.delete_automation(made.automation.id).await.unwrap();
         assert_eq!([related(&store, 2).await, related(&store, 3).await], [0, 0]);
@@ -409,7 +411,7 @@ mod tests {
             automation.automation.actions.clone_from(&others);
             Ok(())
         };
-        store.update_automation(id, change).await.unwrap();
+        store.update_automation(id, change, &[]).await.unwrap();
         store.delete_automation(id).await.unwrap();
     }
 }

@@ -248,13 +248,31 @@ impl Store {
         id: DeploymentId,
         change: impl Fn(&mut Deployment) -> Result<T>,
     ) -> Result<T> {
+        self.update_deployment_silently_with(id, change, &[]).await
+    }
+
+    /// Changes the deployment `id` as [`Self::update_deployment_silently`] does, and writes `beside` together with it, also if
+    /// it is left as it was.
+    ///
+    /// # Errors
+    /// Those of [`Self::update_deployment_silently`].
+    pub async fn update_deployment_silently_with<T>(
+        &self,
+        id: DeploymentId,
+        change: impl Fn(&mut Deployment) -> Result<T>,
+        beside: &[Write],
+    ) -> Result<T> {
         retry_on_conflict(|| async {
             let found = self.read_one::<Deployment>(id).await?;
             let mut after = found.record.clone();
             let outcome = change(&mut after)?;
+            let mut writes = beside.to_vec();
             if after != found.record {
                 let after = after.rescheduled(Some(&found.record), Timestamp::now());
-                self.commit(vec![self.replace(&after, found.version)?]).await?;
+                writes.push(self.replace(&after, found.version)?);
+            }
+            if !writes.is_empty() {
+                self.commit(writes).await?;
             }
             Ok(outcome)
         })
@@ -273,6 +291,21 @@ impl Store {
         which: AutoScheduled,
         change: impl Fn(&mut Deployment) -> Result<()>,
     ) -> Result<Rescheduled> {
+        self.reschedule_deployment_with(id, which, change, &[]).await
+    }
+
+    /// Changes the deployment `id` as [`Self::reschedule_deployment`] does, and writes `beside` together with it, also if it is
+    /// left as it was.
+    ///
+    /// # Errors
+    /// Those of [`Self::reschedule_deployment`].
+    pub async fn reschedule_deployment_with(
+        &self,
+        id: DeploymentId,
+        which: AutoScheduled,
+        change: impl Fn(&mut Deployment) -> Result<()>,
+        beside: &[Write],
+    ) -> Result<Rescheduled> {
         retry_on_conflict(|| async {
             let found = self.read_one::<Deployment>(id).await?;
             let now = Timestamp::now();
@@ -283,8 +316,12 @@ impl Store {
                 deployment = deployment.rescheduled(Some(&found.record), now);
             }
             deployment.void_runs = Some(which.of(&deployment, now));
+            let mut writes = beside.to_vec();
             if is_written {
-                self.commit(vec![self.replace(&deployment, found.version)?]).await?;
+                writes.push(self.replace(&deployment, found.version)?);
+            }
+            if !writes.is_empty() {
+                self.commit(writes).await?;
             }
             Ok(Rescheduled { deployment, is_written })
         })

@@ -156,6 +156,20 @@ impl Store {
     ///
     /// What else belongs to it is deleted by the consumer of the table's stream.
     pub async fn delete_flow_run(&self, id: FlowRunId, now: Timestamp, longest: LongestWaits) -> Result<bool> {
+        self.delete_flow_run_with(id, now, longest, &[]).await
+    }
+
+    /// Deletes a flow run as [`Self::delete_flow_run`] does, and writes `beside` together with that.
+    ///
+    /// # Errors
+    /// Those of [`Self::delete_flow_run`].
+    pub async fn delete_flow_run_with(
+        &self,
+        id: FlowRunId,
+        now: Timestamp,
+        longest: LongestWaits,
+        beside: &[Write],
+    ) -> Result<bool> {
         let is_tried = AtomicBool::new(false);
         let deleted = retry_on_conflict(|| async {
             // Where the run was there before, it is gone now, by this request or by another.
@@ -169,6 +183,7 @@ impl Store {
                 slots.release(lease).await?;
                 writes.extend(slots.into_writes()?);
             }
+            writes.extend_from_slice(beside);
             is_tried.store(true, Ordering::Relaxed);
             self.commit(writes).await.map(|()| true)
         })

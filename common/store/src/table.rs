@@ -199,8 +199,8 @@ entities! {
     waiting_firings(trigger_id: TriggerId) of triggers::WaitingFirings = ["triggers", trigger_id] / ["waiting"];
     /// that an automation was triggered
     firing(firing_id: FiringId) => Firing(FiringId) of Firing = ["firing", firing_id] / ["firing"];
-    /// a note that an action of a firing was carried out
-    carried_out(firing_id: FiringId, action: usize) of Claim = ["firing", firing_id] / ["action", action];
+    /// what became of an action of a firing
+    carried_out(firing_id: FiringId, action: usize) of triggers::CarriedOut = ["firing", firing_id] / ["action", action];
 
     /// work that failed for good
     dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter

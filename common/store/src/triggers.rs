@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use domain::{
     automations::{ChildFirings, Firing, Seen, Window},
-    model::{AutomationId, FiringId, Timestamp, TriggerId},
+    model::{AutomationId, Event, FiringId, Timestamp, TriggerId},
 };
 use error::Result;
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,40 @@ impl Record for Firing {
     }
 }
 
+/// What became of an action of a firing.
+///
+/// It is written once, with what the action does where that is in the table; so whoever finds it leaves the action alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CarriedOut {
+    /// The firing.
+    pub firing: FiringId,
+    /// The action's place among all that the firing has carried out.
+    pub action: usize,
+    /// When that was.
+    pub carried_out: Timestamp,
+    /// The events that tell of it.
+    pub events: Vec<Event>,
+}
+
+crate::json_record!(CarriedOut);
+
+impl Record for CarriedOut {
+    const HEAD: &'static [&'static str] = &["firing", "action", "carried_out"];
+
+    fn key(&self) -> Key {
+        table::carried_out(self.firing, self.action)
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+
+    /// It is there for longer than the firing.
+    fn expires(&self, _retention: f64) -> Option<Timestamp> {
+        Some(self.carried_out.plus_seconds(2.0 * FIRING_KEPT))
+    }
+}
+
 /// What an evaluation changes, all of it at once.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluated {
@@ -269,6 +303,22 @@ impl Store {
     /// Reads a firing.
     pub async fn firing(&self, id: FiringId) -> Result<Option<Firing>> {
         Ok(self.get::<Firing>(&table::firing(id)).await?.map(|found| found.record))
+    }
+
+    /// Reads what became of an action of a firing, if it was carried out.
+    pub async fn carried_out(&self, firing: FiringId, action: usize) -> Result<Option<CarriedOut>> {
+        Ok(self.get(&table::carried_out(firing, action)).await?.map(|found| found.record))
+    }
+
+    /// Notes what became of an action, unless that was noted before; returns what is noted.
+    pub async fn note_carried_out(&self, note: CarriedOut) -> Result<CarriedOut> {
+        match self.commit(vec![self.insert(&note)?]).await {
+            Ok(()) => Ok(note),
+            Err(CommitError::ConditionFailed(_)) => {
+                Ok(self.carried_out(note.firing, note.action).await?.unwrap_or(note))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Forgets the state of a trigger that is not evaluated any more, if it is still as it was read.

@@ -178,6 +178,7 @@ impl Store {
         name: &str,
         asks: impl Fn(&WorkPool) -> bool + Sync,
         change: impl Fn(&mut StoredWorkPool, bool) -> Result<()> + Sync,
+        beside: &[Write],
     ) -> Result<()> {
         retry_on_conflict(|| async {
             let before = self.read_work_pool(name).await?;
@@ -185,7 +186,7 @@ impl Store {
             let is_served = asks(pool) && self.is_served(pool.id, None).await?;
             let mut after = before.record.clone();
             change(&mut after, is_served)?;
-            self.replace_one(&before, &after, Vec::new()).await
+            self.replace_one(&before, &after, beside.to_vec()).await
         })
         .await
     }

@@ -1,6 +1,9 @@
 //! Work queues in the table.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    slice,
+};
 
 use super::{
     CommitError, Entity, Item, Key, Record, Store, TableAccess, Versioned, Write,
@@ -295,6 +298,7 @@ impl Store {
         name: QueueName<'_>,
         ranks: Ranks,
         change: impl Fn(&mut WorkQueue) -> Result<()> + Sync,
+        beside: &[Write],
     ) -> Result<()> {
         retry_on_conflict(|| async {
             let (of, before) = self.work_queue_in_pool(name).await?;
@@ -307,13 +311,14 @@ impl Store {
             let stays_in_place = old.name == after.name && old.priority == after.priority;
             let write = Write::Replace(self.changed_queue(&before, after.clone(), Store::announced)?);
             if stays_in_place {
-                return self.commit(vec![write]).await;
+                return self.commit([slice::from_ref(&write), beside].concat()).await;
             }
             let mut writes = match ranks {
                 Ranks::Unique => self.stepped_back(&of, &after)?,
                 Ranks::Shared => Vec::new(),
             };
             writes.push(write);
+            writes.extend_from_slice(beside);
             self.commit_with_pool(&of, &of.pool.record, writes).await
         })
         .await

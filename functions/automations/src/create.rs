@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
+    actions::saving,
     automation_variables::{self, EmptyVariables},
     blocks::answers,
     http::{Body, Json, Route},
@@ -11,7 +12,7 @@ use common::{
 };
 use serde::Deserialize;
 
-use crate::{Definition, TEMPLATES, log_unevaluated};
+use crate::{Definition, TEMPLATES};
 
 /// The contract's `create_automation`.
 pub static ROUTE: Route = Route::post("create_automation", "/automations/", || post(create))
@@ -26,13 +27,14 @@ struct AutomationCreate {
 }
 
 async fn create(State(app): State<App>, Body(body): Body<AutomationCreate>) -> Result<(StatusCode, Json<Automation>)> {
-    automation_variables::check(&app, &body.definition.actions, EmptyVariables::AreNone).await?;
+    let definition = &body.definition;
+    automation_variables::check(&app, &definition.actions, EmptyVariables::AreNone).await?;
+    saving::check(&app, &definition.all_actions()).await?;
     let now = app.now();
     let stored = StoredAutomation {
         automation: body.definition.into_automation(AutomationId::new(), now, now),
         owner_resource: body.owner_resource.filter(|owner| !owner.is_empty()),
     };
     app.store.add_automation(&stored).await?;
-    log_unevaluated(&stored.automation);
     Ok((StatusCode::CREATED, Json(stored.automation)))
 }

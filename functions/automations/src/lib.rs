@@ -1,6 +1,6 @@
 //! The automations resource: one verb, one file.
 //!
-//! Automations are stored, answered and told of in events. Nothing evaluates them yet, which the log says of each.
+//! How they are evaluated is in [`common::automations`], what they do in [`common::actions`].
 
 pub mod count;
 pub mod create;
@@ -54,6 +54,11 @@ struct Definition {
 }
 
 impl Definition {
+    /// Returns all actions, whenever they are due.
+    fn all_actions(&self) -> Vec<&Action> {
+        self.actions.iter().chain(&self.actions_on_trigger).chain(&self.actions_on_resolve).collect()
+    }
+
     /// Returns the automation of `id` and `created` that is so from `now` on; its triggers have new ids.
     fn into_automation(self, id: common::model::AutomationId, created: Timestamp, now: Timestamp) -> Automation {
         let Self { name, description, enabled, tags, mut trigger, actions, actions_on_trigger, actions_on_resolve } =
@@ -81,11 +86,4 @@ fn or_missing<T>(outcome: Result<T>) -> Result<T> {
         Error::NotFound(_) => Error::NoSuchRun("Automation not found".to_owned()),
         other => other,
     })
-}
-
-/// Says in the log that an automation that is to be evaluated isn't.
-fn log_unevaluated(automation: &Automation) {
-    if automation.enabled {
-        tracing::warn!(automation = %automation.id, "the automation is stored, and nothing evaluates it yet");
-    }
 }

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode, routing::put};
 use common::{
     App, Result,
+    actions::saving,
     automation_variables::{self, EmptyVariables},
     blocks::answers,
     http::{Body, Path, Route, Sent, extract::Id},
@@ -11,7 +12,7 @@ use common::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{Definition, TEMPLATES, log_unevaluated, or_missing};
+use crate::{Definition, TEMPLATES, or_missing};
 
 /// The contract's `update_automation`.
 pub static ROUTE: Route = Route::put("update_automation", "/automations/{id}", || put(update))
@@ -35,6 +36,7 @@ async fn update(
     Sent(given): Sent<Given>,
 ) -> Result<StatusCode> {
     automation_variables::check(&app, &body.actions, EmptyVariables::Count).await?;
+    saving::check(&app, &body.all_actions()).await?;
     let replace = |stored: &mut StoredAutomation| {
         let before = stored.automation.clone();
         let mut after = body.clone().into_automation(before.id, before.created, app.now());
@@ -56,7 +58,6 @@ async fn update(
         stored.automation = after;
         Ok(())
     };
-    let stored = or_missing(app.store.update_automation(path.id, replace).await)?;
-    log_unevaluated(&stored.automation);
+    or_missing(app.store.update_automation(path.id, replace, &[]).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

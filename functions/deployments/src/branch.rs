@@ -5,7 +5,7 @@
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
-    App, Error, Result,
+    App, Error, Result, deployment_responses,
     http::{Body, Json, Path, Route, Sent, extract::Id},
     model::{
         Deployment, DeploymentId, Timestamp,
@@ -17,10 +17,7 @@ use common::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{
-    responses,
-    update::{DeploymentUpdate, changed},
-};
+use crate::update::{DeploymentUpdate, changed};
 
 /// Our operation `create_deployment_branch`.
 pub static ROUTE: Route = Route::post("create_deployment_branch", "/deployments/{id}/branch", || post(branch));
@@ -64,7 +61,7 @@ async fn branch(
     }
     let overrides = sent.overrides.as_ref();
     let (made, _) = app.store.put_deployment(&new, |named| made(&app, named, limit, overrides)).await?;
-    Ok((StatusCode::CREATED, Json(responses::one(&app, &made).await?)))
+    Ok((StatusCode::CREATED, Json(deployment_responses::one(&app, &made).await?)))
 }
 
 /// Returns how many slots the limit has that is the deployment's own; nothing if it has none, or one that is shared.

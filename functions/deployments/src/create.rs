@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Error, Result,
     blocks::answers,
+    deployment_responses,
     flow_run_creation::labels_of_flow,
     http::{Json, Route, Sent},
     job_variables,
@@ -24,7 +25,6 @@ use serde::Deserialize;
 use crate::{
     limits,
     queue_assignment::{self, Asked},
-    responses,
     schedules::{self, NewSchedule},
     update::parameter_schema,
 };
@@ -108,7 +108,7 @@ async fn create(
         void_runs::after_change(&app, &deployment).await;
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(responses::one(&app, &deployment).await?)))
+    Ok((status, Json(deployment_responses::one(&app, &deployment).await?)))
 }
 
 impl DeploymentCreate {

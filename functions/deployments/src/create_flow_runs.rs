@@ -6,6 +6,7 @@ use axum::{extract::State, routing::post};
 use common::{
     App, Error, Result,
     blocks::answers,
+    deployment_runs::{FlowRunOfDeployment, Refusal, Source},
     flow_run_creation::{self, CreatingAutomation},
     http::{Body, Headers, Json, Path, Route, extract::Id},
     model::{DeploymentId, FlowRunId},
@@ -16,8 +17,6 @@ use common::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-
-use crate::flow_runs::{FlowRunOfDeployment, Refusal, Source};
 
 /// The contract's `bulk_create_flow_runs_from_deployment`.
 pub static ROUTE: Route =
@@ -79,7 +78,7 @@ async fn create(
     variables: &WorkspaceVariables<'_>,
 ) -> Result<Outcome> {
     let made = async {
-        let new = source.new_run(app, asked, automation, variables).await?;
+        let new = source.new_run(app, asked, automation.created_by(), variables).await?;
         Ok(flow_run_creation::create(app, &new, &Client::default()).await?)
     };
     match made.await {

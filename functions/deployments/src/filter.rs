@@ -2,15 +2,13 @@
 
 use axum::{extract::State, routing::post};
 use common::{
-    App, Result,
+    App, Result, deployment_responses,
     filter::{DeploymentSort, RunFilters},
     http::{Body, Json, Route},
     model::deployment::DeploymentResponse,
     store::{deployments, select::Window},
 };
 use serde::Deserialize;
-
-use crate::responses;
 
 /// The contract's `read_deployments`.
 pub static ROUTE: Route =
@@ -27,5 +25,5 @@ struct DeploymentQuery {
 
 async fn filter(State(app): State<App>, Body(query): Body<DeploymentQuery>) -> Result<Json<Vec<DeploymentResponse>>> {
     let found = app.store.deployments(&query.filters, query.sort, query.window).await?;
-    Ok(Json(responses::all(&app, &found).await?))
+    Ok(Json(deployment_responses::all(&app, &found).await?))
 }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, routing::post};
 use common::{
-    App, Result,
+    App, Result, deployment_responses,
     filter::{DeploymentSort, RunFilters},
     http::{
         Body, Json, Route,
@@ -12,8 +12,6 @@ use common::{
     store::deployments,
 };
 use serde::Deserialize;
-
-use crate::responses;
 
 /// The contract's `paginate_deployments`.
 pub static ROUTE: Route = Route::post("paginate_deployments", "/deployments/paginate", || post(paginate))
@@ -36,5 +34,5 @@ async fn paginate(
         app.store.deployments(&query.filters, query.sort, query.page.window()),
         app.store.count_deployments(&query.filters),
     )?;
-    Ok(Json(query.page.of(responses::all(&app, &found).await?, count)))
+    Ok(Json(query.page.of(deployment_responses::all(&app, &found).await?, count)))
 }

@@ -2,17 +2,15 @@
 
 use axum::{extract::State, routing::get};
 use common::{
-    App, Result,
+    App, Result, deployment_responses,
     http::{Json, Path, Route, extract::Id},
     model::{Deployment, DeploymentId, deployment::DeploymentResponse},
 };
-
-use crate::responses;
 
 /// The contract's `read_deployment`.
 pub static ROUTE: Route = Route::get("read_deployment", "/deployments/{id}", || get(read));
 
 async fn read(State(app): State<App>, Path(path): Path<Id<DeploymentId>>) -> Result<Json<DeploymentResponse>> {
     let found = app.store.read_one::<Deployment>(path.id).await?;
-    Ok(Json(responses::one(&app, &found.record).await?))
+    Ok(Json(deployment_responses::one(&app, &found.record).await?))
 }

@@ -2,13 +2,11 @@
 
 use axum::{extract::State, routing::get};
 use common::{
-    App, Result,
+    App, Result, deployment_responses,
     http::{Json, Path, Route},
     model::deployment::DeploymentResponse,
 };
 use serde::Deserialize;
-
-use crate::responses;
 
 /// The contract's `read_deployment_by_name`.
 pub static ROUTE: Route =
@@ -22,5 +20,5 @@ struct Names {
 
 async fn read_by_name(State(app): State<App>, Path(names): Path<Names>) -> Result<Json<DeploymentResponse>> {
     let found = app.store.deployment_by_names(&names.flow_name, &names.deployment_name).await?;
-    Ok(Json(responses::one(&app, &found).await?))
+    Ok(Json(deployment_responses::one(&app, &found).await?))
 }

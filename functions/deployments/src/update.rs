@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode, routing::patch};
 use common::{
     App, Error, InWords, Result,
     blocks::answers,
+    deployment_runs::NO_SCHEMA,
     http::{Path, Route, Sent, extract::Id},
     job_variables,
     model::{BlockDocumentId, ConcurrencyLimitId, Deployment, DeploymentId, Object, deployment::ConcurrencyOptions},
@@ -164,10 +165,6 @@ impl DeploymentUpdate {
         queue_assignment::find_or_make(app, pool, self.work_queue_name.value()).await
     }
 }
-
-/// What is answered where parameters are held against a schema that isn't there.
-pub(crate) const NO_SCHEMA: &str = "Error updating deployment: Cannot update parameters because parameter schema \
-                                    enforcement is enabled and the deployment does not have a valid parameter schema.";
 
 /// Reads a schema of parameters that was sent; an empty one is that of no parameters.
 pub(crate) fn parameter_schema<'de, D: Deserializer<'de>>(field: D) -> Result<Patch<Object>, D::Error> {

@@ -7,37 +7,22 @@ use axum::{
     routing::post,
 };
 use common::{
-    App, Error, Result,
+    App, Result, flow_run_resumption,
     http::{
         Body, Json, Path, Route,
         extract::{FromClient, Id},
     },
-    json,
-    model::{
-        self, FlowRunId, FlowRunInput, FlowRunInputId, InputKey, Object, StateCreate, StateDetails, StateType,
-        Timestamp,
-    },
-    orchestration::{OrchestrationResult, Status, Verdict},
-    schema_tools::validation::{Invalid, validate},
-    store::Write,
-    transitions::{PROPOSE_FLOW_RUN_STATE, Proposal, propose_flow_run_state_with},
-    workspace_variables::WorkspaceVariables,
+    model::{FlowRunId, Object},
+    transitions::PROPOSE_FLOW_RUN_STATE,
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The contract's `resume_flow_run`.
 pub static ROUTE: Route =
     Route::post("resume_flow_run", "/flow_runs/{id}/resume", || post(resume)).accessing(PROPOSE_FLOW_RUN_STATE);
 
-/// The entry of a pause's keys under which the schema of its input is found.
-const SCHEMA: &str = "schema";
-
-/// The entry of a pause's keys under which its input is expected.
-const RESPONSE: &str = "response";
-
 #[derive(Debug, Deserialize)]
-struct Resumption {
+struct ResumptionInput {
     run_input: Option<Object>,
 }
 
@@ -45,103 +30,10 @@ async fn resume(
     State(app): State<App>,
     Path(path): Path<Id<FlowRunId>>,
     FromClient(client): FromClient,
-    Body(body): Body<Resumption>,
+    Body(body): Body<ResumptionInput>,
 ) -> Result<Response> {
-    let run = app.store.flow_run(path.id).await?.ok_or_else(|| Error::no_such_run("Flow run", path.id))?;
-    let Some(state) = run.record.state.filter(|state| state.r#type == StateType::Paused) else {
-        return Ok(refuse(None, Status::Abort, "Cannot resume a flow run that is not paused.".into()));
-    };
-    let beside = match input(&app, path.id, &state, body.run_input.unwrap_or_default()).await? {
-        Ok(beside) => beside,
-        Err(reason) => return Ok(refuse(Some(&state), Status::Reject, reason)),
-    };
-    let proposal = Proposal::new(next(&state, app.now()), false, client);
-    let outcome = propose_flow_run_state_with(&app, path.id, &proposal, &beside).await?;
-    let status = if outcome.entered { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(outcome.result())).into_response())
-}
-
-/// Answers that the run stays in its state, with the details of an abortion whatever the status, as Prefect does.
-fn refuse(state: Option<&model::State>, status: Status, reason: String) -> Response {
-    Json(OrchestrationResult { state, status, details: &Verdict::Abort { reason } }).into_response()
-}
-
-/// Returns what follows a pause: a suspended run is scheduled, for its process is gone; any other one runs on.
-fn next(paused: &model::State, now: Timestamp) -> StateCreate {
-    let is_suspended = paused.state_details.pause_reschedule;
-    StateCreate {
-        r#type: if is_suspended { StateType::Scheduled } else { StateType::Running },
-        name: is_suspended.then(|| "Resuming".to_owned()),
-        message: None,
-        data: None,
-        state_details: StateDetails { scheduled_time: is_suspended.then_some(now), ..StateDetails::default() },
-    }
-}
-
-/// Returns what writes the input of a run that waits for one, or why the run is not to be resumed with it.
-async fn input(
-    app: &App,
-    id: FlowRunId,
-    paused: &model::State,
-    sent: Object,
-) -> Result<std::result::Result<Vec<Write>, String>> {
-    let Some(keys) = paused.state_details.run_input_keyset.as_ref().filter(|keys| !keys.is_empty()) else {
-        return Ok(Ok(Vec::new()));
-    };
-    let variables = WorkspaceVariables::new(&app.store);
-    let input = match variables.hydrate(&sent).await? {
-        Ok(input) => or_nothing(input),
-        Err(error) => return Ok(Err(format!("Error hydrating run input: {error}"))),
-    };
-    let schema = match keys.get(SCHEMA).cloned().map(InputKey::try_from) {
-        Some(Ok(key)) => app.store.flow_run_input(id, &key).await?,
-        Some(Err(_)) | None => None,
-    };
-    let Some(schema) = schema else { return Ok(Err("Run input schema not found.".into())) };
-    let fits = match serde_json::from_str(&schema.value) {
-        Ok(Value::Object(schema)) => validate(&input, &schema, variables.allowance())?,
-        Ok(_) => Err(Invalid::NotASchema("a schema is an object".into())),
-        Err(_) => return Ok(Err("Run input schema is not valid JSON.".into())),
-    };
-    match fits {
-        Ok(()) => {}
-        Err(Invalid::Failed(reason) | Invalid::First(reason)) => return Ok(Err(format!("Reason: {reason}"))),
-        Err(Invalid::Circular) => {
-            return Ok(Err("Invalid schema: Unable to validate schema with circular references.".into()));
-        }
-        Err(Invalid::NotASchema(reason)) => return Ok(Err(format!("Invalid schema: {reason}"))),
-    }
-    if input.as_object().is_some_and(Object::is_empty) {
-        return Ok(Ok(Vec::new()));
-    }
-    let key = keys
-        .get(RESPONSE)
-        .cloned()
-        .ok_or_else(|| Error::Unprocessable("The pause names no key for its input.".into()))?;
-    let key = InputKey::try_from(key).map_err(|invalid| Error::Unprocessable(invalid.to_string()))?;
-    let now = app.now();
-    let value = json::to_string(&input)?;
-    let input = FlowRunInput {
-        id: FlowRunInputId::new(),
-        created: now,
-        updated: now,
-        flow_run_id: id,
-        key,
-        value,
-        sender: None,
-    };
-    Ok(Ok(vec![app.store.insert(&input)?]))
-}
-
-/// Replaces what is nothing to Python by an empty object.
-fn or_nothing(input: Value) -> Value {
-    let is_nothing = match &input {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(_) => false,
-    };
-    if is_nothing { Value::Object(Object::new()) } else { input }
+    let input = body.run_input.unwrap_or_default();
+    let resumption = flow_run_resumption::resume(&app, path.id, input, client, Vec::new()).await?;
+    let status = if resumption.entered() { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(resumption.result())).into_response())
 }

@@ -18,7 +18,7 @@ async fn update(
     Sent(sent): Sent<WorkQueueUpdate>,
 ) -> Result<StatusCode> {
     let change = |queue: &mut _| sent.apply(queue, app.now());
-    let changed = app.store.update_work_queue(QueueName::Id(path.id), Ranks::Shared, change).await;
+    let changed = app.store.update_work_queue(QueueName::Id(path.id), Ranks::Shared, change, &[]).await;
     changed.in_words(&format!("Work Queue {} not found", path.id))?;
     Ok(StatusCode::NO_CONTENT)
 }

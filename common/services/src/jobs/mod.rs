@@ -27,8 +27,8 @@ use crate::{
 
 use removals::Look;
 
-/// What the worker does with the table.
-pub const ACCESS: TableAccess = TableAccess::WRITES_MANY.via(&Index::ALL);
+/// What the worker does with the table; it opens the blocks by which automations call and notify.
+pub const ACCESS: TableAccess = TableAccess::WRITES_MANY.via(&Index::ALL).opening_secrets();
 
 /// How many messages of a batch are worked on at the same time.
 const AT_ONCE: usize = 4;

@@ -20,6 +20,6 @@ async fn update(
     Sent(sent): Sent<WorkQueueUpdate>,
 ) -> Result<StatusCode> {
     let change = |queue: &mut _| sent.apply(queue, app.now());
-    path.worded(app.store.update_work_queue(path.queue_name(), Ranks::Unique, change).await)?;
+    path.worded(app.store.update_work_queue(path.queue_name(), Ranks::Unique, change, &[]).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,8 +11,8 @@ use common::{
         queue::{Message, Queue},
     },
     model::{
-        BulkAction, ConcurrencyLimit, ConcurrencyLimitId, FlowRun, FlowRunId, Lease, LeaseId, Timestamp,
-        concurrency_limit::LongestWaits,
+        BulkAction, ConcurrencyLimit, ConcurrencyLimitId, Event, EventId, FiringId, FlowRun, FlowRunId, Lease, LeaseId,
+        Timestamp, automation::TriggerId, concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
     store::{Key, table},
@@ -22,6 +22,7 @@ use common::{
 use futures::{StreamExt, stream as futures_stream};
 use registry::functions::{FIRE_TIMERS, JOB_RUNNER};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     gate::{Gate, Hold},
@@ -105,6 +106,44 @@ async fn a_killed_tick_is_made_up_for_by_the_next() {
     let expected = killed_anywhere(FIRE_TIMERS, prepare).await;
     assert!(expected.iter().any(|fact| fact == "event v1 prefect.flow-run.Late"), "{expected:?}");
     assert_eq!(expected.iter().filter(|fact| *fact == "flow_run run v1 SCHEDULED").count(), 3, "{expected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_action_runs_a_deployment_once() {
+    let prepare = async |stage: &Stage| {
+        let app = proctor::app(stage.app.clone());
+        let flow = ask(&app, "POST", "/api/flows/", &json!({"name": "run by an automation"})).await;
+        let deployment = json!({"flow_id": flow["id"], "name": "d"});
+        let deployment = ask(&app, "POST", "/api/deployments/", &deployment).await;
+        let action = json!({"type": "run-deployment", "source": "selected", "deployment_id": deployment["id"]});
+        an_action(stage, &action, "thing").await
+    };
+    let expected = killed_anywhere(JOB_RUNNER, prepare).await;
+    assert_eq!(expected.iter().filter(|fact| fact.starts_with("flow_run run")).count(), 1, "{expected:?}");
+    assert_told_as_executed(&expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_action_cancels_a_flow_run_once() {
+    let prepare = async |stage: &Stage| {
+        let run = add_run(stage, "cancelled").await;
+        enter(&stage.app, run, json!({"type": "RUNNING"})).await;
+        an_action(stage, &json!({"type": "cancel-flow-run"}), &format!("prefect.flow-run.{run}")).await
+    };
+    let expected = killed_anywhere(JOB_RUNNER, prepare).await;
+    assert_eq!(
+        expected.iter().filter(|fact| *fact == "event v1 prefect.flow-run.Cancelling").count(),
+        1,
+        "{expected:?}"
+    );
+    assert_told_as_executed(&expected);
+}
+
+/// Asserts that the one action is told once, and as one that was carried out.
+fn assert_told_as_executed(facts: &[String]) {
+    let told: Vec<_> = facts.iter().filter(|fact| fact.contains("prefect.automation.action.")).collect();
+    let expected = ["event v1 prefect.automation.action.executed", "event v1 prefect.automation.action.triggered"];
+    assert_eq!(told, expected, "{facts:?}");
 }
 
 /// Invokes `function` in peace; returns how often it called the table, and what is there in the end.
@@ -272,4 +311,23 @@ async fn a_bulk_step(stage: &Stage) -> Value {
     let id = begun.unwrap().id();
     assert_eq!(stage.app.store.bulk_operation(id).await.unwrap().unwrap().record.parts, 1);
     delivery(&Message::BulkStep { operation: id, part: 0, step: 0 })
+}
+
+/// Adds a firing of an automation with this action and the event about `resource` that made it; returns the delivery of the
+/// message about the action.
+async fn an_action(stage: &Stage, action: &Value, resource: &str) -> Value {
+    let (now, trigger, id) = (Timestamp::now(), TriggerId::new(), FiringId::new());
+    let event: Event = serde_json::from_value(json!({
+        "occurred": now, "event": "it.happened", "id": EventId::new(), "resource": {"prefect.resource.id": resource},
+    }))
+    .unwrap();
+    stage.app.store.add_events(&[event.clone().receive(now)], 3_600).await.unwrap();
+    let automation = json!({
+        "name": "a", "id": Uuid::new_v4(), "created": now, "updated": now, "actions": [action],
+        "trigger": {"type": "event", "posture": "Reactive", "id": trigger},
+    });
+    let firing = json!({"id": id, "trigger": trigger, "triggered": now, "at": now, "triggering_event": event.id});
+    let firing = serde_json::from_value(json!({"automation": automation, "firing": firing})).unwrap();
+    stage.app.store.add_firings(&[firing]).await.unwrap();
+    delivery(&Message::Act { firing: id, action: 0 })
 }

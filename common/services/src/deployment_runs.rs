@@ -1,41 +1,63 @@
-//! Flow runs of a deployment, as they are made by one operation and by its bulk form.
+//! Flow runs of a deployment, as they are made by one operation, by its bulk form, and by automations.
 
-use common::{
-    App, Error, Result,
-    blocks::answers,
-    flow_run_creation::{CreatingAutomation, NewFlowRun, labels_of_deployment},
+use domain::model::{
+    self, BlockDocumentId, CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate,
+    StateId, StateType, TaskRunId, WorkPool, name::random_name,
+};
+use error::{Error, Result};
+use schema_tools::{
     job_variables,
-    model::{
-        self, BlockDocumentId, Deployment, DeploymentId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate,
-        StateId, StateType, TaskRunId, WorkPool, name::random_name,
-    },
-    schema_tools::validation::{Invalid, validate},
-    work_queue_placement::{MissingQueue, QueueInPool, assignment_of, queue_of_pool},
-    workspace_variables::WorkspaceVariables,
+    validation::{Invalid, validate},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::{
+    App,
+    blocks::answers,
+    flow_run_creation::{NewFlowRun, labels_of_deployment},
+    work_queue_placement::{MissingQueue, QueueInPool, assignment_of, queue_of_pool},
+    workspace_variables::WorkspaceVariables,
+};
+
+/// What is answered where parameters are held against a schema that isn't there.
+pub const NO_SCHEMA: &str = "Error updating deployment: Cannot update parameters because parameter schema \
+                                    enforcement is enabled and the deployment does not have a valid parameter schema.";
+
 /// A flow run to be made of a deployment (contract schema `DeploymentFlowRunCreate`).
-#[derive(Debug, Deserialize)]
-pub(crate) struct FlowRunOfDeployment {
-    state: Option<StateCreate>,
-    name: Option<String>,
-    parameters: Object,
-    enforce_parameter_schema: Option<bool>,
-    context: Object,
-    infrastructure_document_id: Option<BlockDocumentId>,
-    empirical_policy: FlowRunPolicy,
-    tags: Vec<String>,
-    idempotency_key: Option<String>,
-    labels: Option<Object>,
-    parent_task_run_id: Option<TaskRunId>,
-    work_queue_name: Option<String>,
-    job_variables: Option<Object>,
+#[derive(Debug, Default, Deserialize)]
+pub struct FlowRunOfDeployment {
+    /// Its first state; none for one in which it is due at once.
+    pub state: Option<StateCreate>,
+    /// The name; none for a random one.
+    pub name: Option<String>,
+    /// Parameters in the place of those of the deployment.
+    pub parameters: Object,
+    /// Whether parameters are held against the schema; none for what the deployment says.
+    pub enforce_parameter_schema: Option<bool>,
+    /// What the run is told besides.
+    pub context: Object,
+    /// The infrastructure, if it is not that of the deployment.
+    pub infrastructure_document_id: Option<BlockDocumentId>,
+    /// How it is retried.
+    pub empirical_policy: FlowRunPolicy,
+    /// Tags besides those of the deployment.
+    pub tags: Vec<String>,
+    /// The key under which there is one run only.
+    pub idempotency_key: Option<String>,
+    /// Labels besides those of the deployment.
+    pub labels: Option<Object>,
+    /// The task run that stands for it in another flow run.
+    pub parent_task_run_id: Option<TaskRunId>,
+    /// The queue, if it is not that of the deployment.
+    pub work_queue_name: Option<String>,
+    /// Job variables in the place of those of the deployment.
+    pub job_variables: Option<Object>,
 }
 
 /// A deployment with the queue and the pool that its runs wait in.
-pub(crate) struct Source {
+#[derive(Debug)]
+pub struct Source {
     deployment: Deployment,
     queue: Option<QueueInPool>,
     pool: Option<WorkPool>,
@@ -43,7 +65,7 @@ pub(crate) struct Source {
 
 /// Why a flow run can't be made.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// Its parameters can't be filled in.
     NotHydrated(String),
     /// Parameters are held against a schema, and there is none.
@@ -65,23 +87,46 @@ impl From<Error> for Refusal {
     }
 }
 
+impl Refusal {
+    /// Returns what the caller is told that asked for the run of the deployment `id`.
+    pub fn into_error(self, id: DeploymentId) -> Error {
+        match self {
+            Self::NotHydrated(why) => Error::BadRequest(format!("Error hydrating flow run parameters: {why}")),
+            Self::NoSchema => Error::Conflict(NO_SCHEMA.into()),
+            Self::Unfit(Invalid::Circular) => {
+                Error::Unprocessable("Invalid schema: Unable to validate schema with circular references.".into())
+            }
+            Self::Unfit(Invalid::NotASchema(why)) => Error::Unprocessable(format!("Invalid schema: {why}")),
+            Self::Unfit(invalid) => Error::Conflict(format!("Error creating flow run: {invalid}")),
+            Self::NoPool { queue } => Error::BadRequest(format!(
+                "Cannot create flow run in work queue {queue} because deployment {id} is not associated with a work \
+                 pool. Please remove work_pool_name and try again."
+            )),
+            Self::Other(error) => error,
+        }
+    }
+}
+
 impl Source {
     /// Reads the deployment `id` with what its runs depend on.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a deployment.
-    pub(crate) async fn read(app: &App, id: DeploymentId) -> Result<Self> {
+    pub async fn read(app: &App, id: DeploymentId) -> Result<Self> {
         let deployment = app.store.read_one::<Deployment>(id).await?.record;
         let (queue, pool) = assignment_of(app, &deployment).await?;
         Ok(Self { deployment, queue, pool })
     }
 
     /// Returns the flow run that `asked` describes; its queue is made if it isn't there.
-    pub(crate) async fn new_run(
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn new_run(
         &self,
         app: &App,
         asked: &FlowRunOfDeployment,
-        automation: &CreatingAutomation,
+        created_by: Option<CreatedBy>,
         variables: &WorkspaceVariables<'_>,
     ) -> Result<NewFlowRun, Refusal> {
         let deployment = &self.deployment;
@@ -125,7 +170,7 @@ impl Source {
         }
         run.work_queue_name.clone_from(&deployment.work_queue_name);
         run.assign_queue(queue);
-        run.created_by = automation.created_by();
+        run.created_by = created_by;
         Ok(NewFlowRun { run, state })
     }
 

@@ -1,18 +1,18 @@
 //! Deployments as they are answered, each with its concurrency limit, its work queue and whether it is polled.
 
-use common::{
-    App, Error, Result,
-    model::{Deployment, deployment::DeploymentResponse},
-};
+use domain::model::{Deployment, deployment::DeploymentResponse};
+use error::{Error, Result};
+
+use crate::App;
 
 /// Returns the answer for `deployment`.
-pub(crate) async fn one(app: &App, deployment: &Deployment) -> Result<DeploymentResponse> {
+pub async fn one(app: &App, deployment: &Deployment) -> Result<DeploymentResponse> {
     let answer = all(app, std::slice::from_ref(deployment)).await?.pop();
     answer.ok_or_else(|| Error::Internal("a deployment has one answer".into()))
 }
 
 /// Returns the answers for `deployments`, in their order.
-pub(crate) async fn all(app: &App, deployments: &[Deployment]) -> Result<Vec<DeploymentResponse>> {
+pub async fn all(app: &App, deployments: &[Deployment]) -> Result<Vec<DeploymentResponse>> {
     let queues = deployments.iter().filter_map(|deployment| deployment.work_queue_id);
     let ids = deployments.iter().map(|deployment| deployment.id);
     let (limits, queues, polls) = tokio::try_join!(
