@@ -29,7 +29,11 @@ use services::{
 use socket::gateway::{Answer, EventsIn};
 use store::{access, cost};
 
-use crate::{connect, logging, secrets, tls};
+use crate::{
+    connect, logging,
+    outward::{self, Reach},
+    secrets, tls,
+};
 
 /// Runs the Lambda function of `route` until the runtime ends the process.
 ///
@@ -95,6 +99,9 @@ pub fn run_job_runner() -> ExitCode {
 
 async fn serve_queue() -> Result<(), Error> {
     let (app, queue) = connect::from_env_with_queue()?;
+    // The runtime's own API listens on the machine itself, so no setting lets a call get there.
+    let allows_private = app.settings.allow_private_addresses == Some(true);
+    let app = outward::calling(app, if allows_private { Reach::Private } else { Reach::Public });
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let id = event.context.request_id;

@@ -6,5 +6,6 @@ pub mod key_file;
 pub mod kms;
 pub mod lambda;
 pub mod logging;
+pub mod outward;
 pub mod secrets;
 pub mod tls;

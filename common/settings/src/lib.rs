@@ -108,6 +108,9 @@ pub struct Settings {
     pub heartbeats_watched: bool,
     /// How long a flow run that sends heartbeats may be silent, in seconds (`PROCTOR_HEARTBEAT_PATIENCE`); learnt if not set.
     pub heartbeat_patience: Option<f64>,
+    /// Whether webhooks and notifications may reach private networks, and from a local server the machine itself
+    /// (`PROCTOR_ALLOW_PRIVATE_ADDRESSES`); if not set, a local server that only this machine reaches may.
+    pub allow_private_addresses: Option<bool>,
     /// Whether automations are evaluated (`PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED`).
     pub triggers_enabled: bool,
     /// How long flow runs are kept after their end, in seconds (`PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD`).
@@ -234,6 +237,7 @@ impl Default for Settings {
             event_persister_enabled: true,
             heartbeats_watched: true,
             heartbeat_patience: None,
+            allow_private_addresses: None,
             triggers_enabled: true,
             run_retention: None,
             late_runs_enabled: true,
@@ -354,6 +358,7 @@ impl Settings {
                 .unwrap_or(default.event_persister_enabled),
             heartbeats_watched: variables.flag("PROCTOR_HEARTBEATS_WATCHED")?.unwrap_or(default.heartbeats_watched),
             heartbeat_patience: variables.seconds_or_duration("PROCTOR_HEARTBEAT_PATIENCE")?,
+            allow_private_addresses: variables.flag("PROCTOR_ALLOW_PRIVATE_ADDRESSES")?,
             triggers_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED")?
                 .unwrap_or(default.triggers_enabled),

@@ -17,6 +17,7 @@ use common::{
     runtime::{
         self,
         key_file::{self, KeyFile},
+        outward::{self, Reach},
     },
     settings::Variables,
     store::access::EnforceAccess,
@@ -169,7 +170,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     store.create_table().await.map_err(|error| place.failed(PREPARE, error))?;
     let vault = vault(&arguments, &store).await.map_err(|error| place.failed(FIND_KEY, error))?;
     let queue = QueueLocation::Embedded(database.queue()?.sdk_config());
-    let app = App::new(store, settings).with_vault(vault).measuring_queue(queue);
+    let allows_private = settings.allow_private_addresses.unwrap_or(address.ip().is_loopback());
+    let reach = if allows_private { Reach::Loopback } else { Reach::Public };
+    let app = outward::calling(App::new(store, settings).with_vault(vault).measuring_queue(queue), reach);
     if app.settings.register_blocks_on_start {
         install_block_types(&app).await;
     }
