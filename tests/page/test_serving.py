@@ -13,9 +13,11 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 from conftest import oracle, ours
+from page_cases import HTML as HTML_ACCEPTED
+from page_cases import Case, cases
 from servers import Server
 
-HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+HTML = {"accept": HTML_ACCEPTED}
 ANY = {"accept": "*/*"}
 SET = {"PREFECT_UI_API_URL": "http://page.example/api"}
 BELOW = {
@@ -77,92 +79,23 @@ def pairs(proctor_assets: Path) -> Iterator[dict[str, Both]]:
         yield {"root": Both(root, our_root), "below": Both(below, our_below)}
 
 
-REQUESTS = [
-    ("/", HTML),
-    ("/", ANY),
-    ("/", {"accept": "application/json"}),
-    ("/", {**ANY, "sec-fetch-mode": "navigate"}),
-    ("/", {**ANY, "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}),
-    ("/", {**ANY, "sec-fetch-dest": "document"}),
-    ("/", {**ANY, "sec-fetch-dest": "iframe"}),
-    ("/", {**HTML, "cookie": "prefect_ui_version=v1"}),
-    ("/", {**HTML, "cookie": "other=x; prefect_ui_version=v2"}),
-    ("/", {**HTML, "cookie": "prefect_ui_version=v3"}),
-    ("/?a=1&b=%20c", HTML),
-    ("/index.html", HTML),
-    ("/v2", HTML),
-    ("/v2", ANY),
-    ("/v2?a=1", HTML),
-    ("/v2/", HTML),
-    ("/v2/", ANY),
-    ("/v2/", {**HTML, "cookie": "prefect_ui_version=v1"}),
-    ("/v2/index.html", ANY),
-    ("/v2/runs/flow-run/x", HTML),
-    ("/v2/runs", ANY),
-    ("/v2/completed.svg", ANY),
-    ("/v2/robots.txt", ANY),
-    ("/runs", HTML),
-    ("/runs", ANY),
-    ("/runs", {"accept": "text/html;q=0"}),
-    ("/runs", {"accept": "text/html;q=0.1"}),
-    ("/runs", {"accept": "text/*"}),
-    ("/runs", {"accept": ""}),
-    ("/runs", {"accept": "application/xhtml+xml"}),
-    ("/runs", {**ANY, "sec-fetch-mode": "navigate"}),
-    ("/runs.js", HTML),
-    ("/assets/nothing.js", ANY),
-    ("/assets", HTML),
-    ("/assets/", ANY),
-    ("/robots.txt", ANY),
-    ("/robots.txt/", ANY),
-    ("//robots.txt", ANY),
-    ("/ico/%2e%2e/robots.txt", ANY),
-    ("/%2e%2e/%2e%2e/etc/passwd", ANY),
-    ("/%2e%2e/%2e%2e/etc/passwd", HTML),
-    ("/%00", ANY),
-    ("/ico/site.webmanifest", ANY),
-    ("/ico/favicon.ico", ANY),
-    ("/ui-settings", ANY),
-    ("/ui-settings", HTML),
-    ("/ui-settings/", ANY),
-    ("/v2/ui-settings", ANY),
-    ("/v2/ui-settings", HTML),
-    ("/api", HTML),
-    ("/api", ANY),
-    ("/api/", HTML),
-    ("/api/nowhere", HTML),
-    ("/apis", HTML),
-    ("/docs/", HTML),
-    ("/docs/nothing", HTML),
-    ("/openapi.json/", ANY),
-    ("/prefect", HTML),
-    ("/prefect/", {**HTML, "cookie": "prefect_ui_version=v2"}),
-    ("/prefect/", ANY),
-    ("/prefect/v2", HTML),
-    ("/prefect/v2/", HTML),
-    ("/prefect/v2/runs", HTML),
-    ("/prefect/runs", HTML),
-    ("/prefect/robots.txt", ANY),
-    ("/prefect/ui-settings", ANY),
-    ("/prefectly", HTML),
-]
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_the_table_of_cases(pairs: dict[str, Both], case: Case) -> None:
+    both, request = pairs["root"], (case.method, case.path, case.headers)
+    answer = ask(both.ours, *request) if case.ours else both.check(*request)
+    location = told(answer, ())["location"]
+    assert (answer.status_code, location) == (case.answer.status, case.answer.location)
+    if case.answer.file and case.method == "GET":
+        path = "/" + case.answer.file.removesuffix("index.html")
+        assert answer.content == ask(both.ours, "GET", "/docs" if path == "/docs/" else path, ANY).content
 
 
-@pytest.mark.parametrize("where", ["root", "below"])
-@pytest.mark.parametrize(("path", "headers"), REQUESTS, ids=lambda value: value if isinstance(value, str) else "")
-def test_get(pairs: dict[str, Both], where: str, path: str, headers: dict[str, str]) -> None:
-    for method in ("GET", "HEAD"):
-        pairs[where].check(method, path, headers)
+BESIDE = [case for case in cases() if not case.ours and case.method in ("GET", "HEAD", "OPTIONS")]
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v2/", "/runs", "/index.html", "/robots.txt", "/ui-settings", "/docs", "/prefect/", "/nothing"]
-)
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods(pairs: dict[str, Both], method: str, path: str) -> None:
-    pairs["root"].check(method, path, HTML)
-    if method == "OPTIONS":
-        pairs["below"].check(method, path, HTML)
+@pytest.mark.parametrize("case", BESIDE, ids=str)
+def test_the_same_requests_where_the_interfaces_are_below_a_path(pairs: dict[str, Both], case: Case) -> None:
+    pairs["below"].check(case.method, case.path, case.headers)
 
 
 def test_every_file_is_the_oracles_with_the_base_in_its_place(pairs: dict[str, Both], proctor_assets: Path) -> None:
