@@ -304,3 +304,15 @@ def test_lists_have_pages(start: Callable[..., Server], open_page: Callable[...,
     expect(page.get_by_role("button", name="Older")).to_be_disabled()
     page.get_by_role("button", name="Newer").click()
     expect(page.locator("main li")).to_have_count(20)
+
+
+def test_an_api_of_any_path_is_found(tmp_path: Path, data: Path, open_page: Callable[..., Page]) -> None:
+    settings = {"PREFECT_SERVER_API_BASE_PATH": "/orchard/rest", "PREFECT_UI_SERVE_BASE": "/orchard"}
+    server = start_subject(tmp_path, "--data", data, settings=settings, api="/orchard/rest")
+    try:
+        page = open_page(f"http://127.0.0.1:{server.port}/orchard", "lag")
+        expect(page.locator("#updated")).to_contain_text("Updated at", timeout=SOON)
+        links = [link.get_attribute("href") for link in page.locator(".links a").all()]
+        assert links == ["/orchard/", "/docs"]
+    finally:
+        server.stop()

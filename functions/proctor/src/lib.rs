@@ -33,7 +33,7 @@ pub fn app(app: App) -> Router {
 pub fn app_with(app: App, page: Option<&Page>) -> Router {
     let limits = Limits::new(&app.settings.limits);
     let websockets = socket::routes(&app.settings.base_path);
-    let views = views::routes(&app.settings.base_path);
+    let views = views::routes(&app.settings);
     let server = http::server(app, registry::routes(), websockets, page.map(Page::pages)).layer(Extension(limits));
     views.fallback_service(server)
 }

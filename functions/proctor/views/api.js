@@ -1,6 +1,7 @@
 // Requests to the API of this server, with what it asks for.
 
-const BASE = new URL("../api/", document.baseURI);
+// The server says where it is, seen from the page.
+const BASE = new URL(document.documentElement.dataset.api, document.baseURI);
 
 // Only of this tab, and only until it is closed.
 const STORED = "proctor-credentials";

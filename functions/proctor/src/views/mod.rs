@@ -1,7 +1,7 @@
 //! Our own views: bulk operations, dead letters, how far the background is behind, API keys.
 //!
-//! They are static files that nobody fills anything into: in the cloud the same ones lie in S3. They call the API
-//! beside them, at `../api`, with what the browser's tab was told, so they need no protection themselves.
+//! They are static files: in the cloud the same ones lie in S3. They call the API beside them with what the browser's tab was
+//! told, so they need no protection themselves. Where the API is elsewhere than at `../api`, their page is told.
 
 use axum::{
     Router,
@@ -18,7 +18,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use common::http::Json;
+use common::{Settings, http::Json};
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -40,6 +40,9 @@ macro_rules! files {
         }),+]
     };
 }
+
+/// The page.
+const INDEX: &str = include_str!("../../views/index.html");
 
 static FILES: &[File] = files! {
     "": "text/html; charset=utf-8", "index.html";
@@ -73,12 +76,30 @@ pub fn path(base_path: &str) -> String {
     format!("{beside}/proctor/")
 }
 
-/// Makes the routes of the views beside an API at `base_path`.
-pub fn routes(base_path: &str) -> Router {
-    let path = path(base_path);
+/// Returns the page of the views of a server with these settings: it names the API, the start page and `/docs`.
+fn page(settings: &Settings) -> Bytes {
+    let (beside, name) = settings.base_path.rsplit_once('/').unwrap_or_default();
+    let start = settings.page.bases[0].trim_end_matches('/');
+    // What is relative holds also where a proxy puts a path in front of all.
+    let (start, docs) = if beside.is_empty() && start.is_empty() {
+        ("../".to_owned(), "../docs")
+    } else {
+        (format!("{start}/"), "/docs")
+    };
+    let page = INDEX
+        .replace("data-api=\"../api/\"", &format!("data-api=\"../{name}/\""))
+        .replace("href=\"../\"", &format!("href=\"{start}\""))
+        .replace("href=\"../docs\"", &format!("href=\"{docs}\""));
+    page.into()
+}
+
+/// Makes the routes of the views beside the API.
+pub fn routes(settings: &Settings) -> Router {
+    let path = path(&settings.base_path);
     let mut routes = Router::new();
     for file in FILES {
-        routes = routes.route(&format!("{path}{}", file.path), served(file));
+        let content = if file.path.is_empty() { page(settings) } else { Bytes::from_static(file.content) };
+        routes = routes.route(&format!("{path}{}", file.path), served(file.media_type, content));
     }
     let redirected = path.clone();
     let redirect = get(async move |RawQuery(query): RawQuery| {
@@ -91,16 +112,15 @@ pub fn routes(base_path: &str) -> Router {
         .route(&format!("{path}{{*path}}"), axum::routing::any(not_found))
 }
 
-fn served(file: &'static File) -> MethodRouter {
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(file.content)));
+fn served(media_type: &'static str, content: Bytes) -> MethodRouter {
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&content)));
     let answer = async move |headers: HeaderMap| {
-        let tag = tag.clone();
+        let (tag, content) = (tag.clone(), content.clone());
         let known = headers.typed_get::<IfNoneMatch>();
         if known.zip(tag.parse::<ETag>().ok()).is_some_and(|(known, tag)| !known.precondition_passes(&tag)) {
             return (StatusCode::NOT_MODIFIED, HEADERS, [(ETAG, tag)]).into_response();
         }
-        let content = Bytes::from_static(file.content);
-        (HEADERS, [(ETAG, tag), (CONTENT_TYPE, file.media_type.to_owned())], content).into_response()
+        (HEADERS, [(ETAG, tag), (CONTENT_TYPE, media_type.to_owned())], content).into_response()
     };
     get(answer).fallback(refuse_method)
 }
@@ -120,6 +140,7 @@ mod tests {
         body::{Body, to_bytes},
         http::{Request, header::IF_NONE_MATCH},
     };
+    use common::settings::PageSettings;
     use tower::ServiceExt;
 
     use super::*;
@@ -129,7 +150,7 @@ mod tests {
         if let Some(known) = known {
             request = request.header(IF_NONE_MATCH, known);
         }
-        routes("/api").oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        routes(&Settings::default()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     #[tokio::test]
@@ -197,6 +218,21 @@ mod tests {
     #[test]
     fn the_views_are_beside_the_api() {
         assert_eq!((path("/api"), path("/v2/api")), ("/proctor/".to_owned(), "/v2/proctor/".to_owned()));
+    }
+
+    #[test]
+    fn the_page_is_told_where_all_else_is() {
+        let told = |base_path: &str, base: &str| {
+            let bases = [base.to_owned(), format!("{base}/v2")];
+            let page = PageSettings { bases, ..PageSettings::default() };
+            let settings = Settings { base_path: base_path.into(), page, ..Settings::default() };
+            String::from_utf8(super::page(&settings).to_vec()).unwrap()
+        };
+        assert_eq!(told("/api", "/"), INDEX);
+        let below = told("/prefect/rest", "/prefect");
+        for expected in ["data-api=\"../rest/\"", "href=\"/prefect/\"", "href=\"/docs\""] {
+            assert!(below.contains(expected), "{expected}");
+        }
     }
 
     #[test]
