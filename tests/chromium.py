@@ -23,11 +23,11 @@ ARGUMENTS = [
 
 
 @contextmanager
-def started() -> Iterator[Browser]:
-    """Runs the browser without a window."""
+def started(*more: str) -> Iterator[Browser]:
+    """Runs the browser without a window, with `more` arguments."""
     if not Path(PROGRAM).is_file():
         raise FileNotFoundError(f"{PROGRAM} is needed: apt-get install chromium, or set PROCTOR_CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PROGRAM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=[*ARGUMENTS, *more])
         yield browser
         browser.close()

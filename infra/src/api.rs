@@ -105,7 +105,8 @@ pub(crate) fn connection_by(id: &str, route_key: &str, properties: &Value) -> Ma
 pub(crate) fn fallback_template() -> Value {
     let function = Function {
         name: FALLBACK,
-        description: "Everything that has no route: redirects, preflights, documents, what is not found".into(),
+        description: "Everything that has no route: redirects, preflights, documents, settings, what is not found"
+            .into(),
         timeout: TIMEOUT,
         access: TableAccess::WRITES_MANY.via(&Index::ALL),
         reads_assets: false,
@@ -113,11 +114,15 @@ pub(crate) fn fallback_template() -> Value {
         environment: Environment::Api,
     };
     let mut resources = function.resources();
+    let variables = &mut resources[&function.id()]["Properties"]["Environment"]["Variables"];
+    variables["PREFECT_UI_API_URL"] = reference("ApiUrl");
+    variables["PREFECT_SERVER_UI_V2_ENABLED"] = reference("PrefersSecondUi");
     resources.extend(connection(&function.id(), "$default"));
+    let taken = [parameters::OF_THE_API.as_slice(), &parameters::OF_THE_FALLBACK].concat();
     template(
         "Proctor: what API Gateway has no route for",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_API)),
+            ("Parameters", parameters::of_a_nested_stack(&taken)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],

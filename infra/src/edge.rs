@@ -1,17 +1,31 @@
-//! CloudFront: one address in front of the HTTP API and, by path, of what else there will be.
+//! CloudFront: one address in front of the HTTP API, the WebSocket API and the page, by path.
 
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, firewall, only_if, origin, reference, substitute, websocket};
+use crate::{attribute, firewall, only_if, origin, page, reference, substitute, websocket};
 
 /// The managed policy `CachingDisabled` (AWS: "Use managed cache policies").
 const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
 /// The managed policy `AllViewerExceptHostHeader`: API Gateway knows itself only by its own host name.
 const ALL_VIEWER_EXCEPT_HOST: &str = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
 
+/// The id of the HTTP API as an origin.
+const HTTP: &str = "http";
+
+/// The id of the WebSocket API as an origin.
+const WEBSOCKETS: &str = "websockets";
+
+/// What the function `fallback` answers beside the API.
+const DOCUMENTS: [&str; 3] = ["/openapi.json", "/redoc", "/ui-settings"];
+
+/// The failures that CloudFront would otherwise go on to tell for ten seconds, also of what is there by then.
+///
+/// AWS: "HTTP 4xx and 5xx status codes that CloudFront caches".
+const FAILURES: [u16; 10] = [400, 403, 404, 405, 414, 500, 501, 502, 503, 504];
+
 /// Declares the distribution, for the root stack.
 ///
-/// The websocket `/api/events/in` has a behaviour and an origin of its own. A WebSocket API knows no path but its stage's,
+/// What is neither the API's nor one of its documents is the page's. The websocket `/api/events/in` has a behaviour and an origin of its own. A WebSocket API knows no path but its stage's,
 /// so that a function at the edge puts that in the path's place. Other websocket paths of the contract are to follow.
 pub(crate) fn resources() -> Map<String, Value> {
     let distribution = json!({
@@ -28,28 +42,43 @@ pub(crate) fn resources() -> Map<String, Value> {
                     "MinimumProtocolVersion": "TLSv1.2_2021",
                     "SslSupportMethod": "sni-only"
                 })),
-                "Origins": [api("http", "HttpApi"), api("websockets", "WebsocketApi")],
-                "CacheBehaviors": [{
-                    "PathPattern": format!("{}/events/in", common::http::PREFIX),
-                    "TargetOriginId": "websockets",
-                    "ViewerProtocolPolicy": "https-only",
-                    "CachePolicyId": CACHING_DISABLED,
-                    "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST,
-                    "FunctionAssociations": [
-                        { "EventType": "viewer-request", "FunctionARN": attribute("WebsocketPath", "FunctionMetadata.FunctionARN") }
-                    ]
-                }],
-                "DefaultCacheBehavior": {
-                    "TargetOriginId": "http",
-                    "ViewerProtocolPolicy": "https-only",
-                    "AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
-                    "CachePolicyId": CACHING_DISABLED,
-                    "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST
-                }
+                "Origins": [api(HTTP, "HttpApi"), api(WEBSOCKETS, "WebsocketApi"), page::origin()],
+                "OriginGroups": page::origin_groups(HTTP),
+                "CacheBehaviors": behaviours(),
+                "DefaultCacheBehavior": page::default_behaviour(),
+                "CustomErrorResponses": FAILURES.map(|code| json!({ "ErrorCode": code, "ErrorCachingMinTTL": 0 }))
             }
         }
     });
     Map::from_iter([("Distribution".into(), distribution), ("WebsocketPath".into(), websocket_path())])
+}
+
+/// Returns the behaviours of the paths that have one of their own; the first that fits counts.
+fn behaviours() -> Vec<Value> {
+    let websocket = json!({
+        "PathPattern": format!("{}/events/in", common::http::PREFIX),
+        "TargetOriginId": WEBSOCKETS,
+        "ViewerProtocolPolicy": "https-only",
+        "CachePolicyId": CACHING_DISABLED,
+        "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST,
+        "FunctionAssociations": [
+            { "EventType": "viewer-request", "FunctionARN": attribute("WebsocketPath", "FunctionMetadata.FunctionARN") }
+        ]
+    });
+    let of_the_http_api = |path: String| {
+        json!({
+            "PathPattern": path,
+            "TargetOriginId": HTTP,
+            "ViewerProtocolPolicy": "https-only",
+            "AllowedMethods": page::ALL_METHODS,
+            "CachePolicyId": CACHING_DISABLED,
+            "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST
+        })
+    };
+    let mut behaviours = vec![websocket, of_the_http_api(format!("{}/*", common::http::PREFIX))];
+    behaviours.extend(DOCUMENTS.map(|path| of_the_http_api(path.to_owned())));
+    behaviours.extend(page::behaviours());
+    behaviours
 }
 
 /// Declares an API as an origin.

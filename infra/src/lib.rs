@@ -14,6 +14,7 @@ mod jobs;
 mod logs;
 mod operations;
 mod origin;
+mod page;
 mod parameters;
 mod resource;
 mod root;

@@ -10,6 +10,33 @@ const RETENTIONS: [u32; 22] =
 
 /// Returns the parameters of the root stack.
 pub(crate) fn of_the_root() -> Value {
+    let mut parameters = of_the_stack();
+    for (name, parameter) in of_the_page().as_object().into_iter().flatten() {
+        parameters[name] = parameter.clone();
+    }
+    parameters
+}
+
+/// Returns how the page is shown.
+fn of_the_page() -> Value {
+    json!({
+        "DefaultUi": {
+            "Type": "String", "Default": "v2", "AllowedValues": ["v1", "v2"],
+            "Description": "Which of Prefect's interfaces a browser gets at / that has not chosen one"
+        },
+        "PageSources": {
+            "Type": "String", "Default": "", "AllowedPattern": "[^,;]*",
+            "Description": "What the interfaces may load from other servers, as in a content security policy, such as \
+                https://cdn.example; empty for nothing"
+        },
+        "PageFrameAncestors": {
+            "Type": "String", "Default": "'none'", "AllowedPattern": "[^,;]+",
+            "Description": "Which pages may show the interfaces in a frame, as in a content security policy"
+        }
+    })
+}
+
+fn of_the_stack() -> Value {
     json!({
         "Stage": {
             "Type": "String", "Default": "prod", "AllowedPattern": "[a-z][a-z0-9-]{0,14}",
@@ -192,6 +219,9 @@ pub(crate) fn conditions_of_the_root() -> Value {
         "ClosesOrigin": is("CloseOrigin", "true"),
         "LogsWebsocket": not(&is("ApiGatewayLogRole", "none")),
         "MakesLogRole": is("ApiGatewayLogRole", "create"),
+        "PrefersSecondUi": is("DefaultUi", "v2"),
+        "FramesNothing": is("PageFrameAncestors", "'none'"),
+        "FramesItself": is("PageFrameAncestors", "'self'"),
         "HasWebAcl": is_set("WebAcl"),
         "MakesWebAcl": is("WebAcl", "create"),
         "HasBudget": not(&is("MonthlyBudget", "0")),
@@ -245,6 +275,9 @@ pub(crate) const OF_THE_API: [&str; 9] = [
     "AuthMode",
     "AuthStringSecret",
 ];
+
+/// What the nested stack of the function for what has no route takes besides.
+pub(crate) const OF_THE_FALLBACK: [&str; 2] = ["ApiUrl", "PrefersSecondUi"];
 
 /// What a nested stack with functions that open or seal the data of blocks takes besides.
 pub(crate) const OF_SECRETS: [&str; 2] = ["SecretsKey", "FormerSecretsKey"];

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     ORIGIN, WEBSOCKETS, WORK, api, assets, attribute, cost, edge, file, firewall, logical_id, logs, operations, origin,
-    parameters, reference, stacks, substitute, table, websocket,
+    page, parameters, reference, stacks, substitute, table, websocket,
 };
 
 /// Renders the root stack's template, over the rendered templates of the `nested` stacks.
@@ -17,6 +17,7 @@ pub(crate) fn template(nested: &BTreeMap<String, Value>) -> Value {
     resources.extend(stacks().map(|stack| (logical_id(stack), nested_stack(stack, &nested[&file(stack)]))));
     resources.extend(assets::resources());
     resources.extend(edge::resources());
+    resources.extend(page::resources());
     resources.extend(operations::resources());
     resources.extend(logs::resources());
     resources.extend(origin::resources());
@@ -61,6 +62,8 @@ fn value(stack: &str, name: &str) -> Value {
         "Authorizer" => json!({ "Fn::If": ["ClosesOrigin", output(ORIGIN, &origin::authorizer_of(api)), ""] }),
         "AuthStringSecret" => auth_string_secret(),
         "SecretsKey" => secrets_key(),
+        "ApiUrl" => address(common::http::PREFIX),
+        "PrefersSecondUi" => json!({ "Fn::If": ["PrefersSecondUi", "true", "false"] }),
         "OriginSecret" => attribute("OriginSecret", "Id"),
         "Queue" | "QueueUrl" => output(WORK, name),
         "TableStream" => attribute("Table", "StreamArn"),
@@ -123,22 +126,33 @@ fn secrets_key() -> Value {
     json!({ "Fn::If": ["MakesSecretsKey", attribute("MasterKey", "Arn"), reference("SecretsKey")] })
 }
 
+/// Returns the address of `path` for those who come through CloudFront.
+fn address(path: &str) -> Value {
+    let host = json!({ "Fn::If": ["HasDomain", reference("CustomDomain"), attribute("Distribution", "DomainName")] });
+    json!({ "Fn::Join": ["", ["https://", host, path]] })
+}
+
 fn outputs() -> Value {
-    let address = |host: &Value| json!({ "Fn::Join": ["", ["https://", host, common::http::PREFIX]] });
-    let distribution = attribute("Distribution", "DomainName");
-    let host = json!({ "Fn::If": ["HasDomain", reference("CustomDomain"), distribution] });
     json!({
         "PrefectApiUrl": {
             "Description": "The client's PREFECT_API_URL",
-            "Value": address(&host)
+            "Value": address(common::http::PREFIX)
+        },
+        "PageUrl": { "Description": "Where a browser finds the page", "Value": address("/") },
+        "PageBucket": { "Description": "Where the page's files are uploaded to", "Value": reference("PageBucket") },
+        "DistributionId": {
+            "Description": "What an invalidation names once other files are uploaded",
+            "Value": reference("Distribution")
         },
         "DistributionDomain": {
             "Description": "What the DNS record of CustomDomain points to",
-            "Value": distribution
+            "Value": attribute("Distribution", "DomainName")
         },
         "HttpApiUrl": {
             "Description": "The HTTP API behind CloudFront",
-            "Value": address(&substitute("${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"))
+            "Value": substitute(&format!(
+                "https://${{HttpApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}{}", common::http::PREFIX
+            ))
         },
         "EventsUrl": {
             "Description": "The WebSocket API behind CloudFront",

@@ -299,7 +299,10 @@ fn api_gateway_asks_of_every_request_whether_it_came_through_cloudfront() {
 #[test]
 fn cloudfront_shows_a_secret_that_the_authorizer_alone_can_read() {
     let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();
-    for origin in distribution["Origins"].as_array().unwrap() {
+    let origins = distribution["Origins"].as_array().unwrap().iter();
+    let apis: Vec<&Value> = origins.filter(|origin| origin.get("CustomOriginConfig").is_some()).collect();
+    assert_eq!(apis.len(), 2);
+    for origin in apis {
         let headers = &origin["OriginCustomHeaders"];
         assert_eq!(headers[0]["HeaderName"], "x-origin-verify");
         let value = headers[0]["HeaderValue"]["Fn::Sub"].as_str().unwrap();
@@ -467,4 +470,120 @@ fn a_nested_stack_is_given_all_that_it_takes() {
         let taken = names(&infra::templates()[file]["Parameters"]);
         assert_eq!(names(&stack["Properties"]["Parameters"]), taken, "{file}");
     }
+}
+
+/// Returns the configuration of the distribution.
+fn distribution() -> Value {
+    resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone()
+}
+
+/// Returns the distribution's behaviour of this pattern.
+fn behaviour(pattern: &str) -> Value {
+    let distribution = distribution();
+    let behaviours = distribution["CacheBehaviors"].as_array().unwrap();
+    behaviours.iter().find(|one| one["PathPattern"] == pattern).unwrap_or_else(|| panic!("{pattern}")).clone()
+}
+
+#[test]
+fn the_page_s_bucket_is_private_and_read_by_this_distribution_alone() {
+    let bucket = resource(infra::ROOT, "PageBucket")["Properties"].clone();
+    let blocked = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert!(blocked.len() == 4 && blocked.values().all(|is| *is == true));
+    let encryption = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256");
+    let policies = all_of("AWS::S3::BucketPolicy");
+    assert_eq!(policies.len(), 1);
+    let allowed: Vec<Value> = statements(&policies[0]).into_iter().filter(|one| one["Effect"] == "Allow").collect();
+    let [reads] = &allowed[..] else { panic!("{allowed:?}") };
+    assert_eq!(reads["Principal"], json!({ "Service": "cloudfront.amazonaws.com" }));
+    assert_eq!(reads["Action"], "s3:GetObject");
+    let source = &reads["Condition"]["StringEquals"]["AWS:SourceArn"]["Fn::Sub"];
+    assert!(source.as_str().unwrap().ends_with(":distribution/${Distribution}"));
+    let origin = distribution()["Origins"][2].clone();
+    assert_eq!(origin["OriginAccessControlId"], json!({ "Fn::GetAtt": ["PageAccess", "Id"] }));
+    assert!(origin.get("OriginCustomHeaders").is_none(), "the secret of the APIs is nothing for S3");
+}
+
+#[test]
+fn the_api_is_never_cached_and_the_page_as_long_as_its_files_say() {
+    let is_of_the_api =
+        |behaviour: &Value| ["http", "websockets"].contains(&behaviour["TargetOriginId"].as_str().unwrap());
+    let distribution = distribution();
+    let behaviours = distribution["CacheBehaviors"].as_array().unwrap();
+    for behaviour in behaviours.iter().chain([&distribution["DefaultCacheBehavior"]]) {
+        let (disabled, optimized) = ("4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "658327ea-f89d-4fab-a63d-7e88639e58f6");
+        assert_eq!(behaviour["CachePolicyId"], if is_of_the_api(behaviour) { disabled } else { optimized });
+        assert_eq!(behaviour["Compress"].as_bool().unwrap_or_default(), !is_of_the_api(behaviour));
+    }
+    for path in ["/api/*", "/openapi.json", "/redoc", "/ui-settings"] {
+        assert_eq!(behaviour(path)["TargetOriginId"], "http", "{path}");
+    }
+    let errors = distribution["CustomErrorResponses"].as_array().unwrap();
+    assert!(errors.iter().all(|one| one["ErrorCachingMinTTL"] == 0 && one.get("ResponsePagePath").is_none()));
+    assert!(errors.iter().any(|one| one["ErrorCode"] == 404), "what was not there may be there a moment later");
+}
+
+#[test]
+fn every_page_is_protected_by_a_policy_of_its_own() {
+    let policy = |pattern: &str| {
+        let id = behaviour(pattern)["ResponseHeadersPolicyId"]["Ref"].as_str().unwrap().to_owned();
+        let policy = resource(infra::ROOT, &id)["Properties"]["ResponseHeadersPolicyConfig"].clone();
+        policy["SecurityHeadersConfig"].clone()
+    };
+    for (pattern, expected) in [("/docs", "default-src 'none'"), ("/proctor/*", "default-src 'self'")] {
+        let security = policy(pattern);
+        let told = security["ContentSecurityPolicy"]["ContentSecurityPolicy"].as_str().unwrap();
+        assert!(told.starts_with(expected) && told.contains("frame-ancestors 'none'"), "{told}");
+        assert_eq!(security["FrameOptions"]["FrameOption"], "DENY");
+        assert_eq!(security["ContentTypeOptions"]["Override"], true);
+    }
+    let security = policy("/assets/*");
+    assert_eq!(distribution()["DefaultCacheBehavior"]["ResponseHeadersPolicyId"], json!({ "Ref": "PageHeaders" }));
+    let told = security["ContentSecurityPolicy"]["ContentSecurityPolicy"]["Fn::Sub"].as_str().unwrap();
+    assert!(
+        told.contains("connect-src 'self' ${PageSources};") && told.ends_with("frame-ancestors ${PageFrameAncestors}")
+    );
+    assert_eq!(parameter("PageSources"), json!({ "Ref": "PageSources" }));
+    assert_eq!(under("FramesNothing", &security["FrameOptions"])["FrameOption"], "DENY");
+    assert_eq!(under("FramesItself", &security["FrameOptions"]["Fn::If"][2])["FrameOption"], "SAMEORIGIN");
+}
+
+/// AWS: "Restrictions on CloudFront Functions", "JavaScript runtime 2.0 features for CloudFront Functions".
+#[test]
+fn the_functions_at_the_edge_are_what_their_runtime_takes() {
+    let functions = all_of("AWS::CloudFront::Function");
+    assert_eq!(functions.len(), 2);
+    for function in functions {
+        let code = texts(&function["FunctionCode"]).concat();
+        assert!(code.len() <= 10 * 1024, "{} bytes", code.len());
+        assert_eq!(function["FunctionConfig"]["Runtime"], "cloudfront-js-2.0");
+        for later in ["=>", "`", "class ", "?.", "??", "...", " of ", "eval("] {
+            assert!(!code.lines().filter(|line| !line.starts_with("//")).any(|line| line.contains(later)), "{later}");
+        }
+    }
+}
+
+/// CloudFront refuses a behaviour that leads to a group of origins and allows more.
+#[test]
+fn where_a_second_origin_is_asked_nothing_is_written() {
+    let distribution = distribution();
+    let group = &distribution["OriginGroups"]["Items"][0];
+    let members: Vec<&Value> =
+        group["Members"]["Items"].as_array().unwrap().iter().map(|one| &one["OriginId"]).collect();
+    assert_eq!(members, ["page", "http"]);
+    let behaviours = distribution["CacheBehaviors"].as_array().unwrap();
+    let leads = behaviours.iter().filter(|one| one["TargetOriginId"] == group["Id"]);
+    assert_eq!(leads.inspect(|one| assert_eq!(one["AllowedMethods"], json!(["GET", "HEAD"]))).count(), 6);
+    let methods = distribution["DefaultCacheBehavior"]["AllowedMethods"].as_array().unwrap();
+    assert!(methods.contains(&json!("POST")), "the function at the edge refuses it in JSON");
+}
+
+#[test]
+fn the_fallback_tells_the_interfaces_where_the_api_is() {
+    let variables = resource("fallback.json", "Fallback")["Properties"]["Environment"]["Variables"].clone();
+    assert_eq!(variables["PREFECT_UI_API_URL"], json!({ "Ref": "ApiUrl" }));
+    let given = resource(infra::ROOT, "Fallback")["Properties"]["Parameters"].clone();
+    let api_url = infra::templates()[infra::ROOT]["Outputs"]["PrefectApiUrl"]["Value"].clone();
+    assert_eq!(given["ApiUrl"], api_url);
+    assert_eq!(given["PrefersSecondUi"]["Fn::If"][0], "PrefersSecondUi");
 }

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "page")]
 
+import assets
 import emulator
 from emulator import Emulator
 
@@ -44,6 +46,16 @@ def stack() -> Iterator[Stack]:
     finally:
         command.terminate()
         command.wait(60)
+
+
+@pytest.fixture(scope="session")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the page as they are uploaded, made by the command that makes them for a person."""
+    proctor, folder = emulator.binaries() / "proctor", tmp_path_factory.mktemp("page") / "page"
+    with assets.made(proctor, emulator.prefect_environment()) as data:
+        command = [proctor, "page", "--assets", data, "--into", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+from playwright._impl._driver import compute_driver_executable
 from transforms import TRANSFORMS, layers_lie_on_this_machine
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -34,6 +35,7 @@ sys.path.append(str(REPOSITORY / "tests"))
 
 import front  # noqa: E402
 
+README = REPOSITORY / "infra" / "README.md"
 TEMPLATES = REPOSITORY / "infra" / "templates"
 LAYER = REPOSITORY / "infra" / "layer"
 ROOT = "proctor.json"
@@ -108,7 +110,8 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | credentials() | {"AWS_ENDPOINT_URL": self.url, "SAM_CLI_TELEMETRY": "0"}
+        path = f"{TOOLS}:{os.environ['PATH']}"
+        return os.environ | credentials() | {"AWS_ENDPOINT_URL": self.url, "SAM_CLI_TELEMETRY": "0", "PATH": path}
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -121,6 +124,11 @@ class Emulator:
 
 def credentials() -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+
+
+def path_with_node() -> str:
+    """Returns the PATH on which Node is, which runs the functions at the edge: that of the browser's driver."""
+    return f"{Path(compute_driver_executable()[0]).parent}:{os.environ['PATH']}"
 
 
 def free_port() -> int:
@@ -141,6 +149,7 @@ def running(directory: Path) -> Iterator[Emulator]:
         "IOT_MTLS_ENABLED": "false",
         "SFTP_ENABLED": "false",
         "TMPDIR": str(directory),
+        "PATH": path_with_node(),
         # Handed on to the functions, which must not look for AWS.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
@@ -165,11 +174,11 @@ def wait_until_ready(emulator: Emulator, timeout_seconds: float = 60) -> None:
     raise RuntimeError(emulator.log.read_text(errors="replace")[-4000:])
 
 
-def run(emulator: Emulator, *command: str | Path) -> str:
+def run(emulator: Emulator, *command: str | Path, directory: Path | None = None, **variables: str) -> str:
     """Runs a tool against the emulator; returns what it wrote."""
     done = subprocess.run(
-        [str(part) for part in command],
-        env=emulator.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [str(part) for part in command], cwd=directory,
+        env=emulator.environment | variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{command}\n{done.stdout[-4000:]}\n{emulator.log.read_text(errors='replace')[-4000:]}")
@@ -185,6 +194,22 @@ def deploy(emulator: Emulator, root: Path, **parameters: str) -> dict[str, str]:
         "--no-progressbar", "--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items()),
     )
     return outputs(emulator)
+
+
+def documented(text: str) -> str:
+    """Returns the commands of infra/README.md among which is `text`."""
+    blocks = re.findall(r"^```\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    [found] = [block for block in blocks if text in block]
+    return found
+
+
+def upload_page(emulator: Emulator, directory: Path) -> str:
+    """Makes the page's files in `directory` and uploads them, by the commands of infra/README.md; returns what they wrote."""
+    commands = documented("create-invalidation").replace("cargo run --release --", str(binaries() / "proctor"))
+    commands = commands.replace("--stack-name NAME", f"--stack-name {STACK}")
+    # The package is that of this machine, and no wheel is fetched.
+    path = f"{prefect_environment() / 'bin'}:{emulator.environment['PATH']}"
+    return run(emulator, "bash", "-euo", "pipefail", "-c", commands, directory=directory, PATH=path)
 
 
 def client(emulator: Emulator, service: str):
@@ -241,6 +266,8 @@ def main() -> None:
         if prefect_environment().is_dir():
             put_assets(root.parent.parent / LAYER.name)
         made = deploy(emulator, root)
+        if prefect_environment().is_dir():
+            upload_page(emulator, Path(directory))
         print(f"Deployed in {time.monotonic() - started:.0f} s. Point the client at it:")
         print(f"export PREFECT_API_AUTH_STRING={make_key(emulator, made)}")
         print(f"export PREFECT_API_URL={api_url(emulator, made)}", flush=True)

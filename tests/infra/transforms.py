@@ -38,6 +38,53 @@ def cloudfront_stays_on_this_machine(template: Template, port: int) -> None:
             origin["CustomOriginConfig"] = {"OriginProtocolPolicy": "http-only", "HTTPPort": port}
 
 
+def origins_are_asked_alone(template: Template, _port: int) -> None:
+    """Leads what has a second origin to the first alone.
+
+    The emulator knows no groups of origins. `distribution.py` asks the second one in its place.
+    """
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::CloudFront::Distribution":
+            config = resource["Properties"]["DistributionConfig"]
+            firsts = {group["Id"]: group["Members"]["Items"][0]["OriginId"] for group in config["OriginGroups"]["Items"]}
+            del config["OriginGroups"]
+            for behaviour in [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]:
+                origin = behaviour["TargetOriginId"]
+                behaviour["TargetOriginId"] = firsts.get(origin, origin)
+
+
+# What CloudFront has beside the event of a function, made of the event.
+RAW_QUERY_STRING = """
+function withQuery(event) {
+  event.request.rawQueryString = function () {
+    var query = event.request.querystring;
+    return Object.keys(query).map(function (name) {
+      return name + '=' + encodeURIComponent(query[name].value);
+    }).join('&');
+  };
+  return event;
+}
+"""
+
+
+def functions_have_the_query_as_it_came(template: Template, _port: int) -> None:
+    """Gives the functions at the edge the method `rawQueryString`, which the emulator lacks."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::CloudFront::Function":
+            code = resource["Properties"]["FunctionCode"]
+            if isinstance(code, dict):
+                text = code["Fn::Sub"].replace("function handler(event) {", "function handler(event) {\n  withQuery(event);")
+                resource["Properties"]["FunctionCode"] = {"Fn::Sub": text + RAW_QUERY_STRING}
+
+
+def uploads_need_no_encryption(template: Template, _port: int) -> None:
+    """Leaves out that buckets refuse what comes without TLS: the emulator is asked without."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::S3::BucketPolicy":
+            document = resource["Properties"]["PolicyDocument"]
+            document["Statement"] = [one for one in document["Statement"] if one["Effect"] == "Allow"]
+
+
 def connections_are_cut_on_this_machine(template: Template, port: int) -> None:
     """Leads the functions of the WebSocket API to the emulator's own address of its connections.
 
@@ -112,6 +159,9 @@ def layers_lie_on_this_machine(template: Template, layer: Path) -> None:
 TRANSFORMS: list[Callable[[Template, int], None]] = [
     routes_end_with_a_slash,
     cloudfront_stays_on_this_machine,
+    origins_are_asked_alone,
+    functions_have_the_query_as_it_came,
+    uploads_need_no_encryption,
     connections_are_cut_on_this_machine,
     answers_need_no_declaration,
     batches_are_actions_of_their_own,

@@ -17,6 +17,7 @@ pub mod limits;
 mod lossy_path;
 pub mod page;
 pub mod route;
+pub mod ui;
 mod unrouted;
 
 pub use extract::{Body, Headers, Path, Query, Sent};

@@ -159,11 +159,11 @@ pub fn service<'r>(app: App, routes: impl IntoIterator<Item = &'r Route>) -> Rou
     around(app, service, sole, unrouted)
 }
 
-/// What a server on one machine shows to people, beside the API.
+/// What a server shows to people, beside the API.
 #[derive(Clone, Debug)]
 pub struct Pages {
-    /// Shows the operations at `/docs`, in place of the page that loads its scripts from a CDN.
-    pub docs: MethodRouter,
+    /// Shows the operations at `/docs`, in place of the page that loads its scripts from a CDN, if there is another.
+    pub docs: Option<MethodRouter>,
     /// Answers what is asked of neither the API nor a document.
     pub others: Router,
 }
@@ -177,6 +177,7 @@ pub fn server<'r>(
 ) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
     let (docs, others) = pages.map(|pages| (pages.docs, pages.others)).unzip();
+    let docs = docs.flatten();
     let documents = |mount| documents::service(mount, &routes, docs.as_ref());
     let documented = service_of(&app, &routes).merge(documents(Mount::App(&app.settings.base_path)));
     let service = guarded(&app, documented);

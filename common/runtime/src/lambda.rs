@@ -52,7 +52,7 @@ async fn serve(route: Route) -> Result<(), Error> {
 /// Runs the Lambda function of everything that API Gateway has no route for, until the runtime ends the process.
 ///
 /// It knows all `routes`: it redirects a path with or without its trailing slash, answers preflights, serves the
-/// documents, and says what is not found or not allowed, as a whole server does.
+/// documents and the settings of the user interfaces, and says what is not found or not allowed, as a whole server does.
 ///
 /// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
 pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
@@ -62,7 +62,8 @@ pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
 
 async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
     let app = connect::from_env().await?;
-    lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new(), None)).await
+    let pages = http_api::ui::pages(&app);
+    lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new(), Some(pages))).await
 }
 
 /// Runs the Lambda function that consumes the table's stream until the runtime ends the process.

@@ -275,7 +275,7 @@ impl Settings {
     pub fn local(variables: Variables) -> Result<Self> {
         let base_path = variables.with("PREFECT_SERVER_API_BASE_PATH", base_path)?;
         let base_path = base_path.unwrap_or_else(|| PREFIX.into());
-        let page = PageSettings { enabled: true, ..PageSettings::default() }.overridden_by(&variables)?;
+        let page = PageSettings { enabled: true, ..PageSettings::default() };
         let settings =
             Self { shards: 1, base_path, page, timers_ahead: 0.0, ..Self::default() }.overridden_by(variables)?;
         match &settings.access {
@@ -312,7 +312,7 @@ impl Settings {
             base_path: default.base_path,
             access: access_mode(&variables)?.unwrap_or(default.access),
             limits: default.limits.overridden_by(&variables)?,
-            page: default.page,
+            page: default.page.overridden_by(&variables)?,
             ui_url: ui_url(&variables).or(default.ui_url),
             reports: default.reports,
             key_memory: variables

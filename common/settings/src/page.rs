@@ -1,4 +1,4 @@
-//! How a server on one machine shows Prefect's user interface (`PREFECT_SERVER_UI_*`, `PREFECT_UI_*`, `PROCTOR_UI_*`).
+//! How Prefect's user interface is shown (`PREFECT_SERVER_UI_*`, `PREFECT_UI_*`, `PROCTOR_UI_*`).
 
 use error::Result;
 
@@ -7,7 +7,7 @@ use super::Variables;
 /// What the second user interface's address ends with.
 const SECOND: &str = "/v2";
 
-/// How a server on one machine shows Prefect's user interface.
+/// How Prefect's user interface is shown.
 ///
 /// `PREFECT_UI_STATIC_DIRECTORY` names where Prefect copies the interface's files to; nothing is copied here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,13 @@ impl PageSettings {
                 .with("PROCTOR_UI_CONTENT_SECURITY_POLICY", |text| is_visible(text).then(|| text.trim().to_owned()))?
                 .or(self.policy),
         })
+    }
+}
+
+impl PageSettings {
+    /// Returns the interface for browsers without a preference, 0 or 1, of those that are available.
+    pub fn default_interface(&self, available: [bool; 2]) -> Option<usize> {
+        [self.prefers_second.into(), 0, 1].into_iter().find(|index| available[*index])
     }
 }
 

@@ -28,7 +28,7 @@ use proctor::{
     assets, check, completions, data_keys, dead_letters,
     failure::{Failure, Place},
     keys, output,
-    page::{self, Fetching, Page},
+    page::{self, Fetching, Page, bucket},
     server::{self, reachable},
     services::Services,
 };
@@ -110,6 +110,8 @@ impl Arguments {
 enum Command {
     /// Takes what Prefect ships as data from its package: built-in block types, workers' defaults, the user interfaces.
     Assets(assets::Arguments),
+    /// Makes the files of the page ready for the bucket of a deployed stack.
+    Page(bucket::Arguments),
     /// Makes, lists, expires and revokes API keys.
     Keys(keys::Arguments),
     /// Finds what can't be read in the database, and mends what can be mended.
@@ -135,6 +137,7 @@ fn main() -> ExitCode {
     let outcome = runtime.map_err(Failure::System).and_then(|runtime| match command {
         None => runtime.block_on(run(arguments)),
         Some(Command::Assets(command)) => make_assets(&arguments, &command),
+        Some(Command::Page(command)) => runtime.block_on(prepare_page(&arguments, &command)),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
         Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
         Some(Command::DataKeys(command)) => runtime.block_on(manage_data_keys(&arguments, command)),
@@ -236,6 +239,11 @@ async fn fetch(app: App, folder: PathBuf, told: watch::Sender<Fetching>, stoppin
 /// Makes the folder of what Prefect ships as data, which a server that runs finds without being told.
 fn make_assets(arguments: &Arguments, command: &assets::Arguments) -> Result<(), Failure> {
     printed(command.form.print(&assets::carry_out(command, &arguments.assets())?))
+}
+
+/// Makes the files of the page ready to be uploaded.
+async fn prepare_page(arguments: &Arguments, command: &bucket::Arguments) -> Result<(), Failure> {
+    printed(command.form.print(&bucket::carry_out(command, arguments.assets()).await?))
 }
 
 /// Returns where the data of blocks is sealed and opened.

@@ -21,7 +21,7 @@ use crate::progress::Progress;
 ///
 /// They are written beside the folder and change places with it, so whoever reads it finds the old files or the new ones.
 /// A folder with anything in it that is not in its manifest is somebody's, and left as it is.
-pub(super) fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>, progress: &Progress) -> Result<bool, Failure> {
+pub(crate) fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>, progress: &Progress) -> Result<bool, Failure> {
     progress.wait("Comparing with the folder");
     let failed = |error| Failure::Write(folder.to_owned(), error);
     // A link to a folder stays, and the folder behind it is replaced.

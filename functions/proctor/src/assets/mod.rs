@@ -4,7 +4,7 @@
 //! when it starts is derived from the text of its modules.
 
 mod block_types;
-mod folder;
+pub(crate) mod folder;
 mod package;
 mod python;
 mod source;

@@ -10,11 +10,12 @@ use axum::{
     response::Html,
     routing::{MethodRouter, get},
 };
+use common::http::ui::DOCS_POLICY;
 use swagger_ui_dist::{ApiDefinition, OpenApiSource, generate_routes};
 use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
-use super::file::File;
+use super::file::{File, INDEX};
 
 /// Where the files of the page are, as `docs.html` names them.
 const FOLDER: &str = "/docs";
@@ -22,10 +23,6 @@ const FOLDER: &str = "/docs";
 const STYLES: &str = "/docs/swagger-ui.css";
 const BUNDLE: &str = "/docs/swagger-ui-bundle.js";
 const START: &str = "/docs/start.js";
-
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; \
-                      frame-ancestors 'none'";
 
 /// The page and its files.
 #[derive(Debug)]
@@ -50,13 +47,22 @@ impl Docs {
         }
     }
 
+    /// Returns the page and its files by the paths that they have in a folder, and their content.
+    pub(super) async fn all(&self) -> Option<Vec<(String, Bytes)>> {
+        let mut all = vec![(format!("{FOLDER}/{INDEX}"), Bytes::from(self.html.clone()))];
+        for (path, _) in &self.files {
+            all.push(((*path).to_owned(), self.content(path).await?));
+        }
+        Some(all)
+    }
+
     /// Returns what answers with the page.
     pub(super) fn page(&self) -> MethodRouter {
         let html = self.html.clone();
         get(async move || {
             let headers = [
                 (CACHE_CONTROL, "no-cache"),
-                (CONTENT_SECURITY_POLICY, POLICY),
+                (CONTENT_SECURITY_POLICY, DOCS_POLICY),
                 (X_CONTENT_TYPE_OPTIONS, "nosniff"),
                 (X_FRAME_OPTIONS, "DENY"),
             ];
@@ -69,12 +75,15 @@ impl Docs {
         let (name, cell) = self.files.iter().find(|(name, _)| *name == path)?;
         let name: &'static str = name;
         let made = cell.get_or_try_init(async || {
-            let content = if name == START { Some(include_str!("docs.js").into()) } else { self.packed(name).await };
-            let (content, started) = (content.ok_or(())?, self.started);
+            let (content, started) = (self.content(name).await.ok_or(())?, self.started);
             let made = tokio::task::spawn_blocking(move || Arc::new(File::new(name, content, started)));
             made.await.map_err(drop)
         });
         made.await.ok().cloned()
+    }
+
+    async fn content(&self, path: &str) -> Option<Bytes> {
+        if path == START { Some(include_str!("docs.js").into()) } else { self.packed(path).await }
     }
 
     /// Takes a file out of the package of Swagger UI, which gives it as an answer only.

@@ -36,10 +36,10 @@ const BROTLI_QUALITY: i32 = 5;
 const KEPT: &str = "public, max-age=3600";
 
 /// How long they keep those whose names do: for ever.
-const KEPT_FOR_EVER: &str = "public, max-age=31536000, immutable";
+pub(super) const KEPT_FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// How long they keep what opens the interface: only as long as the server says that it has not changed.
-const NOT_KEPT: &str = "no-cache";
+pub(super) const NOT_KEPT: &str = "no-cache";
 
 /// A file with all that is sent with it.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ fn takes(request: &HeaderMap, encoding: &str) -> bool {
 const BYTES: &str = "application/octet-stream";
 
 /// Returns the media type of a file, in the words of Prefect's server.
-fn media_type(path: &str) -> String {
+pub(super) fn media_type(path: &str) -> String {
     let kind = match path.rsplit_once('.').map(|(_, kind)| kind) {
         Some("ico") => "image/vnd.microsoft.icon",
         Some("webmanifest") => "application/manifest+json",
@@ -187,7 +187,7 @@ fn is_compressible(media_type: &str) -> bool {
 }
 
 /// Returns how long browsers keep the file at `path`.
-fn kept(path: &str) -> &'static str {
+pub(super) fn kept(path: &str) -> &'static str {
     // The build puts a hash of the content before the ending: `assets/index-Bny_92F-.js`.
     const HASH: usize = 8;
     let name = path.rsplit('/').next().unwrap_or_default();

@@ -7,9 +7,11 @@ use std::{
     time::SystemTime,
 };
 
+use axum::body::Bytes;
 use common::{
     Error,
     assets::{Assets, INTERFACES, Manifest},
+    http::ui::NAMES,
 };
 use memchr::memmem;
 use tokio::sync::OnceCell;
@@ -30,7 +32,7 @@ pub(super) enum Interface {
 }
 
 impl Interface {
-    const ALL: [Self; 2] = [Self::First, Self::Second];
+    pub(super) const ALL: [Self; 2] = [Self::First, Self::Second];
 
     /// Returns where the interface stands in lists of both.
     pub(super) fn index(self) -> usize {
@@ -42,10 +44,7 @@ impl Interface {
 
     /// Returns Prefect's name for it.
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::First => "v1",
-            Self::Second => "v2",
-        }
+        NAMES[self.index()]
     }
 
     /// Finds the interface by Prefect's name.
@@ -120,18 +119,44 @@ impl Current {
         let cell = self.files.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_default().clone();
         let file = cell.get_or_try_init(async || {
             let content = self.assets.file(&path).await?;
-            let content = content.ok_or_else(|| Error::Internal(format!("{path} is gone")))?;
+            let content = content.ok_or_else(|| gone(&path))?;
             let (base, written) = (self.bases[interface.index()].clone(), self.written);
             let made = tokio::task::spawn_blocking(move || {
-                let is_text =
-                    Path::new(&path).extension().is_some_and(|kind| WITH_PLACEHOLDER.iter().any(|text| kind == *text));
-                let content = if is_text { placed(&content, base.trim_end_matches('/')).into() } else { content };
-                Arc::new(File::new(&path, content, written))
+                Arc::new(File::new(&path, with_base(&path, content, &base), written))
             });
             made.await.map_err(|error| Error::Internal(error.to_string()))
         });
         Ok(Some(file.await?.clone()))
     }
+
+    /// Returns every file of the interfaces by the path that it is served at, without the first slash.
+    ///
+    /// # Errors
+    /// As [`Assets::file`].
+    pub(super) async fn all(&self) -> Result<Vec<(String, Bytes)>, Error> {
+        let mut all = Vec::new();
+        for interface in Interface::ALL {
+            let base = &self.bases[interface.index()];
+            let start = interface.path_of("");
+            for (path, name) in self.manifest.files.keys().filter_map(|path| Some((path, path.strip_prefix(&start)?))) {
+                let content = self.assets.file(path).await?.ok_or_else(|| gone(path))?;
+                let served = format!("{}/{name}", base.trim_matches('/'));
+                all.push((served.trim_start_matches('/').to_owned(), with_base(path, content, base)));
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn gone(path: &str) -> Error {
+    Error::Internal(format!("{path} is gone"))
+}
+
+/// Returns the content of the file at `path` as it is served below `base`.
+fn with_base(path: &str, content: Bytes, base: &str) -> Bytes {
+    let kind = Path::new(path).extension();
+    let is_text = kind.is_some_and(|kind| WITH_PLACEHOLDER.iter().any(|text| kind == *text));
+    if is_text { placed(&content, base.trim_end_matches('/')).into() } else { content }
 }
 
 /// Returns `content` with `base` in each place that is kept for it.

@@ -3,6 +3,7 @@
 //! Their files are none of ours: `proctor assets` takes them from a package. Where they are missing, a small page of ours
 //! says which command gets them (`start`). The operations at `/docs` are shown by Swagger UI, from this binary.
 
+pub mod bucket;
 mod docs;
 mod fetch;
 mod file;
@@ -83,7 +84,7 @@ impl Page {
 
     /// Returns what the server answers with.
     pub fn pages(&self) -> Pages {
-        Pages { docs: self.0.docs.page(), others: Router::new().fallback(answer).with_state(self.clone()) }
+        Pages { docs: Some(self.0.docs.page()), others: Router::new().fallback(answer).with_state(self.clone()) }
     }
 }
 

@@ -67,13 +67,7 @@ pub(super) fn elsewhere(
 /// Returns the interface that the browser prefers, or else the one that is the default, of those that are available.
 fn preferred(settings: &PageSettings, available: [bool; 2], headers: &HeaderMap) -> Option<Interface> {
     let of_browser = cookie(headers).and_then(Interface::of_name).filter(|interface| available[interface.index()]);
-    of_browser.or_else(|| default(settings, available))
-}
-
-/// Returns the interface for browsers without a preference, if there is any.
-pub(super) fn default(settings: &PageSettings, available: [bool; 2]) -> Option<Interface> {
-    let set = if settings.prefers_second { Interface::Second } else { Interface::First };
-    [set, Interface::First, Interface::Second].into_iter().find(|interface| available[interface.index()])
+    of_browser.or_else(|| settings.default_interface(available).map(|index| Interface::ALL[index]))
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {

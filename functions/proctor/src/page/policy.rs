@@ -7,12 +7,9 @@ use axum::{
     },
     response::Response,
 };
-use common::settings::PageSettings;
+use common::{http::ui::content_security_policy, settings::PageSettings};
 
 /// The headers of the interface's pages.
-///
-/// The interface loads nothing from other servers: the second one calls an analytics service on every page whatever its
-/// settings say, and both show logos of two others.
 #[derive(Debug)]
 pub(super) struct Policy {
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -20,7 +17,7 @@ pub(super) struct Policy {
 
 impl Policy {
     pub(super) fn new(settings: &PageSettings) -> Self {
-        let policy = settings.policy.clone().unwrap_or_else(|| policy(settings));
+        let policy = settings.policy.clone().unwrap_or_else(|| content_security_policy(settings));
         let frames = match settings.frame_ancestors.as_str() {
             "'none'" | "" => "DENY",
             "'self'" => "SAMEORIGIN",
@@ -48,37 +45,6 @@ impl Policy {
     }
 }
 
-fn policy(settings: &PageSettings) -> String {
-    let more =
-        if settings.allowed_sources.is_empty() { String::new() } else { format!(" {}", settings.allowed_sources) };
-    let api = settings.api_url.as_deref().and_then(origins).unwrap_or_default();
-    let frames = if settings.frame_ancestors.is_empty() { "'none'" } else { &settings.frame_ancestors };
-    [
-        format!("default-src 'self'{more}"),
-        // Both interfaces compile the schemas of parameters into functions.
-        format!("script-src 'self' 'unsafe-eval'{more}"),
-        format!("style-src 'self' 'unsafe-inline'{more}"),
-        format!("img-src 'self' data: blob:{more}"),
-        format!("font-src 'self' data:{more}"),
-        format!("connect-src 'self'{api}{more}"),
-        format!("worker-src 'self' blob:{more}"),
-        "object-src 'none'".to_owned(),
-        "base-uri 'self'".to_owned(),
-        "form-action 'self'".to_owned(),
-        format!("frame-ancestors {frames}"),
-    ]
-    .join("; ")
-}
-
-/// Returns the sources that stand for the server of `url`, over HTTP and over websockets.
-fn origins(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
-    let websocket = if scheme == "https" { "wss" } else { "ws" };
-    let is_plain = host.chars().all(|letter| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter));
-    (is_plain && ["http", "https"].contains(&scheme)).then(|| format!(" {scheme}://{host} {websocket}://{host}"))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::response::{Html, IntoResponse};
@@ -90,31 +56,12 @@ mod tests {
     }
 
     #[test]
-    fn other_servers_are_left_out_unless_they_are_allowed() {
-        let headers = told(&PageSettings::default());
-        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(!policy.contains("http") && policy.contains("frame-ancestors 'none'"), "{policy}");
-        assert_eq!(headers[X_FRAME_OPTIONS], "DENY");
-        let looser = PageSettings {
-            allowed_sources: "https://logos.example".into(),
-            frame_ancestors: "https://portal.example".into(),
-            ..PageSettings::default()
-        };
+    fn other_pages_frame_it_only_where_they_are_allowed() {
+        assert_eq!(told(&PageSettings::default())[X_FRAME_OPTIONS], "DENY");
+        let looser = PageSettings { frame_ancestors: "https://portal.example".into(), ..PageSettings::default() };
         let headers = told(&looser);
-        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.contains("img-src 'self' data: blob: https://logos.example;"), "{policy}");
-        assert!(policy.ends_with("frame-ancestors https://portal.example"), "{policy}");
+        assert!(headers[CONTENT_SECURITY_POLICY].to_str().unwrap().ends_with("frame-ancestors https://portal.example"));
         assert!(headers.get(X_FRAME_OPTIONS).is_none());
-    }
-
-    #[test]
-    fn the_api_may_be_elsewhere() {
-        let settings =
-            PageSettings { api_url: Some("https://u:p@api.example:8443/api".into()), ..PageSettings::default() };
-        let headers = told(&settings);
-        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.contains("connect-src 'self' https://api.example:8443 wss://api.example:8443;"), "{policy}");
-        assert_eq!(origins("https://a.example; script-src *"), None);
     }
 
     #[test]

@@ -4,49 +4,16 @@ use axum::{
     http::{HeaderMap, header::HOST},
     response::{IntoResponse, Response},
 };
-use common::http::Json;
-use serde::Serialize;
+use common::http::{Json, ui::UiSettings};
 
-use super::{
-    Parts,
-    interfaces::Interface::{self, First, Second},
-    navigation,
-};
+use super::Parts;
 use crate::server::reachable;
-
-/// The answer, in Prefect's words and order.
-#[derive(Serialize)]
-struct UiSettings<'p> {
-    api_url: String,
-    csrf_enabled: bool,
-    auth: Option<&'static str>,
-    flags: [(); 0],
-    default_ui: &'static str,
-    available_uis: Vec<&'static str>,
-    v1_base_url: Option<&'p str>,
-    v2_base_url: Option<&'p str>,
-}
 
 /// Answers with the settings of the interfaces that are `available`.
 pub(super) fn answer(page: &Parts, available: [bool; 2], headers: &HeaderMap) -> Response {
-    let settings = &page.settings;
-    let is_available = |interface: &Interface| available[interface.index()];
-    let base =
-        |interface: Interface| Some(settings.bases[interface.index()].as_str()).filter(|_| is_available(&interface));
-    let set = if settings.prefers_second { Second } else { First };
-    let default = navigation::default(settings, available).unwrap_or(set);
-    Json(UiSettings {
-        api_url: api_url(page, headers),
-        csrf_enabled: page.asks_for_token,
-        // The login of the interfaces takes a key as it takes a password.
-        auth: page.asks_for_password.then_some("BASIC"),
-        flags: [],
-        default_ui: default.name(),
-        available_uis: [First, Second].iter().filter(|one| is_available(one)).map(|one| one.name()).collect(),
-        v1_base_url: base(First),
-        v2_base_url: base(Second),
-    })
-    .into_response()
+    let api_url = api_url(page, headers);
+    Json(UiSettings::new(&page.settings, page.asks_for_password, page.asks_for_token, api_url, available))
+        .into_response()
 }
 
 /// Returns where the browser finds the API.

@@ -18,7 +18,10 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use common::{Settings, http::Json};
+use common::{
+    Settings,
+    http::{Json, ui::VIEWS_POLICY},
+};
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -57,18 +60,21 @@ static FILES: &[File] = files! {
     "keys.js": "text/javascript; charset=utf-8", "keys.js";
 };
 
-/// Nothing comes from elsewhere, and no page of others shows the views in a frame.
-const POLICY: &str =
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
-
 /// What every answer says to the browser.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(VIEWS_POLICY)),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
+
+/// Returns every file by its path below that of the views, with its media type; the page has the name that folders have.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static [u8])> {
+    FILES
+        .iter()
+        .map(|file| (if file.path.is_empty() { "index.html" } else { file.path }, file.media_type, file.content))
+}
 
 /// Returns the path of the views beside an API at `base_path`, such as `/proctor/` beside `/api`.
 pub fn path(base_path: &str) -> String {
@@ -181,7 +187,7 @@ mod tests {
                 assert_eq!(answer.headers()[&name], value, "{method} {path}");
             }
         }
-        assert!(POLICY.contains("default-src 'self'") && POLICY.contains("frame-ancestors 'none'"));
+        assert!(VIEWS_POLICY.contains("default-src 'self'") && VIEWS_POLICY.contains("frame-ancestors 'none'"));
     }
 
     #[tokio::test]
