@@ -9,7 +9,8 @@ use aws_lambda_events::{
     sqs::SqsEvent,
 };
 use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
-use http::HeaderMap;
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Response, Uri, header::LOCATION};
 use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
 use serde::de::IgnoredAny;
@@ -63,7 +64,18 @@ pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
 async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
     let app = connect::from_env().await?;
     let pages = http_api::ui::pages(&app);
-    lambda_http::run(http_api::server(app, routes.iter().copied(), axum::Router::new(), Some(pages))).await
+    let service = http_api::server(app, routes.iter().copied(), axum::Router::new(), Some(pages));
+    lambda_http::run(service.layer(axum::middleware::map_response(without_host))).await
+}
+
+/// Takes the host off a redirect: it is API Gateway's, which answers nobody but CloudFront, and that does not tell its own.
+async fn without_host(mut response: Response<Body>) -> Response<Body> {
+    let location = response.headers().get(LOCATION).and_then(|location| Uri::try_from(location.as_bytes()).ok());
+    let path = location.and_then(|location| HeaderValue::from_str(location.path_and_query()?.as_str()).ok());
+    if let Some(path) = path {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    response
 }
 
 /// Runs the Lambda function that consumes the table's stream until the runtime ends the process.
