@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
@@ -20,6 +24,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "page")]
 import assets
 import chromium
 import servers
+from interfaces import First, Interface, Second
 from seed import Seeded, seed
 from watched import Watched
 
@@ -75,10 +80,15 @@ def oracle(settings: Mapping[str, str] | None = None) -> Iterator[servers.Server
             server.stop(signal.SIGINT, 60)
 
 
+def subject() -> AbstractContextManager[servers.Server]:
+    """Runs our server, or the real one where its environment says so: what fails there as well is Prefect's own."""
+    return oracle() if os.environ.get("PROCTOR_PAGE_OF") == "prefect" else ours()
+
+
 @pytest.fixture(scope="session")
 def server(proctor_assets: Path) -> Iterator[servers.Server]:
     """Our server with one of everything in it."""
-    with ours() as running:
+    with subject() as running:
         yield running
 
 
@@ -87,16 +97,32 @@ def seeded(server: servers.Server) -> Seeded:
     return seed(server.api_url)
 
 
+@dataclass
+class Keyed:
+    """A server that asks for API keys, with one of everything in it, and a key of each role."""
+
+    server: servers.Server
+    keys: dict[str, str]
+    seeded: Seeded
+
+    def everything(self) -> dict[str, Any]:
+        """Returns what the server has of what people change."""
+        kinds = ("flows", "flow_runs", "deployments", "work_pools", "variables", "automations", "block_documents")
+        headers = {"authorization": f"Bearer {self.keys['admin']}"}
+        with httpx.Client(base_url=self.server.api_url, headers=headers, timeout=30) as api:
+            found = {kind: api.post(f"/{kind}/filter", json={}).raise_for_status().json() for kind in kinds}
+        # How long a run has been running is not what somebody has changed.
+        for run in found["flow_runs"]:
+            del run["estimated_run_time"], run["estimated_start_time_delta"]
+        return found
+
+
 @pytest.fixture(scope="session")
-def keyed(
-    proctor_assets: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[servers.Server, dict[str, str]]]:
-    """Our server that asks for API keys, with one of everything in it, and a key of each role."""
+def keyed(proctor_assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     data = tmp_path_factory.mktemp("keyed")
     keys = {role: make_key(data, role) for role in ("admin", "read-only")}
     with ours("--data", data, settings={"PROCTOR_AUTH_MODE": "keys"}) as running:
-        seed(running.api_url, {"authorization": f"Bearer {keys['admin']}"})
-        yield running, keys
+        yield Keyed(running, keys, seed(running.api_url, {"authorization": f"Bearer {keys['admin']}"}))
 
 
 def make_key(data: Path, role: str) -> str:
@@ -109,6 +135,26 @@ def make_key(data: Path, role: str) -> str:
 def browser() -> Iterator[Browser]:
     with chromium.started() as browser:
         yield browser
+
+
+@pytest.fixture
+def api(server: servers.Server) -> Iterator[httpx.Client]:
+    """The API of the server that the page is on."""
+    with httpx.Client(base_url=server.api_url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(params=[Second, First], ids=["second", "first"])
+def interface(request: pytest.FixtureRequest, opened: Callable[..., Watched], server: servers.Server) -> Interface:
+    """Each interface in turn, in a window of its own on the server."""
+    made: Interface = request.param(opened(server))
+    return made
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name that nothing else on the server has."""
+    return re.sub("[^a-z]+", "-", request.node.name.lower()).strip("-")[-60:].strip("-")
 
 
 @pytest.fixture

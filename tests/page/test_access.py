@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ours
+from conftest import Keyed, ours
+from interfaces import First, Second
+from playwright.sync_api import expect
 from seed import Seeded, seed
 from servers import Server
+from test_pages import PAGES
 from watched import Watched
 
 PASSWORD = {"PREFECT_SERVER_API_AUTH_STRING": "admin:pass", "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
 SENT = {"authorization": "Basic YWRtaW46cGFzcw=="}
+
+# What the role hides: the documents of blocks, whose names the events have too.
+HIDDEN = ("/blocks", "/blocks/block/{block}", "/blocks/block/{block}/edit")
+# What the browser and the interfaces say of that.
+OF_BLOCKS = ("403.*/block_documents/", "the role worker; yours has read-only", "^(console|error): dO\\b")
+
 BASES = pytest.mark.parametrize("base", ["", "/v2"], ids=["first", "second"])
 
 
@@ -71,34 +81,63 @@ def test_a_write_carries_the_token_that_protects_it(
 
 
 @BASES
-def test_a_key_that_reads_looks_at_everything_and_changes_nothing(
-    opened: Callable[..., Watched], keyed: tuple[Server, dict[str, str]], base: str
+def test_a_key_that_reads_looks_at_every_page_but_blocks(
+    opened: Callable[..., Watched], keyed: Keyed, base: str
 ) -> None:
-    server, keys = keyed
-    window = opened(server).open(f"{base}/variables")
-    log_in(window, keys["read-only"])
-    window.gets_to("/variables")
-    window.shows("orchard_variable")
+    window = opened(keyed.server).open(f"{base}/variables")
+    log_in(window, keyed.keys["read-only"])
+    window.gets_to("/variables").shows("orchard_variable")
     window.problems.clear()
-    for path, text in (
-        ("/runs", "quince-completed"),
-        ("/deployments", "orchard-deployment"),
-        ("/work-pools", "orchard-pool"),
-    ):
-        window.open(base + path).shows(text).is_well()
-    window.open(f"{base}/variables").shows("orchard_variable")
-    add_variable(window, base)
-    window.shows("This needs an API key with the role worker; yours has read-only")
-    assert [problem for problem in window.problems if problem.startswith("403 POST")]
-    headers = {"authorization": f"Bearer {keys['admin']}"}
-    count = httpx.post(f"{server.api_url}/variables/count", json={}, headers=headers)
-    assert count.json() == 1
+    window.lets_pass(*OF_BLOCKS)
+    for path, texts in PAGES.items():
+        address = base + keyed.seeded.fill(path)
+        if path in HIDDEN:
+            with window.page.expect_response(re.compile("/api/block_documents/(?!count)")) as answer:
+                window.open(address)
+            assert answer.value.status == 403
+            window.is_well()
+            assert not window.page.get_by_text("orchard-secret").count()
+        else:
+            window.open(address).shows(*texts).is_well()
+
+
+@BASES
+def test_a_key_that_reads_changes_nothing(opened: Callable[..., Watched], keyed: Keyed, base: str) -> None:
+    before = keyed.everything()
+    window = opened(keyed.server).open(f"{base}/variables")
+    log_in(window, keyed.keys["read-only"])
+    window.gets_to("/variables").shows("orchard_variable").settle()
+    window.problems.clear()
+    interface = (Second if base else First)(window)
+    refused: list[str] = []
+
+    def is_refused(*texts: str) -> None:
+        """Waits until the page says so, and forgets what the browser says of the refusal."""
+        window.shows(*texts).settle()
+        refused.extend(problem for problem in window.problems if problem.startswith("403 "))
+        window.problems.clear()
+
+    interface.add_variable("new_variable", '"medlar"')
+    is_refused("This needs an API key with the role worker; yours has read-only")
+    interface.open("/runs")
+    window.shows("quince-completed", "bullace-cancelled").settle()
+    interface.select_all_runs()
+    interface.delete_selected_runs()
+    is_refused("flow runs failed to delete" if base else "Something went wrong")
+    interface.open("/automations")
+    window.shows("orchard-automation").settle()
+    window.page.get_by_role("switch").first.click()
+    is_refused(*([] if base else ["something went wrong disabling your automation"]))
+    window.page.reload()
+    expect(window.page.get_by_role("switch").first).to_be_checked()
+    assert {answer.split(" ")[1] for answer in refused} == {"POST", "DELETE", "PATCH"}
+    assert keyed.everything() == before
 
 
 def test_a_key_of_an_administrator_changes_what_it_wants(
-    opened: Callable[..., Watched], keyed: tuple[Server, dict[str, str]]
+    opened: Callable[..., Watched], keyed: Keyed
 ) -> None:
-    server, keys = keyed
+    server, keys = keyed.server, keyed.keys
     window = opened(server).open("/v2/variables")
     log_in(window, f"anyone:{keys['admin']}")
     window.gets_to("/variables")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from conftest import ours
+from conftest import Keyed, ours
 from playwright.sync_api import Locator, expect
 from servers import Server
 from watched import Watched
@@ -64,8 +64,8 @@ def test_what_is_tried_carries_the_password_and_the_token(opened: Callable[..., 
         expect(answers.last).to_contain_text("200")
 
 
-def test_a_key_is_taken(opened: Callable[..., Watched], keyed: tuple[Server, dict[str, str]]) -> None:
-    server, keys = keyed
+def test_a_key_is_taken(opened: Callable[..., Watched], keyed: Keyed) -> None:
+    server, keys = keyed.server, keyed.keys
     window = opened(server).open("/docs")
     window.page.get_by_role("button", name="Authorize").first.click()
     window.page.locator("#auth-bearer-value").fill(keys["read-only"])
