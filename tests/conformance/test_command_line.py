@@ -58,6 +58,9 @@ class Prefect:
 
 # How far a spinner has turned says how long the command took.
 SPINNER = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]")
+# And from ten seconds on, how old something is says how busy the machine was; a table is as wide as its longest age.
+SECONDS_AGO = re.compile(r"\d+ seconds ago")
+BORDER = re.compile(r"([━─])\1+")
 
 
 def readable(printed: str) -> Any:
@@ -65,7 +68,8 @@ def readable(printed: str) -> Any:
     try:
         return json.loads(printed)
     except ValueError:
-        return [" ".join(SPINNER.sub("⠋", line).split()) for line in printed.splitlines()]
+        shown = SECONDS_AGO.sub("a few seconds ago", SPINNER.sub("⠋", printed))
+        return [" ".join(BORDER.sub(r"\1", line).split()) for line in shown.splitlines()]
 
 
 @dataclass
