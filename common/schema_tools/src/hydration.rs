@@ -34,16 +34,15 @@ pub enum HydrationError {
 }
 
 impl HydrationError {
-    /// Returns it as Python writes the exception that Prefect raises.
-    pub fn repr(&self) -> String {
-        let detailed = |class: &str, detail: &str| format!("{class}({})", python::repr_str(detail));
+    /// Returns it as Python writes the exception that Prefect raises, which has no details.
+    pub fn repr(&self) -> &'static str {
         match self {
-            Self::MissingKey("template") => "TemplateNotFound()".into(),
-            Self::MissingKey("variable_name") => "VariableNameNotFound()".into(),
-            Self::MissingKey(_) => "ValueNotFound()".into(),
-            Self::InvalidJson(detail) => detailed("InvalidJSON", detail),
-            Self::InvalidJinja(detail) => detailed("InvalidJinja", detail),
-            Self::VariableNotFound(name) => detailed("WorkspaceVariableNotFound", name),
+            Self::MissingKey("template") => "TemplateNotFound()",
+            Self::MissingKey("variable_name") => "VariableNameNotFound()",
+            Self::MissingKey(_) => "ValueNotFound()",
+            Self::InvalidJson(_) => "InvalidJSON()",
+            Self::InvalidJinja(_) => "InvalidJinja()",
+            Self::VariableNotFound(_) => "WorkspaceVariableNotFound()",
         }
     }
 }
@@ -159,11 +158,7 @@ impl Placeholder {
     /// Returns it as Python writes the object that Prefect holds.
     pub fn repr(&self) -> &'static str {
         match self {
-            Self::Failed(HydrationError::MissingKey("template")) => "TemplateNotFound()",
-            Self::Failed(HydrationError::MissingKey(_)) => "ValueNotFound()",
-            Self::Failed(HydrationError::InvalidJson(_)) => "InvalidJSON()",
-            Self::Failed(HydrationError::InvalidJinja(_)) => "InvalidJinja()",
-            Self::Failed(HydrationError::VariableNotFound(_)) => "WorkspaceVariableNotFound()",
+            Self::Failed(error) => error.repr(),
             // Prefect writes the address of the object as well.
             Self::Template => "<prefect.utilities.schema_tools.hydration.ValidJinja object>",
             Self::Variable => "<prefect.utilities.schema_tools.hydration.WorkspaceVariable object>",

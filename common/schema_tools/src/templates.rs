@@ -192,8 +192,8 @@ fn cause(error: &Error) -> String {
     }
 }
 
-/// Writes a value as Python's `str` does: a text as it is, a member of an enumeration with its class, nothing of what is
-/// undefined.
+/// Writes a value as Python's `str` does: a text as it is, a member of an enumeration with its class, nothing of what
+/// is undefined.
 fn write(out: &mut Output, state: &mut State, value: &Value, members: &HashMap<String, String>) -> Result<(), Error> {
     if value.is_undefined() {
         return Ok(());

@@ -7,7 +7,8 @@ use domain::{
 use error::{Error, Result};
 use serde_json::json;
 
-/// Returns what pauses or resumes an automation at `now`; Prefect checks it as if it were enabled where nothing is said.
+/// Returns what pauses or resumes an automation at `now`; Prefect checks it as if it were enabled where nothing is
+/// said.
 ///
 /// The change fails with [`Error::Invalid`] if the automation, enabled, would trigger itself.
 pub fn switch(enabled: Option<bool>, now: Timestamp) -> impl Fn(&mut StoredAutomation) -> Result<()> + Sync {

@@ -6,7 +6,8 @@ use store::{Write, deployments::AutoScheduled};
 
 use crate::{App, void_runs};
 
-/// Pauses the deployment `id` and deletes the runs that wait for its schedules; writes `beside` together with the pause.
+/// Pauses the deployment `id` and deletes the runs that wait for its schedules; writes `beside` together with the
+/// pause.
 ///
 /// # Errors
 /// [`error::Error::NotFound`] if there is none.

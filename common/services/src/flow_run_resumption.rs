@@ -65,8 +65,8 @@ impl Resumption {
 /// Resumes the flow run `id` with what was `sent` as its input, and writes `beside` together with it if it is resumed.
 ///
 /// # Errors
-/// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if one of `beside` can't be written, and those of the input. A
-/// refusal is no error.
+/// [`Error::NoSuchRun`] without such a run, [`Error::Conflict`] if one of `beside` can't be written, and those of the
+/// input. A refusal is no error.
 pub async fn resume(
     app: &App,
     id: FlowRunId,

@@ -251,8 +251,8 @@ impl Store {
         self.update_deployment_silently_with(id, change, &[]).await
     }
 
-    /// Changes the deployment `id` as [`Self::update_deployment_silently`] does, and writes `beside` together with it, also if
-    /// it is left as it was.
+    /// Changes the deployment `id` as [`Self::update_deployment_silently`] does, and writes `beside` together with it,
+    /// also if it is left as it was.
     ///
     /// # Errors
     /// Those of [`Self::update_deployment_silently`].
@@ -294,8 +294,8 @@ impl Store {
         self.reschedule_deployment_with(id, which, change, &[]).await
     }
 
-    /// Changes the deployment `id` as [`Self::reschedule_deployment`] does, and writes `beside` together with it, also if it is
-    /// left as it was.
+    /// Changes the deployment `id` as [`Self::reschedule_deployment`] does, and writes `beside` together with it, also
+    /// if it is left as it was.
     ///
     /// # Errors
     /// Those of [`Self::reschedule_deployment`].

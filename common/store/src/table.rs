@@ -200,7 +200,8 @@ entities! {
     /// that an automation was triggered
     firing(firing_id: FiringId) => Firing(FiringId) of Firing = ["firing", firing_id] / ["firing"];
     /// what became of an action of a firing
-    carried_out(firing_id: FiringId, action: usize) of triggers::CarriedOut = ["firing", firing_id] / ["action", action];
+    carried_out(firing_id: FiringId, action: usize) of triggers::CarriedOut
+        = ["firing", firing_id] / ["action", action];
 
     /// work that failed for good
     dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter

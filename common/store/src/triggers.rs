@@ -187,7 +187,8 @@ impl Record for Firing {
 
 /// What became of an action of a firing.
 ///
-/// It is written once, with what the action does where that is in the table; so whoever finds it leaves the action alone.
+/// It is written once, with what the action does where that is in the table; so whoever finds it leaves the action
+/// alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CarriedOut {
     /// The firing.

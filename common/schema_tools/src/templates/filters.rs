@@ -1,4 +1,4 @@
-//! The filters that Prefect adds to Jinja's: links to the user interface, JSON as Python writes it, and texts for people.
+//! The filters that Prefect adds to Jinja's: links, JSON as Python writes it, and texts for people.
 
 use std::sync::Arc;
 
@@ -66,7 +66,8 @@ fn quoted(text: &str) -> String {
     text.bytes().map(quote).collect()
 }
 
-/// Returns the page with the events of a record, below the address of the user interface if that is known, as Prefect does.
+/// Returns the page with the events of a record, below the address of the user interface if that is known, as Prefect
+/// does.
 fn events_of(base: Option<&str>, value: &Value) -> Value {
     let resource = || {
         let model = value.downcast_object_ref::<Model>()?;

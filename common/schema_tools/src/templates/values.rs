@@ -1,6 +1,11 @@
 //! Values of Python and of pydantic that templates meet: how they are looked up, compared and printed.
 
-use std::{cmp::Ordering, collections::HashMap, fmt, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use chrono::{Datelike, Timelike};
 use domain::{
@@ -342,7 +347,8 @@ impl Dynamic for Id {
     }
 }
 
-/// Labels that are looked up part by part, as Prefect's `LabelDiver`; as a text, the value of the label that was reached.
+/// Labels that are looked up part by part, as Prefect's `LabelDiver`; as a text, the value of the label that was
+/// reached.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Labels {
     value: String,
@@ -412,6 +418,8 @@ pub(super) struct Model {
     pub(super) json: Json,
     /// How many parts of 64 bytes it is as JSON.
     pub(super) weight: u64,
+    /// The record as a text, made once: filters and tests may ask for it often, and pay for what they make of it alone.
+    text: OnceLock<String>,
 }
 
 impl Model {
@@ -423,7 +431,7 @@ impl Model {
         let convert = |(name, value): (&String, &Json)| (name.clone(), field(class, name, value, members));
         let fields: IndexMap<String, Value> = fields.iter().map(convert).collect();
         let more = more(class, &fields, &json);
-        Value::from_object(Self { class, fields, more, json, weight })
+        Value::from_object(Self { class, fields, more, json, weight, text: OnceLock::new() })
     }
 
     /// Returns a field, or a label of a resource.
@@ -631,7 +639,7 @@ impl Dynamic for Model {
     }
 
     fn render(self: &Arc<Self>, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.str(&HashMap::new()))
+        formatter.write_str(self.text.get_or_init(|| self.str(&HashMap::new())))
     }
 }
 

@@ -88,27 +88,39 @@ fn is_template(text: &str) -> bool {
 pub(super) async fn of(acting: &Acting<'_>, templates: &[&str]) -> Result<Context> {
     let (firing, automation) = (&acting.triggered.firing.firing, acting.automation());
     let mut context = Context::new(acting.app.settings.ui_url.clone());
-    let events = events(acting).await?;
-    let triggers = triggers(&automation.trigger);
     context.insert("automation", Part::Record(Class::Automation, serde_json::to_value(automation)?));
     context.insert("event", event(acting.event.as_ref())?);
     context.insert("labels", Part::Labels(labels(firing)));
+    if !named_in(templates, &["firing", "firings", "events"]).is_empty() {
+        insert_firings(acting, &mut context).await?;
+    }
+    // Prefect reads records only where there is an event.
+    if acting.event.is_some() {
+        let records = RECORDS.map(|(name, _)| name);
+        for name in named_in(templates, &[&records[..], &[VARIABLES]].concat()) {
+            context.insert(name, record(acting, name).await?);
+        }
+    }
+    Ok(context)
+}
+
+/// Returns which of `names` one of the templates may name.
+fn named_in<'n>(templates: &[&str], names: &[&'n str]) -> Vec<&'n str> {
+    names.iter().copied().filter(|name| templates.iter().any(|template| !named(template, &[name]).is_empty())).collect()
+}
+
+/// Lets templates name the firing, all firings within it, and their events.
+async fn insert_firings(acting: &Acting<'_>, context: &mut Context) -> Result<()> {
+    let firing = &acting.triggered.firing.firing;
+    let events = events(acting).await?;
+    let triggers = triggers(&acting.automation().trigger);
     context.insert("firing", Part::Record(Class::Firing, told(firing, &events, &triggers)?));
     let firings = firing.all().into_iter().map(|firing| told(firing, &events, &triggers)).collect::<Result<_>>()?;
     context.insert("firings", Part::Records(Class::Firing, firings));
     let all = firing.all().into_iter().filter_map(|firing| events.get(&firing.triggering_event?));
     let all = all.map(serde_json::to_value).collect::<Result<_, _>>()?;
     context.insert("events", Part::Records(Class::ReceivedEvent, all));
-    // Prefect reads records only where there is an event.
-    if acting.event.is_some() {
-        let names: Vec<&str> = RECORDS.iter().map(|(name, _)| *name).chain([VARIABLES]).collect();
-        for name in names {
-            if templates.iter().any(|template| !named(template, &[name]).is_empty()) {
-                context.insert(name, record(acting, name).await?);
-            }
-        }
-    }
-    Ok(context)
+    Ok(())
 }
 
 fn event(event: Option<&ReceivedEvent>) -> Result<Part> {

@@ -1,11 +1,11 @@
 //! What automations do when they were triggered: one file an action.
 //!
-//! A message says which action of which firing is due, and may come twice, late, or after its worker died in the middle of it.
-//! So there is one note for each action of a firing ([`CarriedOut`]). It has the events that tell of the action, and is written
-//! in the transaction that makes the change, wherever the action changes the table: either both are there, or none. Whoever
-//! finds the note does nothing but keep its events, whose ids derive from the invocation. What leaves the server, a
-//! notification or the call of a webhook, may happen again if the worker dies before the note is written; its receiver gets the
-//! invocation's id.
+//! A message says which action of which firing is due, and may come twice, late, or after its worker died in the middle
+//! of it. So there is one note for each action of a firing ([`CarriedOut`]). It has the events that tell of the action,
+//! and is written in the transaction that makes the change, wherever the action changes the table: either both are
+//! there, or none. Whoever finds the note does nothing but keep its events, whose ids derive from the invocation. What
+//! leaves the server, a notification or the call of a webhook, may happen again if the worker dies before the note is
+//! written; its receiver gets the invocation's id.
 
 mod acting;
 mod automation;

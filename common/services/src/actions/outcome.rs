@@ -1,13 +1,14 @@
 //! What became of an action, and the events that tell of it.
 
-use domain::model::{Event, automation::Trigger};
+use domain::model::{Event, EventId, automation::Trigger};
 use error::{Error, Result};
 use serde_json::{Map, Value, json};
 use store::{Write, triggers::CarriedOut};
 
 use super::acting::Acting;
 
-/// How far apart an event and the firing that it makes may be, in seconds, for what follows to be said to follow the event.
+/// How far apart an event and the firing that it makes may be, in seconds, for what follows to be said to follow the
+/// event.
 ///
 /// Prefect's consumers wait for what an event follows, and not for what happened long ago.
 const FOLLOWS_WITHIN: f64 = 300.0;
@@ -136,15 +137,18 @@ impl Acting<'_> {
 
     /// Returns what the events relate to: the targets, and the events that led to the action.
     fn related(&self, report: &Report) -> Vec<Value> {
-        let event = |id: &dyn std::fmt::Display, role: &str| json!({"prefect.resource.id": format!("prefect.event.{id}"), "prefect.resource.role": role});
+        let event = |id: EventId, role: &str| {
+            let id = format!("prefect.event.{id}");
+            json!({"prefect.resource.id": id, "prefect.resource.role": role})
+        };
         let mut related = report.related.clone();
-        related.push(event(&self.triggered.firing.told_by(), "automation-triggered-event"));
-        related.extend(self.triggered.triggering_event().map(|id| event(&id, "triggering-event")));
+        related.push(event(self.triggered.firing.told_by(), "automation-triggered-event"));
+        related.extend(self.triggered.triggering_event().map(|id| event(id, "triggering-event")));
         related
     }
 
     /// Returns the event that what happened follows, if that is recent.
-    fn follows(&self) -> Option<domain::model::EventId> {
+    fn follows(&self) -> Option<EventId> {
         let event = self.event.as_ref()?;
         let apart = self.triggered.firing.firing.triggered.seconds_since(event.occurred);
         (apart.abs() < FOLLOWS_WITHIN).then_some(event.id)

@@ -10,7 +10,8 @@ use crate::App;
 
 /// Checks the blocks by which `actions` notify and call.
 ///
-/// A block that is not there is let through, as is one that may notify and that this server can't send by; the log tells.
+/// A block that is not there is let through, as is one that may notify and that this server can't send by; the log
+/// tells.
 ///
 /// # Errors
 /// [`Error::Unprocessable`] for a block that can neither here nor in Prefect do what it is for, and those of the store.
@@ -33,7 +34,7 @@ async fn check_notification(app: &App, id: BlockDocumentId) -> Result<()> {
         return Err(refused(&document, &slug, "send notifications"));
     }
     if app.outward.as_ref().is_some_and(|outward| !outward.can_notify(&slug)) {
-        tracing::warn!(block = %id, slug, "an automation notifies by a block that runs in Python, which this server can't");
+        tracing::warn!(block = %id, slug, "an automation notifies by a block that needs Python");
     }
     Ok(())
 }

@@ -313,8 +313,8 @@ async fn a_bulk_step(stage: &Stage) -> Value {
     delivery(&Message::BulkStep { operation: id, part: 0, step: 0 })
 }
 
-/// Adds a firing of an automation with this action and the event about `resource` that made it; returns the delivery of the
-/// message about the action.
+/// Adds a firing of an automation with this action and the event about `resource` that made it; returns the delivery of
+/// the message about the action.
 async fn an_action(stage: &Stage, action: &Value, resource: &str) -> Value {
     let (now, trigger, id) = (Timestamp::now(), TriggerId::new(), FiringId::new());
     let event: Event = serde_json::from_value(json!({
