@@ -4,6 +4,7 @@
 
 mod generated;
 mod new_resource;
+mod profiles;
 mod repository;
 
 use std::{
