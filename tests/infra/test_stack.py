@@ -145,7 +145,7 @@ def test_paths_with_and_without_their_slash_work_as_upstream(stack: Stack) -> No
     for path, other in (("/flows", "/flows/"), ("/flows/filter/", "/flows/filter"), (f"/flows/{flow['id']}/", f"/flows/{flow['id']}")):
         method = "GET" if path.endswith(f"{flow['id']}/") else "POST"
         status, headers, _ = request(stack, method, path, None if method == "GET" else {})
-        assert (status, headers["location"].endswith(f"/api{other}")) == (307, True), (path, headers["location"])
+        assert (status, headers["location"]) == (307, f"/api{other}")
 
 
 def test_what_has_no_route_is_answered_as_upstream(stack: Stack) -> None:

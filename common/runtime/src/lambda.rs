@@ -393,6 +393,17 @@ mod tests {
     use settings::Settings;
     use store::{Shards, Store};
 
+    #[tokio::test]
+    async fn a_redirect_names_no_host() {
+        for (told, expected) in
+            [("https://api.example/api/flows/?a=%20", "/api/flows/?a=%20"), ("/docs", "/docs"), ("::", "::")]
+        {
+            let response = Response::builder().header(LOCATION, told).body(Body::empty()).unwrap();
+            assert_eq!(without_host(response).await.headers()[LOCATION], expected);
+        }
+        assert!(without_host(Response::new(Body::empty())).await.headers().is_empty());
+    }
+
     fn record(sequence_number: &str, event: &ReceivedEvent) -> Value {
         let item = store::Item::of(event, 1, Shards(1)).unwrap();
         let text = |text: &str| json!({ "S": text });
