@@ -66,7 +66,7 @@ function refusal(request, status) {
     headers: { 'content-type': { value: 'application/json' } }
   };
   if (request.method !== 'HEAD') {
-    answer.body = JSON.stringify({ detail: words });
+    answer.body = { encoding: 'text', data: JSON.stringify({ detail: words }) };
   }
   return answer;
 }
