@@ -3,7 +3,8 @@
 //! A Lambda function parses only the few kilobytes of its own operation at cold start. Each document holds
 //! `parameters`, `body` (the request body's schema), `body_required` and `schemas`: the components that they reach.
 //! Whatever doesn't take part in validating a request (descriptions, titles, examples, responses) is left out.
-//! Operations of our own, which Prefect does not have, are described in the same form and come after Prefect's.
+//! Operations of our own, which Prefect does not have, are described in the same form and come after Prefect's. So are the
+//! messages of clients over websockets, of which the OpenAPI contract says nothing: each is the body of an operation.
 
 use std::{collections::BTreeSet, env, error::Error, fmt::Write as _, fs, path::Path};
 
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 const CONTRACT: &str = "documents/openapi-3.9.1.json";
 const EXTENSIONS: &str = "documents/extensions.json";
+const MESSAGES: &str = "documents/messages.json";
 const SCHEMAS: &str = "#/components/schemas/";
 const METHODS: [&str; 5] = ["delete", "get", "patch", "post", "put"];
 const ANNOTATIONS: [&str; 5] = ["title", "description", "examples", "deprecated", "supported_environment_variables"];
@@ -18,6 +20,7 @@ const ANNOTATIONS: [&str; 5] = ["title", "description", "examples", "deprecated"
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONTRACT}");
     println!("cargo::rerun-if-changed={EXTENSIONS}");
+    println!("cargo::rerun-if-changed={MESSAGES}");
     println!("cargo::rerun-if-changed=build.rs");
     let mut contract: Value = serde_json::from_str(&fs::read_to_string(CONTRACT)?)?;
     let extensions: Value = serde_json::from_str(&fs::read_to_string(EXTENSIONS)?)?;
@@ -48,8 +51,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(source, "    Operation::new({method:?}, {path:?}, {id:?}, {rank}, {include}),")?;
     }
     writeln!(source, "];")?;
+    source.push_str(&messages(Path::new(&output))?);
     fs::write(Path::new(&output).join("operations.rs"), source)?;
     Ok(())
+}
+
+/// Writes the document of each message of a client over a websocket; returns the source that lists them.
+fn messages(output: &Path) -> Result<String, Box<dyn Error>> {
+    let messages: Value = serde_json::from_str(&fs::read_to_string(MESSAGES)?)?;
+    let components = messages["schemas"].as_object().ok_or("the messages have no schemas")?;
+    let kinds = messages["messages"].as_object().ok_or("there are no messages")?;
+    let mut source = format!("static MESSAGES: [Message; {}] = [\n", kinds.len());
+    for (kind, schema) in kinds {
+        let body = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        let document = split(&json!({ "requestBody": body }), components)?;
+        fs::write(output.join(format!("{kind}.json")), serde_json::to_string(&document)?)?;
+        let include = format!("include_str!(concat!(env!(\"OUT_DIR\"), \"/{kind}.json\"))");
+        writeln!(source, "    Message::new({kind:?}, {include}),")?;
+    }
+    source.push_str("];\n");
+    Ok(source)
 }
 
 /// Adds `more` entries to an object that has none of them.

@@ -23,6 +23,7 @@ mod check;
 mod document;
 mod fault;
 mod faults;
+mod message;
 mod pendulum;
 mod refinements;
 mod rejection;
@@ -32,6 +33,7 @@ mod schema;
 
 pub use document::{Mount, docs_page, document, redoc_page};
 pub use fault::{Fault, Step};
+pub use message::Message;
 pub use rejection::Rejection;
 pub use request::{Request, Validated};
 
