@@ -294,6 +294,13 @@ INTENDED: tuple[Intended, ...] = (
         r"body\.server\.api\.keepalive_timeout",
         lambda oracle, subject: (oracle, subject) == (5, 30),
     ),
+    Intended(
+        "log lines are told as they come unless that is switched off",
+        "test_root.py",
+        "GET /admin/settings",
+        r"body\.server\.logs\.stream_out_enabled",
+        lambda oracle, subject: (oracle, subject) == (False, True),
+    ),
     Intended("a float stays a float", "test_variables.py", "*", r"body\.value", the_same_number),
     Intended(
         "a variable may be an integer of any size",

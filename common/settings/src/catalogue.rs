@@ -21,8 +21,9 @@ const SERVES_PAGE: &str = "server.ui.enabled";
 
 /// Where this server's default is another one than Prefect's, as JSON. What the environment asks for is shown as it is.
 ///
-/// The time-out is [`crate::ServerLimits`]' own.
-const OUR_DEFAULTS: &[(&str, &str)] = &[("server.api.keepalive_timeout", "30")];
+/// The time-out is [`crate::ServerLimits`]' own, and that log lines are told [`crate::LiveSettings`]'.
+const OUR_DEFAULTS: &[(&str, &str)] =
+    &[("server.api.keepalive_timeout", "30"), ("server.logs.stream_out_enabled", "true")];
 
 /// How the text of a variable becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +189,9 @@ mod tests {
         let in_effect = crate::limits::ServerLimits::default().idle_timeout.as_secs();
         assert_eq!(shown(tree(|_| None, false).unwrap()), in_effect);
         assert_eq!(shown(with("PREFECT_SERVER_API_KEEPALIVE_TIMEOUT", "12").unwrap()), 12);
+        let shown = |tree: Value| tree["server"]["logs"]["stream_out_enabled"].clone();
+        assert_eq!(shown(tree(|_| None, false).unwrap()), crate::LiveSettings::default().logs);
+        assert_eq!(shown(with("PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED", "false").unwrap()), false);
     }
 
     #[test]
