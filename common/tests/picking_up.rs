@@ -18,6 +18,7 @@ use common::{
         waiting_runs::{Due, OpenQueue},
         work_pools::StoredWorkPool,
         work_queues::PoolWithQueues,
+        workers::Heartbeat,
     },
     transitions::{Proposal, propose_flow_run_state},
 };
@@ -136,8 +137,9 @@ async fn of_many_workers_that_poll_at_once_one_starts_each_run() {
 async fn a_heartbeat_is_a_read_and_a_write() {
     let (store, now) = (store(8).await, Timestamp::now());
     add_pool(&store, now).await;
-    store.record_heartbeat("p", "w", Some(30), now).await.unwrap();
-    let (beat, cost) = cost::measured(store.record_heartbeat("p", "w", Some(30), now.plus_seconds(30.0))).await;
+    store.record_heartbeat("p", &Heartbeat::new("w", Some(30)), now).await.unwrap();
+    let (beat, cost) =
+        cost::measured(store.record_heartbeat("p", &Heartbeat::new("w", Some(30)), now.plus_seconds(30.0))).await;
     beat.unwrap();
     assert_eq!(cost.round_trips, 2);
 }

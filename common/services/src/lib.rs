@@ -7,6 +7,7 @@ pub mod automation_variables;
 pub mod automations;
 pub mod background_tasks;
 pub mod blocks;
+pub mod cleanups;
 pub mod consumer_lag;
 pub mod dead_letters;
 pub mod deployment_pauses;

@@ -4,6 +4,7 @@ mod catalogue;
 mod limits;
 mod live;
 mod page;
+mod worker_channel;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
@@ -12,6 +13,7 @@ pub use limits::ServerLimits;
 pub use live::LiveSettings;
 pub use page::PageSettings;
 use serde_json::Value;
+pub use worker_channel::WorkerChannelSettings;
 
 use domain::{
     access::{self, Password, Secret},
@@ -94,6 +96,8 @@ pub struct Settings {
     pub event_retention: u64,
     /// What is told to clients as it happens.
     pub live: LiveSettings,
+    /// How workers are spoken to over their channels.
+    pub worker_channel: WorkerChannelSettings,
     /// Whether task runs are recorded from events (`PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED`).
     pub task_run_recorder_enabled: bool,
     /// How many nodes the graph of a flow run has at most (`PREFECT_SERVER_FLOW_RUN_GRAPH_MAX_NODES`).
@@ -233,6 +237,7 @@ impl Default for Settings {
             maximum_event_bytes: 1_500_000,
             event_retention: 7 * 24 * 3_600,
             live: LiveSettings::default(),
+            worker_channel: WorkerChannelSettings::default(),
             task_run_recorder_enabled: true,
             event_persister_enabled: true,
             heartbeats_watched: true,
@@ -344,6 +349,7 @@ impl Settings {
                 .unwrap_or(default.maximum_event_bytes),
             event_retention: retention,
             live: default.live.overridden_by(&variables)?,
+            worker_channel: default.worker_channel.overridden_by(&variables)?,
             task_run_recorder_enabled: variables
                 .flag("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED")?
                 .unwrap_or(default.task_run_recorder_enabled),

@@ -56,7 +56,7 @@ impl Store {
 }
 
 /// Returns 256 random bits in hexadecimal, from the operating system.
-fn random_token() -> Result<String> {
+pub(crate) fn random_token() -> Result<String> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits).map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
     let digits: Vec<String> = bits.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -13,6 +13,7 @@ pub mod block_schemas;
 pub mod block_types;
 pub mod bulk_operations;
 pub mod check;
+pub mod cleanup_messages;
 pub mod commit;
 pub mod concurrency_limits;
 pub mod connections;

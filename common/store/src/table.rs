@@ -65,7 +65,7 @@ pub const READ_OUT: &str = "pk, sk, version, head, tail";
 pub const BRIEF: &str = "brief";
 
 ids! {
-    ApiKeyId, ArtifactId, AutomationId, BlockDocumentId, BlockSchemaId, BlockTypeId, BulkOperationId,
+    ApiKeyId, ArtifactId, AutomationId, BlockDocumentId, BlockSchemaId, BlockTypeId, BulkOperationId, CleanupMessageId,
     ConcurrencyLimitId, DataKeyId, DeadLetterId, DeploymentId, EventId, FiringId, FlowId, FlowRunId, LeaseId, SavedSearchId, StateId,
     TaskRunId, TriggerId, VariableId, WorkPoolId, WorkQueueId,
 }
@@ -161,6 +161,9 @@ entities! {
     /// a worker, beside its pool
     worker(pool_id: WorkPoolId, name: &str) => Worker(WorkPoolId) of workers::KeptWorker
         = ["work_pool", pool_id] / ["worker", name];
+    /// a cleanup that waits for a worker of its pool, beside the pool
+    cleanup_message(pool_id: WorkPoolId, message_id: CleanupMessageId) => CleanupMessage(WorkPoolId)
+        of domain::model::CleanupMessage = ["work_pool", pool_id] / ["cleanup", message_id];
     /// a work queue
     work_queue(queue_id: WorkQueueId) => WorkQueue(WorkQueueId) of StoredWorkQueue
         = ["work_queue", queue_id] / ["queue"];
@@ -353,7 +356,7 @@ collections! {
     ArtifactCollections "artifact_collections";
     /// All dead letters.
     DeadLetters "dead_letters";
-    /// The states of flow runs, leases, workers, pools, queues and watches that the server acts on at some time.
+    /// The states of flow runs, leases, workers, pools, queues, watches and cleanups that the server acts on at some time.
     Timers "timers";
     /// The deployments with active schedules.
     Scheduling "scheduling";
@@ -418,7 +421,7 @@ indexes! {
     /// log chunks and artifacts by task run, events by resource, block documents by block schema.
     Lookup "lookup" carries Keys, keyed by own / own;
     /// Events and artifacts by their flow run, block documents by their type, subflow runs by the flow run and task run around them, states of flow
-    /// runs, leases, workers, pools and queues by when the server acts on them, deployments by when their schedules are
+    /// runs, leases, workers, pools, queues and cleanups by when the server acts on them, deployments by when their schedules are
     /// looked at next.
     Related "related" carries Keys, keyed by own / own;
     /// Flow runs by the type of their state, then by start time as in `by_start`.
@@ -511,6 +514,8 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("a websocket connection by its id", &[Get("connection")]),
     asked("an API key by its id", &[Get("api_key")]),
     asked("the workers of a work pool", &[Items("worker")]),
+    asked("the cleanups that wait for a worker of a work pool, by when they were made", &[Items("cleanup_message")]),
+    asked("a cleanup by its pool and id", &[Get("cleanup_message")]),
     asked("the states of a flow run, oldest first", &[Items("flow_run_state")]),
     asked("the ids of the leases that a task run holds", &[Items("held_lease")]),
     asked("the leases on slots of a tag's concurrency limit", &[Items("listed_lease"), Get("lease")]),
@@ -763,6 +768,8 @@ pub const LEASES: &str = "lease#";
 pub const DATA_KEYS: &str = "key#";
 /// What the sort keys of a pool's workers start with.
 pub const WORKERS: &str = "worker#";
+/// What the sort keys of a pool's cleanups start with.
+pub const CLEANUPS: &str = "cleanup#";
 /// What the sort keys of the artifacts of a key start with.
 pub const KEYED_ARTIFACTS: &str = "artifact#";
 

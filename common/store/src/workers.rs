@@ -3,17 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Item, Key, Record, Store, Write,
+    CommitError, Item, Key, Record, Store, Versioned, Write,
     commit::retry_on_conflict,
     query::Range,
     select::Window,
     table::{self, Collection, Index, IndexKey, Shards},
     work_pools::StoredWorkPool,
+    work_queues::StoredWorkQueue,
 };
 use domain::{
     events::Lifecycle,
     filter::WorkerFilter,
-    model::{Timestamp, WorkPoolId, Worker, WorkerId, work_pool::WorkPoolStatus, worker::WorkerStatus},
+    model::{Object, Timestamp, WorkPoolId, Worker, WorkerId, work_pool::WorkPoolStatus, worker::WorkerStatus},
 };
 use error::{Error, Result};
 
@@ -25,6 +26,24 @@ pub struct KeptWorker {
     /// When the server looks whether there was a heartbeat lately.
     #[serde(default)]
     pub check: Option<Timestamp>,
+}
+
+/// A worker's sign of life.
+#[derive(Clone, Copy, Debug)]
+pub struct Heartbeat<'h> {
+    /// The worker's name.
+    pub worker: &'h str,
+    /// The time between two heartbeats in seconds, if the worker tells it.
+    pub interval: Option<i64>,
+    /// What the pool's base job template becomes if it has none.
+    pub template: Option<&'h Object>,
+}
+
+impl<'h> Heartbeat<'h> {
+    /// Makes the heartbeat of a worker that brings no template.
+    pub fn new(worker: &'h str, interval: Option<i64>) -> Self {
+        Self { worker, interval, template: None }
+    }
 }
 
 crate::json_record!(KeptWorker);
@@ -45,34 +64,83 @@ impl Record for KeptWorker {
 }
 
 impl Store {
-    /// Takes a heartbeat of the worker `name` of `pool`; a pool that wasn't ready is ready then.
+    /// Takes a heartbeat of a worker of `pool`; returns the pool as it is then. One that wasn't ready is ready.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such pool.
-    pub async fn record_heartbeat(&self, pool: &str, name: &str, interval: Option<i64>, now: Timestamp) -> Result<()> {
+    pub async fn record_heartbeat(
+        &self,
+        pool: &str,
+        heartbeat: &Heartbeat<'_>,
+        now: Timestamp,
+    ) -> Result<Versioned<StoredWorkPool>> {
         retry_on_conflict(|| async {
-            let beside = |id| vec![table::worker(id, name)];
+            let beside = |id| vec![table::worker(id, heartbeat.worker)];
             let (found, items) = self.work_pool_beside(pool, beside).await?.ok_or_else(no_pool)?;
             let before = items.first().map(Item::versioned::<KeptWorker>).transpose()?;
-            let mut worker = before
-                .as_ref()
-                .map_or_else(|| new_worker(found.record.pool.id, name, now), |before| before.record.clone());
-            worker.worker.last_heartbeat_time = now;
-            worker.worker.status = WorkerStatus::Online;
-            worker.worker.heartbeat_interval_seconds = interval.or(worker.worker.heartbeat_interval_seconds);
-            worker.check = worker.check.or_else(|| self.liveness.worker_deadline(&worker.worker));
+            let worker = self.after_heartbeat(
+                before.as_ref().map(|before| before.record.clone()),
+                found.record.pool.id,
+                heartbeat,
+                now,
+            );
             let write = match before {
                 Some(before) => self.replace(&worker, before.version)?,
                 None => self.insert(&worker)?,
             };
-            if found.record.pool.status.unwrap_or_default() != WorkPoolStatus::NotReady {
-                return self.commit(vec![write]).await;
-            }
             let mut pool = found.record.clone();
-            pool.enter(WorkPoolStatus::Ready, now);
-            self.replace_one(&found, &pool, vec![write]).await
+            let lacks_template = pool.pool.base_job_template.is_empty();
+            let template = heartbeat.template.filter(|template| lacks_template && !template.is_empty());
+            if let Some(template) = template {
+                pool.pool.base_job_template.clone_from(template);
+                pool.pool.updated = now;
+            }
+            let was_ready = pool.pool.status.unwrap_or_default() != WorkPoolStatus::NotReady;
+            if was_ready && template.is_none() {
+                self.commit(vec![write]).await?;
+                return Ok(found);
+            }
+            if !was_ready {
+                pool.enter(WorkPoolStatus::Ready, now);
+            }
+            self.replace_one(&found, &pool, vec![write]).await?;
+            Ok(Versioned { record: pool, version: found.version + 1 })
         })
         .await
+    }
+
+    /// Adds `pool` with its default queue, for a worker whose first `heartbeat` this is; the pool is ready from the start.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if there is one of its name.
+    pub async fn add_work_pool_for(
+        &self,
+        mut pool: StoredWorkPool,
+        default_queue: &StoredWorkQueue,
+        heartbeat: &Heartbeat<'_>,
+        now: Timestamp,
+    ) -> Result<Versioned<StoredWorkPool>> {
+        pool.enter(WorkPoolStatus::Ready, now);
+        let mut beside = self.additions(default_queue)?;
+        beside.push(self.insert(&self.after_heartbeat(None, pool.pool.id, heartbeat, now))?);
+        self.add_with(&pool, beside).await?;
+        Ok(Versioned { record: pool, version: 1 })
+    }
+
+    /// Returns a worker as it is after a heartbeat.
+    fn after_heartbeat(
+        &self,
+        before: Option<KeptWorker>,
+        pool: WorkPoolId,
+        heartbeat: &Heartbeat<'_>,
+        now: Timestamp,
+    ) -> KeptWorker {
+        let mut worker = before.unwrap_or_else(|| new_worker(pool, heartbeat.worker, now));
+        worker.worker.last_heartbeat_time = now;
+        worker.worker.status = WorkerStatus::Online;
+        worker.worker.heartbeat_interval_seconds = heartbeat.interval.or(worker.worker.heartbeat_interval_seconds);
+        worker.check = worker.check.or_else(|| self.liveness.worker_deadline(&worker.worker));
+        worker
     }
 
     /// Returns the workers of `pool` that `filter` selects, within `window`, the one heard of last first.

@@ -4,7 +4,7 @@ use common::{
     model::{FlowId, StateType, WorkPool, WorkPoolId},
     store::{
         Versioned, occupancy::Holders, table, waiting_runs::Due, work_pools::StoredWorkPool,
-        work_queues::PoolWithQueues,
+        work_queues::PoolWithQueues, workers::Heartbeat,
     },
 };
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn pools() -> Vec<Probe> {
     let queue = world.pool("one").await.queues[0].record.queue.id;
     world.pool("two").await;
     let served = world.pool("served").await.pool.record.pool.id;
-    store.record_heartbeat("served", "worker", None, world.now).await.unwrap();
+    store.record_heartbeat("served", &Heartbeat::new("worker", None), world.now).await.unwrap();
     vec![
         world.probe("a work pool by its name", store.work_pool("one")).await,
         world

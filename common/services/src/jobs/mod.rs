@@ -20,7 +20,7 @@ use error::{Error, Result};
 use store::{TableAccess, access, table::Index};
 
 use crate::{
-    App, actions, dead_letters,
+    App, actions, cleanups, dead_letters,
     jobs::queue::{Message, Queue},
     panics::caught,
 };
@@ -138,6 +138,7 @@ async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()
         Message::VoidRuns { deployment, void } => app.store.delete_void_runs(*deployment, *void).await,
         Message::CancelChildren { flow_run } => cancellation::cancel_children(app, *flow_run).await,
         Message::Act { firing, action } => actions::carry_out(app, *firing, *action).await,
+        Message::Cleanup { message } => cleanups::deliver_anew(app, message).await,
         Message::Redrive { letter } => dead_letters::redrive(app, queue, *letter).await,
         Message::ObservedState { state_type, state_name } => {
             app.store.look_for_observed_state(*state_type, state_name).await.map(drop)

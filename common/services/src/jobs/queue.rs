@@ -14,7 +14,7 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use domain::model::{
-    BulkOperationId, DeadLetterId, DeploymentId, FiringId, FlowRunId, StateType, deployment::VoidRuns,
+    BulkOperationId, CleanupMessage, DeadLetterId, DeploymentId, FiringId, FlowRunId, StateType, deployment::VoidRuns,
 };
 use error::{Error, Result};
 use store::Key;
@@ -91,6 +91,11 @@ pub enum Message {
         state_type: StateType,
         /// The name.
         state_name: String,
+    },
+    /// A cleanup that no worker acknowledged, as a dead letter; it is delivered anew.
+    Cleanup {
+        /// The cleanup.
+        message: Box<CleanupMessage>,
     },
     /// The removal of what belonged to a record that was deleted.
     Removal {

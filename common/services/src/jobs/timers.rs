@@ -17,17 +17,17 @@ use domain::{
 };
 use error::{Error, Result};
 use store::{
-    Key, TableAccess,
+    Key, TableAccess, Write,
     table::{Index, Subject},
     timers::Timer,
     unreadable,
 };
 
 use crate::{
-    App, automations, heartbeats,
+    App, automations, cleanups, heartbeats,
     jobs::queue::{Message, Queue},
     service_levels,
-    transitions::{self, Proposal, propose_flow_run_state},
+    transitions::{self, Proposal, propose_flow_run_state_with},
 };
 
 /// What the schedule's function does with the table, here and for the schedules of deployments; the worker does the rest.
@@ -104,6 +104,7 @@ async fn fire_one(app: &App, of: &Key) -> Result<()> {
             app.store.release_lease(id, now, app.settings.longest_waits, |lease| lease.expiration > now).await
         }
         Some(Subject::Worker(_)) => app.store.check_worker(of, app.now()).await,
+        Some(Subject::CleanupMessage(_)) => cleanups::check(app, of).await,
         Some(Subject::WorkPool(_)) => app.store.check_pool(of, None, app.now()).await,
         Some(Subject::Readiness(_)) => app.store.check_deployment(of, app.now()).await,
         Some(Subject::FlowRunWatch(id)) => service_levels::look_at_run(app, id).await,
@@ -143,5 +144,15 @@ async fn act(app: &App, run: FlowRunId, state: &State) -> Result<()> {
     };
     let proposed = serde_json::from_value(json!({ "type": r#type, "message": message }))?;
     let proposal = Proposal { expected: Some(state.id), ..Proposal::new(proposed, force, Client::default()) };
-    propose_flow_run_state(app, run, &proposal).await.map(drop)
+    // A worker tears down what the run leaves behind: asked for in the transaction that ends the run, or not at all.
+    let cleanup = match state.r#type {
+        StateType::Cancelling => cleanups::of_cancelling_timeout(app, run).await?,
+        _ => None,
+    };
+    let beside: Vec<Write> = cleanup.iter().map(|cleanup| app.store.leave_cleanup(cleanup)).collect::<Result<_>>()?;
+    propose_flow_run_state_with(app, run, &proposal, &beside).await?;
+    if let Some(cleanup) = cleanup {
+        cleanups::tell(app, cleanup.work_pool_id);
+    }
+    Ok(())
 }

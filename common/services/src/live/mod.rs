@@ -3,6 +3,7 @@
 //! A function has no subscribers, and telling nobody costs nothing.
 
 mod subscribers;
+mod worker_channels;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -20,6 +21,7 @@ use domain::{
 };
 use subscribers::Subscribers;
 pub use subscribers::{Selects, Subscription};
+pub use worker_channels::{News, PoolChange, WorkerChannel, WorkerChannels};
 
 /// How many events are remembered, so that one that is consumed or sent again is told once.
 const REMEMBERED: usize = 4_096;
@@ -31,6 +33,8 @@ pub struct Live {
     pub events: Arc<Subscribers<EventFilter>>,
     /// Who wants log lines.
     pub logs: Arc<Subscribers<LogFilter>>,
+    /// The workers that are connected, whom it concerns what becomes of their pools.
+    pub worker_channels: Arc<WorkerChannels>,
     told: Mutex<Told>,
     /// Changes when background task runs may have come into a queue.
     queued: watch::Sender<()>,

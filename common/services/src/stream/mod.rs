@@ -11,6 +11,7 @@ pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;
 mod observed_states;
+mod pool_changes;
 mod probes;
 pub mod task_run_recorder;
 
@@ -108,6 +109,7 @@ fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFu
                 failures.add(place, error);
             }
         }
+        pool_changes::tell(app, changes);
         let written = written(changes);
         let items: Vec<(usize, &Item)> = written.iter().map(|(place, written)| (*place, written.after)).collect();
         follow_up_jobs::send(app, queue, &written, &mut failures).await;

@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode, routing::post};
 use common::{
     App, Result,
     http::{Body, Path, Route},
+    store::workers::Heartbeat,
 };
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ pub static ROUTE: Route =
     Route::post("worker_heartbeat", "/work_pools/{work_pool_name}/workers/heartbeat", || post(heartbeat));
 
 #[derive(Debug, Deserialize)]
-struct Heartbeat {
+struct HeartbeatBody {
     name: String,
     heartbeat_interval_seconds: Option<i64>,
 }
@@ -22,9 +23,9 @@ struct Heartbeat {
 async fn heartbeat(
     State(app): State<App>,
     Path(path): Path<PoolPath>,
-    Body(body): Body<Heartbeat>,
+    Body(body): Body<HeartbeatBody>,
 ) -> Result<StatusCode> {
-    let interval = body.heartbeat_interval_seconds;
-    path.worded(app.store.record_heartbeat(path.name(), &body.name, interval, app.now()).await)?;
+    let heartbeat = Heartbeat::new(&body.name, body.heartbeat_interval_seconds);
+    path.worded(app.store.record_heartbeat(path.name(), &heartbeat, app.now()).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

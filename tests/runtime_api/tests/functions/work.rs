@@ -15,7 +15,7 @@ use common::{
         Timestamp, automation::TriggerId, concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
-    store::{Key, table},
+    store::{Key, table, workers::Heartbeat},
     stream::{self, Change},
     transitions::{Proposal, propose_flow_run_state},
 };
@@ -266,7 +266,7 @@ async fn timers(stage: &Stage) -> Value {
     let app = proctor::app(stage.app.clone());
     ask(&app, "POST", "/api/work_pools/", &json!({"name": "pool", "type": "process"})).await;
     let store = &stage.app.store;
-    store.record_heartbeat("pool", "worker", Some(30), long_ago).await.unwrap();
+    store.record_heartbeat("pool", &Heartbeat::new("worker", Some(30)), long_ago).await.unwrap();
     let found = store.work_pool_with_queues("pool").await.unwrap().unwrap();
     store.note_poll(&found.queues, long_ago).await.unwrap();
     delivery(&Message::Timers { partition: store.timer_partitions().remove(0), after: None })
