@@ -59,6 +59,15 @@ def test_requests_without_a_key(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("path", ["/events/in", "/events/out", "/logs/out", "/task_runs/subscriptions/scheduled"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/events/in",
+        "/events/out",
+        "/logs/out",
+        "/task_runs/subscriptions/scheduled",
+        "/work_pools/a/workers/connect",
+    ],
+)
 def test_handshake_without_a_key(asking: Pair, path: str, protocols: list[str] | None, first: object) -> None:
     check_talk(asking, path, protocols, [first], reads=1)

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
+    http::header::UPGRADE,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::SizeAbove},
@@ -188,12 +189,25 @@ pub fn server<'r>(
         }
         None => service,
     };
-    let service = service
-        // A websocket authenticates in its own handshake, after it is open.
-        .merge(websockets)
+    let service = beside_websockets(service, websockets, &app)
         .merge(documents(Mount::Root).method_not_allowed_fallback(unrouted::method_not_allowed));
     let unrouted = unrouted::Unrouted::new(&app.settings.base_path, routes, true);
     around(app, service, None, unrouted)
+}
+
+/// Puts `websockets` beside `service`, in front of what authenticates: a websocket does so in its own handshake.
+///
+/// A path may belong to both, for a worker may be called `connect`: only what asks for a websocket gets there.
+fn beside_websockets(service: Router<App>, websockets: Router<App>, app: &App) -> Router<App> {
+    let service: Router = service.with_state(app.clone());
+    let websockets: Router = websockets.fallback_service(service.clone()).with_state(app.clone());
+    Router::new().fallback_service(service_fn(move |request: Request| {
+        let asks_for_websocket = request
+            .headers()
+            .get(UPGRADE)
+            .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        if asks_for_websocket { websockets.clone() } else { service.clone() }.oneshot(request)
+    }))
 }
 
 /// Sends a request to the pages unless its path is below `base_path`, or that of a document with a slash behind it.

@@ -32,6 +32,9 @@ pub const POLICY_VIOLATION: u16 = 1008;
 /// Why a connection closes whose client shows a password or key that doesn't do, or no longer does.
 pub const INVALID_TOKEN: &str = "Invalid token";
 
+/// Why a connection closes whose client shows a key of too low a role.
+pub const NOT_ALLOWED: &str = "The API key's role does not allow this";
+
 /// Why a connection closes whose client does not begin with an `auth` message.
 pub const EXPECTED_AUTH: &str = "Expected 'auth' message";
 
@@ -122,7 +125,7 @@ pub async fn authenticate(app: &App, message: &str, required: Role) -> Result<Au
     };
     Ok(match patiently(|| app.gate().caller_of_token(&token)).await? {
         Some(caller) if caller.role >= required => Authentication::Accepted(caller),
-        Some(_) => Authentication::Rejected("The API key's role does not allow this"),
+        Some(_) => Authentication::Rejected(NOT_ALLOWED),
         None => Authentication::Rejected(INVALID_TOKEN),
     })
 }

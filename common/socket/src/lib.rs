@@ -8,3 +8,4 @@ pub mod gateway;
 pub mod handshake;
 pub mod subscription;
 pub mod task_subscription;
+pub mod worker_channel;

@@ -3,11 +3,12 @@
 mod background;
 mod incoming;
 mod outgoing;
+mod worker_channel;
 
 use axum::{
     Extension, Router,
     extract::{
-        FromRequestParts,
+        FromRequestParts, Path,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
     },
     http::{HeaderMap, StatusCode, request::Parts},
@@ -48,12 +49,32 @@ pub fn routes(base_path: &str) -> Router<App> {
             &at("/task_runs/subscriptions/scheduled"),
             any(async |upgrade: Upgrade| upgrade.of(background::REQUIRED, Client::hand_out_task_runs).await),
         )
+        .route(
+            &at("/work_pools/{name}/workers/connect"),
+            any(async |Path(name): Path<String>, upgrade: Upgrade| {
+                let talk = async move |client: Client, caller| client.serve_channel(caller, &name).await;
+                upgrade.in_manner(worker_channel::MANNER).of(worker_channel::REQUIRED, talk).await
+            }),
+        )
         .route(&at("/logs/out"), any(async |upgrade: Upgrade| upgrade.of(outgoing::REQUIRED, Client::send_logs).await))
 }
+
+/// How a websocket is with clients before and after they are in.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// Whether a client may come without the subprotocol, as older ones do.
+    knows_older_clients: bool,
+    /// What is said to a client that is refused, instead of why.
+    refusal: fn(&'static str) -> &'static str,
+}
+
+/// The manner of most websockets.
+const PLAIN: Manner = Manner { knows_older_clients: true, refusal: |why| why };
 
 /// A request for a websocket.
 struct Upgrade {
     app: App,
+    manner: Manner,
     limits: Limits,
     meter: Meter,
     headers: HeaderMap,
@@ -70,18 +91,23 @@ impl FromRequestParts<App> for Upgrade {
         };
         let Extension(limits) = Extension::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
         let meter = parts.extensions.get().cloned().unwrap_or_default();
-        Ok(Self { app: app.clone(), limits, meter, headers: parts.headers.clone(), request })
+        Ok(Self { app: app.clone(), manner: PLAIN, limits, meter, headers: parts.headers.clone(), request })
     }
 }
 
 impl Upgrade {
+    /// Has the websocket be otherwise with its clients.
+    fn in_manner(self, manner: Manner) -> Self {
+        Self { manner, ..self }
+    }
+
     /// Opens the websocket for a client that may do what needs the role `required`, and has `talk` go on with it.
     async fn of<Talk: Future<Output = ()> + Send>(
         self,
         required: Role,
         talk: impl FnOnce(Client, Caller) -> Talk + Send + 'static,
     ) -> Response {
-        let Self { app, limits, meter, headers, request } = self;
+        let Self { app, manner, limits, meter, headers, request } = self;
         let opening = match handshake::open(&app, &headers, required).await {
             Ok(opening) => opening,
             Err(error) => return error.into_response(),
@@ -90,9 +116,10 @@ impl Upgrade {
             request.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE).read_buffer_size(READ_BUFFER);
         let client = move |socket| {
             meter.start_counting(&limits);
-            Client { app, socket, meter, pinged: false }
+            Client { app, manner, socket, meter, pinged: false }
         };
         match opening {
+            Opening::Legacy(_) if !manner.knows_older_clients => StatusCode::FORBIDDEN.into_response(),
             Opening::Refused => StatusCode::FORBIDDEN.into_response(),
             Opening::Legacy(caller) => upgrade.on_upgrade(async move |socket| talk(client(socket), caller).await),
             Opening::Handshake => upgrade.protocols([handshake::SUBPROTOCOL]).on_upgrade(async move |socket| {
@@ -118,6 +145,7 @@ type Received = Option<Result<Message, axum::Error>>;
 /// A client of a websocket.
 struct Client {
     app: App,
+    manner: Manner,
     socket: WebSocket,
     meter: Meter,
     /// Whether the client was sent a ping and nothing has come since.
@@ -127,7 +155,9 @@ struct Client {
 impl Client {
     /// Carries out the handshake; returns who the client is, if it is in.
     async fn authenticate(&mut self, required: Role) -> Option<Caller> {
-        let message = self.first_message(handshake::POLICY_VIOLATION, handshake::EXPECTED_AUTH).await?;
+        let refusal = self.manner.refusal;
+        let expected = refusal(handshake::EXPECTED_AUTH);
+        let message = self.first_message(handshake::POLICY_VIOLATION, expected).await?;
         let verdict = handshake::authenticate(&self.app, &message, required).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a websocket is dropped, because its key can't be looked up");
             Authentication::Senseless
@@ -139,7 +169,7 @@ impl Client {
                 self.socket.send(success).await.ok().map(|()| caller)
             }
             Authentication::Rejected(reason) => {
-                self.close(handshake::POLICY_VIOLATION, reason).await;
+                self.close(handshake::POLICY_VIOLATION, refusal(reason)).await;
                 None
             }
             Authentication::Senseless => None,
@@ -168,7 +198,7 @@ impl Client {
         match handshake::may_go_on(&self.app, caller.key, required).await {
             Ok(true) => Connection::Open,
             Ok(false) => {
-                self.close(handshake::POLICY_VIOLATION, handshake::INVALID_TOKEN).await;
+                self.close(handshake::POLICY_VIOLATION, (self.manner.refusal)(handshake::INVALID_TOKEN)).await;
                 Connection::Over
             }
             Err(error) => {

@@ -1,0 +1,258 @@
+//! A channel that is open: what is answered to a worker's frames, and what it is told.
+
+use domain::model::{
+    CleanupMessage, Reservation, Timestamp, WorkPool, WorkPoolId, WorkQueue,
+    work_pool::{FOR_AGENTS, StoredWorkPool},
+};
+use error::{Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+use services::{
+    App,
+    cleanups::{self, Asking, Operation, Outcome},
+    live::{PoolChange, WorkerChannel},
+};
+use store::{Versioned, occupancy::Holders, workers::Heartbeat};
+use uuid::Uuid;
+
+use super::{
+    CloseReason,
+    frame::{self, CleanupOperation, Frame, Hello, Refused, WorkerHeartbeat},
+};
+
+/// What a channel is about.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pool: WorkPoolId,
+    pool_name: String,
+    consumer: Uuid,
+    worker: String,
+    /// The version of the pool that the worker was told of last, and when it had been changed.
+    told: (u64, Timestamp),
+    next_snapshot: u64,
+    cleanup: Option<CleanupDelivery>,
+}
+
+/// How a worker is asked to clean up.
+#[derive(Clone, Debug)]
+struct CleanupDelivery {
+    asking: Asking,
+    at_once: usize,
+    /// What it has at present.
+    reserved: Vec<Reservation>,
+}
+
+/// What follows from a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// The worker hears nothing.
+    Nothing,
+    /// The worker is sent this frame.
+    Reply(String),
+    /// The worker is told of its pool soon, for it has changed unnoticed.
+    Reconcile,
+    /// The channel closes.
+    Close(CloseReason),
+}
+
+/// Why a snapshot of a pool is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The pool was changed.
+    Updated,
+    /// A heartbeat has found the pool changed.
+    Heartbeat,
+}
+
+impl Occasion {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Updated => "work_pool_updated",
+            Self::Heartbeat => "heartbeat_reconciliation",
+        }
+    }
+}
+
+impl Session {
+    /// Begins the session of a worker that polls `queues` and was sent `pool` first.
+    pub(super) async fn new(
+        app: &App,
+        pool_name: &str,
+        hello: &Hello,
+        queues: &[WorkQueue],
+        pool: &Versioned<StoredWorkPool>,
+    ) -> Result<Self> {
+        let mut cleanup = None;
+        if hello.cleans_up() {
+            let asking = Asking {
+                pool: pool.record.pool.id,
+                consumer: hello.consumer_id,
+                kinds: hello.handled_cleanup_kinds.clone(),
+                queues: queues.iter().map(|queue| queue.id).collect(),
+            };
+            // What it was delivered over another connection, or by another server, it still has.
+            let reserved = cleanups::reserved_by(app, &asking).await?;
+            let at_once = usize::try_from(hello.max_cleanup_concurrency).unwrap_or(usize::MAX);
+            cleanup = Some(CleanupDelivery { asking, at_once, reserved });
+        }
+        Ok(Self {
+            pool: pool.record.pool.id,
+            pool_name: pool_name.to_owned(),
+            consumer: hello.consumer_id,
+            worker: hello.worker_name.clone(),
+            told: (pool.version, pool.record.pool.updated),
+            next_snapshot: 2,
+            cleanup,
+        })
+    }
+
+    /// Tells whether the worker may be asked to clean up at all.
+    pub fn cleans_up(&self) -> bool {
+        self.cleanup.is_some()
+    }
+
+    /// Takes a frame of the worker.
+    pub async fn receive(&mut self, app: &App, text: &str) -> Reaction {
+        match Frame::read(text) {
+            Some(Frame::Heartbeat(heartbeat)) => self.take_heartbeat(app, &heartbeat).await,
+            Some(Frame::Cleanup(operation)) => self.take_operation(app, &operation).await,
+            Some(Frame::Hello(_)) | None => Reaction::Close(CloseReason::ProtocolError),
+        }
+    }
+
+    async fn take_heartbeat(&self, app: &App, heartbeat: &WorkerHeartbeat) -> Reaction {
+        if heartbeat.consumer_id != self.consumer || heartbeat.worker_name != self.worker {
+            return Reaction::Close(CloseReason::ProtocolError);
+        }
+        let sign = Heartbeat::new(&heartbeat.worker_name, Some(heartbeat.heartbeat_interval_seconds));
+        match app.store.record_heartbeat(&self.pool_name, &sign, app.now()).await {
+            Ok(pool) if pool.record.pool.updated == self.told.1 => Reaction::Nothing,
+            Ok(_) => Reaction::Reconcile,
+            Err(error) => {
+                tracing::error!(%error, pool = self.pool_name, "a worker's heartbeat can't be written");
+                Reaction::Close(CloseReason::HeartbeatPersistenceFailed)
+            }
+        }
+    }
+
+    async fn take_operation(&mut self, app: &App, of: &CleanupOperation) -> Reaction {
+        let outcome = if self.cleanup.is_some() {
+            let done = cleanups::carry_out(app, self.pool, of.message, &of.token, &of.operation).await;
+            done.map_err(|error| {
+                tracing::error!(%error, "what a worker does with a cleanup can't be written");
+                Refused::Failed
+            })
+        } else {
+            Err(Refused::NotAccepted)
+        };
+        match (&outcome, &of.operation) {
+            (Ok(Outcome::Accepted(Some(expires))), Operation::Renew) => self.note_renewed(&of.token, *expires),
+            (Ok(_), _) => self.forget(&of.token),
+            (Err(_), _) => {}
+        }
+        match frame::write("cleanup.operation_result.v1", &frame::operation_result(of, outcome), app.now()) {
+            Ok(text) => Reaction::Reply(text),
+            Err(error) => {
+                tracing::error!(%error, "an answer can't be written");
+                Reaction::Close(CloseReason::TransientServerError)
+            }
+        }
+    }
+
+    fn note_renewed(&mut self, token: &str, expires: Timestamp) {
+        let reserved = self.cleanup.iter_mut().flat_map(|cleanup| &mut cleanup.reserved);
+        for reservation in reserved.filter(|reservation| reservation.token == token) {
+            reservation.lease_expires = expires;
+        }
+    }
+
+    fn forget(&mut self, token: &str) {
+        if let Some(cleanup) = &mut self.cleanup {
+            cleanup.reserved.retain(|reservation| reservation.token != token);
+        }
+    }
+
+    /// Tells whether the worker has yet to be told of `change`, or was told of what came later.
+    pub fn is_news(&self, change: PoolChange) -> bool {
+        match change {
+            PoolChange::Changed(version) => version > self.told.0,
+            PoolChange::Deleted => true,
+        }
+    }
+
+    /// Returns the frame that tells the worker how its pool is by now.
+    ///
+    /// # Errors
+    /// How the channel closes: the pool is gone, or can't be read.
+    pub async fn snapshot(&mut self, app: &App, occasion: Occasion) -> Result<String, CloseReason> {
+        let failed = |error: Error| {
+            tracing::error!(%error, "a worker can't be told of its pool");
+            CloseReason::TransientServerError
+        };
+        let read = snapshot(app, self.pool, self.next_snapshot, occasion.reason()).await.map_err(failed)?;
+        let (payload, pool) = read.ok_or(CloseReason::AuthorizationFailed)?;
+        self.told = (pool.version, pool.record.pool.updated);
+        self.next_snapshot += 1;
+        frame::write("work_pool.snapshot.v1", &payload, app.now()).map_err(|error| failed(error.into()))
+    }
+
+    /// Takes a cleanup for the worker if there is one and it takes another; returns it with the frame that asks for it.
+    pub async fn next_cleanup(
+        &mut self,
+        app: &App,
+        channel: &WorkerChannel,
+    ) -> Result<Option<(CleanupMessage, String)>> {
+        let Some(cleanup) = &mut self.cleanup else { return Ok(None) };
+        let now = app.now();
+        cleanup.reserved.retain(|reservation| reservation.lease_expires > now);
+        let is_free = cleanup.reserved.len() < cleanup.at_once;
+        channel.set_free(is_free);
+        if !is_free {
+            return Ok(None);
+        }
+        let found = cleanups::reserve(app, &cleanup.asking, |message| channel.is_its_turn(message)).await?;
+        let Some(message) = found else { return Ok(None) };
+        cleanup.reserved.extend(message.reservation.clone());
+        channel.set_free(cleanup.reserved.len() < cleanup.at_once);
+        channel.was_asked();
+        let text = frame::write("cleanup.message.v1", &frame::cleanup(&message), now)?;
+        Ok(Some((message, text)))
+    }
+
+    /// Gives a cleanup back that could not be sent to the worker.
+    pub async fn give_back(&mut self, app: &App, message: &CleanupMessage) {
+        let Some(Reservation { token, .. }) = &message.reservation else { return };
+        self.forget(token);
+        let release = Operation::Release("delivery_failed".into());
+        if let Err(error) = cleanups::carry_out(app, self.pool, message.id, token, &release).await {
+            tracing::warn!(%error, "a cleanup that was not delivered waits until its lease expires");
+        }
+    }
+}
+
+/// A pool as workers are told of it (contract schema `WorkPoolResponse`).
+#[derive(Serialize)]
+struct Told<'p> {
+    #[serde(flatten)]
+    pool: &'p WorkPool,
+    active_slots: Option<u64>,
+}
+
+/// Reads the pool `id`; returns what a worker is told of it, and the pool. None if it is gone.
+pub(super) async fn snapshot(
+    app: &App,
+    id: WorkPoolId,
+    sequence: u64,
+    reason: &str,
+) -> Result<Option<(Value, Versioned<StoredWorkPool>)>> {
+    let Some(found) = app.store.work_pool_by_id(id).await? else { return Ok(None) };
+    let pool = &found.record.pool;
+    let active_slots = match pool.concurrency_limit {
+        None => None,
+        Some(_) => Some(app.store.occupied_slots(&found.record.queues, Holders::Active).await?.into_values().sum()),
+    };
+    let status = pool.status.filter(|_| pool.r#type != FOR_AGENTS);
+    let told = serde_json::to_value(Told { pool: &WorkPool { status, ..pool.clone() }, active_slots })?;
+    let payload = serde_json::json!({ "snapshot_sequence": sequence, "reason": reason, "work_pool": told });
+    Ok(Some((payload, found)))
+}
