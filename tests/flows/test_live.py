@@ -128,6 +128,20 @@ def test_a_cancelled_run_is_seen_at_once(runner: Runner, api: Api) -> None:
     assert time.monotonic() - began < 20
 
 
+def test_a_suspended_run_is_seen_at_once(runner: Runner, api: Api) -> None:
+    run = add_run(api, "suspended")
+    watching = Printing(runner.start_prefect("flow-run", "watch", run))
+    watching.wait_for("Pending")
+    api.set_state(run, {"type": "RUNNING"})
+    watching.wait_for("Running")
+    began = time.monotonic()
+    api.set_state(run, {"type": "PAUSED", "name": "Suspended"}, force=True)
+    watching.wait_for("Suspended")
+    assert time.monotonic() - began < 10
+    api.set_state(run, {"type": "COMPLETED"}, force=True)
+    watching.end()
+
+
 def test_a_deployment_is_run_and_watched(runner: Runner, api: Api) -> None:
     serving = runner.start("serving")
     try:
