@@ -20,6 +20,7 @@ SETTINGS_READ_BY_CLIENTS = (
     ("server", "api", "csrf_token_expiration"),
     ("server", "services", "scheduler", "enabled"),
     ("server", "services", "late_runs", "enabled"),
+    ("server", "logs", "stream_out_enabled"),
 )
 
 
