@@ -256,3 +256,92 @@ pub(super) async fn snapshot(
     let payload = serde_json::json!({ "snapshot_sequence": sequence, "reason": reason, "work_pool": told });
     Ok(Some((payload, found)))
 }
+
+#[cfg(test)]
+mod tests {
+    use access::Caller;
+    use embedded::EmbeddedDatabase;
+    use serde_json::json;
+
+    use super::{super::open, *};
+    use domain::model::Object;
+    use settings::Settings;
+    use store::Store;
+
+    const CONSUMER: &str = "01a2034c-a60e-77df-8caf-82a280613781";
+
+    fn frame(kind: &str, payload: &Value) -> String {
+        json!({"type": kind, "id": CONSUMER, "sent_at": 0, "payload": payload}).to_string()
+    }
+
+    fn heartbeat(worker: &str) -> String {
+        let payload = json!({"consumer_id": CONSUMER, "worker_name": worker, "heartbeat_interval_seconds": 5});
+        frame("worker.heartbeat.v1", &payload)
+    }
+
+    fn hello(name: &str) -> String {
+        frame(
+            "worker.hello.v1",
+            &json!({
+                "consumer_id": CONSUMER, "worker_name": name, "worker_type": "process", "heartbeat_interval_seconds": 5,
+                "supported_channel_versions": [frame::VERSION], "requested_capabilities": frame::REQUIRED,
+                "create_pool_if_not_found": true,
+            }),
+        )
+    }
+
+    async fn app() -> App {
+        let (config, settings) = (EmbeddedDatabase::in_memory().unwrap().sdk_config(), Settings::default());
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), &settings.table, settings.shards);
+        store.create_table().await.unwrap();
+        App::new(store, settings)
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_told_of_its_pool_in_sequence_and_once_of_what_it_knows() {
+        let app = app().await;
+        let mut session = open(&app, Caller::ANYONE, "p", &hello("w")).await.unwrap().session;
+        let first = session.told.0;
+        assert_eq!(session.receive(&app, &heartbeat("w")).await, Reaction::Nothing);
+        let describe = |pool: &mut StoredWorkPool, _| {
+            pool.pool.base_job_template = Object::from_iter([("a".to_owned(), json!(1))]);
+            pool.pool.updated = app.now();
+            Ok(())
+        };
+        app.store.update_work_pool("p", |_| false, describe).await.unwrap();
+        assert_eq!(session.receive(&app, &heartbeat("w")).await, Reaction::Reconcile);
+        assert!(!session.is_news(PoolChange::Changed(first)) && session.is_news(PoolChange::Changed(first + 1)));
+
+        let told: Value = serde_json::from_str(&session.snapshot(&app, Occasion::Heartbeat).await.unwrap()).unwrap();
+        let payload = &told["payload"];
+        assert_eq!(
+            (&payload["snapshot_sequence"], &payload["reason"]),
+            (&json!(2), &json!("heartbeat_reconciliation"))
+        );
+        assert_eq!(payload["work_pool"]["base_job_template"], json!({"a": 1}));
+        assert_eq!(session.receive(&app, &heartbeat("w")).await, Reaction::Nothing);
+        assert!(!session.is_news(PoolChange::Changed(first + 1)), "it was told of that");
+
+        app.store.delete_work_pool("p", app.now()).await.unwrap();
+        assert!(session.is_news(PoolChange::Deleted));
+        assert_eq!(session.snapshot(&app, Occasion::Updated).await, Err(CloseReason::AuthorizationFailed));
+        let reaction = session.receive(&app, &heartbeat("w")).await;
+        assert_eq!(reaction, Reaction::Close(CloseReason::HeartbeatPersistenceFailed));
+    }
+
+    #[tokio::test]
+    async fn what_is_against_the_protocol_closes_the_channel() {
+        let app = app().await;
+        let protocol = CloseReason::ProtocolError;
+        assert_eq!(open(&app, Caller::ANYONE, "p", &heartbeat("w")).await.map(drop), Err(protocol));
+        let mut session = open(&app, Caller::ANYONE, "p", &hello("w")).await.unwrap().session;
+        for text in [heartbeat("another"), hello("w"), "no json".to_owned(), frame("cleanup.ack.v1", &json!({}))] {
+            assert_eq!(session.receive(&app, &text).await, Reaction::Close(protocol), "{text}");
+        }
+        let payload = json!({"message_id": CONSUMER, "reservation_token": "t"});
+        let Reaction::Reply(reply) = session.receive(&app, &frame("cleanup.ack.v1", &payload)).await else {
+            panic!("an operation has a result")
+        };
+        assert!(reply.contains("cleanup_delivery_not_accepted"), "{reply}");
+    }
+}
