@@ -20,7 +20,7 @@ const OWN_WORDS: [&str; 3] = ["ZeroDivisionError", "TypeError(\"unsupported", "U
 struct Vectors {
     ui_url: String,
     context: BTreeMap<String, Named>,
-    templates: Vec<Rendered>,
+    templates: Vec<Case>,
 }
 
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct Named {
 }
 
 #[derive(Deserialize)]
-struct Rendered {
+struct Case {
     template: String,
     rendered: Option<String>,
     error: Option<String>,
@@ -62,7 +62,7 @@ fn templates_are_rendered_as_the_oracle_renders_them() {
         context.insert(&name, part(named));
     }
     let mut wrong = Vec::new();
-    for Rendered { template, rendered, error } in vectors.templates {
+    for Case { template, rendered, error } in vectors.templates {
         let ours = render(&template, &context, &Allowance::default());
         let is_right = match (&ours, &rendered, &error) {
             (Ok(ours), Some(rendered), _) => ours == rendered,

@@ -2,7 +2,7 @@
 
 use domain::{
     automations::TriggeredAction,
-    model::{Automation, FlowRunId, ReceivedEvent, automation::Action, event::Resource},
+    model::{Automation, FlowRunId, ReceivedEvent, RelatedResource, automation::Action, event::Resource},
 };
 use error::{Error, Result};
 use uuid::Uuid;
@@ -62,8 +62,8 @@ impl<'a> Acting<'a> {
     /// Returns the first resource of a kind, such as `prefect.flow-run`, that the event involves.
     pub(super) fn first_of_kind(&self, kind: &str) -> Option<&Resource> {
         let event = self.event.as_ref()?;
-        let resources = std::iter::once(&event.resource).chain(event.related.iter().map(|related| related.resource()));
-        resources.into_iter().find(|resource| kind_and_id(resource.id()).0 == kind)
+        let mut resources = std::iter::once(&event.resource).chain(event.related.iter().map(RelatedResource::resource));
+        resources.find(|resource| kind_and_id(resource.id()).0 == kind)
     }
 
     /// Returns the id that is selected, or that of the first resource of a kind in the event, such as `work pool`.
