@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::Request,
+    http::{Request, StatusCode},
 };
 use common::{
     App, Settings, Store,
@@ -96,14 +96,19 @@ impl Outward for Outside {
 }
 
 impl World {
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+    async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
         let request = Request::builder().method(method).uri(format!("/api{path}"));
         let request = request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap();
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        assert!(status.is_success() || status == 404, "{method} {path}: {status} {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).unwrap_or_default()
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.send(method, path, body).await;
+        assert!(status.is_success() || status == StatusCode::NOT_FOUND, "{method} {path}: {status} {answer}");
+        answer
     }
 
     /// Adds a flow run of a deployment, which alone can be suspended.
@@ -394,5 +399,29 @@ async fn of_several_workers_at_once_one_acts() {
         assert_eq!(world.runs_of(&deployment).await.len(), 1);
         let told = world.told(firing).await;
         assert_eq!(told[1].event, "prefect.automation.action.executed");
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_can_never_be_carried_out_is_refused_when_it_is_saved() {
+    let world = world(&Faults::default()).await;
+    let (slack, other) = (world.block("slack-webhook", "notify").await, world.block("database", "x").await);
+    let webhook = world.block("webhook", "x").await;
+    let save = async |actions: Value| {
+        let trigger = json!({"type": "event", "posture": "Reactive", "expect": ["x"]});
+        let automation = json!({"name": "a", "trigger": trigger, "actions": actions});
+        world.send("POST", "/automations/", &automation).await
+    };
+    let notify =
+        |block: &str| json!({"type": "send-notification", "block_document_id": block, "subject": "", "body": ""});
+    let call = |block: &str| json!({"type": "call-webhook", "block_document_id": block, "payload": ""});
+    let nobody = Uuid::nil().to_string();
+    let fine = json!([notify(&slack), call(&webhook), notify(&nobody), call(&nobody)]);
+    assert_eq!(save(fine).await.0, StatusCode::CREATED);
+    for (action, what) in [(notify(&other), "can't send notifications"), (call(&slack), "can't be called as a webhook")]
+    {
+        let (status, answer) = save(json!([{"type": "do-nothing"}, action])).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer["detail"].as_str().unwrap().contains(what), "{answer}");
     }
 }
