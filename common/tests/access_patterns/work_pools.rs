@@ -1,7 +1,7 @@
 //! Probes of work pools, their queues and workers, and of the flow runs and deployments of a queue.
 
 use common::{
-    model::{FlowId, StateType, WorkPool, WorkPoolId},
+    model::{CleanupMessage, CleanupMessageId, FlowId, StateType, WorkPool, WorkPoolId},
     store::{
         Versioned, occupancy::Holders, table, waiting_runs::Due, work_pools::StoredWorkPool,
         work_queues::PoolWithQueues, workers::Heartbeat,
@@ -42,6 +42,11 @@ async fn pools() -> Vec<Probe> {
     world.pool("two").await;
     let served = world.pool("served").await.pool.record.pool.id;
     store.record_heartbeat("served", &Heartbeat::new("worker", None), world.now).await.unwrap();
+    let cleanup: CleanupMessage = read(json!({
+        "id": CleanupMessageId::new(), "work_pool_id": served, "work_queue_id": null,
+        "kind": "cancelling_timeout_teardown.v1", "target": {}, "created": world.now, "delivery_count": 0,
+    }));
+    store.commit(vec![store.leave_cleanup(&cleanup).unwrap()]).await.unwrap();
     vec![
         world.probe("a work pool by its name", store.work_pool("one")).await,
         world
@@ -51,6 +56,12 @@ async fn pools() -> Vec<Probe> {
             .await,
         world.probe("a work queue by its id", store.work_queue(queue)).await,
         world.probe("the workers of a work pool", store.workers(served, None, PAGE)).await,
+        world
+            .probe("the cleanups that wait for a worker of a work pool, by when they were made", async {
+                Ok(store.cleanups(served, 10).more().await?.unwrap_or_default())
+            })
+            .await,
+        world.probe("a cleanup by its pool and id", store.cleanup(served, cleanup.id)).await,
         world.probe("all work pools by name", store.work_pools(None, PAGE)).await,
         world.probe("all work queues by name", store.work_queues(None, PAGE)).await,
     ]
