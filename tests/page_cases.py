@@ -1,7 +1,7 @@
-"""What is asked of the page, and what is answered: by Prefect's server, by ours, and by CloudFront in front of a bucket.
+"""What is asked of the page, and what is answered: by Prefect's server, by ours, and by CloudFront before a bucket.
 
-The table is in `page/cases.json`, for servers whose interfaces are at the root. `cloud` has what is different in the cloud,
-and `ours` says that Prefect's server answers otherwise on purpose.
+The table is in `page/cases.json`, for servers whose interfaces are at the root. `cloud` has what is different in the
+cloud, and `ours` says that Prefect's server answers otherwise on purpose.
 """
 
 from __future__ import annotations

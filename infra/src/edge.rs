@@ -25,8 +25,9 @@ const FAILURES: [u16; 10] = [400, 403, 404, 405, 414, 500, 501, 502, 503, 504];
 
 /// Declares the distribution, for the root stack.
 ///
-/// What is neither the API's nor one of its documents is the page's. The websocket `/api/events/in` has a behaviour and an origin of its own. A WebSocket API knows no path but its stage's,
-/// so that a function at the edge puts that in the path's place. Other websocket paths of the contract are to follow.
+/// What is neither the API's nor one of its documents is the page's. The websocket `/api/events/in` has a behaviour and
+/// an origin of its own. A WebSocket API knows no path but its stage's, so that a function at the edge puts that in the
+/// path's place. Other websocket paths of the contract are to follow.
 pub(crate) fn resources() -> Map<String, Value> {
     let distribution = json!({
         "Type": "AWS::CloudFront::Distribution",

@@ -1,7 +1,7 @@
 //! The page in the cloud: Prefect's interfaces, our own views and `/docs`, in a private bucket behind CloudFront.
 //!
-//! `proctor page` makes the files ready, and the command line of the provider's uploads them: they are Prefect's, and no part
-//! of a template. `docs/decisions/0014-the-page-in-the-cloud.md` says why it is so.
+//! `proctor page` makes the files ready, and the AWS command line uploads them: they are Prefect's, and no part of a
+//! template. `docs/decisions/0014-the-page-in-the-cloud.md` says why it is so.
 
 use common::{
     http::ui::{DOCS_POLICY, VIEWS_POLICY, content_security_policy},

@@ -1,7 +1,7 @@
 """Puts TLS in front of the emulated distribution, so that a browser finds it at its own address as in the cloud.
 
-What the emulator's CloudFront lacks is done here as the template says it: where a behaviour leads to a group of origins, the
-second one is asked for what the first one does not have.
+What the emulator's CloudFront lacks is done here as the template says it: where a behaviour leads to a group of
+origins, the second one is asked for what the first one does not have.
 """
 
 from __future__ import annotations

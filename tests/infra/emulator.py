@@ -178,7 +178,8 @@ def run(emulator: Emulator, *command: str | Path, directory: Path | None = None,
     """Runs a tool against the emulator; returns what it wrote."""
     done = subprocess.run(
         [str(part) for part in command], cwd=directory,
-        env=emulator.environment | variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=emulator.environment | variables,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{command}\n{done.stdout[-4000:]}\n{emulator.log.read_text(errors='replace')[-4000:]}")
@@ -204,7 +205,7 @@ def documented(text: str) -> str:
 
 
 def upload_page(emulator: Emulator, directory: Path) -> str:
-    """Makes the page's files in `directory` and uploads them, by the commands of infra/README.md; returns what they wrote."""
+    """Makes and uploads the page's files by the commands of infra/README.md, in `directory`; returns what they wrote."""
     commands = documented("create-invalidation").replace("cargo run --release --", str(binaries() / "proctor"))
     commands = commands.replace("--stack-name NAME", f"--stack-name {STACK}")
     # The package is that of this machine, and no wheel is fetched.

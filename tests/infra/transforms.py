@@ -46,8 +46,8 @@ def origins_are_asked_alone(template: Template, _port: int) -> None:
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::CloudFront::Distribution":
             config = resource["Properties"]["DistributionConfig"]
-            firsts = {group["Id"]: group["Members"]["Items"][0]["OriginId"] for group in config["OriginGroups"]["Items"]}
-            del config["OriginGroups"]
+            groups = config.pop("OriginGroups")["Items"]
+            firsts = {group["Id"]: group["Members"]["Items"][0]["OriginId"] for group in groups}
             for behaviour in [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]:
                 origin = behaviour["TargetOriginId"]
                 behaviour["TargetOriginId"] = firsts.get(origin, origin)
@@ -73,7 +73,8 @@ def functions_have_the_query_as_it_came(template: Template, _port: int) -> None:
         if resource["Type"] == "AWS::CloudFront::Function":
             code = resource["Properties"]["FunctionCode"]
             if isinstance(code, dict):
-                text = code["Fn::Sub"].replace("function handler(event) {", "function handler(event) {\n  withQuery(event);")
+                head = "function handler(event) {"
+                text = code["Fn::Sub"].replace(head, f"{head}\n  withQuery(event);")
                 resource["Properties"]["FunctionCode"] = {"Fn::Sub": text + RAW_QUERY_STRING}
 
 

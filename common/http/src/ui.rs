@@ -69,8 +69,8 @@ impl<'s> UiSettings<'s> {
 
 /// Returns the content security policy of the interfaces' pages.
 ///
-/// The pages load nothing from other servers: the second interface calls an analytics service on every page whatever its
-/// settings say, and both show logos of two others.
+/// The pages load nothing from other servers: the second interface calls an analytics service on every page whatever
+/// its settings say, and both show logos of two others.
 pub fn content_security_policy(settings: &PageSettings) -> String {
     let more =
         if settings.allowed_sources.is_empty() { String::new() } else { format!(" {}", settings.allowed_sources) };

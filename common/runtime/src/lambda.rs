@@ -53,7 +53,8 @@ async fn serve(route: Route) -> Result<(), Error> {
 /// Runs the Lambda function of everything that API Gateway has no route for, until the runtime ends the process.
 ///
 /// It knows all `routes`: it redirects a path with or without its trailing slash, answers preflights, serves the
-/// documents and the settings of the user interfaces, and says what is not found or not allowed, as a whole server does.
+/// documents and the settings of the user interfaces, and says what is not found or not allowed, as a whole server
+/// does.
 ///
 /// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
 pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
@@ -68,7 +69,9 @@ async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
     lambda_http::run(service.layer(axum::middleware::map_response(without_host))).await
 }
 
-/// Takes the host off a redirect: it is API Gateway's, which answers nobody but CloudFront, and that does not tell its own.
+/// Takes the host off a redirect.
+///
+/// It is API Gateway's, which answers nobody but CloudFront, and CloudFront does not tell its own.
 async fn without_host(mut response: Response<Body>) -> Response<Body> {
     let location = response.headers().get(LOCATION).and_then(|location| Uri::try_from(location.as_bytes()).ok());
     let path = location.and_then(|location| HeaderValue::from_str(location.path_and_query()?.as_str()).ok());

@@ -1,7 +1,8 @@
 //! `page`: the page's files as the bucket of a deployed stack takes them.
 //!
-//! What browsers are told of a file, its media type and how long to keep it, is said to S3 when it is uploaded. So the files
-//! that are told the same are in one folder, which one command uploads. `infra/README.md` has these commands.
+//! What browsers are told of a file, its media type and how long to keep it, is said to S3 when it is uploaded. So the
+//! files of which they are told the same are in one folder, which one command uploads. `infra/README.md` has these
+//! commands.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! Our own views: bulk operations, dead letters, how far the background is behind, API keys.
 //!
-//! They are static files: in the cloud the same ones lie in S3. They call the API beside them with what the browser's tab was
-//! told, so they need no protection themselves. Where the API is elsewhere than at `../api`, their page is told.
+//! They are static files: in the cloud the same ones lie in S3. They call the API beside them with what the browser's
+//! tab was told, so they need no protection themselves. Where the API is elsewhere than at `../api`, their page is told.
 
 use axum::{
     Router,
@@ -69,7 +69,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
 
-/// Returns every file by its path below that of the views, with its media type; the page has the name that folders have.
+/// Returns every file by its path below that of the views, with its media type; the page is `index.html`.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static [u8])> {
     FILES
         .iter()
