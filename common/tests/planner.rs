@@ -386,3 +386,39 @@ async fn a_group_too_long_to_sort_is_read_in_the_order_of_the_sort() {
         assert_eq!(cost.plan.len(), 2, "{cost:?}");
     }
 }
+
+#[tokio::test]
+async fn of_a_group_and_a_window_the_shorter_one_is_counted() {
+    let data = Data::new(1, 7).await;
+    let mut runs = data.runs.clone();
+    let counted = async |runs: &[FlowRun]| {
+        let late: RunFilters = from(json!({
+            "work_pools": {"name": {"any_": ["pool 0"]}},
+            "flow_runs": {"expected_start_time": {"after_": minute(150)}},
+        }));
+        let (count, cost) = cost::measured(data.store.count_flow_runs(&late)).await;
+        let naive = runs.iter().filter(|run| data.matches(&late, run)).count();
+        assert_eq!(count.unwrap(), naive as u64);
+        assert!(naive > 0);
+        let lateness = data.store.flow_run_lateness(&late, minute(400)).await.unwrap();
+        let mut expected = AverageLateness::default();
+        runs.iter().filter(|run| data.matches(&late, run)).for_each(|run| expected.add(&run.into(), minute(400)));
+        assert_eq!(format!("{lateness:?}"), format!("{expected:?}"));
+        (naive as u64, cost)
+    };
+    let in_group = runs.iter().filter(|run| run.work_pool_id == Some(data.pools[0].id)).count() as u64;
+    let (in_both, cost) = Box::pin(counted(&runs)).await;
+    assert!(in_both < in_group);
+    assert!(cost.items_read <= in_group + in_both + 10, "only what is in the window is fetched: {cost:?}");
+    let mut items = Vec::new();
+    for number in 0..4_000 {
+        let mut run = FlowRun::new(FlowRunId(uuid(9, number)), data.flows[0].id, format!("run {number}"), minute(0));
+        run.expected_start_time = Some(minute(1));
+        (run.work_queue_id, run.work_pool_id) = (Some(data.queues[0].id), data.queues[0].work_pool_id);
+        items.push(Item::of(&run, 1, data.store.shards()).unwrap());
+        runs.push(run);
+    }
+    data.store.insert_missing(items).await.unwrap();
+    let (_, cost) = Box::pin(counted(&runs)).await;
+    assert!(cost.items_read < 4_000, "the group is not read to its end: {cost:?}");
+}

@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Key, Store, TableAccess,
+    Item, Key, Store, TableAccess,
     query::{Direction, Range},
     relations::{self, Relations},
     select::{Matcher, Source, Window},
@@ -179,7 +179,13 @@ impl Store {
         if !matches!(r#use, Use::Folded(Some(_)))
             && let Some(plan) = Box::pin(self.runs_of_a_group(filters, r#use)).await?
         {
-            return Ok(plan);
+            // Nobody knows which is longer, the group or the window; what the group decides is open in the window.
+            return Ok(match (plan.source, self.runs_expected_in_a_window(filters)) {
+                (Source::Ordered(narrow), Some(ordered)) if r#use.sort().is_none() => {
+                    Plan::of(Source::Race { narrow, ordered }, filters)
+                }
+                (source, _) => Plan { source, ..plan },
+            });
         }
         let range = self.all_flow_runs(filters, r#use);
         if r#use.sort().is_some()
@@ -261,6 +267,13 @@ impl Store {
         let ids: HashMap<Key, I> = ids.into_iter().map(|id| (key(id), id)).collect();
         let keys: Vec<Key> = ids.keys().cloned().collect();
         Ok(self.get_items(&keys).await?.iter().filter_map(|item| ids.get(&item.key).copied()).collect())
+    }
+
+    /// Reads the runs that were to start after a time that the filter names.
+    fn runs_expected_in_a_window(&self, filters: &RunFilters) -> Option<Range> {
+        let (from, to) = key_bounds(filters.flow_runs.as_ref()?.expected_start_time_bounds());
+        from.as_ref()?;
+        Some(Range::all(self, Index::ByTime, Collection::FlowRuns).between(from, to))
     }
 
     /// Reads the runs that were to start, or started, after a time that the filter names.
@@ -358,7 +371,7 @@ impl Plan {
 }
 
 /// Turns a filter's limits into the sort keys between which every match is.
-pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> (Option<String>, Option<String>) {
+pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> KeyBounds {
     let key = |time: Option<Timestamp>| time.map(Timestamp::sortable);
     bounds.map_or((None, None), |bounds| (key(bounds.not_before), key(bounds.not_after)))
 }
@@ -367,11 +380,18 @@ pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> (Option<String>, Option<
 pub(super) struct FlowRunMatcher<'f> {
     filters: &'f RunFilters,
     relations: Relations<'f>,
+    /// Between which sort keys every match is in an index that others carry the sort keys of.
+    carried: Option<(String, KeyBounds)>,
 }
+
+/// The smallest sort key that is wanted, and the largest, with all that start with it.
+type KeyBounds = (Option<String>, Option<String>);
 
 impl<'f> FlowRunMatcher<'f> {
     pub(super) fn new(filters: &'f RunFilters) -> Self {
-        Self { filters, relations: Relations::of_flow_runs(filters) }
+        let expected = filters.flow_runs.as_ref().and_then(FlowRunFilter::expected_start_time_bounds);
+        let carried = expected.map(|bounds| (Index::ByTime.sort(), key_bounds(Some(bounds))));
+        Self { filters, relations: Relations::of_flow_runs(filters), carried }
     }
 }
 
@@ -393,6 +413,15 @@ impl Matcher<FlowRun> for FlowRunMatcher<'_> {
         let RunFilters { flow_runs, task_runs, .. } = self.filters;
         let on_state = flow_runs.as_ref().is_some_and(FlowRunFilter::is_one_list_of_states);
         self.relations.ask_nothing() && task_runs.is_none() && on_state && !self.texts().is_empty()
+    }
+
+    fn may_match(&self, item: &Item) -> bool {
+        self.carried.as_ref().is_none_or(|(attribute, (from, to))| {
+            item.index_keys.get(attribute).is_none_or(|key| {
+                from.as_ref().is_none_or(|from| from <= key)
+                    && to.as_ref().is_none_or(|to| key <= to || key.starts_with(to.as_str()))
+            })
+        })
     }
 
     async fn keep(&mut self, store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {

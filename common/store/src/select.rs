@@ -32,7 +32,7 @@ pub enum Source {
     /// In a narrow range, in another order than is asked for, and in a wide one that is in order.
     ///
     /// Which one is cheaper shows as they are read: the narrow one must come to its end, the wide one must hold many
-    /// matches.
+    /// matches. Without an order, that is the one that comes to its end first.
     Race {
         /// The narrow range, all of which is to be sorted.
         narrow: Range,
@@ -54,6 +54,9 @@ impl Source {
 /// Each turn costs twice as much as the one before, so that the range that was not needed costs no more than twice the
 /// other. At the end of the last one the memory of a function bears no more of the narrow range.
 const TURNS: [usize; 7] = [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000];
+
+/// How many items of the shorter of two ranges are looked at at once.
+const LOOKED_AT: usize = 1_000;
 
 /// How much it costs to keep an entry of a range that is to be sorted, by what its index carries.
 ///
@@ -94,6 +97,11 @@ pub trait Matcher<R>: Send {
     /// Says whether each record whose `head` contains the [texts](Self::texts) matches.
     fn is_decided_by_texts(&self) -> bool {
         false
+    }
+
+    /// Says whether the record of an item of an index may match, by the sort keys of other orders that it carries.
+    fn may_match(&self, _item: &Item) -> bool {
+        true
     }
 
     /// Returns those of `records` that match, in their order.
@@ -190,6 +198,7 @@ impl Store {
         window: Window,
     ) -> Result<Vec<R>> {
         if projection == Projection::Orders {
+            items.retain(|item| matcher.may_match(item));
             items.sort_by(|one, other| order.compare(one, other));
         } else {
             let parsed = items.iter().filter_map(Item::readable).collect();
@@ -264,21 +273,59 @@ impl Store {
                 visit(matcher.keep(self, found).await?);
                 return Ok(());
             }
-            Source::Ordered(range) | Source::Race { narrow: range, .. } => vec![range],
+            Source::Race { narrow, ordered } => {
+                if let Some((items, projection)) = self.read_shorter([&narrow, &ordered]).await? {
+                    for some in items.chunks(LOOKED_AT) {
+                        visit(self.keep_carried(some, projection, matcher).await?);
+                    }
+                    return Ok(());
+                }
+                vec![narrow]
+            }
+            Source::Ordered(range) => vec![range],
             Source::Unordered(ranges) => ranges,
         };
         for range in ranges {
             let projection = projection(&range);
             let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
             while let Some(items) = reader.more().await? {
-                let records = match projection {
-                    Projection::Keys | Projection::Orders => self.records(&keys_of(&items)).await?,
-                    Projection::All | Projection::Head => items.iter().filter_map(Item::readable).collect(),
-                };
-                visit(matcher.keep(self, records).await?);
+                visit(self.keep_carried(&items, projection, matcher).await?);
             }
         }
         Ok(())
+    }
+
+    /// Reads two ranges by turns, each of which holds every match, until one of them ends; returns what that one holds.
+    ///
+    /// Returns nothing if both are longer than the memory of a function bears.
+    async fn read_shorter(&self, ranges: [&Range; 2]) -> Result<Option<(Vec<Item>, Projection)>> {
+        // Nothing is left out by texts here: a turn ends by what was read, and what is left out is read all the same.
+        let mut racing = ranges.map(|range| (projection(range), self.read(range.clone(), TURNS[0]), Vec::new()));
+        for turn in TURNS {
+            for (projection, reader, items) in &mut racing {
+                while items.len() * cost_of_entry(*projection) < turn {
+                    match reader.more().await? {
+                        Some(more) => items.extend(more),
+                        None => return Ok(Some((std::mem::take(items), *projection))),
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps what matches of `items`, each one as far as the index carries it.
+    async fn keep_carried<R: Record>(
+        &self,
+        items: &[Item],
+        projection: Projection,
+        matcher: &mut impl Matcher<R>,
+    ) -> Result<Vec<R>> {
+        let records = match projection {
+            Projection::Keys | Projection::Orders => self.records(&keys_of(items, matcher)).await?,
+            Projection::All | Projection::Head => items.iter().filter_map(Item::readable).collect(),
+        };
+        matcher.keep(self, records).await
     }
 
     /// Hands the summaries of the matching runs of `source` to `visit`, page by page, in no order.
@@ -346,7 +393,7 @@ impl Store {
     ) -> Result<Vec<R>> {
         let records = match projection {
             Projection::All => items.iter().filter_map(Item::readable).collect(),
-            Projection::Keys | Projection::Orders => self.records(&keys_of(items)).await?,
+            Projection::Keys | Projection::Orders => self.records(&keys_of(items, matcher)).await?,
             Projection::Head => {
                 let heads = items.iter().filter_map(Item::readable).collect();
                 let keys: Vec<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
@@ -463,8 +510,9 @@ fn has_head(projection: Projection) -> bool {
     matches!(projection, Projection::All | Projection::Head)
 }
 
-fn keys_of(items: &[Item]) -> Vec<Key> {
-    items.iter().map(|item| item.key.clone()).collect()
+/// Returns the keys of the items that may match.
+fn keys_of<R>(items: &[Item], matcher: &impl Matcher<R>) -> Vec<Key> {
+    items.iter().filter(|item| matcher.may_match(item)).map(|item| item.key.clone()).collect()
 }
 
 fn projection(range: &Range) -> Projection {
