@@ -308,7 +308,7 @@ mod tests {
             pool.pool.updated = app.now();
             Ok(())
         };
-        app.store.update_work_pool("p", |_| false, describe).await.unwrap();
+        app.store.update_work_pool("p", |_| false, describe, &[]).await.unwrap();
         assert_eq!(session.receive(&app, &heartbeat("w")).await, Reaction::Reconcile);
         assert!(!session.is_news(PoolChange::Changed(first)) && session.is_news(PoolChange::Changed(first + 1)));
 
