@@ -137,7 +137,7 @@ fn event(name: &str, resource: &str, occurred: Timestamp) -> Event {
     .unwrap()
 }
 
-fn reactive(fields: Value) -> Value {
+fn reactive(fields: &Value) -> Value {
     let mut trigger = json!({"type": "event", "posture": "Reactive"});
     trigger.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     trigger
@@ -147,7 +147,7 @@ fn reactive(fields: Value) -> Value {
 async fn an_event_fires_once_however_often_it_comes() {
     for fields in [json!({"expect": ["a"]}), json!({"expect": ["a"], "within": 10})] {
         let mut world = world(&Faults::default()).await;
-        let stored = world.add(reactive(fields)).await;
+        let stored = world.add(reactive(&fields)).await;
         let sent = event("a", "kettle", Timestamp::now());
         world.send(std::slice::from_ref(&sent)).await;
         world.send(std::slice::from_ref(&sent)).await;
@@ -168,7 +168,7 @@ async fn an_event_fires_once_however_often_it_comes() {
 #[tokio::test]
 async fn only_automations_that_are_enabled_are_evaluated() {
     let mut world = world(&Faults::default()).await;
-    let stored = world.add(reactive(json!({"expect": ["a"]}))).await;
+    let stored = world.add(reactive(&json!({"expect": ["a"]}))).await;
     let id = stored.automation.id;
     let mut count = Vec::new();
     for step in 0..3 {
@@ -177,7 +177,7 @@ async fn only_automations_that_are_enabled_are_evaluated() {
             stored.automation.updated = Timestamp::now();
             Ok(())
         };
-        world.app.store.update_automation(id, enable).await.unwrap();
+        world.app.store.update_automation(id, enable, &[]).await.unwrap();
         world.send(&[event("a", "kettle", Timestamp::now())]).await;
         count.push(world.firings().await.len());
     }
@@ -190,10 +190,10 @@ async fn only_automations_that_are_enabled_are_evaluated() {
 #[tokio::test]
 async fn another_process_hears_of_a_new_automation_at_once() {
     let mut world = world(&Faults::default()).await;
-    world.add(reactive(json!({"expect": ["b"]}))).await;
+    world.add(reactive(&json!({"expect": ["b"]}))).await;
     world.send(&[event("a", "kettle", Timestamp::now())]).await;
     let elsewhere = App::new(world.app.store.clone(), Settings { shards: 2, ..Settings::default() });
-    elsewhere.store.add_automation(&automation(reactive(json!({"expect": ["a"]})))).await.unwrap();
+    elsewhere.store.add_automation(&automation(reactive(&json!({"expect": ["a"]})))).await.unwrap();
     world.send(&[event("a", "kettle", Timestamp::now())]).await;
     assert_eq!(world.firings().await.len(), 1);
 }
@@ -202,7 +202,7 @@ async fn another_process_hears_of_a_new_automation_at_once() {
 async fn what_stays_away_is_told_when_its_time_is_over_and_again() {
     let mut world = world(&Faults::default()).await;
     let fields = json!({"posture": "Proactive", "within": 10, "expect": ["a"]});
-    let stored = world.add(reactive(fields)).await;
+    let stored = world.add(reactive(&fields)).await;
     assert!(world.has_timers().await);
     world.fire_timers().await;
     assert!(world.firings().await.is_empty(), "it is not over yet");
@@ -246,7 +246,7 @@ async fn a_run_that_stops_beating_is_told_of_once() {
         "posture": "Proactive", "within": 30, "after": ["beat"], "expect": ["beat", "end"],
         "for_each": ["prefect.resource.id"],
     });
-    world.add(reactive(fields)).await;
+    world.add(reactive(&fields)).await;
     let ago = |seconds: f64| Timestamp::now().plus_seconds(-seconds);
     let beats = |resource: &str| [90.0, 70.0, 50.0].map(|seconds| event("beat", resource, ago(seconds)));
     let mut events: Vec<Event> = ["one", "two", "three"].iter().flat_map(|resource| beats(resource)).collect();
@@ -263,7 +263,7 @@ async fn a_run_that_stops_beating_is_told_of_once() {
 #[tokio::test]
 async fn triggers_of_triggers_fire_when_those_within_have() {
     let mut world = world(&Faults::default()).await;
-    let [a, b, c] = ["a", "b", "c"].map(|name| reactive(json!({"expect": [name]})));
+    let [a, b, c] = ["a", "b", "c"].map(|name| reactive(&json!({"expect": [name]})));
     let sequence = json!({"type": "sequence", "triggers": [a, b], "within": 60});
     world.add(json!({"type": "compound", "triggers": [sequence, c], "within": null, "require": "all"})).await;
     let now = Timestamp::now();
@@ -283,19 +283,20 @@ async fn triggers_of_triggers_fire_when_those_within_have() {
 fn triggers() -> Vec<Value> {
     let proactive = json!({"posture": "Proactive", "within": 60, "for_each": ["prefect.resource.id"]});
     let with = |more: Value| {
-        let mut trigger = reactive(proactive.clone());
+        let mut trigger = reactive(&proactive);
         trigger.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         trigger
     };
-    let [a, b] = ["a", "b"].map(|name| reactive(json!({"expect": [name], "within": 30})));
+    let [a, b] = ["a", "b"].map(|name| reactive(&json!({"expect": [name], "within": 30})));
     vec![
-        reactive(json!({"expect": ["a"]})),
-        reactive(json!({"expect": ["a", "b"], "threshold": 3})),
-        reactive(
-            json!({"match": {"prefect.resource.id": ["x", "y"]}, "threshold": 2, "within": 60, "for_each": ["prefect.resource.id"]}),
-        ),
-        reactive(json!({"expect": ["b"], "after": ["a"], "within": 60})),
-        reactive(json!({"expect": ["b", "a"], "after": ["a"], "within": 120, "threshold": 2})),
+        reactive(&json!({"expect": ["a"]})),
+        reactive(&json!({"expect": ["a", "b"], "threshold": 3})),
+        reactive(&json!({
+            "match": {"prefect.resource.id": ["x", "y"]}, "threshold": 2, "within": 60,
+            "for_each": ["prefect.resource.id"],
+        })),
+        reactive(&json!({"expect": ["b"], "after": ["a"], "within": 60})),
+        reactive(&json!({"expect": ["b", "a"], "after": ["a"], "within": 120, "threshold": 2})),
         with(json!({"expect": ["a"], "after": ["b"]})),
         with(json!({"expect": ["a", "b"], "after": ["a"]})),
         with(json!({"expect": ["a"], "threshold": 2})),
