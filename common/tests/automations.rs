@@ -1,4 +1,4 @@
-//! Automations from the event to the firing, through the consumer of the table's stream: doubles, batches, faults, timers.
+//! Automations from the event to the firing, by the consumer of the table's stream: doubles, batches, faults, timers.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -413,7 +413,7 @@ fn faults() -> impl Strategy<Value = (bool, Vec<Option<Fault>>)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
-    /// Batches of events, late, doubled and out of order, with a store that fails, make an automation fire as the rules say.
+    /// Events that are late, doubled and out of order, and a store that fails, make an automation fire as the rules say.
     #[test]
     fn fires_as_the_rules_say(
         which in 0..triggers().len(),

@@ -408,8 +408,7 @@ fn only_who_opens_or_seals_the_data_of_blocks_may_use_its_key_and_for_its_own_ta
     }
     assert_eq!(seal, SEAL.into());
     assert!(OPEN.iter().all(|name| open.contains(name)), "{open:?}");
-    let others =
-        ["delete_block_document", "count_block_documents", "read_block_types", "stream_consumer", "job_runner"];
+    let others = ["delete_block_document", "count_block_documents", "read_block_types", "stream_consumer"];
     assert!(!others.iter().any(|name| open.contains(name)), "{open:?}");
 }
 

@@ -14,6 +14,9 @@ use StateType::{Cancelled, Cancelling, Crashed, Paused, Pending, Running, Schedu
 /// What the end of a pause says that was not resumed in time.
 const NEVER_RESUMED: &str = "The flow was paused and never resumed.";
 
+/// What a state is called in which a run waits for a slot of its deployment.
+const AWAITING_SLOT: &str = "AwaitingConcurrencySlot";
+
 /// Says whether a flow run may go from one state to the next, where nobody forces it.
 fn flow_run_may_go(from: StateType, to: StateType, is_deployed: bool) -> bool {
     match (from, to) {
@@ -66,7 +69,9 @@ impl Told {
             if returns {
                 told.end_time = None;
                 if !is_forced {
-                    (may_resume, must_resume) = (false, false);
+                    // A run that is sent to wait for a slot may have been so before the rule had its turn that forgets a pause.
+                    may_resume &= state.name == AWAITING_SLOT;
+                    must_resume = false;
                     if !is_flow_run {
                         (told.fewest_runs, told.most_runs) = (0, 0);
                     }
