@@ -5,8 +5,7 @@ Usage: .venv/bin/python tests/benchmark/automations.py [--automations 1000] [--r
 Makes automations of five kinds: on each event, on three within a minute, on three of a resource, on one after another, and on
 two in a row. Sends events at a steady rate through `/events/in`, each of which concerns as many of them as `--concerned` says;
 all others are asked in vain. Then sends one that a last automation waits for, and prints how long that took to be told after it
-was sent (how far the server was behind), how often automations fired against how often they should have, what the server used
-of a processor, and its memory.
+was sent (how far the server was behind), what the server used of a processor, and its memory.
 """
 
 from __future__ import annotations

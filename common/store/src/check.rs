@@ -6,7 +6,9 @@
 use std::fmt;
 
 use super::{
-    CommitError, Item, Key, Store, Write, failure,
+    Item, Key, Store, Write,
+    commit::was_written,
+    failure,
     schema::{EntityKind, Piece},
     table,
     unique::Claim,
@@ -144,12 +146,8 @@ impl Store {
                 Some(mended) => vec![remove, Write::Insert(Item { version: 1, announced: None, ..mended })],
             },
         };
-        match self.commit(writes).await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Failed(error)) => Err(error),
-            // Somebody wrote it meanwhile, and what is there now is found by the next check.
-            Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(false),
-        }
+        // If somebody wrote it meanwhile, what is there now is found by the next check.
+        was_written(self.commit(writes).await)
     }
 }
 

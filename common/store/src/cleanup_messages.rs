@@ -4,7 +4,9 @@ use domain::model::{CleanupMessage, CleanupMessageId, Timestamp, WorkPoolId};
 use error::Result;
 
 use super::{
-    CommitError, Item, Key, Record, Store, Versioned, Write, csrf_tokens,
+    Item, Key, Record, Store, Versioned, Write,
+    commit::was_written,
+    csrf_tokens,
     query::{Range, Reader},
     table::{self, Collection, Index, IndexKey, Shards},
 };
@@ -57,13 +59,5 @@ impl Store {
     /// Makes what a worker shows of a message that it was delivered.
     pub fn reservation_token(&self) -> Result<String> {
         csrf_tokens::random_token()
-    }
-}
-
-fn was_written(outcome: Result<(), CommitError>) -> Result<bool> {
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }

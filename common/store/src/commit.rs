@@ -308,6 +308,18 @@ fn cancellation(reasons: &[&str], failure: impl Fn() -> Error) -> CommitError {
 /// How many writes one transaction takes.
 pub(crate) const LARGEST_TRANSACTION: usize = 100;
 
+/// Returns whether what was committed is written: not if another request came first, where that is as well.
+///
+/// # Errors
+/// That of the store.
+pub(crate) fn was_written(outcome: Result<(), CommitError>) -> Result<bool> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// How often a read and its write are repeated when other requests write the same record.
 pub const ATTEMPTS: u32 = 20;
 

@@ -11,8 +11,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Key, Record, Store, TableAccess, Versioned, Write,
-    commit::retry_on_conflict,
+    Key, Record, Store, TableAccess, Versioned, Write,
+    commit::{retry_on_conflict, was_written},
     query::Range,
     table::{self, Collection, Index, IndexKey, Shards, Subject},
 };
@@ -155,11 +155,8 @@ impl Store {
             Some(found) => self.replace(&after, found.version)?,
             None => self.insert(&after)?,
         };
-        match self.commit(vec![write]).await {
-            // Another poll has noted it, or will at its next turn.
-            Ok(()) | Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(()),
-            Err(CommitError::Failed(error)) => Err(error),
-        }
+        // If not, another poll has noted it, or will at its next turn.
+        was_written(self.commit(vec![write]).await).map(drop)
     }
 
     /// Notes in which queue the runs of a deployment wait, now that it has changed.

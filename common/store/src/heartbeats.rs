@@ -8,8 +8,8 @@ use error::Result;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Key, Record, Store, Versioned, Write,
-    commit::retry_on_conflict,
+    Key, Record, Store, Versioned, Write,
+    commit::{retry_on_conflict, was_written},
     table::{self, Collection, Index, IndexKey, Shards},
 };
 
@@ -64,18 +64,11 @@ impl Store {
 
     /// Puts `later` in the place of what was `read` of the heartbeats of a flow run, if there was none since.
     pub async fn postpone_pulse(&self, read: &Versioned<WatchedPulse>, later: WatchedPulse) -> Result<()> {
-        self.unless_it_beats(self.replace(&later, read.version)?).await
+        was_written(self.commit(vec![self.replace(&later, read.version)?]).await).map(drop)
     }
 
     /// Forgets the heartbeats of a flow run, if there was none since they were read.
     pub async fn forget_pulse(&self, pulse: &Versioned<WatchedPulse>) -> Result<()> {
-        self.unless_it_beats(Write::DeleteVersion(pulse.record.key(), pulse.version)).await
-    }
-
-    async fn unless_it_beats(&self, write: Write) -> Result<()> {
-        match self.commit(vec![write]).await {
-            Ok(()) | Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        was_written(self.commit(vec![Write::DeleteVersion(pulse.record.key(), pulse.version)]).await).map(drop)
     }
 }

@@ -5,7 +5,8 @@ use error::Result;
 use uuid::Uuid;
 
 use super::{
-    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
+    Item, Key, Record, Store, TableAccess, Versioned, Write,
+    commit::was_written,
     query::Range,
     table::{self, IndexKey, Shards},
     task_workers::KEPT_SECONDS,
@@ -61,7 +62,7 @@ impl Store {
                 let run = self.task_run(queued.task_run_id).await?;
                 let Some(run) = run.map(|found| found.record).filter(|run| waits_in(run, &queued)) else {
                     let deletion = vec![Write::DeleteVersion(item.key, item.version)];
-                    self.commit(deletion).await.or_else(lost)?;
+                    was_written(self.commit(deletion).await)?;
                     continue;
                 };
                 let is_free = match &queued.handed {
@@ -89,19 +90,7 @@ impl Store {
     /// Changes a queued run of this version; returns whether it was still that.
     pub async fn change_queued_task_run(&self, queued: &QueuedTaskRun, version: u64) -> Result<bool> {
         let item = Item::of(queued, version + 1, self.shards())?;
-        match self.commit(vec![Write::Replace(item)]).await {
-            Ok(()) => Ok(true),
-            Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Another one was faster, which is as well.
-fn lost(error: CommitError) -> Result<()> {
-    match error {
-        CommitError::ConditionFailed(_) | CommitError::Contended => Ok(()),
-        error @ CommitError::Failed(_) => Err(error.into()),
+        was_written(self.commit(vec![Write::Replace(item)]).await)
     }
 }
 

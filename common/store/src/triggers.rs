@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
+    commit::was_written,
     query::Range,
     table::{self, Collection, Index, IndexKey, Shards},
 };
@@ -324,10 +325,7 @@ impl Store {
 
     /// Forgets the state of a trigger that is not evaluated any more, if it is still as it was read.
     pub async fn forget_trigger_state(&self, state: &Versioned<TriggerState>) -> Result<()> {
-        match self.commit(vec![Write::DeleteVersion(state.record.key(), state.version)]).await {
-            Ok(()) | Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        was_written(self.commit(vec![Write::DeleteVersion(state.record.key(), state.version)]).await).map(drop)
     }
 
     fn insert_or_replace<R: Record>(&self, record: &R, version: Option<u64>) -> Result<Write> {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     CommitError, Entity, Item, Key, Record, Store, TableAccess, Versioned, Write,
-    commit::retry_on_conflict,
+    commit::{retry_on_conflict, was_written},
     deployment_polling::{self, READY_AT_ONCE},
     entity::Each,
     query::Range,
@@ -141,10 +141,7 @@ impl Store {
             kept.check = Some(now);
         }
         kept.check = kept.check.or_else(|| self.liveness.queue_deadline(&kept.queue));
-        match self.replace_one(found, &kept, Vec::new()).await {
-            Ok(()) | Err(CommitError::ConditionFailed(_) | CommitError::Contended) => Ok(()),
-            Err(CommitError::Failed(error)) => Err(error),
-        }
+        was_written(self.replace_one(found, &kept, Vec::new()).await).map(drop)
     }
 
     /// Brings the queue under `key`, and its deployments, in line with when it was last polled; says whether there is

@@ -134,9 +134,8 @@ pub fn take(
     }
     if starts && window.as_ref().is_some_and(|window| window.end <= event.occurred) {
         // What is over makes room, and fires before if it was to.
-        let (next, before) = elapse(trigger, window, event.occurred);
-        fired.extend(before);
-        window = next.filter(|_| false);
+        fired.extend(elapse(trigger, window, event.occurred).1);
+        window = None;
     }
     if starts && window.is_none() {
         // An event that starts and is expected counts from the next one on.

@@ -2,16 +2,15 @@
 
 use domain::{
     automations::TriggeredAction,
-    model::{Automation, FlowRunId, ReceivedEvent, RelatedResource, automation::Action, event::Resource},
+    model::{
+        Automation, FlowRunId, ReceivedEvent, RelatedResource, automation::Action, event::RESOURCE_ID, event::Resource,
+    },
 };
 use error::{Error, Result};
 use uuid::Uuid;
 
 use super::outcome::Failed;
 use crate::App;
-
-/// The label of the resource that a firing is about, where its trigger tells resources apart.
-const RESOURCE_ID: &str = "prefect.resource.id";
 
 /// An action that is carried out.
 pub(super) struct Acting<'a> {

@@ -98,19 +98,22 @@ pub enum Failure {
 /// The folder that was made, or found to be as it should be.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    release: &'static str,
-    folder: PathBuf,
-    files: usize,
-    bytes: usize,
-    is_written: bool,
+    /// What the files are of, for readers.
+    #[serde(skip)]
+    pub(crate) of: &'static str,
+    pub(crate) release: &'static str,
+    pub(crate) folder: PathBuf,
+    pub(crate) files: usize,
+    pub(crate) bytes: usize,
+    pub(crate) is_written: bool,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { release, folder, files, bytes, is_written } = self;
+        let Self { of, release, folder, files, bytes, is_written } = self;
         let done = if *is_written { "put into" } else { "already in" };
         let (whole, tenths, folder) = (bytes / 1_000_000, bytes / 100_000 % 10, folder.display());
-        write!(formatter, "{files} files of Prefect {release} ({whole}.{tenths} MB) are {done} {folder}")
+        write!(formatter, "{files} files of {of} {release} ({whole}.{tenths} MB) are {done} {folder}")
     }
 }
 
@@ -129,7 +132,7 @@ pub fn carry_out(arguments: &Arguments, folder: &Path) -> Result<Report, Failure
     let folder = arguments.into.as_deref().unwrap_or(folder);
     let is_written = folder::write(folder, &files, &progress)?;
     let bytes = files.values().map(Vec::len).sum();
-    Ok(Report { release: RELEASE, folder: folder.to_owned(), files: files.len(), bytes, is_written })
+    Ok(Report { of: "Prefect", release: RELEASE, folder: folder.to_owned(), files: files.len(), bytes, is_written })
 }
 
 /// Makes the files of the folder, by their paths, of those of the package.

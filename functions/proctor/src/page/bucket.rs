@@ -4,12 +4,7 @@
 //! files of which they are told the same are in one folder, which one command uploads. `infra/README.md` has these
 //! commands.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf, sync::Arc};
 
 use axum::body::Bytes;
 use clap::{Args, ValueHint};
@@ -19,14 +14,18 @@ use common::{
     http::PREFIX,
     settings::PageSettings,
 };
-use serde::Serialize;
 
 use super::{
     docs::Docs,
     file::{KEPT_FOR_EVER, NOT_KEPT, kept, media_type},
     interfaces::Interfaces,
 };
-use crate::{assets::folder, failure::Failure, output::Form, views};
+use crate::{
+    assets::{Report, folder},
+    failure::Failure,
+    output::Form,
+    views,
+};
 
 /// The file that lists the folders: name, media type and `Cache-Control`, with tabs between them.
 const LIST: &str = "folders.tsv";
@@ -40,25 +39,6 @@ pub struct Arguments {
     /// How the work and its outcome are shown.
     #[command(flatten)]
     pub form: Form,
-}
-
-/// The folder that was made, or found to be as it should be.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    release: &'static str,
-    folder: PathBuf,
-    files: usize,
-    bytes: usize,
-    is_written: bool,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { release, folder, files, bytes, is_written } = self;
-        let done = if *is_written { "put into" } else { "already in" };
-        let (whole, tenths, folder) = (bytes / 1_000_000, bytes / 100_000 % 10, folder.display());
-        write!(formatter, "{files} files of the page of Prefect {release} ({whole}.{tenths} MB) are {done} {folder}")
-    }
 }
 
 /// What browsers are told of a file.
@@ -99,7 +79,14 @@ pub async fn carry_out(arguments: &Arguments, assets: PathBuf) -> Result<Report,
     })?;
     let (count, bytes) = (files.len(), files.iter().map(|(_, _, content)| content.len()).sum());
     let is_written = folder::write(&arguments.into, &laid_out(files), &progress)?;
-    Ok(Report { release: RELEASE, folder: arguments.into.clone(), files: count, bytes, is_written })
+    Ok(Report {
+        of: "the page of Prefect",
+        release: RELEASE,
+        folder: arguments.into.clone(),
+        files: count,
+        bytes,
+        is_written,
+    })
 }
 
 /// Returns the path in the bucket, what browsers are told, and the content of each file of the page.
