@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+from urllib.parse import quote
 
 # The paths that are websockets.
 WEBSOCKET = re.compile(rb"GET (?:/_aws/execute-api/\w+)?/api/(events/(in|out)|logs/out|task_runs/subscriptions/scheduled|work_pools/[^/]+/workers/connect)[? ]")
@@ -30,7 +31,8 @@ async def start(
 ) -> asyncio.Server:
     """Listens on the port of the loopback address; each connection goes where its first request belongs.
 
-    Websockets are asked for at `path`, if there is one, in the place of their own. Each request gets the `header`.
+    Websockets are asked for at `path`, if there is one, in the place of their own, which goes into a parameter of the query.
+    Each request gets the `header`.
     """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,7 +40,8 @@ async def start(
             head = await reader.readuntil(b"\r\n\r\n")
             behind = websockets if (found := WEBSOCKET.match(head)) else http
             if found and path:
-                head = b"GET " + path.encode() + head[head.index(b" HTTP/") :]
+                own = quote(re.search(rb"/api/[^ ?]*", head)[0], safe="")
+                head = f"GET {path}?path={own}".encode() + head[head.index(b" HTTP/") :]
             if header:
                 head = with_header(head, *header, is_last=not found)
             behind_reader, behind_writer = await asyncio.open_connection(*behind)

@@ -1,5 +1,6 @@
 //! CloudFront: one address in front of the HTTP API, the WebSocket API and the page, by path.
 
+use common::lambda::PATH_PARAMETER;
 use serde_json::{Map, Value, json};
 
 use crate::{attribute, firewall, only_if, origin, page, reference, substitute, websocket};
@@ -25,9 +26,9 @@ const FAILURES: [u16; 10] = [400, 403, 404, 405, 414, 500, 501, 502, 503, 504];
 
 /// Declares the distribution, for the root stack.
 ///
-/// What is neither the API's nor one of its documents is the page's. The websocket `/api/events/in` has a behaviour and
-/// an origin of its own. A WebSocket API knows no path but its stage's, so that a function at the edge puts that in the
-/// path's place. Other websocket paths of the contract are to follow.
+/// What is neither the API's nor one of its documents is the page's. The websockets have behaviours of their own, and one
+/// origin. A WebSocket API knows no path but its stage's, so that a function at the edge puts that in the path's place, and
+/// the path into a parameter of the query, in the place of what the client may have there.
 pub(crate) fn resources() -> Map<String, Value> {
     let distribution = json!({
         "Type": "AWS::CloudFront::Distribution",
@@ -56,16 +57,18 @@ pub(crate) fn resources() -> Map<String, Value> {
 
 /// Returns the behaviours of the paths that have one of their own; the first that fits counts.
 fn behaviours() -> Vec<Value> {
-    let websocket = json!({
-        "PathPattern": format!("{}/events/in", common::http::PREFIX),
-        "TargetOriginId": WEBSOCKETS,
-        "ViewerProtocolPolicy": "https-only",
-        "CachePolicyId": CACHING_DISABLED,
-        "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST,
-        "FunctionAssociations": [
-            { "EventType": "viewer-request", "FunctionARN": attribute("WebsocketPath", "FunctionMetadata.FunctionARN") }
-        ]
-    });
+    let websocket = |path: &str| {
+        json!({
+            "PathPattern": format!("{}{path}", common::http::PREFIX),
+            "TargetOriginId": WEBSOCKETS,
+            "ViewerProtocolPolicy": "https-only",
+            "CachePolicyId": CACHING_DISABLED,
+            "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST,
+            "FunctionAssociations": [
+                { "EventType": "viewer-request", "FunctionARN": attribute("WebsocketPath", "FunctionMetadata.FunctionARN") }
+            ]
+        })
+    };
     let of_the_http_api = |path: String| {
         json!({
             "PathPattern": path,
@@ -76,7 +79,8 @@ fn behaviours() -> Vec<Value> {
             "OriginRequestPolicyId": ALL_VIEWER_EXCEPT_HOST
         })
     };
-    let mut behaviours = vec![websocket, of_the_http_api(format!("{}/*", common::http::PREFIX))];
+    let mut behaviours: Vec<Value> = websocket::PATHS.into_iter().map(websocket).collect();
+    behaviours.push(of_the_http_api(format!("{}/*", common::http::PREFIX)));
     behaviours.extend(DOCUMENTS.map(|path| of_the_http_api(path.to_owned())));
     behaviours.extend(page::behaviours());
     behaviours
@@ -93,8 +97,12 @@ fn api(id: &str, api: &str) -> Value {
 }
 
 fn websocket_path() -> Value {
-    let code =
-        format!("function handler(event) {{ event.request.uri = '/{}'; return event.request; }}", websocket::STAGE);
+    let code = format!(
+        "function handler(event) {{\n  var request = event.request;\n  \
+         request.querystring = {{ {PATH_PARAMETER}: {{ value: encodeURIComponent(request.uri) }} }};\n  \
+         request.uri = '/{}';\n  return request;\n}}",
+        websocket::STAGE
+    );
     json!({
         "Type": "AWS::CloudFront::Function",
         "Properties": {

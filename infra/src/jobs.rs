@@ -8,6 +8,7 @@ use crate::{
     attribute,
     function::{Environment, Function, reserved},
     parameters, reference,
+    websocket::{self, Reach},
 };
 
 /// The worker's binary.
@@ -29,7 +30,7 @@ const RECEIVES: u32 = common::jobs::RECEIVES + 10;
 /// Renders the nested stack.
 pub(crate) fn template() -> Value {
     let queue = attribute("Queue", "Arn");
-    let function = Function {
+    let mut function = Function {
         name: WORKER,
         description: "Operations on many flow runs, removals, and what automations do, step by step".into(),
         timeout: TIMEOUT,
@@ -43,8 +44,10 @@ pub(crate) fn template() -> Value {
         })],
         environment: Environment::Table,
     };
+    let address = websocket::reaching(&mut function, "WebsocketApi", Reach::Sends);
     let id = function.id();
     let mut resources = function.resources();
+    websocket::tell(&mut resources, &id, address);
     resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("Queue");
     resources[&id]["Properties"]["ReservedConcurrentExecutions"] = reserved("JobReservedConcurrency");
     resources.extend(Map::from_iter([
@@ -102,9 +105,10 @@ const TIMERS: &str = registry::functions::FIRE_TIMERS;
 
 /// Declares the function that looks for what is due, and the schedule that calls it every minute.
 fn timers() -> Map<String, Value> {
-    let function = Function {
+    let mut function = Function {
         name: TIMERS,
-        description: "Finds late runs, expired pauses, long cancellations, and deployments that need runs".into(),
+        description: "Finds what is due, deployments that need runs, and workers of background tasks that are gone"
+            .into(),
         timeout: 30,
         access: jobs::timers::ACCESS,
         reads_assets: false,
@@ -116,8 +120,10 @@ fn timers() -> Map<String, Value> {
         })],
         environment: Environment::Table,
     };
+    let address = websocket::reaching(&mut function, "WebsocketApi", Reach::LooksAfter);
     let id = function.id();
     let mut resources = function.resources();
+    websocket::tell(&mut resources, &id, address);
     resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("Queue");
     let schedule = format!("{id}Schedule");
     resources.insert(

@@ -286,8 +286,9 @@ pub(crate) const OF_SECRETS: [&str; 2] = ["SecretsKey", "FormerSecretsKey"];
 pub(crate) const OF_MEASURING_THE_QUEUE: [&str; 2] = ["Queue", "QueueUrl"];
 
 /// What the nested stack of the stream's consumer takes besides.
-pub(crate) const OF_THE_STREAM: [&str; 10] = [
+pub(crate) const OF_THE_STREAM: [&str; 11] = [
     "Table",
+    "WebsocketApi",
     "TableStream",
     "Queue",
     "QueueUrl",
@@ -300,8 +301,9 @@ pub(crate) const OF_THE_STREAM: [&str; 10] = [
 ];
 
 /// What the nested stack of the queue takes besides.
-pub(crate) const OF_THE_QUEUE: [&str; 9] = [
+pub(crate) const OF_THE_QUEUE: [&str; 10] = [
     "Table",
+    "WebsocketApi",
     "JobConcurrency",
     "JobReservedConcurrency",
     "SecretsKey",

@@ -154,7 +154,7 @@ fn outputs() -> Value {
                 "https://${{HttpApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}{}", common::http::PREFIX
             ))
         },
-        "EventsUrl": {
+        "WebsocketUrl": {
             "Description": "The WebSocket API behind CloudFront",
             "Value": substitute(&format!(
                 "wss://${{WebsocketApi}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{}", websocket::STAGE

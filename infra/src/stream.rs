@@ -11,6 +11,7 @@ use crate::{
     function::{Environment, Function, reserved},
     jobs::{QUEUE_URL, dead_letters},
     parameters, reference,
+    websocket::{self, Reach},
 };
 
 /// The consumer's binary.
@@ -21,9 +22,9 @@ const TIMEOUT: u32 = 60;
 
 /// Renders the nested stack.
 pub(crate) fn template() -> Value {
-    let function = Function {
+    let mut function = Function {
         name: CONSUMER,
-        description: "What follows from a write: events, recorded task runs, removals".into(),
+        description: "What follows from a write: events, recorded task runs, removals, what clients are told".into(),
         timeout: TIMEOUT,
         access: ACCESS,
         reads_assets: false,
@@ -55,8 +56,10 @@ pub(crate) fn template() -> Value {
         ],
         environment: Environment::Table,
     };
+    let address = websocket::reaching(&mut function, "WebsocketApi", Reach::Sends);
     let id = function.id();
     let mut resources = function.resources();
+    websocket::tell(&mut resources, &id, address);
     resources[&id]["Properties"]["Environment"]["Variables"][QUEUE_URL] = reference("QueueUrl");
     resources[&id]["Properties"]["ReservedConcurrentExecutions"] = reserved("StreamReservedConcurrency");
     resources
@@ -91,12 +94,19 @@ fn source(function: &str) -> Value {
             "MaximumRetryAttempts": -1,
             "MaximumRecordAgeInSeconds": -1,
             "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
-            "FilterCriteria": { "Filters": [{ "Pattern": what_is_consumed().to_string() }] }
+            "FilterCriteria": {
+                "Filters": [{ "Pattern": what_is_consumed().to_string() }, { "Pattern": logs().to_string() }]
+            }
         }
     })
 }
 
-/// Returns the pattern of the changes that something follows from; logs, which are many, are not among them.
+/// Returns the pattern of the changes of logs, whose sort keys begin with no word.
+fn logs() -> Value {
+    json!({ "dynamodb": { "Keys": { (table::PARTITION): { "S": [{ "prefix": "logs#" }] } } } })
+}
+
+/// Returns the pattern of the changes that something follows from, but for logs.
 fn what_is_consumed() -> Value {
     let words = |kind: &EntityKind| match kind.sort {
         [Piece::Word(word)] => json!(word),
@@ -104,7 +114,7 @@ fn what_is_consumed() -> Value {
         _ => Value::Null,
     };
     let mut sort_keys = vec![json!(Key::TOMBSTONE)];
-    for words in table::CONSUMED.iter().map(words) {
+    for words in table::CONSUMED.iter().map(words).filter(|words| !words.is_null()) {
         if !sort_keys.contains(&words) {
             sort_keys.push(words);
         }

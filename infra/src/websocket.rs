@@ -1,6 +1,9 @@
-//! The WebSocket API: the functions of `/api/events/in`, in a nested stack of their own.
+//! The WebSocket API: the functions of all websockets, in a nested stack of their own.
 
-use common::store::TableAccess;
+use common::{
+    socket::gateway,
+    store::{TableAccess, access::Secrets},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -10,12 +13,16 @@ use crate::{
 };
 
 /// The name of the API's only stage, which is the path of its connections.
-pub(crate) const STAGE: &str = "events-in";
+pub(crate) const STAGE: &str = "websockets";
 
-/// The address of the API at which connections are cut.
-const CONNECTIONS: &str = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/";
+/// The paths of the websockets, as patterns of a distribution's behaviours.
+pub(crate) const PATHS: [&str; 5] =
+    ["/events/in", "/events/out", "/logs/out", "/task_runs/subscriptions/scheduled", "/work_pools/*/workers/connect"];
 
-/// The route of all messages, whose function alone answers clients and cuts connections.
+/// The variable that names the address of the API at which messages are posted and connections cut.
+const CONNECTIONS_URL: &str = "PROCTOR_CONNECTIONS_URL";
+
+/// The route of all messages, whose function alone answers clients.
 const MESSAGES: &str = "$default";
 
 /// The route of requests for a connection, the only one that API Gateway asks an authorizer about.
@@ -24,20 +31,56 @@ const CONNECTS: &str = "$connect";
 /// The route of what is told of connections that are over.
 const FAREWELLS: &str = "$disconnect";
 
-/// The functions: binary, the API's route, what it is for.
-const FUNCTIONS: [(&str, &str, &str); 3] = [
-    ("events_in_connect", CONNECTS, "Decides on a connection for events"),
-    ("events_in_message", MESSAGES, "Takes a client's credentials, and its events"),
-    ("events_in_disconnect", FAREWELLS, "Forgets a connection"),
+/// The functions: binary, the API's route, what it does with the table, what it is for.
+const FUNCTIONS: [(&str, &str, TableAccess, &str); 3] = [
+    ("websocket_connect", CONNECTS, TableAccess::WRITES, "Decides on a connection of a websocket"),
+    (
+        "websocket_message",
+        MESSAGES,
+        gateway::ACCESS,
+        "Takes a client's credentials, and what it sends over a websocket",
+    ),
+    ("websocket_disconnect", FAREWELLS, gateway::FAREWELL, "Ends a connection of a websocket"),
 ];
+
+/// What a function does with connections, as API Gateway's methods.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// It sends through them, and cuts them.
+    Sends,
+    /// It asks whether they are there as well.
+    LooksAfter,
+}
+
+/// Lets a function reach the connections of the API that the parameter `api` names: by its role, and by its environment.
+pub(crate) fn reaching(function: &mut Function, api: &str, reach: Reach) -> Value {
+    let methods: &[&str] = match reach {
+        Reach::Sends => &["DELETE", "POST"],
+        Reach::LooksAfter => &["DELETE", "GET", "POST"],
+    };
+    let arn = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:";
+    let connections = |method: &&str| substitute(&format!("{arn}${{{api}}}/{STAGE}/{method}/@connections/*"));
+    function.statements.push(json!({
+        "Sid": "ReachesConnections",
+        "Effect": "Allow",
+        "Action": ["execute-api:ManageConnections"],
+        "Resource": methods.iter().map(connections).collect::<Vec<_>>()
+    }));
+    substitute(&format!("https://${{{api}}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{STAGE}"))
+}
+
+/// Tells a function that is declared where the connections are.
+pub(crate) fn tell(declared: &mut Map<String, Value>, id: &str, address: Value) {
+    declared[id]["Properties"]["Environment"]["Variables"][CONNECTIONS_URL] = address;
+}
 
 /// Declares the API and its only stage, for the root stack.
 pub(crate) fn resources() -> Map<String, Value> {
     let api = json!({
         "Type": "AWS::ApiGatewayV2::Api",
         "Properties": {
-            "Name": substitute("proctor-${Stage}-events-in"),
-            "Description": "The websocket over which the client sends events; no message names a route",
+            "Name": substitute("proctor-${Stage}-websockets"),
+            "Description": "All websockets, told apart by the path that a client has asked for; no message names a route",
             "ProtocolType": "WEBSOCKET",
             "RouteSelectionExpression": "$request.body.action"
         }
@@ -59,36 +102,31 @@ pub(crate) fn resources() -> Map<String, Value> {
 /// Renders the nested stack.
 pub(crate) fn stack() -> Value {
     let mut resources = Map::new();
-    for (name, route, description) in FUNCTIONS {
-        let cuts = json!({
-            "Sid": "CutsConnections",
-            "Effect": "Allow",
-            "Action": ["execute-api:ManageConnections"],
-            "Resource": substitute(&format!(
-                "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Api}}/{STAGE}/DELETE/@connections/*"
-            ))
-        });
-        let function = Function {
+    for (name, route, access, description) in FUNCTIONS {
+        let mut function = Function {
             name,
-            description: format!("{description} (websocket /api/events/in)"),
+            description: description.into(),
             timeout: TIMEOUT,
-            access: TableAccess::WRITES,
+            access,
             reads_assets: false,
-            statements: if route == MESSAGES { vec![cuts] } else { Vec::new() },
+            statements: Vec::new(),
             environment: if route == FAREWELLS { Environment::Table } else { Environment::Api },
         };
+        let address = (route == MESSAGES).then(|| reaching(&mut function, "Api", Reach::Sends));
         let mut declared = function.resources();
-        if route == MESSAGES {
-            let variables = &mut declared[&function.id()]["Properties"]["Environment"]["Variables"];
-            variables["PROCTOR_CONNECTIONS_URL"] = substitute(&format!("{CONNECTIONS}{STAGE}"));
+        if let Some(address) = address {
+            tell(&mut declared, &function.id(), address);
         }
         resources.extend(declared);
         resources.extend(connection(&function.id(), route));
     }
+    let uses_secrets = gateway::ACCESS.secrets != Secrets::Nothing;
+    let secrets = parameters::OF_SECRETS.into_iter().filter(|_| uses_secrets);
+    let taken: Vec<&str> = parameters::OF_THE_API.into_iter().chain(secrets).collect();
     template(
         "Proctor: the functions of the WebSocket API",
         &[
-            ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_API)),
+            ("Parameters", parameters::of_a_nested_stack(&taken)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),
             ("Resources", resources.into()),
         ],

@@ -58,7 +58,7 @@ fn the_templates_stay_within_the_limits() {
 /// What may be allowed on `*`: (action, why there is no narrower resource).
 const ANY_RESOURCE: [(&str, &str); 4] = [
     ("dynamodb:ListStreams", "takes no resource"),
-    ("execute-api:ManageConnections", "any connection of the one WebSocket API, to be cut"),
+    ("execute-api:ManageConnections", "any connection of the one WebSocket API, to be sent to or cut"),
     ("xray:PutTelemetryRecords", "takes no resource"),
     ("xray:PutTraceSegments", "takes no resource"),
 ];
@@ -326,7 +326,7 @@ fn cloudfront_shows_a_secret_that_the_authorizer_alone_can_read() {
 /// The functions that know no callers: they are not called by clients, or anybody may call them.
 const KNOW_NOBODY: [&str; 7] = [
     "authorize_origin",
-    "events_in_disconnect",
+    "websocket_disconnect",
     "fire_timers",
     "health_check",
     "job_runner",

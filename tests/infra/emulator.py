@@ -237,7 +237,7 @@ def api_url(emulator: Emulator, outputs: dict[str, str]) -> str:
     The emulator's CloudFront serves no websockets, and no name resolves to the emulator here.
     """
     http = outputs["HttpApiUrl"].removeprefix("https://").split(".")[0]
-    websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", outputs["EventsUrl"]).groups()
+    websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", outputs["WebsocketUrl"]).groups()
     port, behind = free_port(), ("127.0.0.1", emulator.port)
     header = (ORIGIN_HEADER, origin_value(emulator, outputs))
     listening = threading.Event()

@@ -256,7 +256,7 @@ def test_what_does_not_come_through_cloudfront_is_not_answered(stack: Stack) -> 
 
 
 def test_a_websocket_that_does_not_come_through_cloudfront_is_not_opened(stack: Stack) -> None:
-    websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", stack.outputs["EventsUrl"]).groups()
+    websocket, stage = re.match(r"wss://([^.]+)[^/]+/(.+)", stack.outputs["WebsocketUrl"]).groups()
     address = f"{stack.emulator.url.replace('http', 'ws')}/_aws/execute-api/{websocket}/{stage}"
     for headers, status in (({}, 401), ({ORIGIN_HEADER: "wrong"}, 403)):
         with pytest.raises(InvalidStatus) as refused:
@@ -282,7 +282,7 @@ def test_both_apis_log_who_calls(stack: Stack) -> None:
     gateway, logs = client(stack.emulator, "apigatewayv2"), client(stack.emulator, "logs")
     for output, stage, group in (
         ("HttpApiUrl", "$default", "/aws/vendedlogs/proctor/local/http"),
-        ("EventsUrl", "events-in", "/aws/vendedlogs/proctor/local/websocket"),
+        ("WebsocketUrl", "websockets", "/aws/vendedlogs/proctor/local/websocket"),
     ):
         api = re.match(r"\w+://([^.]+)", stack.outputs[output])[1]
         found = gateway.get_stage(ApiId=api, StageName=stage)

@@ -6,6 +6,7 @@ What each leaves unproven is written down in infra/README.md.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,15 @@ def uploads_need_no_encryption(template: Template, _port: int) -> None:
 
 
 def connections_are_cut_on_this_machine(template: Template, port: int) -> None:
-    """Leads the functions of the WebSocket API to the emulator's own address of its connections.
+    """Leads the functions that reach websockets' clients to the emulator's own address of their connections.
 
     On this machine no name leads to the API.
     """
     for resource in template["Resources"].values():
         variables = resource["Properties"].get("Environment", {}).get("Variables", {})
         if address := variables.get("PROCTOR_CONNECTIONS_URL"):
-            stage = address["Fn::Sub"].rsplit("/", 1)[1]
-            address["Fn::Sub"] = f"http://127.0.0.1:{port}/_aws/execute-api/${{Api}}/{stage}"
+            api, stage = re.match(r"https://(\$\{\w+\}).*/(.+)", address["Fn::Sub"]).groups()
+            address["Fn::Sub"] = f"http://127.0.0.1:{port}/_aws/execute-api/{api}/{stage}"
 
 
 def answers_need_no_declaration(template: Template, _port: int) -> None:

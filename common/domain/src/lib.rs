@@ -10,6 +10,7 @@ pub mod filter;
 pub mod graph;
 pub mod heartbeats;
 pub mod history;
+pub mod interests;
 pub mod json;
 pub mod lateness;
 pub mod liveness;

@@ -8,30 +8,29 @@ use aws_lambda_events::{
     dynamodb::{Event as StreamEvent, StreamRecord},
     sqs::SqsEvent,
 };
-use aws_sdk_apigatewaymanagement::{Client, Config, operation::delete_connection::DeleteConnectionError};
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, Uri, header::LOCATION};
 use lambda_http::{Error, aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest};
 use lambda_runtime::LambdaEvent;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
+use domain::model::Socket;
 use http_api::{self, Route};
 use observation::{Outcome, Report, observed};
 use services::{
-    App,
+    App, connections,
     jobs::{
         self, Delivery,
         queue::{Message, Queue},
     },
     stream::{self, Change},
 };
-use socket::gateway::{Answer, EventsIn};
+use socket::gateway::{Answer, Sockets};
 use store::{access, cost};
 
 use crate::{
-    connect, logging,
+    connect, gateway, logging,
     outward::{self, Reach},
     secrets, tls,
 };
@@ -94,6 +93,7 @@ pub fn run_stream_consumer() -> ExitCode {
 
 async fn serve_stream() -> Result<(), Error> {
     let (app, queue) = connect::from_env_with_queue()?;
+    let app = gateway::reaching_clients(app);
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<StreamEvent>| async move {
         let id = event.context.request_id;
@@ -118,6 +118,7 @@ async fn serve_queue() -> Result<(), Error> {
     // The runtime's own API listens on the machine itself, so no setting lets a call get there.
     let allows_private = app.settings.allow_private_addresses == Some(true);
     let app = outward::calling(app, if allows_private { Reach::Private } else { Reach::Public });
+    let app = gateway::reaching_clients(app);
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let id = event.context.request_id;
@@ -136,13 +137,18 @@ pub fn run_timers() -> ExitCode {
 
 async fn serve_timers() -> Result<(), Error> {
     let (app, queue) = connect::from_env_with_queue()?;
+    let app = gateway::reaching_clients(app);
     let (app, queue) = (&app, &queue);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<IgnoredAny>| async move {
         let id = event.context.request_id;
         let look = async {
             // What one of them can't do keeps the other from nothing.
-            let (timers, schedules) = futures::join!(jobs::timers::tick(app, queue), jobs::schedules::tick(app, queue));
-            timers.and(schedules)
+            let (timers, schedules, workers) = futures::join!(
+                jobs::timers::tick(app, queue),
+                jobs::schedules::tick(app, queue),
+                connections::task_runs::look_after(app)
+            );
+            timers.and(schedules).and(workers)
         };
         let work = access::within(jobs::timers::ACCESS, look);
         reported(app, "fire_timers", id, work).await.map_err(Error::from)
@@ -301,61 +307,61 @@ pub enum SocketRoute {
     Disconnect,
 }
 
-/// Runs the Lambda function of a `route` of the websocket `/events/in` until the runtime ends the process.
+/// Runs the Lambda function of a `route` of the websockets until the runtime ends the process.
 ///
-/// `PROCTOR_CONNECTIONS_URL` names the gateway's endpoint for connections, where connections are cut.
+/// `PROCTOR_CONNECTIONS_URL` names the gateway's endpoint for connections, where clients are sent to and cut.
 ///
 /// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
-pub fn run_events_in(route: SocketRoute) -> ExitCode {
+pub fn run_websocket(route: SocketRoute) -> ExitCode {
     logging::start();
-    finish(start(serve_events_in(route)))
+    finish(start(serve_websocket(route)))
 }
 
-async fn serve_events_in(route: SocketRoute) -> Result<(), Error> {
-    let socket = EventsIn::new(connect::from_env().await?);
-    // Connections are seldom cut: the client for it is made at the first one, not at the start.
-    let connections = OnceCell::new();
-    let (socket, connections) = (&socket, &connections);
+async fn serve_websocket(route: SocketRoute) -> Result<(), Error> {
+    let app = gateway::reaching_clients(connect::from_env().await?);
+    let sockets = Sockets::new(app.clone());
+    let (app, sockets) = (&app, &sockets);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
         let request = event.payload;
         let Some(id) = &request.request_context.connection_id else { return Err(Error::from("no connection")) };
         let answer = match route {
-            SocketRoute::Connect => socket.connect(id, &headers_of(&request)).await?,
-            SocketRoute::Message => socket.receive(id, request.body.as_deref().unwrap_or_default()).await,
+            SocketRoute::Connect => match socket_of(&request) {
+                Some(socket) => sockets.connect(id, socket, &headers_of(&request)).await?,
+                None => Answer::Refused,
+            },
+            SocketRoute::Message => sockets.receive(id, request.body.as_deref().unwrap_or_default()).await,
             SocketRoute::Disconnect => {
-                socket.disconnect(id).await?;
+                sockets.disconnect(id).await?;
                 Answer::Nothing
             }
         };
-        if answer == Answer::HangUp {
-            let connections = Box::pin(connections.get_or_try_init(client_of_connections)).await?;
-            hang_up(connections, id).await?;
+        if answer == Answer::HangUp
+            && let Err(error) = connections::cut(app, id).await
+        {
+            // Of a failure, API Gateway would tell the client in words that it does not understand.
+            tracing::error!(%error, "what was known of a connection is left to expire");
         }
         Ok(answer_of_socket(answer))
     }))
     .await
 }
 
+/// The parameter in which the distribution says the path that the client asked for: a WebSocket API knows no path.
+pub const PATH_PARAMETER: &str = "path";
+
+/// Returns the websocket that a request is for; without a path, the one that takes events.
+fn socket_of(request: &ApiGatewayWebsocketProxyRequest) -> Option<Socket> {
+    let Some(path) = request.query_string_parameters.first(PATH_PARAMETER) else { return Some(Socket::EventsIn) };
+    // A name in the path is encoded by the client, and the path in the parameter once more.
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
+    let path = if path.starts_with('/') { path } else { &*decoded };
+    Socket::at(path.strip_prefix(http_api::PREFIX)?)
+}
+
 /// Returns the headers of a request for a connection; a gateway may send them in one of two ways.
 fn headers_of(request: &ApiGatewayWebsocketProxyRequest) -> HeaderMap {
     let headers = &request.multi_value_headers;
     if headers.is_empty() { request.headers.clone() } else { headers.clone() }
-}
-
-async fn client_of_connections() -> Result<Client, Error> {
-    let url =
-        std::env::var("PROCTOR_CONNECTIONS_URL").map_err(|_| Error::from("PROCTOR_CONNECTIONS_URL is not set"))?;
-    let config = connect::sdk_config(tls::client_of_everybody());
-    Ok(Client::from_conf(Config::from(&config).to_builder().endpoint_url(url).build()))
-}
-
-/// Cuts the connection `id`, unless it is gone already.
-async fn hang_up(connections: &Client, id: &str) -> Result<(), Error> {
-    match connections.delete_connection().connection_id(id).send().await {
-        Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().is_some_and(DeleteConnectionError::is_gone_exception) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn answer_of_socket(answer: Answer) -> Value {

@@ -2,6 +2,7 @@
 
 mod aws_json;
 pub mod connect;
+mod gateway;
 pub mod key_file;
 pub mod kms;
 pub mod lambda;

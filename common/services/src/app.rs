@@ -8,7 +8,10 @@ use domain::model::Timestamp;
 use settings::Settings;
 use store::Store;
 
-use crate::{actions::outward::Outward, automations::Remembered, jobs::queue::QueueLocation, live::Live, vault::Vault};
+use crate::{
+    actions::outward::Outward, automations::Remembered, connections::Connections, jobs::queue::QueueLocation,
+    live::Live, vault::Vault,
+};
 
 /// What a handler gets; clones share it.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct App {
     pub queue: Option<QueueLocation>,
     /// Who makes calls that leave the server, in a process that does.
     pub outward: Option<Arc<dyn Outward>>,
+    /// How clients are reached whose websockets a gateway holds, in a process that reaches them.
+    pub connections: Option<Arc<Connections>>,
     /// The password of callers, where the settings name a secret that has it.
     password: Option<Arc<StoredSecret>>,
 }
@@ -42,7 +47,8 @@ impl App {
         let assets = Arc::new(Assets::new(settings.assets.clone()));
         let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
         let (live, automations) = (Arc::default(), Arc::default());
-        Self { store, settings, keys, assets, live, automations, vault, queue: None, outward: None, password: None }
+        let (queue, outward, connections, password) = (None, None, None, None);
+        Self { store, settings, keys, assets, live, automations, vault, queue, outward, connections, password }
     }
 
     /// Asks callers for `password`, which the settings name.
@@ -67,6 +73,12 @@ impl App {
     #[must_use]
     pub fn calling(self, outward: Arc<dyn Outward>) -> Self {
         Self { outward: Some(outward), ..self }
+    }
+
+    /// Reaches the clients of a gateway by `connections`.
+    #[must_use]
+    pub fn reaching(self, connections: Connections) -> Self {
+        Self { connections: Some(Arc::new(connections)), ..self }
     }
 
     /// Returns what it takes to find out who calls.

@@ -20,6 +20,8 @@ pub struct Asking {
     pub task_keys: Vec<String>,
     /// The connection, by which this process knows whether it is there ([`crate::live::Live::connect`]).
     pub connection: Uuid,
+    /// The connection's id where a gateway holds it.
+    pub gateway: Option<String>,
 }
 
 /// A run that was handed to a worker.
@@ -30,25 +32,39 @@ pub struct HandedRun {
     queued: Versioned<QueuedTaskRun>,
 }
 
+/// A run that a worker may be handed, and how its place in the queue is written then.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) run: TaskRun,
+    /// The place, with the worker noted, and the version that it has before.
+    pub(crate) queued: Versioned<QueuedTaskRun>,
+}
+
 /// Hands the worker the next run of one of its tasks, in the order of its keys; none if there is none.
 pub async fn take(app: &App, asking: &Asking) -> Result<Option<HandedRun>> {
-    for task_key in &asking.task_keys {
-        loop {
-            let is_connected = |connection| app.live.is_connected(connection);
-            let found = app.store.first_queued_task_run(task_key, app.now(), is_connected).await?;
-            let Some((Versioned { record, version }, run)) = found else { break };
-            let handed = Handed {
-                client_id: asking.client_id.clone(),
-                connection: asking.connection,
-                at: app.now(),
-                acknowledged: false,
-            };
-            let record = QueuedTaskRun { handed: Some(handed), ..record };
-            if app.store.change_queued_task_run(&record, version).await? {
-                let run = run.with_estimates(app.now());
-                return Ok(Some(HandedRun { run, queued: Versioned { record, version: version + 1 } }));
-            }
+    while let Some(Offer { run, queued: Versioned { record, version } }) = offer(app, asking).await? {
+        if app.store.change_queued_task_run(&record, version).await? {
+            return Ok(Some(HandedRun { run, queued: Versioned { record, version: version + 1 } }));
         }
+    }
+    Ok(None)
+}
+
+/// Finds the next run of one of the worker's tasks, in the order of its keys.
+pub(crate) async fn offer(app: &App, asking: &Asking) -> Result<Option<Offer>> {
+    for task_key in &asking.task_keys {
+        let is_connected = |connection| app.live.is_connected(connection);
+        let found = app.store.first_queued_task_run(task_key, app.now(), is_connected).await?;
+        let Some((Versioned { record, version }, run)) = found else { continue };
+        let handed = Handed {
+            client_id: asking.client_id.clone(),
+            connection: asking.connection,
+            at: app.now(),
+            acknowledged: false,
+            gateway: asking.gateway.clone(),
+        };
+        let record = QueuedTaskRun { handed: Some(handed), ..record };
+        return Ok(Some(Offer { run: run.with_estimates(app.now()), queued: Versioned { record, version } }));
     }
     Ok(None)
 }

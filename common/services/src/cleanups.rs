@@ -8,6 +8,7 @@ use domain::model::{
     CleanupKind, CleanupMessage, CleanupMessageId, FlowRunId, Object, Reservation, WorkPoolId, WorkQueueId,
 };
 use error::Result;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{CommitError, Key, Versioned};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ const LOOKED_THROUGH: usize = 200;
 const WITHOUT_WORKERS: [&str; 2] = [":push", ":managed"];
 
 /// A worker that may be asked to clean up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Asking {
     /// Its pool.
     pub pool: WorkPoolId,

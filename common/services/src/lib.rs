@@ -8,6 +8,7 @@ pub mod automations;
 pub mod background_tasks;
 pub mod blocks;
 pub mod cleanups;
+pub mod connections;
 pub mod consumer_lag;
 pub mod dead_letters;
 pub mod deployment_pauses;

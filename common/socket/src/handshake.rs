@@ -83,13 +83,21 @@ pub async fn open(app: &App, headers: &HeaderMap, required: Role) -> Result<Open
 /// # Errors
 /// [`Error::Unavailable`] if the key can't be looked up.
 pub async fn may_go_on(app: &App, key: Option<ApiKeyId>, required: Role) -> Result<bool> {
+    Ok(caller(app, key, required).await?.is_some())
+}
+
+/// Returns who a client is by now that was let in with `key`; none if it may not go on with what needs the role `required`.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the key can't be looked up.
+pub async fn caller(app: &App, key: Option<ApiKeyId>, required: Role) -> Result<Option<Caller>> {
     match (&app.settings.access, key) {
-        (Mode::Open | Mode::Basic(_), _) => Ok(true),
+        (Mode::Open | Mode::Basic(_), _) => Ok(Some(Caller::ANYONE)),
         // It was let in when the server asked for something else.
-        (Mode::Keys, None) => Ok(false),
+        (Mode::Keys, None) => Ok(None),
         (Mode::Keys, Some(key)) => {
             let caller = patiently(|| app.gate().caller_of_id(key)).await?;
-            Ok(caller.is_some_and(|caller| caller.role >= required))
+            Ok(caller.filter(|caller| caller.role >= required))
         }
     }
 }

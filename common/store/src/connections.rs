@@ -2,18 +2,22 @@
 
 use super::{
     Item, Key, Record, Store, Versioned, Write,
+    commit::was_written,
     table::{self, IndexKey, Shards},
 };
-use domain::model::{ApiKeyId, Connection};
+use domain::{
+    interests::Interest,
+    model::{ApiKeyId, Connection, Subscription},
+};
 use error::Result;
 
 /// How long a connection is kept, in seconds: API Gateway ends it after two hours (AWS: "Amazon API Gateway quotas").
-const KEPT_SECONDS: f64 = 2.25 * 3_600.0;
+pub(super) const KEPT_SECONDS: f64 = 2.25 * 3_600.0;
 
 crate::json_record!(Connection);
 
 impl Record for Connection {
-    const HEAD: &'static [&'static str] = &["id", "opened", "is_authenticated", "key"];
+    const HEAD: &'static [&'static str] = &["id", "opened", "is_authenticated", "key", "socket"];
 
     fn key(&self) -> Key {
         table::connection(&self.id)
@@ -28,6 +32,12 @@ impl Store {
     /// Reads the connection `id`.
     pub async fn connection(&self, id: &str) -> Result<Option<Versioned<Connection>>> {
         self.get(&table::connection(id)).await
+    }
+
+    /// Reads the connections of these `ids`, in their order and without those that are gone.
+    pub async fn connections(&self, ids: &[String]) -> Result<Vec<Versioned<Connection>>> {
+        let keys: Vec<Key> = ids.iter().map(|id| table::connection(id)).collect();
+        self.get_many(&keys).await
     }
 
     /// Adds `connection`; again, if the gateway tells of it again.
@@ -46,12 +56,46 @@ impl Store {
         Ok(self.commit(vec![Write::Replace(self.connection_item(&record, version + 1)?)]).await?)
     }
 
+    /// Notes what the client of `connection` has asked for, there and where it is looked for.
+    ///
+    /// # Errors
+    /// [`error::Error::Conflict`] if the connection has changed, or is gone.
+    pub async fn subscribe(
+        &self,
+        connection: &Versioned<Connection>,
+        subscription: Subscription,
+    ) -> Result<Versioned<Connection>> {
+        let record = Connection { subscription: Some(subscription), ..connection.record.clone() };
+        let interests = record.subscription.as_ref().map(Subscription::interests).unwrap_or_default();
+        let version = connection.version + 1;
+        let mut writes = vec![Write::Replace(self.connection_item(&record, version)?)];
+        writes.extend(self.notes(&record, &interests)?);
+        self.commit(writes).await?;
+        Ok(Versioned { record, version })
+    }
+
+    /// Changes a connection of this version, and writes `beside` together with it; returns whether it was still that.
+    pub async fn change_connection(&self, connection: &Connection, version: u64, beside: Vec<Write>) -> Result<bool> {
+        let mut writes = vec![Write::Replace(self.connection_item(connection, version + 1)?)];
+        writes.extend(beside);
+        was_written(self.commit(writes).await)
+    }
+
     /// Deletes the connection `id`, if there is one.
     pub async fn delete_connection(&self, id: &str) -> Result<()> {
         Ok(self.commit(vec![Write::Delete(table::connection(id))]).await?)
     }
 
-    fn connection_item(&self, connection: &Connection, version: u64) -> Result<Item> {
+    /// Deletes `connection`, and where it is looked for: under what it has asked for, and under `others`.
+    pub async fn end_connection(&self, connection: &Connection, others: &[Interest]) -> Result<()> {
+        let mut interests = connection.subscription.as_ref().map(Subscription::interests).unwrap_or_default();
+        interests.extend_from_slice(others);
+        // The connection goes last: what is left of it by a process that dies is found again as long as it is there.
+        self.unlist(&connection.id, &interests).await?;
+        self.delete_connection(&connection.id).await
+    }
+
+    pub(super) fn connection_item(&self, connection: &Connection, version: u64) -> Result<Item> {
         let mut item = Item::of(connection, version, self.shards())?;
         item.expires = Some(connection.opened.plus_seconds(KEPT_SECONDS).as_seconds());
         Ok(item)

@@ -38,6 +38,7 @@ pub mod heartbeats;
 mod id_cache;
 mod key;
 pub mod leases;
+pub mod listeners;
 mod log_chunks;
 pub mod logs;
 pub mod observed_states;

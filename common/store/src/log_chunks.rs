@@ -75,6 +75,11 @@ impl ChunkHead {
         serde_json::from_str(head).map_err(|error| unreadable::report(&item.key, &error.into())).ok()
     }
 
+    /// Tells whether the chunk is one item.
+    pub(super) fn is_whole(&self) -> bool {
+        self.parts == 1
+    }
+
     /// Tells whether a line of the chunk may match `filter`.
     pub(super) fn may_match(&self, filter: &LogFilter) -> bool {
         filter.flow_run_ids().is_none_or(|ids| self.flow_run_id.is_some_and(|id| ids.contains(&id)))

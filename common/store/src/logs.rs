@@ -100,6 +100,20 @@ impl Store {
         Ok(Stretch { logs, next })
     }
 
+    /// Returns the lines of the chunk that `item` is a part of, the oldest first; none while another part is missing.
+    pub async fn logs_of_chunk(&self, item: &Item) -> Result<Vec<Log>> {
+        let is_whole = ChunkHead::of(item).is_some_and(|head| head.is_whole());
+        let mut logs = match item.key.sk.rsplit_once('#') {
+            Some((chunk, _)) if !is_whole => {
+                let range = Range::partition(&item.key.pk).starting_with(format!("{chunk}#"));
+                log_chunks::logs_in(&self.read_all(range).await?)
+            }
+            _ => log_chunks::logs_in(std::slice::from_ref(item)),
+        };
+        logs.sort_by_key(|log| (log.timestamp, log.id));
+        Ok(logs)
+    }
+
     /// Deletes the logs of a flow run, those of its task runs included.
     ///
     /// After an error, a repeat deletes what is left.

@@ -33,7 +33,7 @@ use crate::{
     entity::{self, Tombstone},
     heartbeats,
     key::starting_alike,
-    observed_states,
+    listeners, observed_states,
     record::Item,
     schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
     slots,
@@ -122,7 +122,7 @@ entities! {
         = ["task_cache", cache_key] / ["state", time, state_id];
 
     /// a part of a chunk of logs, by the window that they are in and the time of the first of them
-    log_chunk(run: LogsOf, window: Timestamp, first_time: Timestamp, chunk_id: Uuid, part: usize)
+    log_chunk(run: LogsOf, window: Timestamp, first_time: Timestamp, chunk_id: Uuid, part: usize) => LogChunk
         = ["logs", run] / [window, first_time, chunk_id, part];
 
     /// an event
@@ -218,14 +218,19 @@ entities! {
     /// an API key
     api_key(key_id: ApiKeyId) of ApiKey = ["api_key", key_id] / ["key"];
     /// a websocket connection
-    connection(connection_id: &str) of Connection = ["connection", connection_id] / ["connection"];
+    connection(connection_id: &str) => Connection of Connection = ["connection", connection_id] / ["connection"];
+    /// a note that a connection has asked for something, in the place of what it has asked for
+    listener(place: &str, asked: &str, connection_id: &str) of listeners::Listener
+        = ["listeners", place] / ["listener", asked, connection_id];
+    /// a place in which connections may be noted
+    listened_place(place: &str) of listeners::ListenedPlace = ["listened_places"] / ["place", place];
     /// a task worker
     task_worker(task_worker_identifier: &str) of super::task_workers::StoredTaskWorker
         = ["task_worker", task_worker_identifier] / ["task_worker"];
 
     /// a background task run that waits for a worker, in the queue of its task
-    queued_task_run(task_key: &str, order: &str, queued: Timestamp, task_run_id: TaskRunId) of domain::model::QueuedTaskRun
-        = ["task_queue", task_key] / ["run", order, queued, task_run_id];
+    queued_task_run(task_key: &str, order: &str, queued: Timestamp, task_run_id: TaskRunId) => QueuedTaskRun
+        of domain::model::QueuedTaskRun = ["task_queue", task_key] / ["run", order, queued, task_run_id];
 
     /// a saved search
     saved_search(saved_search_id: SavedSearchId) of domain::model::SavedSearch
@@ -512,6 +517,8 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the CSRF token of a client", &[Get("csrf_token")]),
     asked("an operation on many flow runs by its id", &[Get("bulk_operation")]),
     asked("a websocket connection by its id", &[Get("connection")]),
+    asked("the places in which connections may be noted", &[Items("listened_place")]),
+    asked("the connections that have asked for something", &[Items("listener")]),
     asked("an API key by its id", &[Get("api_key")]),
     asked("the workers of a work pool", &[Items("worker")]),
     asked("the cleanups that wait for a worker of a work pool, by when they were made", &[Items("cleanup_message")]),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::was_written,
+    connections::KEPT_SECONDS as CONNECTION_KEPT,
     query::Range,
     table::{self, IndexKey, Shards},
     task_workers::KEPT_SECONDS,
@@ -45,8 +46,8 @@ impl Store {
 
     /// Returns the first run in the queue of the task `task_key` that nobody has at `now`, with its place.
     ///
-    /// A run that was handed counts as taken while `is_connected` says so of its connection; once acknowledged, while its worker
-    /// is seen. What nobody has to begin any more is taken out of the queue on the way.
+    /// A run that was handed counts as taken while its connection is there, of which `is_connected` knows, or the connection's
+    /// record if a gateway holds it; once acknowledged, while its worker is seen. What nobody has to begin any more is taken out of the queue on the way.
     pub async fn first_queued_task_run(
         &self,
         task_key: &str,
@@ -68,6 +69,7 @@ impl Store {
                 let is_free = match &queued.handed {
                     None => true,
                     Some(handed) if handed.acknowledged => self.has_gone(handed, now).await?,
+                    Some(Handed { gateway: Some(id), .. }) => !self.is_held(id, now).await?,
                     Some(handed) => !is_connected(handed.connection),
                 };
                 if is_free {
@@ -87,10 +89,21 @@ impl Store {
         Ok(seen.is_none_or(|seen| seen.plus_seconds(KEPT_SECONDS) <= now))
     }
 
+    /// Tells whether a gateway may still hold the connection `id`.
+    async fn is_held(&self, id: &str, now: Timestamp) -> Result<bool> {
+        let connection = self.connection(id).await?;
+        // DynamoDB may take days to delete what has expired.
+        Ok(connection.is_some_and(|found| found.record.opened.plus_seconds(CONNECTION_KEPT) > now))
+    }
+
+    /// Returns the write that changes a queued run of this version.
+    pub fn queued_task_run_change(&self, queued: &QueuedTaskRun, version: u64) -> Result<Write> {
+        Ok(Write::Replace(Item::of(queued, version + 1, self.shards())?))
+    }
+
     /// Changes a queued run of this version; returns whether it was still that.
     pub async fn change_queued_task_run(&self, queued: &QueuedTaskRun, version: u64) -> Result<bool> {
-        let item = Item::of(queued, version + 1, self.shards())?;
-        was_written(self.commit(vec![Write::Replace(item)]).await)
+        was_written(self.commit(vec![self.queued_task_run_change(queued, version)?]).await)
     }
 }
 
@@ -148,7 +161,7 @@ mod tests {
         let mut order = Vec::new();
         let connection = Uuid::new_v4();
         while let Some(found) = first(&store, now, &[connection]).await {
-            let handed = Handed { client_id: "one".into(), connection, at: now, acknowledged: false };
+            let handed = Handed { client_id: "one".into(), connection, at: now, acknowledged: false, gateway: None };
             assert!(hand(&store, &found, handed.clone()).await);
             assert!(!hand(&store, &found, handed).await, "another one was faster");
             order.push(found.record.task_run_id);
@@ -162,7 +175,7 @@ mod tests {
         queue(&store, now, false).await;
         let connection = Uuid::new_v4();
         let later = |seconds: f64| now.plus_seconds(seconds);
-        let handed = Handed { client_id: "one".into(), connection, at: now, acknowledged: false };
+        let handed = Handed { client_id: "one".into(), connection, at: now, acknowledged: false, gateway: None };
         store.see_task_worker("one", &["key".into()], now).await.unwrap();
         assert!(hand(&store, &first(&store, now, &[]).await.unwrap(), handed.clone()).await);
         assert!(first(&store, later(1e6), &[connection]).await.is_none(), "it waits for an acknowledgement");

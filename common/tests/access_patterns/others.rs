@@ -9,9 +9,9 @@ use common::{
     filter::{AutomationSort, VariableFilter, VariableSort, observed_state::ObservedStateSort},
     model::{
         ApiKey, ApiKeyId, AutomationId, BlockDocumentId, BulkAction, BulkOperation, BulkOperationId, ConcurrencyLimit,
-        ConcurrencyLimitId, Connection, DeadLetter, EventId, FiringId, FlowRunId, QueuedTaskRun, SavedSearch,
-        SavedSearchId, State, StateId, StateType, StoredAutomation, TaskRun, TaskRunId, TriggerId, Variable,
-        VariableId, dead_letter::DeadLetterKind,
+        ConcurrencyLimitId, Connection, DeadLetter, EventId, FiringId, FlowRunId, LogSubscription, QueuedTaskRun,
+        SavedSearch, SavedSearchId, Socket, State, StateId, StateType, StoredAutomation, Subscription, TaskRun,
+        TaskRunId, TriggerId, Variable, VariableId, dead_letter::DeadLetterKind,
     },
     store::{
         Write, concurrency_limits,
@@ -215,8 +215,12 @@ async fn clients() -> Vec<Probe> {
     };
     store.add_api_key(&key).await.unwrap();
     store.renew_csrf_token("client", now, 60.0).await.unwrap();
-    let connection = Connection { id: "connection".to_owned(), opened: now, is_authenticated: false, key: None };
+    let connection = Connection::new("connection", now, Socket::LogsOut);
     store.add_connection(&connection).await.unwrap();
+    let found = store.connection(&connection.id).await.unwrap().unwrap();
+    let wanted = Subscription::Logs(LogSubscription { filter: Box::default(), asked: now, live_from: now });
+    let interest = &wanted.interests()[0];
+    store.subscribe(&found, wanted.clone()).await.unwrap();
     store.set_result_storage(BlockDocumentId::new()).await.unwrap();
     let result_storage = async {
         let storage = store.result_storage().await?;
@@ -228,5 +232,7 @@ async fn clients() -> Vec<Probe> {
         world.probe("the CSRF token of a client", store.csrf_token("client", now)).await,
         world.probe("which block stores the results of runs by default", result_storage).await,
         world.probe("a websocket connection by its id", store.connection(&connection.id)).await,
+        world.probe("the places in which connections may be noted", store.listened_places()).await,
+        world.probe("the connections that have asked for something", store.listeners(interest)).await,
     ]
 }

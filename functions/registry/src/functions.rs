@@ -17,8 +17,8 @@ pub const FIRE_TIMERS: &str = "fire_timers";
 /// The function that tells API Gateway which requests came through CloudFront.
 pub const AUTHORIZE_ORIGIN: &str = "authorize_origin";
 
-/// The functions of the websocket `/events/in`.
-pub const EVENTS_IN: [&str; 3] = ["events_in_connect", "events_in_message", "events_in_disconnect"];
+/// The functions of the websockets.
+pub const WEBSOCKETS: [&str; 3] = ["websocket_connect", "websocket_message", "websocket_disconnect"];
 
 /// What invokes a function.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,6 @@ pub fn functions() -> Vec<Function> {
         (FIRE_TIMERS, Trigger::Schedule),
         (AUTHORIZE_ORIGIN, Trigger::Gateway),
     ];
-    let sockets = EVENTS_IN.map(|name| (name, Trigger::Socket));
+    let sockets = WEBSOCKETS.map(|name| (name, Trigger::Socket));
     routed.chain(others).chain(sockets).map(|(name, trigger)| Function { name, trigger }).collect()
 }

@@ -53,7 +53,10 @@ pub use block_type::{BlockType, BlockTypeId};
 pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkOperationId, BulkPart, BulkProgress};
 pub use cleanup_message::{CleanupKind, CleanupMessage, CleanupMessageId, Reservation};
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitId};
-pub use connection::Connection;
+pub use connection::{
+    Connection, EventSubscription, HandedTaskRun, LogSubscription, PoolSubscription, Socket, Subscription,
+    TaskWorkerSubscription, connection_uuid,
+};
 pub use csrf_token::CsrfToken;
 pub use data_key::{DataKey, DataKeyId};
 pub use dead_letter::{DeadLetter, DeadLetterId};

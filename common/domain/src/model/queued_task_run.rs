@@ -36,6 +36,9 @@ pub struct Handed {
     pub at: Timestamp,
     /// Whether the worker has acknowledged it.
     pub acknowledged: bool,
+    /// The connection's id where a gateway holds it: then its record says whether it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
 }
 
 impl QueuedTaskRun {

@@ -20,7 +20,9 @@ use error::{Error, Result};
 use store::{TableAccess, access, table::Index};
 
 use crate::{
-    App, actions, cleanups, dead_letters,
+    App, actions, cleanups,
+    connections::backfill,
+    dead_letters,
     jobs::queue::{Message, Queue},
     panics::caught,
 };
@@ -143,6 +145,7 @@ async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()
         Message::ObservedState { state_type, state_name } => {
             app.store.look_for_observed_state(*state_type, state_name).await.map(drop)
         }
+        Message::Backfill { connection, look } => backfill::step(app, queue, connection, look).await,
         Message::Removal { of, is_second_look } => {
             let look = if *is_second_look { Look::Second } else { Look::First };
             removals::step(app, queue, of, look, PATIENCE).await

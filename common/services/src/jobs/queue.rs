@@ -19,6 +19,8 @@ use domain::model::{
 use error::{Error, Result};
 use store::Key;
 
+use crate::connections::backfill::Look;
+
 /// How many messages one call sends (AWS: "`SendMessageBatch`").
 const BATCH: usize = 10;
 
@@ -96,6 +98,13 @@ pub enum Message {
     Cleanup {
         /// The cleanup.
         message: Box<CleanupMessage>,
+    },
+    /// A look at what happened before a client was told of events as they happen.
+    Backfill {
+        /// The gateway's id of the connection.
+        connection: String,
+        /// Which events, and how far the client was told of them.
+        look: Look,
     },
     /// The removal of what belonged to a record that was deleted.
     Removal {

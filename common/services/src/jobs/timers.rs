@@ -24,14 +24,15 @@ use store::{
 };
 
 use crate::{
-    App, automations, cleanups, heartbeats,
+    App, automations, cleanups, connections, heartbeats,
     jobs::queue::{Message, Queue},
     service_levels,
     transitions::{self, Proposal, propose_flow_run_state_with},
 };
 
-/// What the schedule's function does with the table, here and for the schedules of deployments; the worker does the rest.
-pub const ACCESS: TableAccess = TableAccess::NOTHING.via(&[Index::Related]);
+/// What the schedule's function does with the table, here, for the schedules of deployments, and for the workers of background
+/// tasks that a gateway holds; the job runner does the rest.
+pub const ACCESS: TableAccess = connections::ACCESS.via(&[Index::Related]);
 
 /// How many timers of a partition one message is about.
 const PAGE: usize = 100;

@@ -44,14 +44,19 @@ pub struct Live {
 
 /// The events that were told of late.
 #[derive(Debug, Default)]
-struct Told {
+pub(crate) struct Told {
     ids: HashSet<EventId>,
     in_order: VecDeque<EventId>,
 }
 
 impl Told {
+    /// Tells whether an event was noted of late.
+    pub(crate) fn has(&self, id: EventId) -> bool {
+        self.ids.contains(&id)
+    }
+
     /// Notes an event; says whether it is new.
-    fn note(&mut self, id: EventId) -> bool {
+    pub(crate) fn note(&mut self, id: EventId) -> bool {
         if !self.ids.insert(id) {
             return false;
         }
@@ -103,7 +108,7 @@ impl Live {
     /// Tells those whose filters select them of `logs`, which are durable.
     pub fn tell_logs(&self, logs: &[Log]) {
         for log in logs {
-            self.logs.tell(log.id.0, log, || message("log", serde_json::to_value(log).map(without_times)));
+            self.logs.tell(log.id.0, log, || log_text(log));
         }
     }
 }
@@ -130,6 +135,11 @@ impl Drop for Connected {
     fn drop(&mut self) {
         self.all().remove(&self.id);
     }
+}
+
+/// Writes the message that tells of a log line; nothing if it can't be written.
+pub(crate) fn log_text(log: &Log) -> Option<String> {
+    message("log", serde_json::to_value(log).map(without_times))
 }
 
 /// Leaves out when the line was received, as Prefect does, which tells of it before it writes it.

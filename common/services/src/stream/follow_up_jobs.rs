@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Failures, Written};
-use domain::model::{Deployment, DeploymentId, FlowRun, StateType, Timestamp, deployment::VoidRuns};
-use error::Result;
+use domain::model::{Connection, Deployment, DeploymentId, FlowRun, StateType, Timestamp, deployment::VoidRuns};
+use error::{Error, Result};
 use store::{
     Item,
     bulk_operations::FlowRunPart,
@@ -12,7 +12,7 @@ use store::{
 };
 
 use crate::{
-    App,
+    App, connections,
     jobs::queue::{Message, Queue},
     service_levels::watches_deployment,
     timers,
@@ -57,6 +57,7 @@ fn messages(app: &App, written: Written<'_>) -> Result<Vec<(Message, Duration)>>
         Some(Subject::DeadLetter(letter)) if item.is_announced() => {
             Ok(vec![(Message::Redrive { letter }, Duration::ZERO)])
         }
+        Some(Subject::Connection) => backfill(app, written),
         Some(Subject::FlowRunWatch(_) | Subject::DeploymentWatch(_) | Subject::TriggerState(_)) => Ok(watch(app, item)),
         _ => Ok(Vec::new()),
     }
@@ -113,6 +114,23 @@ fn watch(app: &App, item: &Item) -> Vec<(Message, Duration)> {
     let due = item.index_keys.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
     let wait = due.and_then(|due| soon(app, due));
     wait.map(|wait| (Message::Timer { of: item.key.clone() }, wait)).into_iter().collect()
+}
+
+/// Has a client told of what happened before, once it has asked for events.
+fn backfill(app: &App, written: Written<'_>) -> Result<Vec<(Message, Duration)>> {
+    let subscription = |item: &Item| Ok::<_, Error>(item.record::<Connection>()?.subscription);
+    let has_one = written.before.map(subscription).transpose()?.flatten().is_some();
+    let connection: Connection = written.after.record()?;
+    match &connection.subscription {
+        Some(wanted) if !has_one => {
+            let deliveries = connections::backfill::looks(wanted).into_iter().map(|(look, due)| {
+                let wait = due.seconds_since(app.now()).max(0.0).ceil();
+                (Message::Backfill { connection: connection.id.clone(), look }, Duration::from_secs_f64(wait))
+            });
+            Ok(deliveries.collect())
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn after_transition(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> {

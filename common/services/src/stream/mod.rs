@@ -10,6 +10,7 @@ mod deployment_polling;
 pub mod flow_run_events;
 mod follow_up_jobs;
 mod lifecycle_events;
+mod live_clients;
 mod observed_states;
 mod pool_changes;
 mod probes;
@@ -128,6 +129,8 @@ fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFu
         if app.settings.triggers_enabled {
             automations::follow::follow(app, queue, &written, &mut failures).await;
         }
+        // What clients are told of is durable; a change that fails above is told of again, which they notice by its id.
+        live_clients::tell(app, changes, &mut failures).await;
         // Last, for it says that what came before is done.
         probes::note(app, &written, &mut failures).await;
         Ok(failures)

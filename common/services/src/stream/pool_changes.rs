@@ -1,30 +1,28 @@
 //! Tells the workers that are connected what has become of their pools (Prefect's `WorkerChannelSnapshotInvalidation`).
 
 use domain::model::work_pool::StoredWorkPool;
-use store::{Item, table::Subject};
+use store::table::Subject;
 
 use super::Change;
 use crate::{App, live::PoolChange};
 
 /// Tells of the pools among `changes` that were deleted, or changed in what workers go by.
 pub(super) fn tell(app: &App, changes: &[Change]) {
-    for Change { key, before, after } in changes {
-        let Some(Subject::WorkPool(pool)) = Subject::of(key) else { continue };
-        if !app.live.worker_channels.serve(pool) {
-            continue;
-        }
-        let Some(after) = after else {
-            app.live.worker_channels.tell_of_pool(pool, PoolChange::Deleted);
-            continue;
-        };
-        let before = before.as_ref().and_then(Item::readable::<StoredWorkPool>);
-        let now = after.readable::<StoredWorkPool>();
-        if let (Some(before), Some(now)) = (before, now)
-            && concerns_workers(&before, &now)
+    for change in changes {
+        let Some(Subject::WorkPool(pool)) = Subject::of(&change.key) else { continue };
+        if app.live.worker_channels.serve(pool)
+            && let Some(change) = of_pool(change)
         {
-            app.live.worker_channels.tell_of_pool(pool, PoolChange::Changed(after.version));
+            app.live.worker_channels.tell_of_pool(pool, change);
         }
     }
+}
+
+/// Returns what has become of a pool that was written or deleted, if that concerns workers.
+pub(super) fn of_pool(Change { before, after, .. }: &Change) -> Option<PoolChange> {
+    let Some(after) = after else { return Some(PoolChange::Deleted) };
+    let (before, now) = (before.as_ref()?.readable::<StoredWorkPool>()?, after.readable::<StoredWorkPool>()?);
+    concerns_workers(&before, &now).then_some(PoolChange::Changed(after.version))
 }
 
 /// Tells whether workers are told of a change; of others, such as that of the description, they hear with a heartbeat.

@@ -5,7 +5,7 @@ use domain::model::{
     work_pool::{FOR_AGENTS, StoredWorkPool},
 };
 use error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use services::{
     App,
@@ -21,7 +21,7 @@ use super::{
 };
 
 /// What a channel is about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
     pool: WorkPoolId,
     pool_name: String,
@@ -34,7 +34,7 @@ pub struct Session {
 }
 
 /// How a worker is asked to clean up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct CleanupDelivery {
     asking: Asking,
     at_once: usize,
@@ -109,6 +109,22 @@ impl Session {
     /// Tells whether the worker may be asked to clean up at all.
     pub fn cleans_up(&self) -> bool {
         self.cleanup.is_some()
+    }
+
+    /// Returns the pool that the channel is about.
+    pub fn pool(&self) -> WorkPoolId {
+        self.pool
+    }
+
+    /// Reads anew which cleanups the worker has, where others may have asked it too.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn refresh(&mut self, app: &App) -> Result<()> {
+        if let Some(cleanup) = &mut self.cleanup {
+            cleanup.reserved = cleanups::reserved_by(app, &cleanup.asking).await?;
+        }
+        Ok(())
     }
 
     /// Takes a frame of the worker.
@@ -197,24 +213,31 @@ impl Session {
     }
 
     /// Takes a cleanup for the worker if there is one and it takes another; returns it with the frame that asks for it.
+    ///
+    /// The workers of one process are asked by turns, each by its `channel`; one without a channel has no turn to wait for.
     pub async fn next_cleanup(
         &mut self,
         app: &App,
-        channel: &WorkerChannel,
+        channel: Option<&WorkerChannel>,
     ) -> Result<Option<(CleanupMessage, String)>> {
         let Some(cleanup) = &mut self.cleanup else { return Ok(None) };
         let now = app.now();
         cleanup.reserved.retain(|reservation| reservation.lease_expires > now);
         let is_free = cleanup.reserved.len() < cleanup.at_once;
-        channel.set_free(is_free);
+        if let Some(channel) = channel {
+            channel.set_free(is_free);
+        }
         if !is_free {
             return Ok(None);
         }
-        let found = cleanups::reserve(app, &cleanup.asking, |message| channel.is_its_turn(message)).await?;
+        let is_its_turn = |message: &CleanupMessage| channel.is_none_or(|channel| channel.is_its_turn(message));
+        let found = cleanups::reserve(app, &cleanup.asking, is_its_turn).await?;
         let Some(message) = found else { return Ok(None) };
         cleanup.reserved.extend(message.reservation.clone());
-        channel.set_free(cleanup.reserved.len() < cleanup.at_once);
-        channel.was_asked();
+        if let Some(channel) = channel {
+            channel.set_free(cleanup.reserved.len() < cleanup.at_once);
+            channel.was_asked();
+        }
         let text = frame::write("cleanup.message.v1", &frame::cleanup(&message), now)?;
         Ok(Some((message, text)))
     }

@@ -30,7 +30,7 @@ impl Client {
     pub(super) async fn hand_out_task_runs(mut self, caller: Caller) {
         let Some(TaskSubscription { keys, client_id }) = self.task_subscription().await else { return };
         let connected = self.app.live.connect();
-        let asking = Asking { client_id, task_keys: keys, connection: connected.id() };
+        let asking = Asking { client_id, task_keys: keys, connection: connected.id(), gateway: None };
         self.serve_worker(caller, &asking).await;
         if let Err(error) = self.app.store.forget_task_worker(&asking.client_id).await {
             tracing::warn!(%error, "a task worker that has left is not forgotten at once");

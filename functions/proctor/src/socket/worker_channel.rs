@@ -168,7 +168,7 @@ impl Client {
             tracing::error!(%error, "a worker's channel is dropped, because cleanups can't be read");
             End::For(CloseReason::TransientServerError)
         };
-        while let Some((message, text)) = session.next_cleanup(&self.app, channel).await.map_err(failed)? {
+        while let Some((message, text)) = session.next_cleanup(&self.app, Some(channel)).await.map_err(failed)? {
             let asked = match self.is_in(caller).await {
                 Ok(()) => self.tell_worker(text).await,
                 Err(end) => Err(end),

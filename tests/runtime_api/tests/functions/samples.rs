@@ -3,7 +3,7 @@
 use common::store::Key;
 use futures::{StreamExt, stream};
 use registry::functions::{
-    EVENTS_IN, FALLBACK, FIRE_TIMERS, Function, JOB_RUNNER, STREAM_CONSUMER, Trigger, functions,
+    FALLBACK, FIRE_TIMERS, Function, JOB_RUNNER, STREAM_CONSUMER, Trigger, WEBSOCKETS, functions,
 };
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ async fn look_for_what_is_due(stage: &Stage, event: &Value) -> Option<String> {
 
 /// Checks that a connection is opened and noted, its messages are taken, and it is forgotten.
 async fn hold(stage: &Stage, name: &str, event: &Value) -> Option<String> {
-    let [connect, message, _] = EVENTS_IN;
+    let [connect, message, _] = WEBSOCKETS;
     let opened = stage.ask(connect, &sample(connect)).await;
     let keeps = async |kind: &str| stage.items().await.keys().any(|key| key.sk == kind);
     if opened != json!({"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "prefect"}}) {
