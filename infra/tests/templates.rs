@@ -297,6 +297,42 @@ fn api_gateway_asks_of_every_request_whether_it_came_through_cloudfront() {
 }
 
 #[test]
+fn only_who_sends_to_clients_of_websockets_may_reach_their_connections() {
+    let mut reaching = Vec::new();
+    for (_, template) in infra::templates() {
+        for (id, role) in resources(&template).filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role") {
+            for statement in statements(role) {
+                if statement["Action"] == json!(["execute-api:ManageConnections"]) {
+                    let function = id.strip_suffix("Role").unwrap();
+                    let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+                    assert!(variables["PROCTOR_CONNECTIONS_URL"].is_object(), "{function} is told where they are");
+                    let asks = statement["Resource"].to_string().contains("/GET/@connections/");
+                    reaching.push((function.to_owned(), asks));
+                }
+            }
+        }
+    }
+    reaching.sort();
+    let expected = [("FireTimers", true), ("JobRunner", false), ("StreamConsumer", false), ("WebsocketMessage", false)];
+    assert_eq!(reaching, expected.map(|(function, asks)| (function.to_owned(), asks)));
+}
+
+#[test]
+fn every_websocket_of_the_contract_goes_to_the_websocket_api() {
+    for path in [
+        "/api/events/in",
+        "/api/events/out",
+        "/api/logs/out",
+        "/api/task_runs/subscriptions/scheduled",
+        "/api/work_pools/*/workers/connect",
+    ] {
+        let behaviour = behaviour(path);
+        assert_eq!(behaviour["TargetOriginId"], "websockets", "{path}");
+        assert!(behaviour["FunctionAssociations"][0]["FunctionARN"].to_string().contains("WebsocketPath"), "{path}");
+    }
+}
+
+#[test]
 fn cloudfront_shows_a_secret_that_the_authorizer_alone_can_read() {
     let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();
     let origins = distribution["Origins"].as_array().unwrap().iter();

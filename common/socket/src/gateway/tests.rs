@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::*;
 use domain::model::{
-    QueuedTaskRun, ReceivedEvent, State, StateId, StateType, TaskRun, TaskRunId, Timestamp, WorkPoolId,
+    CleanupMessage, CleanupMessageId, QueuedTaskRun, ReceivedEvent, State, StateId, StateType, TaskRun, TaskRunId,
+    Timestamp, WorkPoolId,
 };
 use services::{
     connections::{Connections, Gateway, Undelivered},
@@ -356,6 +357,48 @@ async fn a_worker_s_channel_goes_on_from_frame_to_frame() {
     let wrong = json!({"consumer_id": consumer, "worker_name": "another", "heartbeat_interval_seconds": 5});
     assert_eq!(world.say("worker", &frame("worker.heartbeat.v1", wrong)).await, Answer::HangUp);
     assert_eq!(sent().pop().unwrap(), json!({"type": "auth_failure", "reason": "protocol_error"}));
+}
+
+#[tokio::test]
+async fn a_cleanup_goes_to_a_worker_when_it_is_left_and_the_next_when_the_worker_is_done() {
+    let world = World::new().await;
+    let consumer = Uuid::new_v4();
+    let frame = |kind: &str, payload: Value| json!({"type": kind, "id": consumer, "sent_at": 0, "payload": payload});
+    let kind = "cancelling_timeout_teardown.v1";
+    let hello = json!({
+        "consumer_id": consumer, "worker_name": "w", "worker_type": "process", "heartbeat_interval_seconds": 5,
+        "supported_channel_versions": ["work_pool_worker_channel.v1"], "create_pool_if_not_found": true,
+        "requested_capabilities": ["worker_heartbeat.v1", "work_pool_snapshot.v1", "cleanup_delivery.v1"],
+        "handled_cleanup_kinds": [kind], "max_cleanup_concurrency": 1,
+    });
+    world.open("worker", "/work_pools/p/workers/connect").await;
+    assert_eq!(world.say("worker", &frame("worker.hello.v1", hello)).await, Answer::Nothing);
+    world.consume_as(&world.app).await;
+    let sent =
+        || -> Vec<Value> { world.held.sent("worker").iter().map(|text| serde_json::from_str(text).unwrap()).collect() };
+    let pool = &sent()[0]["payload"]["initial_snapshot"]["work_pool"]["id"];
+    let mut left = Vec::new();
+    for _ in 0..2 {
+        let message: CleanupMessage = serde_json::from_value(json!({
+            "id": CleanupMessageId::new(), "work_pool_id": pool, "kind": kind, "target": {}, "created": world.app.now(),
+            "delivery_count": 0,
+        }))
+        .unwrap();
+        world.app.store.commit(vec![world.app.store.leave_cleanup(&message).unwrap()]).await.unwrap();
+        left.push(json!(message.id));
+    }
+    world.consume_as(&world.app).await;
+    let asked = sent().split_off(1);
+    assert_eq!(asked.len(), 1, "the worker takes one at a time: {asked:?}");
+    let first = &asked[0]["payload"];
+    let ack = json!({"message_id": first["message_id"], "reservation_token": first["reservation_token"]});
+    assert_eq!(world.say("worker", &frame("cleanup.ack.v1", ack)).await, Answer::Nothing);
+    let [result, second] = &sent().split_off(2)[..] else { panic!("a result, and the next cleanup") };
+    assert_eq!((&result["payload"]["status"], &second["type"]), (&json!("accepted"), &json!("cleanup.message.v1")));
+    let mut asked = vec![first["message_id"].clone(), second["payload"]["message_id"].clone()];
+    asked.sort_by_key(Value::to_string);
+    left.sort_by_key(Value::to_string);
+    assert_eq!(asked, left);
 }
 
 #[tokio::test]
