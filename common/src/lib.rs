@@ -15,7 +15,7 @@ pub use runtime::{self, lambda, logging};
 pub use schema_tools::{self, job_variables};
 pub use services::{
     self, App, actions, automation_switch, automation_variables, automations, background_tasks, blocks, cleanups,
-    consumer_lag, dead_letters, deployment_pauses, deployment_responses, deployment_runs, event_ingestion,
+    connections, consumer_lag, dead_letters, deployment_pauses, deployment_responses, deployment_runs, event_ingestion,
     flow_run_creation, flow_run_resumption, flow_run_update, jobs, live, log_ingestion, result_storage, scheduler,
     service_levels, stream, task_run_creation, timers, transitions, vault, void_runs, work_pool_update,
     work_queue_placement, work_queue_update, workspace_variables,
