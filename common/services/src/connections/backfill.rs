@@ -34,10 +34,10 @@ use crate::{
 const SETTLED: f64 = 2.0;
 
 /// How long after `live_from` the second look comes, in seconds.
-const LOOKS_AFTER: f64 = 1.0;
+const LOOKS_AFTER: f64 = 2.0;
 
 /// How long after `live_from` the consumer tells of every event, whenever it was received, in seconds.
-pub(super) const VISIBLE_AFTER: f64 = 1.5;
+pub(super) const VISIBLE_AFTER: f64 = 2.5;
 
 /// How far clocks of functions may differ, in seconds.
 const CLOCKS: f64 = 1.0;
