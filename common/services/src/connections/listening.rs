@@ -20,6 +20,9 @@ use store::{Store, listeners::Listener};
 /// How long what was read counts.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(2);
 
+/// How long a place counts as not empty in which somebody was found, or was not.
+const LOOKED_AT: Duration = Duration::from_mins(1);
+
 /// Of how many interests a process remembers the listeners.
 const LARGEST: usize = 10_000;
 
@@ -31,6 +34,19 @@ pub(super) struct Heard(Mutex<Known>);
 struct Known {
     places: Option<(Instant, Arc<HashMap<String, u64>>)>,
     listeners: HashMap<Interest, (Instant, Arc<[Listener]>)>,
+    /// When it was looked at last whether a place is empty.
+    looked_at: HashMap<String, Instant>,
+}
+
+impl Known {
+    /// Tells whether it is time to look whether a place is empty, which is noted.
+    fn is_to_be_looked_at(&mut self, place: &str) -> bool {
+        let is_due = self.looked_at.get(place).is_none_or(|looked| looked.elapsed() >= LOOKED_AT);
+        if is_due {
+            self.looked_at.insert(place.to_owned(), Instant::now());
+        }
+        is_due
+    }
 }
 
 /// Who was found under several interests.
@@ -84,12 +100,15 @@ impl Heard {
         }
         let read = Instant::now();
         let listeners: Arc<[Listener]> = store.listeners(interest).await?.into();
+        let mut known = self.0.lock().await;
         if let Some(version) = places.get(&interest.place)
             && listeners.is_empty()
+            && known.is_to_be_looked_at(&interest.place)
         {
+            drop(known);
             store.forget_place(&interest.place, *version).await?;
+            known = self.0.lock().await;
         }
-        let mut known = self.0.lock().await;
         if known.listeners.len() >= LARGEST {
             known.listeners.clear();
         }

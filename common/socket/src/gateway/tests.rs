@@ -409,3 +409,14 @@ async fn a_filter_that_is_wrong_cuts_the_connection() {
         assert_eq!(world.say(id, &json!({"type": "filter", "filter": {"unknown": 1}})).await, Answer::HangUp, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_place_that_nobody_listens_in_any_more_is_looked_at_no_more() {
+    let world = World::new().await;
+    world.ask_for_events("kettle", json!({"resource": {"id": ["kettle"]}})).await;
+    assert_eq!(world.app.store.listened_places().await.unwrap().len(), 1);
+    world.sockets.disconnect("kettle").await.unwrap();
+    let boiled = [event("kettle.boiled", "kettle", 10.0)];
+    services::connections::telling::tell_events(&world.app, &boiled).await.unwrap();
+    assert_eq!(world.app.store.listened_places().await.unwrap(), []);
+}
