@@ -31,8 +31,8 @@ async def start(
 ) -> asyncio.Server:
     """Listens on the port of the loopback address; each connection goes where its first request belongs.
 
-    Websockets are asked for at `path`, if there is one, in the place of their own, which goes into a parameter of the query.
-    Each request gets the `header`.
+    Websockets are asked for at `path`, if there is one, in the place of their own, which goes into a parameter of the
+    query. Each request gets the `header`.
     """
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

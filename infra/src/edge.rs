@@ -26,9 +26,9 @@ const FAILURES: [u16; 10] = [400, 403, 404, 405, 414, 500, 501, 502, 503, 504];
 
 /// Declares the distribution, for the root stack.
 ///
-/// What is neither the API's nor one of its documents is the page's. The websockets have behaviours of their own, and one
-/// origin. A WebSocket API knows no path but its stage's, so that a function at the edge puts that in the path's place, and
-/// the path into a parameter of the query, in the place of what the client may have there.
+/// What is neither the API's nor one of its documents is the page's. The websockets have behaviours of their own, and
+/// one origin. A WebSocket API knows no path but its stage's, so that a function at the edge puts that in the path's
+/// place, and the path into a parameter of the query, in the place of what the client may have there.
 pub(crate) fn resources() -> Map<String, Value> {
     let distribution = json!({
         "Type": "AWS::CloudFront::Distribution",

@@ -52,7 +52,8 @@ pub(crate) enum Reach {
     LooksAfter,
 }
 
-/// Lets a function reach the connections of the API that the parameter `api` names: by its role, and by its environment.
+/// Lets a function reach the connections of the API that the parameter `api` names: by its role, and by its
+/// environment.
 pub(crate) fn reaching(function: &mut Function, api: &str, reach: Reach) -> Value {
     let methods: &[&str] = match reach {
         Reach::Sends => &["DELETE", "POST"],
@@ -80,7 +81,7 @@ pub(crate) fn resources() -> Map<String, Value> {
         "Type": "AWS::ApiGatewayV2::Api",
         "Properties": {
             "Name": substitute("proctor-${Stage}-websockets"),
-            "Description": "All websockets, told apart by the path that a client has asked for; no message names a route",
+            "Description": "All websockets, told apart by the path that a client asks for; no message names a route",
             "ProtocolType": "WEBSOCKET",
             "RouteSelectionExpression": "$request.body.action"
         }

@@ -86,10 +86,10 @@ pub async fn may_go_on(app: &App, key: Option<ApiKeyId>, required: Role) -> Resu
     Ok(caller(app, key, required).await?.is_some())
 }
 
-/// Returns who a client is by now that was let in with `key`; none if it may not go on with what needs the role `required`.
+/// Returns who a client is by now that was let in with `key`; none if it may not go on with what needs the role
+/// `required`.
 ///
-/// # Errors
-/// [`Error::Unavailable`] if the key can't be looked up.
+/// # Errors [`Error::Unavailable`] if the key can't be looked up.
 pub async fn caller(app: &App, key: Option<ApiKeyId>, required: Role) -> Result<Option<Caller>> {
     match (&app.settings.access, key) {
         (Mode::Open | Mode::Basic(_), _) => Ok(Some(Caller::ANYONE)),

@@ -1,8 +1,8 @@
 //! Who has asked for what over a websocket, filed where it is looked for ([`domain::interests`]).
 //!
-//! A note has the whole subscription, so that who pushes reads no connection. The places in which there may be notes are
-//! one partition: a process that remembers them reads nothing for what nobody has asked for. A place is taken out by who
-//! finds it empty, on the condition that nobody was noted in it since.
+//! A note has the whole subscription, so that who pushes reads no connection. The places in which there may be notes
+//! are one partition: a process that remembers them reads nothing for what nobody has asked for. A place is taken out
+//! by who finds it empty, on the condition that nobody was noted in it since.
 
 use domain::{
     interests::Interest,

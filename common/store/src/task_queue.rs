@@ -27,7 +27,8 @@ impl Record for QueuedTaskRun {
     }
 }
 
-/// How long a worker may take to begin what it has acknowledged, before it matters whether it is still there, in seconds.
+/// How long a worker may take to begin what it has acknowledged, before it matters whether it is still there, in
+/// seconds.
 ///
 /// It acknowledges one run more than it may run at once, so this run may wait for long.
 const BEGUN_WITHIN: f64 = 60.0;
@@ -46,8 +47,9 @@ impl Store {
 
     /// Returns the first run in the queue of the task `task_key` that nobody has at `now`, with its place.
     ///
-    /// A run that was handed counts as taken while its connection is there, of which `is_connected` knows, or the connection's
-    /// record if a gateway holds it; once acknowledged, while its worker is seen. What nobody has to begin any more is taken out of the queue on the way.
+    /// A run that was handed counts as taken while its connection is there, of which `is_connected` knows, or the
+    /// connection's record if a gateway holds it; once acknowledged, while its worker is seen. What nobody has to begin
+    /// any more is taken out of the queue on the way.
     pub async fn first_queued_task_run(
         &self,
         task_key: &str,

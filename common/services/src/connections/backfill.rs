@@ -1,10 +1,10 @@
 //! What clients of `/events/out` and `/logs/out` are told of the time before they are told of everything as it happens.
 //!
-//! An event belongs to one of three times by when it was received, so that it is told once and in order: to the first look
-//! if that was before the client asked, to the second look if it was before [`EventSubscription::live_from`], and else to
-//! the stream's consumer. By `live_from` every consumer knows of the client ([`super::listening`]), and a look comes late
-//! enough after the events that it is about that the index of events tells of them. Of log lines there is the second look
-//! alone: what was before is not told, as in Prefect.
+//! An event belongs to one of three times by when it was received, so that it is told once and in order: to the first
+//! look if that was before the client asked, to the second look if it was before [`EventSubscription::live_from`], and
+//! else to the stream's consumer. By `live_from` every consumer knows of the client ([`super::listening`]), and a look
+//! comes late enough after the events that it is about that the index of events tells of them. Of log lines there is
+//! the second look alone: what was before is not told, as in Prefect.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Who listens, as a process remembers it for a moment.
 //!
-//! Every event asks, so what is read counts for [`REMEMBERED`]: the places in which there is anybody, and the listeners of
-//! a place. Who begins to listen is told from [`REMEMBERED`] later on, and of what was before by a job, so that what a
-//! process has not read yet is told all the same ([`super::backfill`]).
+//! Every event asks, so what is read counts for [`REMEMBERED`]: the places in which there is anybody, and the listeners
+//! of a place. Who begins to listen is told from [`REMEMBERED`] later on, and of what was before by a job, so that what
+//! a process has not read yet is told all the same ([`super::backfill`]).
 
 use std::{
     collections::{HashMap, HashSet},

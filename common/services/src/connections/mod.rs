@@ -1,8 +1,8 @@
 //! What functions tell clients whose websockets a gateway holds, between one message and the next.
 //!
 //! A connection is an item of the table, with what its client has asked for. Who has something to tell finds the
-//! connections in the table ([`domain::interests`]), and posts to the gateway. The stream's consumer does so for what was
-//! written, the job runner for what happened before, and the functions of the websockets answer.
+//! connections in the table ([`domain::interests`]), and posts to the gateway. The stream's consumer does so for what
+//! was written, the job runner for what happened before, and the functions of the websockets answer.
 //!
 //! On one machine there is no gateway: the server holds its connections itself ([`crate::live`]).
 

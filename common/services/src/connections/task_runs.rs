@@ -1,11 +1,12 @@
 //! Background task runs, handed to workers behind a gateway.
 //!
-//! A worker is noted under its tasks as long as it is free ([`Interest::in_task`]), and has one run in hand otherwise, or
-//! more runs wait than there are workers. Both the place in the queue and the connection are written in the transaction
-//! that hands a run out, so a run has one worker, and a worker one run, however many functions look at the same time.
+//! A worker is noted under its tasks as long as it is free ([`Interest::in_task`]), and has one run in hand otherwise,
+//! or more runs wait than there are workers. Both the place in the queue and the connection are written in the
+//! transaction that hands a run out, so a run has one worker, and a worker one run, however many functions look at the
+//! same time.
 //!
-//! Who becomes free is noted first and looks then; who queues a run is followed by the stream's consumer, which reads the
-//! notes. So one of the two sees the other.
+//! Who becomes free is noted first and looks then; who queues a run is followed by the stream's consumer, which reads
+//! the notes. So one of the two sees the other.
 
 use std::collections::BTreeSet;
 
@@ -107,11 +108,12 @@ async fn hand(app: &App, found: &Versioned<Connection>) -> Result<Option<String>
     Ok(None)
 }
 
-/// Writes the message that hands a run out; one that the gateway would not take goes without what the run's inputs came from.
+/// Writes the message that hands a run out; one that the gateway would not take goes without what the run's inputs came
+/// from.
 fn text_of(run: &TaskRun) -> Option<String> {
     let text = json::to_string(run).ok().filter(|text| text.len() <= LARGEST_MESSAGE);
     text.or_else(|| {
-        tracing::warn!(id = %run.id, "a task run is handed out without its inputs, for it is too large for a websocket");
+        tracing::warn!(id = %run.id, "a task run goes without its inputs, for it is too large for a websocket");
         let mut short = serde_json::to_value(run).ok()?;
         short["task_inputs"] = serde_json::json!({});
         json::to_string(&short).ok().filter(|text| text.len() <= LARGEST_MESSAGE)

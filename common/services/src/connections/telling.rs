@@ -1,7 +1,7 @@
 //! Events, log lines and changes of pools, told to the clients that have asked for them.
 //!
-//! The messages of one connection go out one after the other, in the order of the batch; those of different connections at
-//! the same time, so that a slow one keeps no other waiting for long.
+//! The messages of one connection go out one after the other, in the order of the batch; those of different connections
+//! at the same time, so that a slow one keeps no other waiting for long.
 
 use std::collections::BTreeMap;
 
@@ -94,13 +94,15 @@ pub async fn tell_events(app: &App, events: &[ReceivedEvent]) -> Result<()> {
     Ok(())
 }
 
-/// Tells whether a client is told of what was `received` as it comes, rather than by the job that tells of what was before.
+/// Tells whether a client is told of what was `received` as it comes, rather than by the job that tells of what was
+/// before.
 fn is_told_live(live_from: Timestamp, received: Timestamp, now: Timestamp) -> bool {
     // What became durable so late that the job did not see it is told here as well.
     received >= live_from || now >= live_from.plus_seconds(backfill::VISIBLE_AFTER)
 }
 
-/// Writes the message that tells of an event; one that the gateway would not take goes without its payload, and says so.
+/// Writes the message that tells of an event; one that the gateway would not take goes without its payload, and says
+/// so.
 pub(super) fn event_text(event: &ReceivedEvent) -> Option<String> {
     let text = message("event", serde_json::to_value(event))?;
     if text.len() <= LARGEST_MESSAGE {
@@ -209,7 +211,8 @@ mod tests {
     fn what_is_too_large_for_a_websocket_is_told_as_far_as_it_fits() {
         let event: ReceivedEvent = serde_json::from_value(json!({
             "occurred": "2026-01-31T09:30:00Z", "event": "a", "resource": {"prefect.resource.id": "r"},
-            "id": uuid::Uuid::nil(), "received": "2026-01-31T09:30:01Z", "payload": {"text": "x".repeat(LARGEST_MESSAGE)},
+            "id": uuid::Uuid::nil(), "received": "2026-01-31T09:30:01Z",
+            "payload": {"text": "x".repeat(LARGEST_MESSAGE)},
         }))
         .unwrap();
         let text = event_text(&event).unwrap();
@@ -217,7 +220,8 @@ mod tests {
         assert!(text.len() <= LARGEST_MESSAGE && told["event"]["resource"]["prefect.resource.id"] == "r");
         assert!(told["event"]["payload"]["proctor.omitted"].as_str().unwrap().contains("/events/filter"));
         let log: Log = serde_json::from_value(json!({
-            "id": uuid::Uuid::nil(), "created": "2026-01-31T09:30:00Z", "updated": "2026-01-31T09:30:00Z", "name": "a", "level": 20,
+            "id": uuid::Uuid::nil(), "created": "2026-01-31T09:30:00Z", "updated": "2026-01-31T09:30:00Z",
+            "name": "a", "level": 20,
             "message": "\u{1}".repeat(2 * LARGEST_MESSAGE), "timestamp": "2026-01-31T09:30:00Z",
         }))
         .unwrap();

@@ -2,8 +2,8 @@
 //! take too long, leases that nobody renewed, and its foreman, who marks what was silent for too long; besides these,
 //! service level agreements).
 //!
-//! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the job runner.
-//! A timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
+//! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the job runner. A
+//! timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
 //! run that has left the state.
 
 use std::time::Duration;
@@ -30,8 +30,8 @@ use crate::{
     transitions::{self, Proposal, propose_flow_run_state_with},
 };
 
-/// What the schedule's function does with the table, here, for the schedules of deployments, and for the workers of background
-/// tasks that a gateway holds; the job runner does the rest.
+/// What the schedule's function does with the table, here, for the schedules of deployments, and for the workers of
+/// background tasks that a gateway holds; the job runner does the rest.
 pub const ACCESS: TableAccess = connections::ACCESS.via(&[Index::Related]);
 
 /// How many timers of a partition one message is about.

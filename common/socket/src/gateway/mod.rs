@@ -1,14 +1,14 @@
 //! The websockets behind an API Gateway: each connection, message and farewell is an invocation of its own.
 //!
-//! What a connection is about is in the table, between one message and the next ([`domain::model::Connection`]). What its
-//! client is told between them comes from others ([`services::connections`]).
+//! What a connection is about is in the table, between one message and the next ([`domain::model::Connection`]). What
+//! its client is told between them comes from others ([`services::connections`]).
 //!
 //! The gateway answers pings by itself, and a client of `/events/in` takes a pong for the confirmation that everything
-//! before its ping is safe. So an event is durable before its invocation ends, and a connection whose event can't be kept is
-//! cut: what the client has no pong for by then, it sends again.
+//! before its ping is safe. So an event is durable before its invocation ends, and a connection whose event can't be
+//! kept is cut: what the client has no pong for by then, it sends again.
 //!
-//! The gateway closes a connection with 1000 or not at all, and sends no reason. So a client that has to hear why is told
-//! by a message before it is cut, where its protocol knows one.
+//! The gateway closes a connection with 1000 or not at all, and sends no reason. So a client that has to hear why is
+//! told by a message before it is cut, where its protocol knows one.
 
 mod task_runs;
 mod worker_channel;
@@ -115,8 +115,8 @@ impl Sockets {
         Ok(Answer::Opened(subprotocol))
     }
 
-    /// Takes a message of the connection `id`: its client's credentials, or what the websocket is for, of which everything
-    /// is durable at the return.
+    /// Takes a message of the connection `id`: its client's credentials, or what the websocket is for, of which
+    /// everything is durable at the return.
     pub async fn receive(&self, id: &str, message: &str) -> Answer {
         let mut pause = FIRST_PAUSE;
         loop {

@@ -214,7 +214,8 @@ impl Session {
 
     /// Takes a cleanup for the worker if there is one and it takes another; returns it with the frame that asks for it.
     ///
-    /// The workers of one process are asked by turns, each by its `channel`; one without a channel has no turn to wait for.
+    /// The workers of one process are asked by turns, each by its `channel`; one without a channel has no turn to wait
+    /// for.
     pub async fn next_cleanup(
         &mut self,
         app: &App,

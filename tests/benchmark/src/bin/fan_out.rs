@@ -1,7 +1,8 @@
 //! What it takes to tell clients behind a gateway of an event: reads of the table, posts to the gateway, and time.
 //!
-//! The gateway is a stand-in that answers each post after the time that `--post-milliseconds` says; the table is the embedded
-//! engine. So what is measured is our own part, and how the posts overlap; the network's part is an assumption.
+//! The gateway is a stand-in that answers each post after the time that `--post-milliseconds` says; the table is the
+//! embedded engine. So what is measured is our own part, and how the posts overlap; the network's part is an
+//! assumption.
 
 #![allow(clippy::expect_used, reason = "a measurement that can't be made ends")]
 

@@ -1,4 +1,4 @@
-"""The websockets through the emulator's API Gateway: who is told, who is refused, and what becomes of a connection that is gone."""
+"""The websockets through the emulator's API Gateway: who is told, who is refused, and what becomes of who is gone."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def received(socket: ClientConnection, seconds: float = EVENTUALLY_SECONDS) -> J
 
 
 def event(name: str, resource: str, **payload: Any) -> Json:
-    occurred = datetime.now(UTC).isoformat()
-    return {"id": str(uuid4()), "occurred": occurred, "event": name, "resource": {"prefect.resource.id": resource}, "payload": payload}
+    occurred, about = datetime.now(UTC).isoformat(), {"prefect.resource.id": resource}
+    return {"id": str(uuid4()), "occurred": occurred, "event": name, "resource": about, "payload": payload}
 
 
 def emit(stack: Stack, *events: Json) -> None:
@@ -71,6 +71,11 @@ def items(stack: Stack, kind: str) -> list[Json]:
     table = client(stack.emulator, "dynamodb")
     pages = table.get_paginator("scan").paginate(TableName=stack.outputs["TableName"])
     return [item for page in pages for item in page["Items"] if item["sk"]["S"].startswith(kind)]
+
+
+def noted(stack: Stack, text: str) -> list[Json]:
+    """Returns the notes of who has asked for something, and in whose filter there is this text."""
+    return [item for item in items(stack, "listener") if text in item["tail"]["S"]]
 
 
 def test_a_client_is_told_of_what_happened_before_and_of_what_happens(stack: Stack) -> None:
@@ -94,7 +99,7 @@ def test_an_event_is_told_to_whom_its_name_concerns(stack: Stack) -> None:
         filters = ((all_of_it, {"prefix": [f"{prefix}."]}), (one, {"name": [f"{prefix}.a.one"]}))
         for socket, filter in filters:
             send(socket, {"type": "filter", "filter": {"event": filter, "occurred": {"until": FAR}}, "backfill": False})
-        eventually(lambda: len([item for item in items(stack, "listener") if prefix in item["tail"]["S"]]), lambda count: count == 2)
+        eventually(lambda: noted(stack, prefix), lambda found: len(found) == 2)
         emit(stack, event(f"{prefix}.a.one", "r"), event(f"{prefix}.a.two", "r"))
         assert names(one, 1) == [f"{prefix}.a.one"]
         assert sorted(names(all_of_it, 2)) == [f"{prefix}.a.one", f"{prefix}.a.two"]
@@ -114,13 +119,13 @@ def test_a_client_is_told_of_log_lines(stack: Stack) -> None:
     _, _, run = request(stack, "POST", "/flow_runs/", {"flow_id": flow["id"], "name": "told of"})
 
     def write(message: str, run_id: str) -> None:
-        line = {"name": "a", "level": 20, "message": message, "timestamp": datetime.now(UTC).isoformat(), "flow_run_id": run_id}
-        status, _, answer = request(stack, "POST", "/logs/", [line])
+        line = {"name": "a", "level": 20, "message": message, "flow_run_id": run_id}
+        status, _, answer = request(stack, "POST", "/logs/", [line | {"timestamp": datetime.now(UTC).isoformat()}])
         assert status == 201, answer
 
     with opened(stack, "/logs/out") as socket:
         send(socket, {"type": "filter", "filter": {"flow_run_id": {"any_": [run["id"]]}, "level": {"ge_": 20}}})
-        eventually(lambda: [item for item in items(stack, "listener") if run["id"] in item["tail"]["S"]], bool)
+        eventually(lambda: noted(stack, run["id"]), bool)
         write("told", run["id"])
         write("not told", str(uuid4()))
         write("told too", run["id"])
@@ -133,7 +138,10 @@ def key_of_role(stack: Stack, role: str) -> str:
     return made["key"]
 
 
-@pytest.mark.parametrize("path", ["/events/out", "/logs/out", "/task_runs/subscriptions/scheduled", "/work_pools/p/workers/connect"])
+TASK_RUNS = "/task_runs/subscriptions/scheduled"
+
+
+@pytest.mark.parametrize("path", ["/events/out", "/logs/out", TASK_RUNS, "/work_pools/p/workers/connect"])
 def test_who_shows_no_key_is_told_why_and_cut(stack: Stack, path: str) -> None:
     reason = "authentication_failed" if "work_pools" in path else "Invalid token"
     with connect(address(stack, path), subprotocols=PREFECT) as socket:
@@ -151,7 +159,7 @@ def test_a_key_to_read_opens_what_is_read_alone(stack: Stack) -> None:
     reader = key_of_role(stack, "read-only")
     with opened(stack, "/events/out", reader):
         pass
-    with connect(address(stack, "/task_runs/subscriptions/scheduled"), subprotocols=PREFECT) as socket:
+    with connect(address(stack, TASK_RUNS), subprotocols=PREFECT) as socket:
         send(socket, {"type": "auth", "token": reader})
         assert received(socket) == {"type": "auth_failure", "reason": "The API key's role does not allow this"}
 
@@ -170,7 +178,8 @@ def test_a_connection_that_is_gone_is_taken_out_when_something_is_to_be_told(sta
     kettle = f"kettle.{uuid4()}"
     table = client(stack.emulator, "dynamodb")
     with opened(stack, "/events/out") as socket:
-        send(socket, {"type": "filter", "filter": {"resource": {"id": [kettle]}, "occurred": {"until": FAR}}, "backfill": False})
+        filter = {"resource": {"id": [kettle]}, "occurred": {"until": FAR}}
+        send(socket, {"type": "filter", "filter": filter, "backfill": False})
 
         def of_kettle() -> list[Json]:
             there = [*items(stack, "connection"), *items(stack, "listener")]
@@ -193,8 +202,8 @@ def test_a_connection_that_is_gone_is_taken_out_when_something_is_to_be_told(sta
 def prefect(stack: Stack, python: Path, home: Path, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Runs a script with the unmodified client until the end of the block."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(home), "PREFECT_API_URL": stack.api_url, "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
-    environment["PREFECT_API_AUTH_STRING"] = stack.key
+    environment |= {"PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    environment |= {"PREFECT_API_URL": stack.api_url, "PREFECT_API_AUTH_STRING": stack.key}
     with (home / f"{uuid4()}.log").open("w+") as log:
         process = subprocess.Popen([python, *command], env=environment, stdout=log, stderr=subprocess.STDOUT, text=True)
         try:
@@ -241,17 +250,22 @@ def test_background_tasks_are_run_by_the_unmodified_client(stack: Stack, prefect
             assert process.wait(180) == 0
 
     delay(3)
-    with prefect(stack, prefect_python, tmp_path, script, "serve"), prefect(stack, prefect_python, tmp_path, script, "serve"):
-        eventually(lambda: notes.read_text().split() if notes.exists() else [], lambda found: len(found) >= 3, seconds=120)
+    def noted_numbers() -> list[str]:
+        return notes.read_text().split() if notes.exists() else []
+
+    serve = (stack, prefect_python, tmp_path, script, "serve")
+    with prefect(*serve), prefect(*serve):
+        eventually(noted_numbers, lambda found: len(found) >= 3, seconds=120)
         delay(4)
-        eventually(lambda: notes.read_text().split(), lambda found: len(found) >= 7, seconds=120)
+        eventually(noted_numbers, lambda found: len(found) >= 7, seconds=120)
         _, _, workers = request(stack, "POST", "/task_workers/filter", {"task_worker_filter": {"task_keys": []}})
         assert len(workers) == 2
-    assert sorted(map(int, notes.read_text().split())) == [0, 0, 1, 1, 2, 2, 3]
+    assert sorted(map(int, noted_numbers())) == [0, 0, 1, 1, 2, 2, 3]
 
 
 def schedule(stack: Stack, task_key: str) -> str:
-    body = {"task_key": task_key, "dynamic_key": str(uuid4()), "state": {"type": "SCHEDULED", "state_details": {"deferred": True}}}
+    state = {"type": "SCHEDULED", "state_details": {"deferred": True}}
+    body = {"task_key": task_key, "dynamic_key": str(uuid4()), "state": state}
     status, _, run = request(stack, "POST", "/task_runs/", body)
     assert status in (200, 201), run
     return run["id"]
@@ -262,7 +276,7 @@ def subscribe(socket: ClientConnection, task_key: str) -> None:
 
 
 def test_a_run_that_is_not_acknowledged_goes_to_another_worker(stack: Stack) -> None:
-    task_key, path = f"task-{uuid4()}", "/task_runs/subscriptions/scheduled"
+    task_key, path = f"task-{uuid4()}", TASK_RUNS
     first, second = schedule(stack, task_key), schedule(stack, task_key)
     with opened(stack, path) as other:
         with opened(stack, path) as socket:
@@ -285,7 +299,8 @@ def frame(kind: str, payload: Json) -> Json:
 def hello(consumer: str) -> Json:
     return frame("worker.hello.v1", {
         "consumer_id": consumer, "worker_name": "a worker", "worker_type": "process", "heartbeat_interval_seconds": 30,
-        "supported_channel_versions": [VERSION], "requested_capabilities": ["worker_heartbeat.v1", "work_pool_snapshot.v1"],
+        "supported_channel_versions": [VERSION],
+        "requested_capabilities": ["worker_heartbeat.v1", "work_pool_snapshot.v1"],
         "create_pool_if_not_found": True,
     })
 
