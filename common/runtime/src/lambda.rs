@@ -413,6 +413,27 @@ mod tests {
         assert!(without_host(Response::new(Body::empty())).await.headers().is_empty());
     }
 
+    #[test]
+    fn the_path_in_the_query_names_the_websocket() {
+        let pool = |name: &str| Some(Socket::WorkerChannel { pool: name.into() });
+        for (path, expected) in [
+            (None, Some(Socket::EventsIn)),
+            (Some("/api/events/out"), Some(Socket::EventsOut)),
+            (Some("%2Fapi%2Flogs%2Fout"), Some(Socket::LogsOut)),
+            (Some("/api/work_pools/my%20pool/workers/connect"), pool("my pool")),
+            (Some("%2Fapi%2Fwork_pools%2Fa%252Fb%2Fworkers%2Fconnect"), pool("a/b")),
+            (Some("/api/flows"), None),
+            (Some("/events/out"), None),
+        ] {
+            let query = path.map(|path| json!({ PATH_PARAMETER: path }));
+            let sample = include_str!("../../../events/websocket_connect.json");
+            let mut request: Value = serde_json::from_str(sample).unwrap();
+            request["queryStringParameters"] = json!(query);
+            let request: ApiGatewayWebsocketProxyRequest = serde_json::from_value(request).unwrap();
+            assert_eq!(socket_of(&request), expected, "{path:?}");
+        }
+    }
+
     fn record(sequence_number: &str, event: &ReceivedEvent) -> Value {
         let item = store::Item::of(event, 1, Shards(1)).unwrap();
         let text = |text: &str| json!({ "S": text });
