@@ -327,6 +327,21 @@ def test_a_worker_s_channel(stack: Stack) -> None:
             received(socket)
 
 
+def test_a_worker_of_the_unmodified_client_has_a_channel(stack: Stack, prefect_python: Path, tmp_path: Path) -> None:
+    pool = f"pool-{uuid4()}"
+
+    def channels() -> list[Json]:
+        return [item for item in items(stack, "connection") if pool in item["head"]["S"] and "tail" in item]
+
+    start = ("-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", "a worker")
+    with prefect(stack, prefect_python, tmp_path, *start):
+        eventually(channels, lambda found: len(found) == 1, seconds=90)
+        before = worker(stack, pool)["last_heartbeat_time"]
+        eventually(lambda: worker(stack, pool)["last_heartbeat_time"], lambda seen: seen > before, seconds=60)
+        assert len(channels()) == 1, "its heartbeats are taken"
+    eventually(channels, lambda found: found == [])
+
+
 def worker(stack: Stack, pool: str) -> Json:
     _, _, [found] = request(stack, "POST", f"/work_pools/{pool}/workers/filter", {})
     return found
