@@ -85,6 +85,13 @@ impl World {
         self.settle().await;
     }
 
+    /// Has the consumer take these events in together, also those that it had before, and what follows.
+    async fn take_in(&mut self, events: &[&ReceivedEvent]) {
+        let changes: Vec<Change> = events.iter().copied().map(change).collect();
+        assert!(consume(&self.app, &self.queue, &changes).await.is_empty());
+        self.settle().await;
+    }
+
     /// Returns the events that tell of firings, the newest first.
     async fn firings(&self) -> Vec<ReceivedEvent> {
         let mut filter: EventFilter =
@@ -258,6 +265,38 @@ async fn a_run_that_stops_beating_is_told_of_once() {
     let firings = world.firings().await;
     let labels: Vec<_> = firings.iter().map(|told| &told.payload["triggering_labels"]["prefect.resource.id"]).collect();
     assert_eq!(labels, [&json!("one")]);
+}
+
+#[tokio::test]
+async fn an_event_from_before_the_window_opens_none_when_it_comes_again() {
+    let mut world = world(&Faults::default()).await;
+    let fields = json!({
+        "posture": "Proactive", "within": 60, "after": ["a"], "expect": ["a", "b"], "for_each": ["prefect.resource.id"],
+    });
+    world.add(reactive(&fields)).await;
+    let from = Timestamp::now().plus_seconds(-400.0);
+    let [first, early, late, second] = [("a", 60.0), ("a", 0.0), ("b", 120.0), ("a", 60.0)]
+        .map(|(name, seconds)| event(name, "kettle", from.plus_seconds(seconds)).receive(Timestamp::now()));
+    // Both events at 60 miss what was to come within a minute of them.
+    for (events, expected) in [(vec![&first], 0), (vec![&early, &late], 1), (vec![&early, &second], 1)] {
+        world.take_in(&events).await;
+        assert_eq!(world.firings().await.len(), expected);
+    }
+    world.fire_timers().await;
+    assert_eq!(world.firings().await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_event_within_the_window_opens_none_when_it_comes_again() {
+    let mut world = world(&Faults::default()).await;
+    world.add(reactive(&json!({"after": ["a"], "expect": ["b"], "within": 10}))).await;
+    let now = Timestamp::now();
+    let [opens, another, closes] = [("a", 0.0), ("a", 5.0), ("b", 6.0)]
+        .map(|(name, seconds)| event(name, "kettle", now.plus_seconds(seconds)).receive(now));
+    for (taken, expected) in [(&opens, 0), (&another, 0), (&closes, 1), (&another, 1)] {
+        world.take_in(&[taken]).await;
+        assert_eq!(world.firings().await.len(), expected);
+    }
 }
 
 #[tokio::test]

@@ -262,11 +262,9 @@ impl<'e> Change<'e> {
             if note.is_held {
                 held.push(note.event.clone());
             }
-            // What changes nothing now changes nothing when it comes again.
-            if window != before || !fired.is_empty() || note.is_held {
-                group.has_changed = true;
-                self.written.taken.push(note.clone());
-            }
+            // What changes nothing now may open a window when it comes again, once the one that is open has ended.
+            self.written.taken.push(note.clone());
+            group.has_changed |= window != before || !fired.is_empty() || note.is_held;
             group.window = window;
             self.fire(node, &event.values, fired);
         }
