@@ -452,7 +452,7 @@ fn faults() -> impl Strategy<Value = (bool, Vec<Option<Fault>>)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
-    /// Events that are late, doubled and out of order, and a store that fails, make an automation fire as the rules say.
+    /// Events that are late, doubled and out of order, and a store that fails, make automations fire as the rules say.
     #[test]
     fn fires_as_the_rules_say(
         which in 0..triggers().len(),
