@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     config::BehaviorVersion,
     types::{GlobalSecondaryIndex, KeySchemaElement, Projection, ProjectionType, StreamViewType},
 };
-use common::store::{definition, table};
+use common::store::{backend::table_definition, table};
 use serde_json::{Map, Value, json};
 
 use crate::{only_if, reference};
@@ -17,7 +17,7 @@ use crate::{only_if, reference};
 pub(crate) fn resource() -> Value {
     let client = Client::from_conf(Config::builder().behavior_version(BehaviorVersion::latest()).build());
     #[allow(clippy::expect_used, reason = "the definition is a constant of the code, and a test renders it")]
-    let definition = definition::definition(&client, "any").expect("the SDK takes the definition");
+    let definition = table_definition(&client, "any").expect("the SDK takes the definition");
     let attributes = definition.get_attribute_definitions().iter().flatten().map(|attribute| {
         json!({
             "AttributeName": attribute.attribute_name(),

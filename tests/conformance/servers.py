@@ -155,24 +155,37 @@ def oracle(settings: Mapping[str, str] | None = None) -> Iterator[str]:
 
 @contextmanager
 def ours(settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Runs our server on an in-memory database and yields the URL of its API."""
+    """Runs our server on a database in a file and yields the URL of its API."""
+    with _ours(settings, "--data", "data") as url:
+        yield url
+
+
+@contextmanager
+def ours_on_dynamodb(settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Runs our server on DynamoDB's emulator and yields the URL of its API."""
+    with _ours(settings, "--in-memory", "--database-port", "0") as url:
+        yield url
+
+
+@contextmanager
+def _ours(settings: Mapping[str, str] | None, *database: str) -> Iterator[str]:
     executable = our_executable()
     home = Path(tempfile.mkdtemp(prefix="conformance-ours-"))
     port = free_port()
     environment = {**inherited_environment(), **QUIET_SERVICES, "PREFECT_SERVER_UI_ENABLED": "false", **(settings or {})}
-    command = [str(executable), "--in-memory", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(executable), *database, "--host", "127.0.0.1", "--port", str(port)]
     with running(command, environment, home, address(port, settings)) as url:
         yield url
 
 
 @contextmanager
 def subject(settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Runs the server under test: ours, or a second oracle when PROCTOR_SUBJECT is `oracle`.
+    """Runs the server under test: ours, or by PROCTOR_SUBJECT `dynamodb`, ours on the emulator, or `oracle`, a second oracle.
 
     Comparing the oracle with itself shows that the suite is deterministic.
     """
     chosen = os.environ.get("PROCTOR_SUBJECT", "ours")
-    starters = {"ours": ours, "oracle": oracle}
+    starters = {"ours": ours, "dynamodb": ours_on_dynamodb, "oracle": oracle}
     if chosen not in starters:
         raise ServerDidNotStart(f"PROCTOR_SUBJECT is {chosen!r}, not one of {sorted(starters)}")
     with starters[chosen](settings) as url:

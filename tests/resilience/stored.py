@@ -29,15 +29,15 @@ class Message:
 
 def messages(data: Path) -> list[Message]:
     """Returns the messages of the queue."""
-    rows = _read(data, "SELECT body, receives FROM _queue_messages")
+    rows = _read(data, "SELECT body, receives FROM messages")
     return [Message(json.loads(body), receives) for body, receives in rows]
 
 
 def backlog(data: Path) -> int:
     """Returns how many changes and due messages are still to be consumed."""
-    [(changes,)] = _read(data, "SELECT ifnull(max(id) - min(id) + 1, 0) FROM _stream_records")
+    [(changes,)] = _read(data, "SELECT ifnull(max(seq) - min(seq) + 1, 0) FROM changes WHERE pk <> ''")
     is_due = f"visible_at <= {time.time()} OR receives > 0"
-    [(due,)] = _read(data, f"SELECT count(*) FROM _queue_messages WHERE {is_due}")
+    [(due,)] = _read(data, f"SELECT count(*) FROM messages WHERE {is_due}")
     return changes + due
 
 
@@ -53,13 +53,8 @@ def wait_until_quiet(data: Path, timeout_seconds: float) -> float:
 
 def _records(data: Path, kind: str) -> list[dict[str, Any]]:
     """Returns the records under the partition keys that begin with `kind`, head and tail together."""
-    rows = _read(
-        data,
-        f"SELECT item_json FROM \"proctor-records\" WHERE pk >= 'S:{kind}#' AND pk < 'S:{kind}$'",
-    )
-    items = [json.loads(row[0]) for row in rows]
-    texts = ([item[part]["S"] for part in ("head", "tail") if part in item] for item in items)
-    return [{key: value for text in both for key, value in json.loads(text).items()} for both in texts]
+    rows = _read(data, f"SELECT head, ifnull(tail, '{{}}') FROM items WHERE pk >= '{kind}#' AND pk < '{kind}$'")
+    return [{key: value for text in both for key, value in json.loads(text).items()} for both in rows]
 
 
 def leases(data: Path) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,7 @@ def put_into_queue(data: Path, body: object, receives: int = 0) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
     with sqlite3.connect(data / "proctor.db", timeout=10) as database:
         database.execute(
-            "INSERT INTO _queue_messages (body, visible_at, receives) VALUES (?, 0, ?)", (text, receives)
+            "INSERT INTO messages (body, visible_at, receives) VALUES (?, 0, ?)", (text, receives)
         )
     database.close()
 

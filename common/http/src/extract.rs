@@ -82,7 +82,7 @@ impl<S: Sync> FromRequestParts<S> for ShippedData {
 
 /// Where the queue is, if it is known, for a route that declares to measure it ([`super::Route::measuring_queue`]).
 #[derive(Clone, Debug)]
-pub struct MeasuredQueue(pub Option<QueueLocation>);
+pub struct MeasuredQueue(pub Option<Arc<QueueLocation>>);
 
 impl<S: Sync> FromRequestParts<S> for MeasuredQueue {
     type Rejection = Error;

@@ -10,7 +10,7 @@ use store::Store;
 
 use crate::{
     actions::outward::Outward, automations::Remembered, connections::Connections, jobs::queue::QueueLocation,
-    live::Live, vault::Vault,
+    live::Live, stream::Surroundings, vault::Vault,
 };
 
 /// What a handler gets; clones share it.
@@ -28,10 +28,12 @@ pub struct App {
     pub live: Arc<Live>,
     /// What this process remembers of the automations that are evaluated.
     pub automations: Arc<Remembered>,
+    /// What this process remembers of the records around flow runs.
+    pub surroundings: Arc<Surroundings>,
     /// Where the data of block documents is sealed and opened.
     pub vault: Arc<Vault>,
     /// Where the queue is; a handler takes it from its request, because its route must declare it.
-    pub queue: Option<QueueLocation>,
+    pub queue: Option<Arc<QueueLocation>>,
     /// Who makes calls that leave the server, in a process that does.
     pub outward: Option<Arc<dyn Outward>>,
     /// How clients are reached whose websockets a gateway holds, in a process that reaches them.
@@ -46,9 +48,20 @@ impl App {
         let store = store.keeping_runs_for(settings.run_retention).watched_by(settings.liveness);
         let assets = Arc::new(Assets::new(settings.assets.clone()));
         let (settings, keys, vault) = (Arc::new(settings), Arc::default(), Arc::default());
-        let (live, automations) = (Arc::default(), Arc::default());
-        let (queue, outward, connections, password) = (None, None, None, None);
-        Self { store, settings, keys, assets, live, automations, vault, queue, outward, connections, password }
+        Self {
+            store,
+            settings,
+            keys,
+            assets,
+            live: Arc::default(),
+            automations: Arc::default(),
+            surroundings: Arc::default(),
+            vault,
+            queue: None,
+            outward: None,
+            connections: None,
+            password: None,
+        }
     }
 
     /// Asks callers for `password`, which the settings name.
@@ -66,7 +79,7 @@ impl App {
     /// Lets the queue be measured where `queue` says that it is.
     #[must_use]
     pub fn measuring_queue(self, queue: QueueLocation) -> Self {
-        Self { queue: Some(queue), ..self }
+        Self { queue: Some(Arc::new(queue)), ..self }
     }
 
     /// Makes calls that leave the server by `outward`.

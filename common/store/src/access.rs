@@ -1,18 +1,9 @@
 //! What an operation may do with the table: declared beside its route, granted by its role, and held to in development.
 //!
 //! The infrastructure's template makes each function's role of this. The local server refuses what is not declared
-//! ([`within`], [`EnforceAccess`]), so that a missing declaration fails a test on this machine and not a request in the cloud.
+//! ([`within`], [`Store::guarded`](crate::Store::guarded)), so that a missing declaration fails a test on this machine and not a request in the cloud.
 
 use std::future::Future;
-
-use aws_sdk_dynamodb::config::{
-    ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
-};
-use aws_sdk_dynamodb::operation::{
-    batch_get_item::BatchGetItemInput, batch_write_item::BatchWriteItemInput, delete_item::DeleteItemInput,
-    describe_table::DescribeTableInput, get_item::GetItemInput, put_item::PutItemInput, query::QueryInput,
-    scan::ScanInput, transact_write_items::TransactWriteItemsInput,
-};
 
 use error::{Error, Result};
 
@@ -155,9 +146,9 @@ impl TableAccess {
         Self { table, indexes: Indexes(self.indexes.0 | other.indexes.0), secrets }
     }
 
-    fn cover(self, action: &str, index: Option<&str>) -> bool {
+    fn covers(self, action: &str, index: Option<Index>) -> bool {
         match index {
-            Some(name) => self.indexes.iter().any(|index| index.name() == name),
+            Some(index) => self.indexes.contains(index),
             None => self.table.actions().contains(&action),
         }
     }
@@ -185,64 +176,18 @@ pub fn require(secrets: Secrets) -> Result<()> {
     }
 }
 
-/// An SDK interceptor that refuses what the running operation has not declared, as its role in the cloud would.
+/// Refuses `actions` on the table or on `index`, if the running operation has not declared them.
 ///
-/// What runs outside of [`within`] is held to one thing, and so is everything else: nobody scans the table.
-#[derive(Debug)]
-pub struct EnforceAccess;
-
-/// A call that the running operation has not declared.
-#[derive(Debug, thiserror::Error)]
-#[error("{action} {on} is not among what the operation declares to need: {access:?}")]
-struct Undeclared {
-    action: String,
-    on: String,
-    access: TableAccess,
-}
-
-impl Intercept for EnforceAccess {
-    fn name(&self) -> &'static str {
-        "EnforceAccess"
-    }
-
-    fn read_before_serialization(
-        &self,
-        context: &BeforeSerializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _bag: &mut ConfigBag,
-    ) -> Result<(), aws_sdk_dynamodb::error::BoxError> {
-        let input = context.input();
-        if input.downcast_ref::<ScanInput>().is_some() {
-            return Err("the table is never scanned".into());
+/// # Errors
+/// [`Error::Internal`] that names the action.
+pub(crate) fn check(actions: &[&str], index: Option<Index>) -> Result<()> {
+    let Ok(access) = DECLARED.try_with(|access| *access) else { return Ok(()) };
+    match actions.iter().find(|action| !access.covers(action, index)) {
+        None => Ok(()),
+        Some(action) => {
+            let on = index.map_or_else(|| "the table".to_owned(), |index| format!("index {}", index.name()));
+            Err(Error::Internal(format!("{action} {on} is not among what the operation declares to need: {access:?}")))
         }
-        let Ok(access) = DECLARED.try_with(|access| *access) else { return Ok(()) };
-        let index = input.downcast_ref::<QueryInput>().and_then(QueryInput::index_name);
-        let actions: &[&str] = if input.downcast_ref::<GetItemInput>().is_some() {
-            &["dynamodb:GetItem"]
-        } else if input.downcast_ref::<BatchGetItemInput>().is_some() {
-            &["dynamodb:BatchGetItem"]
-        } else if input.downcast_ref::<QueryInput>().is_some() {
-            &["dynamodb:Query"]
-        } else if input.downcast_ref::<PutItemInput>().is_some() {
-            &["dynamodb:PutItem"]
-        } else if input.downcast_ref::<DeleteItemInput>().is_some() {
-            &["dynamodb:DeleteItem"]
-        } else if input.downcast_ref::<TransactWriteItemsInput>().is_some() {
-            &["dynamodb:PutItem", "dynamodb:DeleteItem"]
-        } else if input.downcast_ref::<BatchWriteItemInput>().is_some() {
-            &["dynamodb:BatchWriteItem"]
-        } else if input.downcast_ref::<DescribeTableInput>().is_some() {
-            &["dynamodb:DescribeTable"]
-        } else {
-            &["an unknown action"]
-        };
-        for action in actions {
-            if !access.cover(action, index) {
-                let on = index.map_or_else(|| "the table".to_owned(), |index| format!("index {index}"));
-                return Err(Undeclared { action: (*action).into(), on, access }.into());
-            }
-        }
-        Ok(())
     }
 }
 
@@ -255,9 +200,8 @@ mod tests {
     use domain::model::{FlowId, Timestamp};
 
     async fn store() -> Store {
-        let config =
-            EmbeddedDatabase::in_memory().unwrap().sdk_config().to_builder().interceptor(EnforceAccess).build();
-        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(1));
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(1)).guarded();
         store.create_table().await.unwrap();
         store
     }
@@ -291,8 +235,8 @@ mod tests {
     #[tokio::test]
     async fn nobody_scans_the_table() {
         let store = store().await;
-        let scanned = store.client.scan().table_name(&*store.table).send().await.unwrap_err();
-        assert!(aws_sdk_dynamodb::error::DisplayErrorContext(scanned).to_string().contains("never scanned"));
+        let walked = store.check(false, |_| {}).await.unwrap_err();
+        assert!(walked.to_string().contains("never scanned"), "{walked}");
     }
 
     #[tokio::test]

@@ -8,7 +8,6 @@ use std::fmt;
 use super::{
     Item, Key, Store, Write,
     commit::was_written,
-    failure,
     schema::{EntityKind, Piece},
     table,
     unique::Claim,
@@ -16,7 +15,7 @@ use super::{
 use error::Result;
 
 /// How many items one page of the walk holds at most.
-const PAGE: i32 = 500;
+const PAGE: usize = 500;
 
 /// What is wrong with an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,20 +94,17 @@ impl Store {
     pub async fn check(&self, repairs: bool, mut tell: impl FnMut(Step<'_>)) -> Result<Checked> {
         let (mut checked, mut start) = (Checked::default(), None);
         loop {
-            let page = self.client.scan().table_name(&*self.table).consistent_read(true).limit(PAGE);
-            let page = page.set_exclusive_start_key(start).send().await.map_err(|error| failure(&error))?;
-            let items = page.items.unwrap_or_default();
-            tell(Step::Read(items.len()));
-            for item in items {
+            let (page, _) = self.backend.walk(start, PAGE).await?;
+            tell(Step::Read(page.items.len()));
+            for item in page.items {
                 checked.items += 1;
-                let item = Item::read(item)?;
                 let Some(problem) = self.problem_of(&item).await? else { continue };
                 let is_mended = repairs && self.mend(&item, &problem).await?;
                 checked.found += 1;
                 checked.mended += u64::from(is_mended);
                 tell(Step::Found(&Finding { key: item.key, problem, is_mended }));
             }
-            start = page.last_evaluated_key;
+            start = page.next;
             if start.is_none() {
                 return Ok(checked);
             }

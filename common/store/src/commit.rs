@@ -1,18 +1,14 @@
 //! Writes: one conditional write, or one transaction of them.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
-use crate::record::to_item;
-use aws_sdk_dynamodb::{
-    error::ProvideErrorMetadata,
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, Delete, DeleteRequest, Put, PutRequest, ReturnConsumedCapacity, TransactWriteItem, WriteRequest,
-    },
-};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 
-use super::{Item, Key, Record, Store, UNPROCESSED_RETRIES, cost, failure, table};
+use super::{
+    Item, Key, Record, Store,
+    backend::{LARGEST_TRANSACTION, MOST_WRITES},
+    cost,
+};
 use error::{Error, Result};
 
 /// One write of a transaction.
@@ -63,12 +59,6 @@ const PARALLEL_WRITES: usize = 32;
 /// Up to how many writes are sent one by one, each with its condition.
 const FEW_WRITES: usize = 3;
 
-/// How many writes one `BatchWriteItem` takes.
-const BATCH_WRITE: usize = 25;
-
-const NOT_THERE: &str = "attribute_not_exists(pk)";
-const SAME_VERSION: &str = "version = :version";
-
 impl Store {
     /// Returns the write that adds `record`.
     pub fn insert<R: Record>(&self, record: &R) -> Result<Write> {
@@ -84,12 +74,11 @@ impl Store {
     ///
     /// # Errors
     /// [`CommitError::ConditionFailed`] names the first write whose condition failed.
-    pub fn commit(&self, mut writes: Vec<Write>) -> BoxFuture<'_, Result<(), CommitError>> {
+    pub fn commit(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<(), CommitError>> {
         Box::pin(async move {
             match writes.len() {
                 0 => Ok(()),
-                1 => self.commit_one(writes.remove(0)).await,
-                2..=LARGEST_TRANSACTION => self.commit_all(writes).await,
+                1..=LARGEST_TRANSACTION => self.backend.write(writes).await.map(drop),
                 many => Err(Error::Unprocessable(format!(
                     "The request changes {many} records together, and at most {LARGEST_TRANSACTION} can be."
                 ))
@@ -113,7 +102,7 @@ impl Store {
             }
             stream::iter(items)
                 .map(|item| async {
-                    match self.commit_one(Write::Insert(item)).await {
+                    match self.commit(vec![Write::Insert(item)]).await {
                         Ok(()) | Err(CommitError::ConditionFailed(_)) => Ok(()),
                         Err(error) => Err(Error::from(error)),
                     }
@@ -129,184 +118,23 @@ impl Store {
         // A batch may name a key once only, so what is written counts as there.
         let mut there: HashSet<Key> = self.get_items(&keys).await?.into_iter().map(|item| item.key).collect();
         let missing = items.iter().filter(|item| there.insert(item.key.clone()));
-        self.write_batches(missing.map(addition).collect::<Result<Vec<_>>>()?).await
+        self.write_batches(missing.cloned().map(Write::Put).collect()).await
     }
 
     /// Deletes the items under `keys`, in no order and not as a whole; a repeat deletes what is left.
     pub fn delete_all<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { self.write_batches(keys.iter().map(deletion).collect::<Result<Vec<_>>>()?).await })
+        Box::pin(self.write_batches(keys.iter().cloned().map(Write::Delete).collect()))
     }
 
-    async fn write_batches(&self, requests: Vec<WriteRequest>) -> Result<()> {
-        let batches: Vec<Vec<WriteRequest>> = requests.chunks(BATCH_WRITE).map(<[WriteRequest]>::to_vec).collect();
-        stream::iter(batches).map(|batch| self.write_batch(batch)).buffer_unordered(PARALLEL_WRITES).try_collect().await
-    }
-
-    async fn write_batch(&self, mut pending: Vec<WriteRequest>) -> Result<()> {
-        for attempt in 0..=UNPROCESSED_RETRIES {
-            if attempt > 0 {
-                tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
-            }
-            let answer = self
-                .client
-                .batch_write_item()
-                .request_items(&*self.table, pending)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|error| failure(&error))?;
-            cost::add(&cost::Kind::Write, 0, answer.consumed_capacity.as_deref().unwrap_or_default());
-            pending = answer.unprocessed_items.unwrap_or_default().remove(&*self.table).unwrap_or_default();
-            if pending.is_empty() {
-                return Ok(());
-            }
-        }
-        Err(Error::Unavailable("writes were left unprocessed".into()))
-    }
-
-    async fn commit_one(&self, write: Write) -> Result<(), CommitError> {
-        let total = ReturnConsumedCapacity::Total;
-        let (condition, version) = condition(&write);
-        let version = version.map(|version| [(":version".to_owned(), number(version))].into());
-        let sent = match &write {
-            Write::Insert(item) | Write::Replace(item) | Write::Put(item) => self
-                .client
-                .put_item()
-                .table_name(&*self.table)
-                .set_item(Some(to_item(item)?))
-                .set_condition_expression(condition)
-                .set_expression_attribute_values(version)
-                .return_consumed_capacity(total)
-                .send()
-                .await
-                .map(|answer| answer.consumed_capacity)
-                .map_err(|error| (error.code() == Some(FAILED), failure(&error))),
-            Write::Delete(key) | Write::DeleteVersion(key, _) => self
-                .client
-                .delete_item()
-                .table_name(&*self.table)
-                .set_key(Some(to_item(key)?))
-                .set_condition_expression(condition)
-                .set_expression_attribute_values(version)
-                .return_consumed_capacity(total)
-                .send()
-                .await
-                .map(|answer| answer.consumed_capacity)
-                .map_err(|error| (error.code() == Some(FAILED), failure(&error))),
-        };
-        match sent {
-            Ok(capacity) => {
-                cost::add(&cost::Kind::Write, 0, capacity.as_slice());
-                Ok(())
-            }
-            Err((refused, error)) => {
-                cost::add(&cost::Kind::Write, 0, &[]);
-                Err(if refused { CommitError::ConditionFailed(0) } else { CommitError::Failed(error) })
-            }
-        }
-    }
-
-    async fn commit_all(&self, writes: Vec<Write>) -> Result<(), CommitError> {
-        let mut request = self.client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
-        for write in &writes {
-            request = request.transact_items(self.transact_item(write)?);
-        }
-        match request.send().await {
-            Ok(answer) => {
-                cost::add(&cost::Kind::Write, 0, answer.consumed_capacity.as_deref().unwrap_or_default());
-                Ok(())
-            }
-            Err(error) => {
-                cost::add(&cost::Kind::Write, 0, &[]);
-                let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
-                else {
-                    return Err(CommitError::Failed(failure(&error)));
-                };
-                let reasons: Vec<&str> =
-                    cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
-                Err(cancellation(&reasons, || failure(&error)))
-            }
-        }
-    }
-
-    fn transact_item(&self, write: &Write) -> Result<TransactWriteItem> {
-        let (condition, version) = condition(write);
-        let version = version.map(|version| [(":version".to_owned(), number(version))].into());
-        let wrong = |error: aws_sdk_dynamodb::error::BuildError| Error::Internal(error.to_string());
-        let item = TransactWriteItem::builder();
-        Ok(match write {
-            Write::Insert(record) | Write::Replace(record) | Write::Put(record) => item.put(
-                Put::builder()
-                    .table_name(&*self.table)
-                    .set_item(Some(to_item(record)?))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_values(version)
-                    .build()
-                    .map_err(wrong)?,
-            ),
-            Write::Delete(key) | Write::DeleteVersion(key, _) => item.delete(
-                Delete::builder()
-                    .table_name(&*self.table)
-                    .set_key(Some(to_item(key)?))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_values(version)
-                    .build()
-                    .map_err(wrong)?,
-            ),
-        }
-        .build())
+    async fn write_batches(&self, writes: Vec<Write>) -> Result<()> {
+        let batches: Vec<Vec<Write>> = writes.chunks(MOST_WRITES).map(<[Write]>::to_vec).collect();
+        stream::iter(batches)
+            .map(|batch| async { self.backend.write_many(batch).await.map(drop) })
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await
     }
 }
-
-/// DynamoDB's code for a condition that was not met by a single write.
-const FAILED: &str = "ConditionalCheckFailedException";
-
-fn condition(write: &Write) -> (Option<String>, Option<u64>) {
-    debug_assert_eq!(table::PARTITION, "pk", "the condition names the partition key");
-    match write {
-        Write::Insert(_) => (Some(NOT_THERE.into()), None),
-        Write::Replace(item) => (Some(SAME_VERSION.into()), Some(item.version.saturating_sub(1))),
-        Write::DeleteVersion(_, version) => (Some(SAME_VERSION.into()), Some(*version)),
-        Write::Put(_) | Write::Delete(_) => (None, None),
-    }
-}
-
-fn addition(item: &Item) -> Result<WriteRequest> {
-    let request = PutRequest::builder().set_item(Some(to_item(item)?)).build();
-    let request = request.map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(WriteRequest::builder().put_request(request).build())
-}
-
-fn deletion(key: &Key) -> Result<WriteRequest> {
-    let request = DeleteRequest::builder().set_key(Some(to_item(key)?)).build();
-    let request = request.map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(WriteRequest::builder().delete_request(request).build())
-}
-
-fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn cancellation(reasons: &[&str], failure: impl Fn() -> Error) -> CommitError {
-    if let Some(place) = reasons.iter().position(|code| *code == "ConditionalCheckFailed") {
-        return CommitError::ConditionFailed(place);
-    }
-    if reasons.contains(&"TransactionConflict") {
-        return CommitError::Contended;
-    }
-    if reasons.iter().any(|code| matches!(*code, "ThrottlingError" | "ProvisionedThroughputExceeded")) {
-        return CommitError::Failed(Error::Unavailable("the table is throttled".into()));
-    }
-    if reasons.iter().any(|code| matches!(*code, "ItemCollectionSizeLimitExceeded" | "ValidationError")) {
-        return CommitError::Failed(Error::TooLarge(
-            "The record is larger than the 400 KB that the store takes".into(),
-        ));
-    }
-    CommitError::Failed(failure())
-}
-
-/// How many writes one transaction takes.
-pub(crate) const LARGEST_TRANSACTION: usize = 100;
 
 /// Returns whether what was committed is written: not if another request came first, where that is as well.
 ///

@@ -10,16 +10,15 @@ use std::{
 use aws_sdk_dynamodb::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
     error::BoxError,
-    types::ConsumedCapacity,
 };
 use aws_smithy_runtime_api::client::{interceptors::dyn_dispatch_hint, retries::RequestAttempts};
 
-use super::table::Index;
+use super::backend::Spent;
 
-/// The sum of a request's calls of DynamoDB.
+/// The sum of a request's calls of the database.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Calls of DynamoDB.
+    /// Calls of the database.
     pub round_trips: u64,
     /// Items that queries evaluated.
     pub items_read: u64,
@@ -123,24 +122,23 @@ impl Intercept for CountRetries {
     }
 }
 
-/// Adds one call to the running request's cost, if one is being measured.
-pub(super) fn add(kind: &Kind, items: usize, capacity: &[ConsumedCapacity]) {
+/// Adds what a call took to the running request's cost, if one is being measured.
+pub(super) fn add(kind: &Kind, items: usize, spent: Spent) {
     change(|cost| {
-        cost.round_trips += 1;
+        cost.round_trips += spent.round_trips;
         cost.items_read += u64::try_from(items).unwrap_or(u64::MAX);
-        let units: f64 = capacity.iter().filter_map(|consumed| consumed.capacity_units).sum();
         match kind {
-            Kind::Read => cost.read_units += units,
-            Kind::Write => cost.write_units += units,
+            Kind::Read => cost.read_units += spent.units,
+            Kind::Write => cost.write_units += spent.units,
         }
     });
 }
 
-/// Adds one page of a query to the running request's cost: of `shards` partitions of `index`, with `items` evaluated.
-pub(super) fn add_page(index: Option<Index>, shards: usize, items: usize, capacity: &[ConsumedCapacity]) {
-    add(&Kind::Read, items, capacity);
+/// Adds one page of a query to the running request's cost: of `shards` partitions of the index `on`, with `items` evaluated.
+pub(super) fn add_page(on: &'static str, shards: usize, items: usize, spent: Spent) {
+    add(&Kind::Read, items, spent);
     change(|cost| {
-        let queried = cost.plan.entry(index.map_or("table", Index::name)).or_default();
+        let queried = cost.plan.entry(on).or_default();
         queried.shards = queried.shards.max(u64::try_from(shards).unwrap_or(u64::MAX));
         queried.pages += 1;
         queried.items += u64::try_from(items).unwrap_or(u64::MAX);

@@ -3,15 +3,12 @@
 //! A range over all records of a kind has one partition per shard. Their pages are fetched in parallel and merged, so
 //! a reader that stops early has read little more than it took.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{
-    Item, Store, cost, failure,
+    Item, Store,
+    backend::{Page, Position, Query, ReadOut},
     table::{self, Collection, Index, Projection},
-};
-use aws_sdk_dynamodb::{
-    operation::query::{QueryOutput, builders::QueryFluentBuilder},
-    types::{AttributeValue, ReturnConsumedCapacity, Select},
 };
 pub use domain::filter::Direction;
 use error::{Error, Result};
@@ -28,12 +25,12 @@ const FAR: usize = 10_000;
 const AT_ONCE: usize = 64;
 
 /// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
-const MOST_BRIEFS: i32 = 1_400;
+const MOST_BRIEFS: usize = 1_400;
 
 /// How many items one query counts: about a megabyte of them, where the real database stops.
 ///
 /// The embedded one reads all that is left otherwise, page after page.
-fn most_counted(index: Option<Index>) -> i32 {
+fn most_counted(index: Option<Index>) -> usize {
     match index.map(Index::projection) {
         Some(Projection::Keys) => 7_000,
         Some(Projection::Orders) => 3_000,
@@ -133,7 +130,7 @@ impl Range {
     }
 
     /// Returns the largest sort key that can start with `to`: followed by the largest character.
-    fn last(&self) -> Option<String> {
+    pub fn last(&self) -> Option<String> {
         self.to.as_ref().map(|to| format!("{to}\u{10FFFF}"))
     }
 
@@ -153,13 +150,11 @@ impl Range {
     }
 }
 
-type StartKey = HashMap<String, AttributeValue>;
-
 #[derive(Debug, Default)]
 struct Cursor {
     partition: String,
     items: VecDeque<Item>,
-    next: Option<StartKey>,
+    next: Option<Position>,
     pages: u32,
     /// How many items were handed out.
     taken: usize,
@@ -175,14 +170,13 @@ impl Cursor {
     ///
     /// Beyond what was announced a reader mostly lacks a few items, of a shard the fewer; one that keeps coming back reads
     /// far, in ever larger pages.
-    fn page_size(&self, first: usize, shards: usize, missing: usize) -> i32 {
+    fn page_size(&self, first: usize, shards: usize, missing: usize) -> usize {
         let second = if shards == 1 { first / 2 } else { first / 4 };
-        let size = match self.pages.checked_sub(1) {
+        match self.pages.checked_sub(1) {
             None => first,
             Some(_) if missing > 0 => (missing + missing / 4 + 1).min(LARGEST_PAGE),
             Some(again) => (second.max(4) << again.min(8)).min(LARGEST_PAGE),
-        };
-        i32::try_from(size).unwrap_or(i32::MAX)
+        }
     }
 }
 
@@ -251,51 +245,39 @@ impl Store {
     pub fn count(&self, range: Range) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
             let mut count = 0;
-            let limit = most_counted(range.index);
-            let ask = |query: QueryFluentBuilder| query.select(Select::Count).limit(limit);
-            let add = |page: &QueryOutput| {
-                count += u64::try_from(page.count()).unwrap_or_default();
-                Ok(())
+            let add = |page: Page| {
+                count += u64::try_from(page.count).unwrap_or_default();
             };
-            self.sweep(&range, ask, add).await?;
+            self.sweep(&range, ReadOut::Nothing, most_counted(range.index), add).await?;
             Ok(count)
         })
     }
 
     /// Hands the `brief` of each item of `range` to `visit`, in no order.
     pub(super) async fn read_briefs(&self, range: &Range, mut visit: impl FnMut(Option<&str>)) -> Result<()> {
-        let ask = |query: QueryFluentBuilder| query.projection_expression(table::BRIEF).limit(MOST_BRIEFS);
-        let read = |page: &QueryOutput| {
-            for item in page.items() {
-                visit(item.get(table::BRIEF).and_then(|brief| brief.as_s().ok()).map(String::as_str));
+        let read = |page: Page| {
+            for item in &page.items {
+                visit(item.brief.as_deref());
             }
-            Ok(())
         };
-        Box::pin(self.sweep(range, ask, read)).await
+        Box::pin(self.sweep(range, ReadOut::Briefs, MOST_BRIEFS, read)).await
     }
 
     /// Hands the pages of `range` to `visit`, in no order: several partitions at once, and a single one from both ends.
-    async fn sweep(
-        &self,
-        range: &Range,
-        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
-        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
-    ) -> Result<()> {
+    async fn sweep(&self, range: &Range, read_out: ReadOut, limit: usize, mut visit: impl FnMut(Page)) -> Result<()> {
         if let [partition] = range.partitions() {
-            return self.sweep_from_both_ends(range, partition, ask, visit).await;
+            return self.sweep_from_both_ends(range, partition, read_out, limit, visit).await;
         }
         let next = |partition, start| async move {
-            Ok::<_, Error>((
-                partition,
-                self.page_of(range, partition, |query| ask(query.set_exclusive_start_key(start))).await?,
-            ))
+            Ok::<_, Error>((partition, self.page_of(Query { range, partition, read_out, limit, start }).await?))
         };
         let mut waiting = range.partitions().iter();
         let mut pages: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).map(|one| next(one, None)).collect();
         while let Some(page) = pages.next().await {
-            let (partition, page) = page?;
-            visit(&page)?;
-            match page.last_evaluated_key {
+            let (partition, mut page) = page?;
+            let end = page.next.take();
+            visit(page);
+            match end {
                 Some(start) => pages.push(next(partition, Some(start))),
                 None => pages.extend(waiting.next().map(|one| next(one, None))),
             }
@@ -310,13 +292,15 @@ impl Store {
         &self,
         range: &Range,
         partition: &str,
-        ask: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Copy,
-        mut visit: impl FnMut(&QueryOutput) -> Result<()>,
+        read_out: ReadOut,
+        limit: usize,
+        mut visit: impl FnMut(Page),
     ) -> Result<()> {
         let sort = range.index.map_or_else(|| table::SORT.to_owned(), Index::sort);
-        let first = self.page_of(range, partition, ask).await?;
-        visit(&first)?;
+        let any = Query { range, partition, read_out, limit, start: None };
+        let first = self.page_of(any.clone()).await?;
         let mut front = last_sort_key(&first, &sort);
+        visit(first);
         let mut between = range.clone();
         while let Some(last) = front {
             between.from = Some(just_after(&last));
@@ -324,13 +308,14 @@ impl Store {
                 between.clone().in_direction(Direction::Ascending),
                 between.clone().in_direction(Direction::Descending),
             );
-            let (ahead, behind) =
-                futures::try_join!(self.page_of(&forward, partition, ask), self.page_of(&backward, partition, ask))?;
-            visit(&ahead)?;
+            let (forward, backward) =
+                (Query { range: &forward, ..any.clone() }, Query { range: &backward, ..any.clone() });
+            let (ahead, behind) = futures::try_join!(self.page_of(forward), self.page_of(backward))?;
             front = last_sort_key(&ahead, &sort);
+            visit(ahead);
             match (&front, last_sort_key(&behind, &sort)) {
                 (Some(front), Some(back)) if *front < back => {
-                    visit(&behind)?;
+                    visit(behind);
                     between.to = Some(just_before(&back));
                 }
                 // The two overlap, so what the one from the end has read comes again from the start.
@@ -340,52 +325,8 @@ impl Store {
         Ok(())
     }
 
-    async fn page_of(
-        &self,
-        range: &Range,
-        partition: &str,
-        ask: impl FnOnce(QueryFluentBuilder) -> QueryFluentBuilder,
-    ) -> Result<QueryOutput> {
-        let page = send(ask(self.query(range, partition))).await?;
-        let read = usize::try_from(page.scanned_count()).unwrap_or_default();
-        cost::add_page(range.index, range.partitions.len(), read, page.consumed_capacity.as_slice());
-        Ok(page)
-    }
-
-    fn query(&self, range: &Range, partition: &str) -> QueryFluentBuilder {
-        let (pk, sk) = match range.index {
-            Some(index) => (index.partition(), index.sort()),
-            None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
-        };
-        let to = range.last();
-        let sort_condition = match (&range.from, &to) {
-            (Some(_), Some(_)) => format!(" AND {sk} BETWEEN :from AND :to"),
-            (Some(_), None) => format!(" AND {sk} >= :from"),
-            (None, Some(_)) => format!(" AND {sk} <= :to"),
-            (None, None) => String::new(),
-        };
-        let mut query = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .key_condition_expression(format!("{pk} = :pk{sort_condition}"))
-            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
-            .scan_index_forward(range.direction == Direction::Ascending)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        if let Some(from) = &range.from {
-            query = query.expression_attribute_values(":from", AttributeValue::S(from.clone()));
-        }
-        if let Some(to) = to {
-            query = query.expression_attribute_values(":to", AttributeValue::S(to));
-        }
-        for (place, text) in range.texts.iter().flatten().enumerate() {
-            query = query.expression_attribute_values(format!(":text{place}"), AttributeValue::S(text.clone()));
-        }
-        query = query.set_filter_expression(filter_expression(&range.texts));
-        match range.index {
-            Some(index) => query.index_name(index.name()),
-            None => query.consistent_read(true),
-        }
+    async fn page_of(&self, query: Query<'_>) -> Result<Page> {
+        Ok(self.backend.query(&query).await?.0)
     }
 }
 
@@ -425,18 +366,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let (store, range, page) = (self.store, &self.range, self.page);
-        let read_out = match range.index {
-            None => table::READ_OUT.to_owned(),
-            Some(index) if index.projection() == Projection::Head => {
-                format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
-            }
-            Some(index) if index.projection() == Projection::Orders => {
-                let orders = table::ORDERS.map(Index::sort).join(", ");
-                format!("{}, {}, {orders}", table::READ_OUT, index.sort())
-            }
-            Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
-        };
-        let (read_out, shards) = (&read_out, self.cursors.len());
+        let shards = self.cursors.len();
         let progress = Progress { left: self.wanted.saturating_sub(self.taken), taken: self.taken };
         // Who is about to run dry is asked together with who has, so that they don't take turns.
         let is_short = |cursor: &Cursor| cursor.next.is_some() && progress.missing(cursor) > cursor.items.len();
@@ -444,20 +374,12 @@ impl Reader<'_> {
         let fetches = lacking.map(|cursor| async move {
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             loop {
-                let query = store
-                    .query(range, &cursor.partition)
-                    .projection_expression(read_out)
-                    .limit(cursor.page_size(page, shards, progress.missing(cursor)))
-                    .set_exclusive_start_key(cursor.next.take());
-                let answer = send(query).await?;
-                // What a filter leaves out is read all the same.
-                let read = usize::try_from(answer.scanned_count).unwrap_or_default();
-                cost::add_page(range.index, range.partitions.len(), read, answer.consumed_capacity.as_slice());
-                let items = answer.items.unwrap_or_default();
-                for item in items {
-                    cursor.items.push_back(Item::read(item)?);
-                }
-                cursor.next = answer.last_evaluated_key;
+                let limit = cursor.page_size(page, shards, progress.missing(cursor));
+                let start = cursor.next.take();
+                let partition = &cursor.partition;
+                let page = store.page_of(Query { range, partition, read_out: ReadOut::Items, limit, start }).await?;
+                cursor.items.extend(page.items);
+                cursor.next = page.next;
                 cursor.pages += 1;
                 if !cursor.is_dry() {
                     return Ok::<_, Error>(());
@@ -469,14 +391,9 @@ impl Reader<'_> {
     }
 }
 
-/// Sends a query; boxed here, so that the SDK's code for it stands once in a binary.
-fn send(query: QueryFluentBuilder) -> BoxFuture<'static, Result<QueryOutput>> {
-    Box::pin(async move { query.send().await.map_err(|error| failure(&error)) })
-}
-
 /// Returns the sort key of the last item that `page` looked at, if there may be more.
-fn last_sort_key(page: &QueryOutput, sort: &str) -> Option<String> {
-    page.last_evaluated_key.as_ref()?.get(sort)?.as_s().ok().cloned()
+fn last_sort_key(page: &Page, sort: &str) -> Option<String> {
+    page.next.as_ref()?.get(sort).cloned()
 }
 
 /// Returns a text between the sort key `key` and all that come after it; those that share its start end with another id.
@@ -489,18 +406,6 @@ fn just_before(key: &str) -> String {
     let mut characters = key.chars();
     let last = characters.next_back().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1)));
     characters.chain(last).collect()
-}
-
-fn filter_expression(texts: &[Vec<String>]) -> Option<String> {
-    let mut index_keys = 0..;
-    let lists: Vec<String> = texts
-        .iter()
-        .map(|list| {
-            let contains = list.iter().zip(&mut index_keys).map(|(_, place)| format!("contains(head, :text{place})"));
-            format!("({})", contains.collect::<Vec<_>>().join(" OR "))
-        })
-        .collect();
-    if lists.is_empty() { None } else { Some(lists.join(" AND ")) }
 }
 
 fn sort_key<'i>(item: &'i Item, attribute: Option<&str>) -> &'i str {

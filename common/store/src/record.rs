@@ -1,15 +1,12 @@
 //! Records as items: which fields go to `head`, and where the indexes find them.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-    num::ParseIntError,
-    str::FromStr,
-};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer as _, Serialize,
+    de::{self, DeserializeOwned, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use super::{
     table::{self, IndexKey, Key, Shards},
@@ -26,8 +23,8 @@ pub trait Json: Sized {
     /// Reads it from text.
     fn parse(text: &str) -> serde_json::Result<Self>;
 
-    /// Returns it as a JSON value.
-    fn to_json(&self) -> serde_json::Result<Value>;
+    /// Writes it as text.
+    fn to_text(&self) -> serde_json::Result<String>;
 }
 
 /// Has a record read and written as JSON by code that stands in this crate alone.
@@ -39,8 +36,8 @@ macro_rules! json_record {
                 $crate::record::parse(text)
             }
 
-            fn to_json(&self) -> serde_json::Result<serde_json::Value> {
-                serde_json::to_value(self)
+            fn to_text(&self) -> serde_json::Result<String> {
+                $crate::record::to_text(self)
             }
         }
     };
@@ -109,7 +106,7 @@ pub struct Item {
 impl Item {
     /// Turns `record` into an item of the given version.
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
-        let (head, tail) = head_and_tail(record.to_json()?, R::HEAD)?;
+        let (head, tail) = head_and_tail(&record.to_text()?, R::HEAD)?;
         Ok(Self {
             key: record.key(),
             version,
@@ -120,39 +117,6 @@ impl Item {
             expires: None,
             index_keys: table::attributes(record.index_keys(shards))?,
         })
-    }
-
-    /// Reads the attributes of an item; any that is not named below is a key of an index.
-    ///
-    /// Written out, because a query reads thousands of items and serde would look at every attribute twice.
-    pub(super) fn read(attributes: HashMap<String, AttributeValue>) -> Result<Self> {
-        let mut item = Self {
-            key: Key { pk: String::new(), sk: String::new() },
-            version: 0,
-            announced: None,
-            head: None,
-            tail: None,
-            brief: None,
-            expires: None,
-            index_keys: BTreeMap::new(),
-        };
-        for (name, value) in attributes {
-            match (name.as_str(), value) {
-                ("version", AttributeValue::N(number)) => item.version = whole(&number)?,
-                ("announced", AttributeValue::N(number)) => item.announced = Some(whole(&number)?),
-                (table::EXPIRES, AttributeValue::N(number)) => item.expires = Some(whole(&number)?),
-                (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
-                (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
-                ("head", AttributeValue::S(text)) => item.head = Some(text),
-                ("tail", AttributeValue::S(text)) => item.tail = Some(text),
-                (table::BRIEF, AttributeValue::S(text)) => item.brief = Some(text),
-                (_, AttributeValue::S(text)) => {
-                    item.index_keys.insert(name, text);
-                }
-                _ => return Err(Error::Internal(format!("the attribute {name} of an item is of another type"))),
-            }
-        }
-        Ok(item)
     }
 
     /// Reads the record, as far as the item carries it; what an older version wrote beyond the calendar is the nearest time.
@@ -197,23 +161,47 @@ impl Item {
     }
 }
 
-/// Writes a record's fields: those that `head` names, and the others if there are any.
-fn head_and_tail(record: Value, head: &[&str]) -> Result<(String, Option<String>)> {
-    let Value::Object(fields) = record else { return Err(Error::Internal("a record is a JSON object".into())) };
-    // A field that is missing is read as null, and every index and every read pays for what is written.
-    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-    let (head, tail): (Map<_, _>, Map<_, _>) = fields.partition(|(name, _)| head.contains(&name.as_str()));
-    let tail = if tail.is_empty() { None } else { Some(serde_json::to_string(&tail)?) };
-    Ok((serde_json::to_string(&head)?, tail))
+/// Cuts a record's text in two: the fields that `head` names, and the others if there are any.
+///
+/// Nothing but the names at the top is read; what is in the fields is copied.
+fn head_and_tail(record: &str, head: &[&str]) -> Result<(String, Option<String>)> {
+    let mut halves = Halves { head, texts: [String::with_capacity(record.len()), String::new()] };
+    serde_json::Deserializer::from_str(record).deserialize_map(&mut halves)?;
+    let [head, tail] = halves.texts.map(|mut text| {
+        text.push_str(if text.is_empty() { "{}" } else { "}" });
+        text
+    });
+    Ok((head, if tail == "{}" { None } else { Some(tail) }))
 }
 
-/// Turns a key, an item or anything like them into attributes.
-pub(crate) fn to_item<T: Serialize>(value: T) -> Result<HashMap<String, AttributeValue>> {
-    serde_dynamo::to_item(value).map_err(|error| Error::Internal(format!("an item could not be written: {error}")))
+/// The two halves of a record, each without its closing brace, and empty as long as nothing is in it.
+struct Halves<'h> {
+    head: &'h [&'h str],
+    texts: [String; 2],
 }
 
-fn whole<N: FromStr<Err = ParseIntError>>(number: &str) -> Result<N> {
-    number.parse().map_err(|error| Error::Internal(format!("an item's number could not be read: {error}")))
+impl<'de> Visitor<'de> for &mut Halves<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a record, which is a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<(), M::Error> {
+        while let Some(name) = fields.next_key::<String>()? {
+            let value = fields.next_value::<&RawValue>()?.get();
+            // A field that is missing is read as null, and every index and every read pays for what is written.
+            if value == "null" {
+                continue;
+            }
+            let text = &mut self.texts[usize::from(!self.head.contains(&name.as_str()))];
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push_str(&serde_json::to_string(&name).map_err(de::Error::custom)?);
+            text.push(':');
+            text.push_str(value);
+        }
+        Ok(())
+    }
 }
 
 /// How much stack one level of nesting takes to read, and a whole record besides, in a build without optimisation.
@@ -237,6 +225,14 @@ pub fn parse<R: DeserializeOwned>(text: &str) -> serde_json::Result<R> {
     })
 }
 
+/// Writes a record as text.
+///
+/// # Errors
+/// Says what can't be written.
+pub fn to_text<R: Serialize>(record: &R) -> serde_json::Result<String> {
+    serde_json::to_string(record)
+}
+
 /// Returns how many lists and objects of a JSON text lie within each other.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
@@ -258,7 +254,7 @@ fn depth(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -290,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn is_cut_in_two_at_its_fields_and_without_what_is_null() {
+        let record = r#"{"a":{"b":null,"c":[1.50,"}\\""]},"b":null,"c\u0022":123456789012345678901234567890,"d":"é"}"#;
+        let (head, tail) = head_and_tail(record, &["a", "b", "z"]).unwrap();
+        assert_eq!(head, r#"{"a":{"b":null,"c":[1.50,"}\\""]}}"#);
+        assert_eq!(tail.unwrap(), r#"{"c\"":123456789012345678901234567890,"d":"é"}"#);
+        assert_eq!(head_and_tail("{}", &[]).unwrap(), ("{}".to_owned(), None));
+        assert_eq!(head_and_tail(r#"{"a":1}"#, &[]).unwrap(), ("{}".to_owned(), Some(r#"{"a":1}"#.to_owned())));
+        assert!(head_and_tail("[]", &[]).is_err());
+    }
+
+    #[test]
     fn is_read_however_deep_it_is_nested() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let record = |levels: usize| format!(r#"{{"first":"\\\"[","last":{}}}"#, nested(levels));
@@ -300,23 +307,5 @@ mod tests {
             assert_eq!(serde_json::to_string(&read.last).unwrap(), nested(levels));
         }
         assert!(parse::<Nested>("{").is_err());
-    }
-
-    #[test]
-    fn every_attribute_that_is_written_is_read() {
-        let item = Item {
-            key: table::csrf_token("client"),
-            version: 3,
-            announced: Some(2),
-            head: Some("h".into()),
-            tail: Some("t".into()),
-            brief: Some("b".into()),
-            expires: Some(-1),
-            index_keys: BTreeMap::from([("by_time_sk".to_owned(), "x".to_owned())]),
-        };
-        let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(&item).unwrap();
-        assert_eq!(Item::read(attributes).unwrap(), item);
-        let odd = HashMap::from([("head".to_owned(), AttributeValue::Bool(true))]);
-        assert!(Item::read(odd).is_err());
     }
 }

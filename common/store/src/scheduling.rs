@@ -13,7 +13,7 @@ use domain::model::{Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, State,
 use error::Result;
 
 /// How many items the runs written at once may be, with the deployment: those of one transaction.
-const ITEMS: usize = super::commit::LARGEST_TRANSACTION;
+const ITEMS: usize = super::backend::LARGEST_TRANSACTION;
 
 /// How many bytes of JSON the runs written at once may be: a transaction takes 4 MB (AWS: "`TransactWriteItems`").
 const BYTES: usize = 3_000_000;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Key, Record, Store, Versioned, Write,
-    commit::LARGEST_TRANSACTION,
+    backend::LARGEST_TRANSACTION,
     query::Range,
     table::{self, IndexKey, Shards},
 };

@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
+    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write, backend,
     commit::{self, retry_on_conflict},
     query::{Direction, Range},
     slots::Slots,
@@ -137,8 +137,8 @@ impl Store {
             let states = self.read_all(Range::partition(run.record.key().pk).starting_with(table::STATES)).await?;
             let mut states: Vec<Write> = states.into_iter().map(|state| Write::Delete(state.key)).collect();
             // The run goes with its last states, so that a failure before leaves a run that can be deleted again.
-            while writes.len() + states.len() > commit::LARGEST_TRANSACTION {
-                let rest = states.split_off(states.len().min(commit::LARGEST_TRANSACTION));
+            while writes.len() + states.len() > backend::LARGEST_TRANSACTION {
+                let rest = states.split_off(states.len().min(backend::LARGEST_TRANSACTION));
                 self.commit(std::mem::replace(&mut states, rest)).await?;
             }
             writes.extend(states);

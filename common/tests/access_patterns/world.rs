@@ -9,7 +9,7 @@ use common::{
         Artifact, ArtifactId, Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, State, StateId, StateType,
         TaskRun, TaskRunId, Timestamp, WorkQueueId,
     },
-    store::{Shards, access::EnforceAccess, select::Window, table},
+    store::{Shards, select::Window, table},
 };
 use embedded::EmbeddedDatabase;
 use serde::de::DeserializeOwned;
@@ -36,8 +36,8 @@ impl World {
         let recorder = Recorder::default();
         let database = EmbeddedDatabase::in_memory().unwrap();
         let config: Config = database.sdk_config();
-        let config = config.to_builder().interceptor(EnforceAccess).interceptor(recorder.clone()).build();
-        let store = Store::new(Client::from_conf(config), "proctor-records", Shards(3));
+        let config = config.to_builder().interceptor(recorder.clone()).build();
+        let store = Store::new(Client::from_conf(config), "proctor-records", Shards(3)).guarded();
         store.create_table().await.unwrap();
         Self { store, now: Timestamp::now(), recorder }
     }

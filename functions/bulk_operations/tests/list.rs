@@ -13,15 +13,15 @@ use common::{
     http::service,
     jobs::bulk,
     model::{BulkAction, BulkOperationId},
-    store::{Shards, access::EnforceAccess},
+    store::Shards,
 };
 use embedded::EmbeddedDatabase;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 async fn app() -> App {
-    let config = EmbeddedDatabase::in_memory().unwrap().sdk_config().to_builder().interceptor(EnforceAccess).build();
-    let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(4));
+    let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+    let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "proctor-records", Shards(4)).guarded();
     store.create_table().await.unwrap();
     App::new(store, Settings::default())
 }

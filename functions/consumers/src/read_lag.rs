@@ -12,5 +12,5 @@ pub static ROUTE: Route =
     Route::get("read_consumer_lag", "/consumers/lag", || get(read)).accessing(consumer_lag::MEASURE).measuring_queue();
 
 async fn read(State(app): State<App>, MeasuredQueue(queue): MeasuredQueue) -> Json<ConsumerLag> {
-    Json(consumer_lag::measure(&app, queue.as_ref()).await)
+    Json(consumer_lag::measure(&app, queue.as_deref()).await)
 }

@@ -14,7 +14,7 @@ use common::{
     http::service,
     jobs::queue::{Message, Queue, QueueLocation},
     model::DeadLetterId,
-    store::{Shards, access::EnforceAccess},
+    store::Shards,
     stream::{Change, consume},
 };
 use embedded::{
@@ -34,8 +34,8 @@ impl World {
     async fn new(faults: &Faults) -> Self {
         let database = EmbeddedDatabase::in_memory().unwrap();
         let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
-        let client = Client::from_conf(config.to_builder().interceptor(EnforceAccess).build());
-        let store = Store::new(client, "proctor-records", Shards(2));
+        let client = Client::from_conf(config);
+        let store = Store::new(client, "proctor-records", Shards(2)).guarded();
         store.create_table().await.unwrap();
         let inbox = database.queue().unwrap().sdk_config();
         let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.clone()), "any");

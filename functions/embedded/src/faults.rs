@@ -85,6 +85,12 @@ impl Faults {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the next step of the script for a call of `operation`, if it counts such.
+    pub(crate) fn next_of(&self, operation: &str) -> Option<Fault> {
+        let is_counted = self.only.is_none_or(|only| only == operation);
+        if is_counted { self.lock().pop_front().flatten() } else { None }
+    }
+
     fn next(&self, request: &HttpRequest) -> Option<Fault> {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let counted = self.only.is_none_or(|operation| target.ends_with(&format!(".{operation}")));

@@ -1,20 +1,24 @@
-//! An embedded database in place of DynamoDB, for the local server and the tests.
+//! An emulator of DynamoDB in this process, where DynamoDB itself is meant: for functions on this machine, and for tests.
 //!
 //! The store always speaks through `aws-sdk-dynamodb`. Here the SDK is given an HTTP client that hands each
 //! request to [`dynoxide`] (SQLite) in this process: no socket, and the same code as in the cloud. The same
 //! database can be served over HTTP ([`EmbeddedDatabase::serve`]) to functions that run as processes of their own.
 
 mod connector;
+pub mod decorators;
 mod dispatch;
 mod engines;
 pub mod faults;
-mod files;
 mod lag;
 mod queue;
 mod stream;
 mod writability;
 
-use std::{future::Future, path::Path, sync::Arc};
+use std::{
+    future::Future,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime::client::auth::no_auth::NO_AUTH_SCHEME_ID;
@@ -23,9 +27,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use engines::{Engines, Turn};
-pub use files::make_directory;
 pub use lag::LaggingIndexes;
-pub use queue::{EmbeddedQueue, ReceivedMessage};
+pub use queue::EmbeddedQueue;
+pub use sqlite::ReceivedMessage;
 pub use stream::{ChangeStream, StreamRecord};
 use writability::Writability;
 
@@ -38,6 +42,9 @@ pub enum EmbeddedError {
     /// The database file could not be maintained.
     #[error("the embedded database's file failed: {0}")]
     File(#[from] rusqlite::Error),
+    /// The queue beside the database failed.
+    #[error(transparent)]
+    Queue(#[from] sqlite::SqliteError),
     /// The database could not be served over HTTP.
     #[error("the embedded database's HTTP server failed: {0}")]
     Serve(String),
@@ -53,6 +60,8 @@ pub struct EmbeddedDatabase {
     written: Arc<Notify>,
     /// None for a database in memory.
     writability: Option<Writability>,
+    /// None until somebody asks for it.
+    queue: Arc<Mutex<Option<EmbeddedQueue>>>,
 }
 
 impl EmbeddedDatabase {
@@ -63,7 +72,7 @@ impl EmbeddedDatabase {
 
     /// Opens the database in the file `path`, and makes it if there is none, so that its owner alone may read it.
     pub fn open(path: &Path) -> Result<Self, EmbeddedError> {
-        files::make_private(path);
+        sqlite::files::make_private(path);
         Self::at(path.to_string_lossy().into_owned(), false)
     }
 
@@ -73,7 +82,7 @@ impl EmbeddedDatabase {
         let location = location.into();
         // Memory always takes what is written.
         let writability = if is_in_memory { None } else { Some(Writability::new(&location)?) };
-        Ok(Self { engines, location, written: Arc::default(), writability })
+        Ok(Self { engines, location, written: Arc::default(), writability, queue: Arc::default() })
     }
 
     /// Says whether the database takes writes; the error says why it doesn't.
@@ -98,7 +107,7 @@ impl EmbeddedDatabase {
         if self.writability.is_none() {
             return false;
         }
-        files::follow_mode(Path::new(&*self.location));
+        sqlite::files::follow_mode(Path::new(&*self.location));
         match dynoxide::Database::new(&self.location) {
             Ok(opened) => {
                 **turn = opened;
@@ -136,9 +145,18 @@ impl EmbeddedDatabase {
         ChangeStream::new(self.clone(), table)
     }
 
-    /// Opens the queue that is kept beside the table.
+    /// Returns the queue that is kept beside the table, in a database of its own.
     pub fn queue(&self) -> Result<EmbeddedQueue, EmbeddedError> {
-        EmbeddedQueue::open(self)
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = &*queue {
+            return Ok(queue.clone());
+        }
+        let database = if self.writability.is_none() {
+            sqlite::Database::in_memory()?
+        } else {
+            sqlite::Database::open(Path::new(&format!("{}-queue", self.location)), sqlite::Mode::Serving)?
+        };
+        Ok(queue.insert(EmbeddedQueue::new(database.queue())).clone())
     }
 
     /// Serves the database over HTTP on `listener`, as DynamoDB's endpoint, until `shutdown` resolves.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use std::{
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
-use crate::{EmbeddedDatabase, EmbeddedError, files};
+use crate::{EmbeddedDatabase, EmbeddedError};
 
 /// How long the consumer sleeps at most before it looks for records that another process wrote.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -61,7 +62,7 @@ pub(crate) fn connect(location: &str) -> Result<Connection, EmbeddedError> {
 /// Opens `connection` anew if it was opened on a read-only file: it stays read-only when the file no longer is.
 pub(crate) fn renew(connection: &mut Connection, location: &str) -> Result<(), EmbeddedError> {
     if connection.is_readonly("main")? {
-        files::follow_mode(Path::new(location));
+        sqlite::files::follow_mode(Path::new(location));
         *connection = connect(location)?;
     }
     Ok(())
@@ -76,6 +77,12 @@ pub struct ChangeStream {
     untrimmed: usize,
     trimmed: Instant,
     connection: Option<Connection>,
+}
+
+impl fmt::Debug for ChangeStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ChangeStream").field("acknowledged", &self.acknowledged).finish_non_exhaustive()
+    }
 }
 
 impl ChangeStream {

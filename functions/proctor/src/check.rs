@@ -37,6 +37,8 @@ pub struct Report {
     pub mended: u64,
     /// What is wrong with each of them, where that is asked for as a document.
     pub findings: Vec<Found>,
+    /// What is wrong with the file of the database itself.
+    pub damage: Vec<String>,
 }
 
 /// What is wrong with an item.
@@ -58,18 +60,24 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { items, found, mended, .. } = self;
-        write!(formatter, "{items} items, {found} with something wrong, {mended} mended")
+        let Self { items, found, mended, damage, .. } = self;
+        write!(formatter, "{items} items, {found} with something wrong, {mended} mended")?;
+        damage.iter().try_for_each(|problem| write!(formatter, "\nthe file is damaged: {problem}"))
     }
 }
 
-/// Looks at every item of `store`; prints what is wrong, a line each as it is found, unless a document has it in the end.
+/// Looks at every item of `store`, in whose file `damage` was found; prints what is wrong, a line each as it is found, unless a document has it in the end.
 ///
 /// Returns what was found, and whether all lines could be printed.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn carry_out(store: &Store, repairs: bool, form: Form) -> Result<(Report, io::Result<()>)> {
+pub async fn carry_out(
+    store: &Store,
+    damage: Vec<String>,
+    repairs: bool,
+    form: Form,
+) -> Result<(Report, io::Result<()>)> {
     let progress = form.progress();
     let total = if form.quiet { None } else { store.approximate_item_count().await };
     progress.count("Checking the database", "items", total);
@@ -82,7 +90,7 @@ pub async fn carry_out(store: &Store, repairs: bool, form: Form) -> Result<(Repo
         Step::Found(finding) => printed = progress.aside(|| output::print(&line(finding))),
     });
     let Checked { items, found, mended } = checked.await?;
-    Ok((Report { items, found, mended, findings }, printed))
+    Ok((Report { items, found, mended, findings, damage }, printed))
 }
 
 fn found(finding: &Finding) -> Found {

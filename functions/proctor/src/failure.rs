@@ -4,7 +4,8 @@ use std::{io, path::PathBuf};
 
 use common::Error;
 
-use crate::assets;
+use crate::{assets, database::DatabaseError};
+use sqlite::SqliteError;
 
 /// Why the program ends with another exit code than 0.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +54,16 @@ pub enum Failure {
         "can't open the database {path}: {reason}. Put back a copy of the file, or choose another directory with --data",
         path = .0.display(), reason = sentence(.1)
     )]
-    File(PathBuf, embedded::EmbeddedError),
+    File(PathBuf, DatabaseError),
+    /// Another server has the database, or another program or version has written it.
+    #[error("can't open the database: {}", sentence(.0))]
+    Refused(SqliteError),
+    /// The database can't be copied.
+    #[error("can't copy the database: {}. Choose a file on a disk with room that this user may write", sentence(.0))]
+    Backup(SqliteError),
     /// A database in memory can't be made, or what follows from its changes can't be read.
     #[error("can't start the database: {}. Check that memory and disk have room, and start again", sentence(.0))]
-    Database(#[from] embedded::EmbeddedError),
+    Database(#[from] DatabaseError),
     /// What was tried failed in the store, the vault or the settings.
     #[error("can't {tried}: {}. {next}", sentence(.error))]
     Work {
@@ -83,6 +90,9 @@ pub enum Failure {
         /// Where they are named, and what mends them.
         next: &'static str,
     },
+    /// The file of the database is not sound.
+    #[error("can't rely on the database {}: its file is damaged. Put back a copy that `proctor backup` has made", .0.display())]
+    Damaged(PathBuf),
     /// There is no folder of what Prefect ships as data.
     #[error(transparent)]
     Assets(#[from] assets::Failure),

@@ -1,10 +1,12 @@
 //! Every function in one process.
 
 pub mod assets;
+pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod connection;
 pub mod data_keys;
+pub mod database;
 pub mod database_server;
 pub mod dead_letters;
 pub mod failure;

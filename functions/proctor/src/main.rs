@@ -1,4 +1,4 @@
-//! `cargo run`: Proctor on one machine, on an embedded database.
+//! `cargo run`: Proctor on one machine, on SQLite.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use clap::ValueEnum;
 use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 use common::{
     App, Error, Settings, Store,
@@ -20,12 +21,13 @@ use common::{
         outward::{self, Reach},
     },
     settings::Variables,
-    store::access::EnforceAccess,
     vault::Vault,
 };
 use embedded::EmbeddedDatabase;
 use proctor::{
-    assets, check, completions, data_keys, dead_letters,
+    assets, backup, check, completions, data_keys,
+    database::{Database, DatabaseError},
+    dead_letters,
     failure::{Failure, Place},
     keys, output,
     page::{self, Fetching, Page, bucket},
@@ -41,7 +43,7 @@ use tokio::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A Prefect 3 server on this machine, on an embedded database.
+/// A Prefect 3 server on this machine, with its database in one file.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -67,9 +69,13 @@ struct Arguments {
     /// Keeps everything in memory, and forgets it at the end.
     #[arg(long)]
     in_memory: bool,
-    /// Also serves the database itself on this port, for functions that run as processes of their own.
+    /// Works on an emulator of DynamoDB in a file of its own, and serves it on this port, for functions that run as
+    /// processes of their own.
     #[arg(long, env = "PROCTOR_DATABASE_PORT")]
     database_port: Option<u16>,
+    /// What a write that was answered outlives.
+    #[arg(long, env = "PROCTOR_DURABILITY", value_enum, default_value_t = Durability::Process)]
+    durability: Durability,
     /// Starts without the background services.
     #[arg(long)]
     no_services: bool,
@@ -78,7 +84,30 @@ struct Arguments {
     no_ui: bool,
 }
 
+/// What a write that was answered outlives.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Durability {
+    /// The process, killed at any moment.
+    Process,
+    /// The machine as well, losing its power at any moment: each write waits for the disk.
+    Full,
+}
+
+impl From<Durability> for sqlite::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Process => Self::Process,
+            Durability::Full => Self::Full,
+        }
+    }
+}
+
 impl Arguments {
+    /// Returns the file of the database.
+    fn file(&self) -> PathBuf {
+        self.data.join("proctor.db")
+    }
+
     /// Returns the folder of what Prefect ships as data.
     fn assets(&self) -> PathBuf {
         self.assets.clone().unwrap_or_else(|| self.data.join("assets"))
@@ -114,6 +143,8 @@ enum Command {
     Page(bucket::Arguments),
     /// Makes, lists, expires and revokes API keys.
     Keys(keys::Arguments),
+    /// Copies the database into a file, also while a server works on it.
+    Backup(backup::Arguments),
     /// Finds what can't be read in the database, and mends what can be mended.
     Check(check::Arguments),
     /// Lists, replaces and forgets the keys that the data of blocks is sealed with.
@@ -139,6 +170,7 @@ fn main() -> ExitCode {
         Some(Command::Assets(command)) => make_assets(&arguments, &command),
         Some(Command::Page(command)) => runtime.block_on(prepare_page(&arguments, &command)),
         Some(Command::Keys(command)) => runtime.block_on(manage_keys(&arguments, command)),
+        Some(Command::Backup(command)) => runtime.block_on(back_up(&arguments, &command)),
         Some(Command::Check(command)) => runtime.block_on(check_store(&arguments, command)),
         Some(Command::DataKeys(command)) => runtime.block_on(manage_data_keys(&arguments, command)),
         Some(Command::DeadLetters(command)) => runtime.block_on(manage_dead_letters(&arguments, command)),
@@ -167,9 +199,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::System)?;
     let settings = settings(&arguments, address)?;
     let database = open(&arguments)?;
-    let client =
-        aws_sdk_dynamodb::Client::from_conf(database.sdk_config().to_builder().interceptor(EnforceAccess).build());
-    let store = Store::new(client, &settings.table, settings.shards);
+    let store = database.store(&settings.table, settings.shards).guarded();
     store.create_table().await.map_err(|error| place.failed(PREPARE, error))?;
     let vault = vault(&arguments, &store).await.map_err(|error| place.failed(FIND_KEY, error))?;
     let queue = QueueLocation::Embedded(database.queue()?.sdk_config());
@@ -184,15 +214,15 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stopped = async move |mut stopping: watch::Receiver<bool>| {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    let database_server = match arguments.database_port {
-        None => None,
-        Some(port) => {
+    let database_server = match (&database, arguments.database_port) {
+        (Database::Emulator(database), Some(port)) => {
             let listener = listen(&arguments.host, port, "--database-port").await?;
             let address = listener.local_addr().map_err(Failure::System)?;
             println!("The database listens on http://{}", reachable(address));
             let limits = app.settings.limits.clone();
             Some(tokio::spawn(server::serve_database(listener, database.clone(), limits, stopped(stopping.clone()))))
         }
+        _ => None,
     };
     let services = if arguments.no_services { Services::none() } else { Services::start(&app, &database, &stopping)? };
 
@@ -339,11 +369,24 @@ async fn manage_keys(arguments: &Arguments, command: keys::Arguments) -> Result<
     }
 }
 
+/// Copies a database that a server may have open at the same time.
+async fn back_up(arguments: &Arguments, command: &backup::Arguments) -> Result<(), Failure> {
+    if arguments.in_memory {
+        return Err(Failure::NothingLasts);
+    }
+    let report = backup::carry_out(command, &open_beside(arguments)?).await.map_err(Failure::Backup)?;
+    printed(command.form.print(&report))
+}
+
 /// Looks at a database that a server may have open at the same time.
 async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result<(), Failure> {
     let check::Arguments { table, repair, form } = command;
     let store = store(arguments, table.as_ref()).await?;
-    let outcome = check::carry_out(&store, repair, form).await;
+    let damage = match table {
+        None => open_beside(arguments)?.integrity_check().await.map_err(DatabaseError::from)?,
+        Some(_) => Vec::new(),
+    };
+    let outcome = check::carry_out(&store, damage, repair, form).await;
     let (report, lines) =
         outcome.map_err(|error| arguments.place(table.as_ref()).failed("check the database", error))?;
     printed(lines.and_then(|()| form.print(&report)))?;
@@ -353,6 +396,7 @@ async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result
         "`proctor check --repair` mends what can be mended for certain"
     };
     match report.left() {
+        _ if !report.damage.is_empty() => Err(Failure::Damaged(arguments.file())),
         0 => Ok(()),
         left => Err(Failure::NotWell { left, next }),
     }
@@ -388,10 +432,7 @@ async fn store(arguments: &Arguments, table: Option<&String>) -> Result<Store, F
         None if arguments.in_memory => return Err(Failure::NothingLasts),
         None => {
             let settings = Settings::local(variables).map_err(Failure::Settings)?;
-            let client = aws_sdk_dynamodb::Client::from_conf(open(arguments)?.sdk_config());
-            let store = Store::new(client, &settings.table, settings.shards);
-            store.create_table().await.map_err(|error| place.failed(PREPARE, error))?;
-            store
+            Database::Sqlite(open_beside(arguments)?).store(&settings.table, settings.shards)
         }
     })
 }
@@ -422,13 +463,41 @@ fn settings(arguments: &Arguments, address: SocketAddr) -> Result<Settings, Fail
     Ok(settings)
 }
 
-fn open(arguments: &Arguments) -> Result<EmbeddedDatabase, Failure> {
+/// Opens the database for the server.
+fn open(arguments: &Arguments) -> Result<Database, Failure> {
+    let emulates = arguments.database_port.is_some();
     if arguments.in_memory {
-        return Ok(EmbeddedDatabase::in_memory()?);
+        return Ok(if emulates {
+            Database::Emulator(EmbeddedDatabase::in_memory().map_err(DatabaseError::from)?)
+        } else {
+            Database::Sqlite(sqlite::Database::in_memory().map_err(DatabaseError::from)?)
+        });
     }
-    embedded::make_directory(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))?;
-    let file = arguments.data.join("proctor.db");
-    EmbeddedDatabase::open(&file).map_err(|error| Failure::File(file, error))
+    make_directory(arguments)?;
+    if emulates {
+        let file = arguments.data.join("dynamodb.db");
+        let opened = EmbeddedDatabase::open(&file).map_err(DatabaseError::from);
+        return Ok(Database::Emulator(opened.map_err(|error| Failure::File(file, error))?));
+    }
+    let (file, durability) = (arguments.file(), arguments.durability.into());
+    let opened = sqlite::Database::open_with(&file, sqlite::Mode::Serving, durability);
+    Ok(Database::Sqlite(opened.map_err(|error| not_opened(file, error))?))
+}
+
+/// Opens the database for a command, also where a server has it open.
+fn open_beside(arguments: &Arguments) -> Result<sqlite::Database, Failure> {
+    make_directory(arguments)?;
+    let file = arguments.file();
+    let opened = sqlite::Database::open_with(&file, sqlite::Mode::Beside, arguments.durability.into());
+    opened.map_err(|error| not_opened(file, error))
+}
+
+fn make_directory(arguments: &Arguments) -> Result<(), Failure> {
+    sqlite::make_directory(&arguments.data).map_err(|error| Failure::Directory(arguments.data.clone(), error))
+}
+
+fn not_opened(file: PathBuf, error: sqlite::SqliteError) -> Failure {
+    if error.names_next_step() { Failure::Refused(error) } else { Failure::File(file, error.into()) }
 }
 
 async fn stop_signal() -> io::Result<()> {

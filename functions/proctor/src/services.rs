@@ -10,12 +10,14 @@ use common::{
     },
     stream::{self, Change},
 };
-use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, EmbeddedQueue, ReceivedMessage, StreamRecord};
+use embedded::{EmbeddedQueue, ReceivedMessage};
 use tokio::{
     runtime::Handle,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
+
+use crate::database::{Changes, Database, DatabaseError};
 
 /// How often items past their time to live are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -52,11 +54,7 @@ impl Services {
     }
 
     /// Starts the services that the settings enable; they end when `stopping` turns true.
-    pub fn start(
-        app: &App,
-        database: &EmbeddedDatabase,
-        stopping: &watch::Receiver<bool>,
-    ) -> Result<Self, EmbeddedError> {
+    pub fn start(app: &App, database: &Database, stopping: &watch::Receiver<bool>) -> Result<Self, DatabaseError> {
         let mut services = JoinSet::new();
         let inbox = database.queue()?;
         // One queue whatever its address.
@@ -116,7 +114,7 @@ async fn supervise(
 }
 
 /// Deletes what has expired, as DynamoDB does by itself.
-async fn sweep(database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
+async fn sweep(database: Database, mut stopping: watch::Receiver<bool>) {
     loop {
         if let Err(error) = database.sweep_expired().await {
             tracing::error!(%error, "expired items could not be deleted");
@@ -131,8 +129,8 @@ async fn sweep(database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) 
 /// Consumes the table's change stream, in the place of a Lambda event source mapping.
 ///
 /// A batch that was begun is finished before the service ends; what comes after waits in the database.
-async fn consume_changes(app: App, queue: Queue, database: EmbeddedDatabase, mut stopping: watch::Receiver<bool>) {
-    let mut changes = database.change_stream(&app.settings.table);
+async fn consume_changes(app: App, queue: Queue, database: Database, mut stopping: watch::Receiver<bool>) {
+    let mut changes = database.changes(&app.settings.table);
     loop {
         let next = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
@@ -255,18 +253,12 @@ async fn is_left(inbox: &EmbeddedQueue, received: &ReceivedMessage) -> bool {
 async fn consume(
     app: &App,
     queue: &Queue,
-    changes: &mut ChangeStream,
-    next: Result<Vec<StreamRecord>, EmbeddedError>,
+    changes: &mut Changes,
+    next: Result<Vec<Change>, DatabaseError>,
     stopping: &watch::Receiver<bool>,
-) -> Result<(), EmbeddedError> {
-    let mut records = next?;
-    let read = records.iter_mut().filter_map(|record| {
-        Change::from_json(std::mem::take(&mut record.keys), record.old_image.take(), record.new_image.take())
-            .inspect_err(|error| tracing::error!(%error, "a change can't be read and is passed over"))
-            .ok()
-    });
-    if consume_patiently(app, queue, read.collect(), stopping).await {
-        changes.acknowledge(&records)?;
+) -> Result<(), DatabaseError> {
+    if consume_patiently(app, queue, next?, stopping).await {
+        changes.acknowledge()?;
     }
     Ok(())
 }

@@ -11,8 +11,7 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use common::{App, Settings, Store};
-use embedded::EmbeddedDatabase;
-use proctor::{check, output::Form, services::Services};
+use proctor::{check, database::Database, output::Form, services::Services};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -51,14 +50,11 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
-        let database = EmbeddedDatabase::in_memory().unwrap();
+    fn new() -> Self {
+        let database = Database::Sqlite(sqlite::Database::in_memory().unwrap());
         let local = Settings { shards: 1, timers_ahead: 0.0, late_runs_after: 0.0, ..Settings::default() };
         let settings = Settings { timers_interval: 0.1, ..local };
-        let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
-        let store = Store::new(client, &settings.table, settings.shards);
-        store.create_table().await.unwrap();
-        let app = App::new(store, settings);
+        let app = App::new(database.store(&settings.table, settings.shards), settings);
         let (stop, stopping) = watch::channel(false);
         let services = Services::start(&app, &database, &stopping).unwrap();
         Self { store: app.store.clone(), app: proctor::app(app), stop, services }
@@ -138,7 +134,7 @@ fn task_run_event(task_run: Uuid, flow_run: &Value, time: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_time_is_sent_everything_can_be_read_listed_and_deleted() {
-    let world = World::new().await;
+    let world = World::new();
     world.post("/work_pools/", json!({"name": "pool", "type": "process"})).await;
     let flow = world.flow().await;
     let (_, around) = world.post("/flow_runs/", json!({"flow_id": flow, "state": {"type": "RUNNING"}})).await;
@@ -182,7 +178,7 @@ async fn whatever_time_is_sent_everything_can_be_read_listed_and_deleted() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), is_late).await.expect("what is due is found");
-    let (report, _) = check::carry_out(&world.store, false, Form::default()).await.unwrap();
+    let (report, _) = check::carry_out(&world.store, Vec::new(), false, Form::default()).await.unwrap();
     assert_eq!(report.left(), 0, "{report}");
     world.read_and_delete_everything().await;
     world.stop.send(true).unwrap();
@@ -191,7 +187,7 @@ async fn whatever_time_is_sent_everything_can_be_read_listed_and_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_length_of_time_is_sent_everything_can_be_read_listed_and_deleted() {
-    let world = World::new().await;
+    let world = World::new();
     world.post("/work_pools/", json!({"name": "pool", "type": "process"})).await;
     let flow = world.flow().await;
     for (place, length) in lengths().into_iter().enumerate() {
@@ -232,7 +228,7 @@ async fn whatever_length_of_time_is_sent_everything_can_be_read_listed_and_delet
         world.post("/flow_runs/", json!({"flow_id": flow, "state": pause})).await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let (report, _) = check::carry_out(&world.store, false, Form::default()).await.unwrap();
+    let (report, _) = check::carry_out(&world.store, Vec::new(), false, Form::default()).await.unwrap();
     assert_eq!(report.left(), 0, "{report}");
     world.read_and_delete_everything().await;
     world.stop.send(true).unwrap();

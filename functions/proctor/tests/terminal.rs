@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Read},
     net::TcpListener,
@@ -13,9 +13,12 @@ use std::{
     thread,
 };
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use common::{App, Settings, Store, dead_letters, domain::access::key};
-use embedded::EmbeddedDatabase;
+use common::{
+    App, Settings, Store, dead_letters,
+    domain::access::key,
+    model::{Flow, FlowId, Timestamp},
+    store::{Item, Key, Write},
+};
 use rustix::pty::{self, OpenptFlags};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -108,15 +111,14 @@ fn has_documented_fields(document: &Value, command: &str) {
 
 /// Puts an item into the database that no version has written.
 async fn damage(data: &Path) {
-    let (client, table) = client(data);
-    let attribute = |text: &str| AttributeValue::S(text.into());
-    let item = client.put_item().table_name(table).item("pk", attribute("nonsense")).item("sk", attribute("x"));
-    item.send().await.unwrap();
+    let key = Key { pk: "nonsense".into(), sk: "x".into() };
+    let flow = store(data).item(&Flow::new(FlowId::new(), "flow", Timestamp::now()), 1).unwrap();
+    store(data).commit(vec![Write::Put(Item { key, index_keys: BTreeMap::new(), ..flow })]).await.unwrap();
 }
 
-fn client(data: &Path) -> (Client, String) {
-    let database = EmbeddedDatabase::open(&data.join("proctor.db")).unwrap();
-    (Client::from_conf(database.sdk_config()), Settings::default().table)
+fn store(data: &Path) -> Store {
+    let database = sqlite::Database::open(&data.join("proctor.db"), sqlite::Mode::Beside).unwrap();
+    Store::on(database, Settings { shards: 1, ..Settings::default() }.shards)
 }
 
 #[test]
@@ -191,7 +193,7 @@ fn slow_work_without_a_terminal_says_so_every_few_seconds() {
     let output = on(place.path(), &["assets", "--from", from]).output().unwrap();
     let told = text(&output.stderr);
     let progress: Vec<&str> = told.lines().filter(|line| !line.starts_with("proctor: ")).collect();
-    assert_eq!(progress, ["Looking for Prefect: 5 s"], "{told}");
+    assert!(matches!(progress[..], ["Looking for Prefect: 4 s" | "Looking for Prefect: 5 s"]), "{told}");
     assert!(text(&quiet.join().unwrap().stderr).starts_with("proctor: can't take Prefect's data from"));
 }
 
@@ -308,9 +310,7 @@ async fn dead_letters_are_documents() {
     let run = |arguments: &[&str]| document(on(place.path(), arguments));
     assert_eq!(run(&["dead-letters", "list"]), Value::Array(vec![]));
     {
-        let (client, table) = client(place.path());
-        let settings = Settings { shards: 1, ..Settings::default() };
-        let app = App::new(Store::new(client, &table, settings.shards), settings);
+        let app = App::new(store(place.path()), Settings { shards: 1, ..Settings::default() });
         for number in 0..3 {
             dead_letters::put_text_aside(&app, &format!("no message {number}"), "it is no JSON").await.unwrap();
         }

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) oracle_url: Option<String>,
 
     /// The measured server's binary.
-    #[arg(long, value_name = "BIN", default_value = "target/release/local")]
+    #[arg(long, value_name = "BIN", default_value = "target/release/proctor")]
     pub(crate) server: PathBuf,
 
     /// Run the measured server on a file instead of in memory.

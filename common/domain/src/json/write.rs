@@ -2,6 +2,7 @@
 
 use std::io;
 
+use memchr::memmem;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
@@ -12,6 +13,13 @@ use super::large_integer;
 /// # Errors
 /// `serde_json`'s, for a value that can't be JSON, such as an object whose names are no strings.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(USUAL_ANSWER);
+    value.serialize(&mut Serializer::new(&mut text))?;
+    // Nearly no text has the mark, and to look at each string takes as long as to write it.
+    let mut buffer = [0; 4];
+    if memmem::find(&text, large_integer::MARK.encode_utf8(&mut buffer).as_bytes()).is_none() {
+        return Ok(text);
+    }
     written(value, CompactFormatter)
 }
 
@@ -31,6 +39,9 @@ pub fn to_string_pretty<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<
     let text = written(value, PrettyFormatter::new())?;
     String::from_utf8(text).map_err(|error| serde::ser::Error::custom(error.to_string()))
 }
+
+/// How many bytes most answers have at most.
+const USUAL_ANSWER: usize = 4 * 1024;
 
 fn written<T: Serialize + ?Sized>(value: &T, structure: impl Formatter) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(256);

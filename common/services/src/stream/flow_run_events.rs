@@ -3,7 +3,10 @@
 //! They equal those of Prefect's `InstrumentFlowRunStateTransitions` and `flow_run_state_change_event`. An event has
 //! the id of the state that it tells of, so that a change consumed twice is one event.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use chrono::{SecondsFormat, Timelike};
 use serde_json::{Value, json};
@@ -111,49 +114,48 @@ pub(crate) async fn related_to(app: &App, run: &FlowRun) -> Result<Vec<Labels>> 
 /// The records around some flow runs, by their ids.
 #[derive(Debug)]
 struct Around {
-    flows: HashMap<FlowId, Flow>,
-    deployments: HashMap<DeploymentId, Deployment>,
-    queues: HashMap<WorkQueueId, WorkQueue>,
-    pools: HashMap<WorkPoolId, WorkPool>,
+    flows: HashMap<FlowId, Arc<Flow>>,
+    deployments: HashMap<DeploymentId, Arc<Deployment>>,
+    queues: HashMap<WorkQueueId, Arc<StoredWorkQueue>>,
+    pools: HashMap<WorkPoolId, Arc<StoredWorkPool>>,
     task_runs: HashMap<TaskRunId, TaskRun>,
 }
 
 impl Around {
     async fn read<'r>(app: &App, runs: impl Iterator<Item = &'r FlowRun> + Clone) -> Result<Self> {
-        let store = &app.store;
-        let keys = |keys: BTreeSet<Key>| Vec::from_iter(keys);
-        let flows = keys(runs.clone().map(|run| table::flow(run.flow_id)).collect());
-        let deployments = keys(runs.clone().filter_map(|run| run.deployment_id).map(table::deployment).collect());
-        let pools = keys(runs.clone().filter_map(|run| run.work_pool_id).map(table::work_pool).collect());
-        let queues = keys(runs.clone().filter_map(|run| run.work_queue_id).map(table::work_queue).collect());
-        let task_runs = keys(runs.filter_map(|run| run.parent_task_run_id).map(table::task_run).collect());
+        let (store, known) = (&app.store, &*app.surroundings);
+        let flows = runs.clone().map(|run| table::flow(run.flow_id)).collect();
+        let deployments = runs.clone().filter_map(|run| run.deployment_id).map(table::deployment).collect();
+        let pools = runs.clone().filter_map(|run| run.work_pool_id).map(table::work_pool).collect();
+        let queues = runs.clone().filter_map(|run| run.work_queue_id).map(table::work_queue).collect();
+        let task_runs: BTreeSet<Key> = runs.filter_map(|run| run.parent_task_run_id).map(table::task_run).collect();
+        let task_runs = Vec::from_iter(task_runs);
         let (flows, deployments, queues, pools, task_runs) = tokio::try_join!(
-            // Busy ones are read with nearly every batch, and what is told of them hardly ever changes.
-            store.get_many_settled::<Flow>(&flows),
-            store.get_many_settled::<Deployment>(&deployments),
-            store.get_many_settled::<StoredWorkQueue>(&queues),
-            store.get_many_settled::<StoredWorkPool>(&pools),
+            known.flows.read(store, flows),
+            known.deployments.read(store, deployments),
+            known.queues.read(store, queues),
+            known.pools.read(store, pools),
             store.get_many::<TaskRun>(&task_runs),
         )?;
         Ok(Self {
-            flows: flows.into_iter().map(|found| (found.record.id, found.record)).collect(),
-            deployments: deployments.into_iter().map(|found| (found.record.id, found.record)).collect(),
-            queues: queues.into_iter().map(|found| (found.record.queue.id, found.record.queue)).collect(),
-            pools: pools.into_iter().map(|found| (found.record.pool.id, found.record.pool)).collect(),
+            flows: flows.into_iter().map(|flow| (flow.id, flow)).collect(),
+            deployments: deployments.into_iter().map(|deployment| (deployment.id, deployment)).collect(),
+            queues: queues.into_iter().map(|stored| (stored.queue.id, stored)).collect(),
+            pools: pools.into_iter().map(|stored| (stored.pool.id, stored)).collect(),
             task_runs: task_runs.into_iter().map(|found| (found.record.id, found.record)).collect(),
         })
     }
 
     fn transition<'a>(&'a self, run: &'a FlowRun, initial: Option<&'a State>, entered: &'a State) -> Transition<'a> {
-        let queue = run.work_queue_id.and_then(|id| self.queues.get(&id));
+        let queue = run.work_queue_id.and_then(|id| self.queues.get(&id)).map(|stored| &stored.queue);
         Transition {
             run,
             initial,
             entered,
-            flow: self.flows.get(&run.flow_id),
-            deployment: run.deployment_id.and_then(|id| self.deployments.get(&id)),
+            flow: self.flows.get(&run.flow_id).map(|flow| &**flow),
+            deployment: run.deployment_id.and_then(|id| self.deployments.get(&id)).map(|deployment| &**deployment),
             queue,
-            pool: queue.and_then(|queue| self.pools.get(&queue.work_pool_id?)),
+            pool: queue.and_then(|queue| self.pools.get(&queue.work_pool_id?)).map(|stored| &stored.pool),
             task_run: run.parent_task_run_id.and_then(|id| self.task_runs.get(&id)),
         }
     }

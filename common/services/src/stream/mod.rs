@@ -14,12 +14,14 @@ mod live_clients;
 mod observed_states;
 mod pool_changes;
 mod probes;
+mod surroundings;
 pub mod task_run_recorder;
 
 use std::{collections::BTreeMap, time::Duration};
 
 pub use change::{Change, Written};
 use futures::future::BoxFuture;
+pub use surroundings::Surroundings;
 
 use error::{Error, Result};
 use store::{Item, Key, TableAccess, access, table::Index};
@@ -109,6 +111,9 @@ fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFu
             if let Err(error) = removals::step(app, queue, key, Look::First, PATIENCE).await {
                 failures.add(place, error);
             }
+        }
+        for change in changes {
+            app.surroundings.forget(&change.key);
         }
         pool_changes::tell(app, changes);
         let written = written(changes);

@@ -39,7 +39,7 @@ pub(crate) fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>, progress: 
         refuse_others(&folder)?;
     }
     let parent = folder.parent().ok_or_else(|| failed(ErrorKind::InvalidInput.into()))?;
-    embedded::make_directory(parent).map_err(failed)?;
+    sqlite::make_directory(parent).map_err(failed)?;
     // What is left of it is deleted when it goes: nothing, the old files, or new ones that could not be written whole.
     let beside = tempfile::Builder::new().prefix(".assets-").tempdir_in(parent).map_err(failed)?;
     let new = beside.path().join("new");

@@ -12,9 +12,10 @@ use common::{
     App,
     jobs::{self, Delivery, queue::Message},
     store::select::Window,
-    stream::{self, Change},
+    stream,
 };
-use embedded::{ChangeStream, ReceivedMessage};
+use embedded::ReceivedMessage;
+use proctor::database::Changes;
 
 use crate::{
     random::Random,
@@ -27,9 +28,9 @@ const HIDDEN: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_millis(20);
 
 /// Consumes the stream, some batches twice, until it is over; returns the stream.
-pub(crate) async fn consume_changes(world: Arc<World>, is_over: Arc<AtomicBool>, seed: u64) -> ChangeStream {
+pub(crate) async fn consume_changes(world: Arc<World>, is_over: Arc<AtomicBool>, seed: u64) -> Changes {
     let mut random = Random(seed);
-    let mut changes = world.database.change_stream(&world.app.settings.table);
+    let mut changes = world.database.changes(&world.app.settings.table);
     while !is_over.load(Ordering::SeqCst) {
         follow(&world, &world.services, &mut changes, if random.one_in(4) { 2 } else { 1 }).await;
     }
@@ -37,21 +38,15 @@ pub(crate) async fn consume_changes(world: Arc<World>, is_over: Arc<AtomicBool>,
 }
 
 /// Consumes the next changes `times` times; returns whether there were any.
-async fn follow(world: &World, app: &App, changes: &mut ChangeStream, times: usize) -> bool {
-    let Ok(records) = tokio::time::timeout(A_MOMENT, changes.next(50)).await else { return false };
-    let records = records.unwrap();
-    let batch: Vec<Change> = records
-        .iter()
-        .map(|record| {
-            Change::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone()).unwrap()
-        })
-        .collect();
+async fn follow(world: &World, app: &App, changes: &mut Changes, times: usize) -> bool {
+    let Ok(batch) = tokio::time::timeout(A_MOMENT, changes.next(50)).await else { return false };
+    let batch = batch.unwrap();
     let mut is_done = true;
     for _ in 0..times {
         is_done &= stream::consume(app, &world.queue, &batch).await.is_empty();
     }
     if is_done {
-        changes.acknowledge(&records).unwrap();
+        changes.acknowledge().unwrap();
     }
     true
 }
@@ -83,7 +78,7 @@ async fn work(world: &World, app: &App, times: usize) -> bool {
 }
 
 /// Lets everything be done that is left, now that nothing fails and no index lags.
-pub(crate) async fn settle(world: &World, changes: &mut ChangeStream) {
+pub(crate) async fn settle(world: &World, changes: &mut Changes) {
     world.faults.iter().for_each(embedded::faults::Faults::end);
     world.lagging.catch_up().await;
     tokio::time::sleep(Duration::from_secs_f64(2.0 * SHORT_WHILE)).await;

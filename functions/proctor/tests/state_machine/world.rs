@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::Router;
@@ -26,8 +26,10 @@ use common::{
 };
 use embedded::{
     EmbeddedDatabase, EmbeddedQueue, LaggingIndexes,
+    decorators::{Failing, Lagging},
     faults::{Fault, Faults},
 };
+use proctor::database::Database;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -108,8 +110,8 @@ pub(crate) struct World {
     pub(crate) services: App,
     /// What clients see: the same, with faults of its own.
     pub(crate) service: Router,
-    pub(crate) database: EmbeddedDatabase,
-    pub(crate) lagging: LaggingIndexes,
+    pub(crate) database: Database,
+    pub(crate) lagging: Lag,
     pub(crate) faults: Vec<Faults>,
     pub(crate) inbox: EmbeddedQueue,
     pub(crate) queue: Queue,
@@ -118,10 +120,58 @@ pub(crate) struct World {
     ledger: Mutex<Ledger>,
 }
 
+/// The database behind whose writes the indexes lag.
+#[derive(Clone)]
+pub(crate) enum Lag {
+    Emulator(LaggingIndexes),
+    Sqlite(Lagging),
+}
+
+impl Lag {
+    /// Makes an empty database.
+    fn of(database: &Database) -> Self {
+        match database {
+            Database::Emulator(database) => Self::Emulator(LaggingIndexes::of(database, LONGEST_LAG).unwrap()),
+            Database::Sqlite(database) => {
+                let stale = sqlite::Database::in_memory().unwrap();
+                Self::Sqlite(Lagging::new(Arc::new(database.clone()), Arc::new(stale), LONGEST_LAG))
+            }
+        }
+    }
+
+    /// Connects to it, with faults that are met by any call, and by transactions alone.
+    fn store(&self, settings: &Settings, passing: &Faults, conflicts: &Faults) -> Store {
+        match self {
+            Self::Emulator(lagging) => {
+                let client = conflicts.before(passing.before(lagging.http_client()));
+                let client = aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(client));
+                Store::new(client, &settings.table, settings.shards)
+            }
+            Self::Sqlite(lagging) => {
+                let faults = vec![passing.clone(), conflicts.clone()];
+                Store::on(Failing::new(Arc::new(lagging.clone()), faults), settings.shards)
+            }
+        }
+    }
+
+    /// Brings the indexes up to date.
+    pub(crate) async fn catch_up(&self) {
+        match self {
+            Self::Emulator(lagging) => lagging.catch_up().await,
+            Self::Sqlite(lagging) => lagging.catch_up().await.unwrap(),
+        }
+    }
+}
+
 impl World {
+    /// Makes one on DynamoDB's emulator or on SQLite.
     pub(crate) async fn new(random: &mut Random) -> Self {
-        let database = EmbeddedDatabase::in_memory().unwrap();
-        let lagging = LaggingIndexes::of(&database, LONGEST_LAG).unwrap();
+        let database = if random.one_in(2) {
+            Database::Emulator(EmbeddedDatabase::in_memory().unwrap())
+        } else {
+            Database::Sqlite(sqlite::Database::in_memory().unwrap())
+        };
+        let lagging = Lag::of(&database);
         let settings = Settings {
             shards: 2,
             // What is due is found by the ticks alone: a delayed message is late by up to a second.
@@ -132,19 +182,17 @@ impl World {
             initial_deployment_lease: if random.one_in(2) { SHORT_WHILE } else { 300.0 },
             ..Settings::default()
         };
-        let connected = |client| {
-            let client = aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(client));
-            App::new(Store::new(client, &settings.table, settings.shards), settings.clone())
-        };
-        let setting_up = connected(lagging.http_client());
+        let none = Faults::default();
+        let connected = |store| App::new(store, settings.clone());
+        let setting_up = connected(lagging.store(&settings, &none, &none));
         setting_up.store.create_table().await.unwrap();
         let inbox = database.queue().unwrap();
         let mut faults = Vec::new();
         let mut failing = || {
             let (passing, conflicts) = (Faults::default(), Faults::on("TransactWriteItems"));
-            let client = conflicts.before(passing.before(lagging.http_client()));
+            let store = lagging.store(&settings, &passing, &conflicts);
             faults.push((passing, conflicts));
-            connected(client)
+            connected(store)
         };
         let (services, service) = (failing(), proctor::app(failing()));
         let mut world = Self {
@@ -163,7 +211,7 @@ impl World {
         world.add_flow_runs().await;
         Box::pin(world.add_task_runs()).await;
         lagging.catch_up().await;
-        world.app = connected(database.http_client());
+        world.app = connected(database.store(&settings.table, settings.shards));
         for (passing, conflicts) in faults {
             script(random, &passing, &[Fault::Throttled, Fault::InternalError, Fault::AnswerLost]);
             script(random, &conflicts, &[Fault::TransactionConflict]);

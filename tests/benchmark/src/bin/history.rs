@@ -16,9 +16,9 @@ use common::{
         table::{Collection, Index},
     },
 };
-use embedded::EmbeddedDatabase;
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+use sqlite::{Database, Mode};
 
 /// What the local server allocates with.
 #[global_allocator]
@@ -40,11 +40,9 @@ const DAY: f64 = 86_400.0;
 async fn main() -> std::result::Result<(), Box<dyn Error>> {
     let runs = std::env::args().nth(1).map_or(Ok(RUNS), |runs| runs.parse())?;
     let directory = tempfile::tempdir()?;
-    let database = EmbeddedDatabase::open(&directory.path().join("proctor.db"))?;
+    let database = Database::open(&directory.path().join("proctor.db"), Mode::Serving)?;
     let settings = Settings::default();
-    let store =
-        Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
-    store.create_table().await?;
+    let store = Store::on(database, settings.shards);
     let now = Timestamp::now();
     let started = Instant::now();
     fill(&store, runs, now).await?;

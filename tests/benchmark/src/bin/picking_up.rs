@@ -20,9 +20,9 @@ use common::{
     },
     store::{Item, Shards},
 };
-use embedded::{ChangeStream, EmbeddedDatabase};
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+use sqlite::{Changes, Database, Mode};
 
 /// What the local server allocates with.
 #[global_allocator]
@@ -61,7 +61,8 @@ struct Options {
 async fn main() -> Outcome<()> {
     let Options { shards, waiting } = Options::parse();
     let directory = tempfile::tempdir()?;
-    let mut world = World::new(EmbeddedDatabase::open(&directory.path().join("proctor.db"))?, Shards(shards)).await?;
+    let mut world =
+        World::new(Database::open(&directory.path().join("proctor.db"), Mode::Serving)?, Shards(shards)).await?;
     println!("| waiting | polled by | returned | p50 ms | p95 ms | items read | read units | round trips |");
     println!("|--:|---|--:|--:|--:|--:|--:|--:|");
     for count in waiting {
@@ -96,7 +97,7 @@ struct Measured {
 struct World {
     app: Router,
     store: Store,
-    changes: ChangeStream,
+    changes: Changes,
     flow: Flow,
     pool: WorkPool,
     /// By priority.
@@ -108,11 +109,10 @@ struct World {
 }
 
 impl World {
-    async fn new(database: EmbeddedDatabase, shards: Shards) -> Outcome<Self> {
+    async fn new(database: Database, shards: Shards) -> Outcome<Self> {
         let settings = Settings { shards: shards.0, ..Settings::default() };
-        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, shards);
-        store.create_table().await?;
-        let changes = database.change_stream(&settings.table);
+        let store = Store::on(database.clone(), shards);
+        let changes = database.changes();
         let app = proctor::app(App::new(store.clone(), settings));
         let flow: Flow = serde_json::from_value(ask(&app, "/flows/", &json!({"name": "flow"})).await?.0)?;
         ask(&app, "/work_pools/", &json!({"name": "pool", "type": "process"})).await?;
@@ -148,7 +148,8 @@ impl World {
         while let Ok(told) =
             tokio::time::timeout(std::time::Duration::from_millis(100), self.changes.next(2 * BATCH)).await
         {
-            self.changes.acknowledge(&told?)?;
+            told?;
+            self.changes.acknowledge();
         }
         Ok(())
     }
@@ -256,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn a_poll_reads_as_much_when_more_runs_wait() {
         for shards in [1, 4] {
-            let mut world = World::new(EmbeddedDatabase::in_memory().unwrap(), Shards(shards)).await.unwrap();
+            let mut world = World::new(Database::in_memory().unwrap(), Shards(shards)).await.unwrap();
             // As many in each queue and of each deployment as a poll asks for.
             world.fill(WANTED * DEPLOYMENTS).await.unwrap();
             let mut few = Vec::new();

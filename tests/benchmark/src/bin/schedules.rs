@@ -25,7 +25,7 @@ use common::{
     settings::Variables,
     store::cost::{Cost, measured},
 };
-use embedded::EmbeddedDatabase;
+use embedded::EmbeddedQueue;
 use mimalloc::MiMalloc;
 use uuid::Uuid;
 
@@ -69,11 +69,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn open(file: &Path) -> Result<(App, Queue), Box<dyn Error>> {
-    let database = EmbeddedDatabase::open(file)?;
+    let database = sqlite::Database::open(file, sqlite::Mode::Serving)?;
     let settings = Settings::local(Variables::default())?;
-    let store =
-        Store::new(aws_sdk_dynamodb::Client::from_conf(database.sdk_config()), &settings.table, settings.shards);
-    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(database.queue()?.sdk_config()), "any");
+    let store = Store::on(database.clone(), settings.shards);
+    let inbox = EmbeddedQueue::new(database.queue());
+    let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
     Ok((App::new(store, settings), queue))
 }
 

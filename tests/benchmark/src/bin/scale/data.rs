@@ -10,8 +10,8 @@ use common::{
     },
     store::{Item, work_pools::StoredWorkPool, work_queues::StoredWorkQueue},
 };
-use embedded::ChangeStream;
 use serde_json::{Value, json};
+use sqlite::Changes;
 use uuid::Uuid;
 
 /// How many flows there are.
@@ -104,7 +104,7 @@ impl Around {
 /// Adds the flows, pools and deployments, and `runs` flow runs that end at `now`; nothing is to follow from their changes.
 pub(crate) async fn fill(
     store: &Store,
-    changes: &mut ChangeStream,
+    changes: &mut Changes,
     runs: usize,
     now: Timestamp,
 ) -> std::result::Result<(), Box<dyn Error>> {
@@ -125,8 +125,8 @@ pub(crate) async fn fill(
         items.push(Item::of(&run(number, runs, now), 1, store.shards())?);
         if items.len() == BATCH || number + 1 == runs {
             store.insert_missing(std::mem::take(&mut items)).await?;
-            let told = changes.next(2 * BATCH).await?;
-            changes.acknowledge(&told)?;
+            changes.next(2 * BATCH).await?;
+            changes.acknowledge();
         }
         if number % 100_000 == 99_999 {
             eprintln!("[scale] {} runs", number + 1);

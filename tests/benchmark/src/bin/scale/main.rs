@@ -15,7 +15,7 @@ use std::{
 
 use clap::Parser;
 use common::{
-    Result, Settings, Store,
+    Result, Store,
     filter::{FlowRunSort, RunFilters},
     history::History,
     model::Timestamp,
@@ -26,9 +26,9 @@ use common::{
     },
 };
 use data::Around;
-use embedded::{ChangeStream, EmbeddedDatabase};
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+use sqlite::{Changes, Database, Mode};
 
 /// What the local server allocates with.
 #[global_allocator]
@@ -104,11 +104,9 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn open(file: &Path, shards: u8) -> std::result::Result<(Store, ChangeStream), Box<dyn Error>> {
-    let database = EmbeddedDatabase::open(file)?;
-    let table = Settings::default().table;
-    let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
-    Ok((Store::new(client, &table, Shards(shards)), database.change_stream(&table)))
+fn open(file: &Path, shards: u8) -> std::result::Result<(Store, Changes), Box<dyn Error>> {
+    let database = Database::open(file, Mode::Serving)?;
+    Ok((Store::on(database.clone(), Shards(shards)), database.changes()))
 }
 
 fn print_rows(runs: usize, ending: Timestamp) -> std::result::Result<(), Box<dyn Error>> {

@@ -20,9 +20,9 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Makes the file of a database if there is none, and takes all rights to its files from everybody but their owner.
 ///
-/// SQLite gives a file that it makes beside a database the database's own mode. A failure here is not the end: where the
-/// file can't be used, SQLite says so.
-pub(crate) fn make_private(database: &Path) {
+/// SQLite gives a file that it makes beside a database the database's own mode. A failure here is not the end: where
+/// the file can't be used, SQLite says so.
+pub fn make_private(database: &Path) {
     private::make_file(database);
     for file in all(database) {
         private::tighten(&file);
@@ -30,17 +30,24 @@ pub(crate) fn make_private(database: &Path) {
 }
 
 /// Lets the owner write the files beside a database that was read-only when SQLite made them, and no longer is.
-pub(crate) fn follow_mode(database: &Path) {
+pub fn follow_mode(database: &Path) {
     private::follow_mode(database, &siblings(database));
 }
 
+/// Makes the file `path` if there is none, for the owner alone.
+pub(crate) fn make_private_file(path: &Path) {
+    private::make_file(path);
+}
+
+/// Returns the name of a database followed by `suffix`.
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 fn siblings(database: &Path) -> Vec<PathBuf> {
-    let sibling = |suffix: &&str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    SIBLINGS.iter().map(sibling).collect()
+    SIBLINGS.iter().map(|suffix| beside(database, suffix)).collect()
 }
 
 fn all(database: &Path) -> Vec<PathBuf> {
@@ -126,7 +133,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::EmbeddedDatabase;
+    use crate::{Database, Mode};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -145,10 +152,11 @@ mod tests {
                     fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
                 }
             }
-            let database = EmbeddedDatabase::open(&path).unwrap();
-            let _queue = database.queue().unwrap();
-            for file in [&path, &directory.join("proctor.db-wal"), &directory.join("proctor.db-shm")] {
-                assert_eq!(mode(file), 0o600, "{}", file.display());
+            let database = Database::open(&path, Mode::Serving).unwrap();
+            assert!(database.location().is_some());
+            for suffix in ["", "-wal", "-shm", "-lock"] {
+                let file = beside(&path, suffix);
+                assert_eq!(mode(&file), 0o600, "{}", file.display());
             }
         }
         fs::remove_dir_all(&directory).unwrap();
@@ -162,7 +170,7 @@ mod tests {
         fs::write(directory.join("notes"), []).unwrap();
         fs::set_permissions(directory.join("notes"), Permissions::from_mode(0o644)).unwrap();
         make_directory(&directory).unwrap();
-        let _database = EmbeddedDatabase::open(&directory.join("proctor.db")).unwrap();
+        let _database = Database::open(&directory.join("proctor.db"), Mode::Serving).unwrap();
         assert_eq!((mode(&directory), mode(&directory.join("notes"))), (0o755, 0o644));
         fs::remove_dir_all(&directory).unwrap();
     }

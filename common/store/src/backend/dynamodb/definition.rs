@@ -1,4 +1,4 @@
-//! The request that makes the table, as [`super::table`] declares it.
+//! The request that makes the table, as [`crate::table`] declares it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use super::table::{Index, PARTITION, SORT};
+use crate::table::{Index, PARTITION, SORT};
 
 /// Returns the request that makes the table `name`, as the infrastructure template declares it.
 ///

@@ -1,0 +1,119 @@
+//! The database as the store asks it.
+
+use futures::{FutureExt, future::BoxFuture};
+use store::{
+    CommitError, Item, Key, Write,
+    backend::{Backend, Consistency, MOST_WRITES, Metered, Page, Position, Query, Spent},
+};
+use tokio::sync::oneshot;
+
+use error::{Error, Result};
+
+use crate::{
+    Database, SqliteError, item,
+    reading::{self, Plan},
+    transaction::Transaction,
+    writability,
+};
+
+/// From how many items on a read is made on another thread: looking at so many takes milliseconds.
+const LONG_PAGE: usize = 400;
+
+/// How many bytes one transaction writes at most (AWS: `TransactWriteItems`).
+const LARGEST_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
+
+/// One call, of which nobody counts the units.
+const CALL: Spent = Spent { round_trips: 1, units: 0.0 };
+
+impl Backend for Database {
+    fn get<'a>(&'a self, keys: &'a [&'a Key], _: Consistency) -> BoxFuture<'a, Result<Metered<Vec<Item>>>> {
+        async move { Ok((self.0.read(|connection| reading::get(connection, keys))?, CALL)) }.boxed()
+    }
+
+    fn query<'a>(&'a self, query: &'a Query<'a>) -> BoxFuture<'a, Result<Metered<Page>>> {
+        async move {
+            let plan = Plan::of(query)?;
+            let page = if plan.limit() < LONG_PAGE {
+                self.0.read(|connection| plan.read(connection))?
+            } else {
+                self.0.read_aside(move |connection| plan.read(connection)).await?
+            };
+            Ok((page, CALL))
+        }
+        .boxed()
+    }
+
+    fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
+        async move {
+            let weight = weigh(&writes)?;
+            if writes.len() > 1 && weight > LARGEST_TRANSACTION_BYTES {
+                let words = "The records are larger together than the 4 MB that the store takes at once";
+                return Err(Error::TooLarge(words.into()).into());
+            }
+            self.commit(writes, weight).await
+        }
+        .boxed()
+    }
+
+    fn write_many(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent>> {
+        async move {
+            debug_assert!(writes.len() <= MOST_WRITES, "the store asks for no more");
+            let weight = weigh(&writes)?;
+            Ok(self.commit(writes, weight).await?)
+        }
+        .boxed()
+    }
+
+    fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
+        async move {
+            let page = self.0.read_aside(move |connection| reading::walk(connection, start.as_ref(), limit)).await?;
+            Ok((page, CALL))
+        }
+        .boxed()
+    }
+
+    fn create(&self) -> BoxFuture<'_, Result<()>> {
+        // It is made when it is opened.
+        futures::future::ready(Ok(())).boxed()
+    }
+
+    fn is_ready(&self) -> BoxFuture<'_, Result<bool>> {
+        async move {
+            writability::check(&self.0.writer).await?;
+            Ok(true)
+        }
+        .boxed()
+    }
+
+    fn approximate_item_count(&self) -> BoxFuture<'_, Option<u64>> {
+        async move { self.0.read_aside(reading::count).await.ok() }.boxed()
+    }
+}
+
+impl Database {
+    async fn commit(&self, writes: Vec<Write>, weight: usize) -> Result<Spent, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.submit(Box::new(Transaction::new(writes, weight, reply))).await;
+        let lost = |_| Err(CommitError::Failed(SqliteError::Panicked("nobody told how it ended".into()).into()));
+        answer.await.unwrap_or_else(lost).map(|()| CALL)
+    }
+}
+
+/// Returns how many bytes `writes` have.
+///
+/// # Errors
+/// [`Error::TooLarge`] if one of them is larger than an item may be.
+fn weigh(writes: &[Write]) -> Result<usize> {
+    let mut weight = 0;
+    for write in writes {
+        let size = match write {
+            Write::Insert(item) | Write::Replace(item) | Write::Put(item) => item::size(item),
+            Write::Delete(key) | Write::DeleteVersion(key, _) => item::key_size(key),
+        };
+        if size > item::LARGEST {
+            return Err(Error::TooLarge("The record is larger than the 400 KB that the store takes".into()));
+        }
+        weight += size;
+    }
+    Ok(weight)
+}

@@ -1,0 +1,138 @@
+//! The tables of the file, and which files are refused.
+//!
+//! What a version writes and another one does not know gets a new [`VERSION`]. A file of a newer version is refused,
+//! because this one would misread it. There is no older version yet; [`prepare`] is where its files are brought up to
+//! date.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use crate::SqliteError;
+
+/// What `PRAGMA application_id` says of our files: "Prct".
+const APPLICATION: i64 = 0x5072_6374;
+
+/// The version of the tables, in `PRAGMA user_version`.
+pub(crate) const VERSION: i64 = 1;
+
+/// How large a page is, in bytes; fixed when a file is made.
+const PAGE_SIZE: i64 = 4096;
+
+/// A table that the emulator of DynamoDB made, which was the local database before this one.
+const OF_THE_EMULATOR: &str = "_stream_records";
+
+/// The tables.
+///
+/// `keys` are an item's index keys as a JSON object. The columns come in the order in which they are read alone: what
+/// is long comes last, for SQLite follows a row only as far as it is asked to.
+///
+/// `index_entries` holds all secondary indexes: `i` is the index, `p` and `s` its partition and sort key.
+///
+/// `changes` are what the stream hands out, with the item before and after. Its numbers are never used
+/// twice, so that an acknowledged number stays acknowledged: the last row is never deleted, but emptied.
+const TABLES: &str = "
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    pk TEXT NOT NULL,
+    sk TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    announced INTEGER,
+    expires INTEGER,
+    brief TEXT,
+    keys TEXT NOT NULL,
+    head TEXT,
+    tail TEXT
+) STRICT;
+CREATE UNIQUE INDEX items_by_key ON items (pk, sk);
+CREATE INDEX items_by_expiry ON items (expires) WHERE expires IS NOT NULL;
+CREATE TABLE index_entries (
+    i INTEGER NOT NULL,
+    p TEXT NOT NULL,
+    s TEXT NOT NULL,
+    item INTEGER NOT NULL,
+    PRIMARY KEY (i, p, s, item)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY,
+    pk TEXT NOT NULL,
+    sk TEXT NOT NULL,
+    old_version INTEGER,
+    old_announced INTEGER,
+    old_expires INTEGER,
+    old_brief TEXT,
+    old_keys TEXT,
+    old_head TEXT,
+    old_tail TEXT,
+    new_version INTEGER,
+    new_announced INTEGER,
+    new_expires INTEGER,
+    new_brief TEXT,
+    new_keys TEXT,
+    new_head TEXT,
+    new_tail TEXT
+) STRICT;
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    visible_at REAL NOT NULL,
+    receives INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX messages_due ON messages (visible_at);
+CREATE TABLE write_probe (id INTEGER PRIMARY KEY, written_at REAL NOT NULL) STRICT;
+";
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing is in it yet.
+    Empty,
+    /// It has our tables.
+    Ours,
+}
+
+/// Makes the tables in an empty database, and refuses a file that is not ours or that is newer.
+///
+/// Nothing of a file that is refused is changed.
+pub(crate) fn prepare(connection: &mut Connection, path: Option<&Path>) -> Result<(), SqliteError> {
+    if path.is_some() && kind(connection, path)? == Kind::Empty {
+        // Both must come before the first table, and outside of a transaction.
+        connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        if mode != "wal" {
+            tracing::warn!(mode, "the database's disk takes no write-ahead log, so that reads and writes take turns");
+        }
+    }
+    if kind(connection, path)? == Kind::Empty {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have come first.
+        if kind(&transaction, path)? == Kind::Empty {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn kind(connection: &Connection, path: Option<&Path>) -> Result<Kind, SqliteError> {
+    let path = || path.unwrap_or_else(|| Path::new(":memory:")).to_owned();
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let application = number("application_id")?;
+    if application == APPLICATION {
+        let found = number("user_version")?;
+        return if found > VERSION {
+            Err(SqliteError::Newer { path: path(), found, known: VERSION })
+        } else {
+            Ok(Kind::Ours)
+        };
+    }
+    let table = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name = ?1 DESC LIMIT 1";
+    let table: Option<String> = connection.query_row(table, [OF_THE_EMULATOR], |row| row.get(0)).optional()?;
+    match table {
+        None if application == 0 => Ok(Kind::Empty),
+        Some(table) if table == OF_THE_EMULATOR => Err(SqliteError::Former(path())),
+        _ => Err(SqliteError::Foreign(path())),
+    }
+}

@@ -1,0 +1,71 @@
+//! What the running operation has declared to do with the table ([`access`]), and no more.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
+use crate::{CommitError, Item, Key, Write, access};
+use error::{Error, Result};
+
+/// A database that refuses what the running operation has not declared, as its role in the cloud would.
+///
+/// What runs outside of [`access::within`] is held to one thing, and so is everything else: nobody walks over the table.
+#[derive(Clone, Debug)]
+pub struct Guarded(Arc<dyn Backend>);
+
+impl Guarded {
+    /// Guards `inner`.
+    pub fn new(inner: Arc<dyn Backend>) -> Self {
+        Self(inner)
+    }
+}
+
+impl Backend for Guarded {
+    fn get<'a>(&'a self, keys: &'a [&'a Key], consistency: Consistency) -> BoxFuture<'a, Result<Metered<Vec<Item>>>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:GetItem", "dynamodb:BatchGetItem"], None)?;
+            self.0.get(keys, consistency).await
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query<'a>) -> BoxFuture<'a, Result<Metered<Page>>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:Query"], query.range.index)?;
+            self.0.query(query).await
+        })
+    }
+
+    fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:PutItem", "dynamodb:DeleteItem"], None)?;
+            self.0.write(writes).await
+        })
+    }
+
+    fn write_many(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:BatchWriteItem"], None)?;
+            self.0.write_many(writes).await
+        })
+    }
+
+    fn walk(&self, _start: Option<Position>, _limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
+        Box::pin(async { Err(Error::Internal("the table is never scanned".into())) })
+    }
+
+    fn create(&self) -> BoxFuture<'_, Result<()>> {
+        self.0.create()
+    }
+
+    fn is_ready(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:DescribeTable"], None)?;
+            self.0.is_ready().await
+        })
+    }
+
+    fn approximate_item_count(&self) -> BoxFuture<'_, Option<u64>> {
+        self.0.approximate_item_count()
+    }
+}
