@@ -1,6 +1,6 @@
 //! Reads of DynamoDB: items by key, pages of partitions, and a walk over everything.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, Select};
 
@@ -16,6 +16,8 @@ use crate::{
     table::{self, Index, Projection},
 };
 use error::{Error, Result};
+
+type Attributes = HashMap<String, AttributeValue>;
 
 impl DynamoDb {
     pub(super) async fn get_one(&self, key: &Key) -> Result<Metered<Vec<Item>>> {
@@ -114,12 +116,7 @@ impl DynamoDb {
             ReadOut::Nothing => query.select(Select::Count),
         };
         let answer = query.send().await.map_err(|error| failure(&error))?;
-        let page = Page {
-            count: usize::try_from(answer.count).unwrap_or_default(),
-            looked_at: usize::try_from(answer.scanned_count).unwrap_or_default(),
-            items: answer.items.unwrap_or_default().into_iter().map(read).collect::<Result<_>>()?,
-            next: answer.last_evaluated_key.map(position).transpose()?,
-        };
+        let page = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
         Ok((page, Spent::once(units(answer.consumed_capacity.as_slice()))))
     }
 
@@ -135,14 +132,19 @@ impl DynamoDb {
             .send()
             .await
             .map_err(|error| failure(&error))?;
-        let page = Page {
-            count: usize::try_from(answer.count).unwrap_or_default(),
-            looked_at: usize::try_from(answer.scanned_count).unwrap_or_default(),
-            items: answer.items.unwrap_or_default().into_iter().map(read).collect::<Result<_>>()?,
-            next: answer.last_evaluated_key.map(position).transpose()?,
-        };
+        let page = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
         Ok((page, Spent::once(units(answer.consumed_capacity.as_slice()))))
     }
+}
+
+/// Reads a page: how many items it has and how many were looked at, the items, and the key of the last one.
+fn page(count: i32, looked_at: i32, items: Option<Vec<Attributes>>, last: Option<Attributes>) -> Result<Page> {
+    Ok(Page {
+        count: usize::try_from(count).unwrap_or_default(),
+        looked_at: usize::try_from(looked_at).unwrap_or_default(),
+        items: items.unwrap_or_default().into_iter().map(read).collect::<Result<_>>()?,
+        next: last.map(position).transpose()?,
+    })
 }
 
 /// Returns the attributes that are read out of an item of `index`.
