@@ -23,7 +23,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from live import memory, opened, processor
+from live import opened
+from process import memory, processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import servers  # noqa: E402

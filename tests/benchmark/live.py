@@ -27,21 +27,10 @@ from websockets.typing import Subprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import servers  # noqa: E402
+from process import memory, processor  # noqa: E402
 
 FAR = "2100-01-01T00:00:00Z"
 PATIENCE_SECONDS = 30.0
-
-
-def memory(process: int) -> float:
-    """Megabytes that the process has in memory."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
-
-
-def processor(process: int) -> float:
-    """Seconds of processors that the process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def opened(url: str, path: str) -> ClientConnection:

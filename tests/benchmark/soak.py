@@ -17,6 +17,8 @@ import threading
 import time
 from pathlib import Path
 
+from process import memory
+
 GROWTH = 1.5
 # What a server keeps for itself grows until its caches are full.
 WARM_UP_MINUTES = 2
@@ -57,12 +59,6 @@ class Client(threading.Thread):
             self.ask("POST", "/logs/", [{**line, "flow_run_id": run["id"]}] * 10)
             self.ask("POST", "/flow_runs/filter", {"limit": 200, "sort": "START_TIME_DESC"})
             self.ask("POST", "/flow_runs/count", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
-
-
-def resident(process: int) -> float:
-    """Returns the memory of a process, in megabytes."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1e3
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -114,7 +110,7 @@ def soak(options: argparse.Namespace, server: subprocess.Popen[bytes], home: Pat
         row = {
             "p50": quantile(taken, 0.5),
             "p99": quantile(taken, 0.99),
-            "memory": resident(server.pid),
+            "memory": memory(server.pid),
             "failed": all_failed - failed,
         }
         failed = all_failed

@@ -13,6 +13,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from process import memory
+
 
 def ask(port: int, method: str, path: str, body: str | None = None) -> float:
     """Returns the milliseconds until the answer is read; fails where there is none, or another one than 200."""
@@ -23,12 +25,6 @@ def ask(port: int, method: str, path: str, body: str | None = None) -> float:
     answer.read()
     assert answer.status == 200, answer.status
     return (time.perf_counter() - started) * 1e3
-
-
-def resident(process: int) -> float:
-    """Returns the memory of a process, in megabytes."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1e3
 
 
 def main() -> None:
@@ -54,13 +50,13 @@ def main() -> None:
             starts.append((time.perf_counter() - began) * 1e3)
             if start == options.starts - 1:
                 time.sleep(2)
-                idle = resident(server.pid)
+                idle = memory(server.pid)
                 newest = '{"limit": 200, "sort": "START_TIME_DESC"}'
                 page, count = ("/api/flow_runs/filter", newest), ("/api/flow_runs/count", "{}")
                 took = [min(ask(options.port, "POST", *question) for _ in range(2)) for question in (page, count)]
                 print("| start, ms | memory idle, MB | a page of 200, ms | a count of all, ms | memory then, MB |")
                 print("|--:|--:|--:|--:|--:|")
-                row = [statistics.median(starts), idle, *took, resident(server.pid)]
+                row = [statistics.median(starts), idle, *took, memory(server.pid)]
                 print("| " + " | ".join(f"{value:.1f}" for value in row) + " |")
         finally:
             server.terminate()

@@ -311,21 +311,7 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, SqliteEr
 fn brief(row: &Row<'_>) -> Result<Item, SqliteError> {
     let key = Key { pk: String::new(), sk: String::new() };
     let brief = row.get::<_, Option<String>>(Columns::BRIEF)?;
-    Ok(Item { brief, ..nothing_of(key) })
-}
-
-/// Returns an item of which nothing but its key is known.
-fn nothing_of(key: Key) -> Item {
-    Item {
-        key,
-        version: 0,
-        announced: None,
-        head: None,
-        tail: None,
-        brief: None,
-        expires: None,
-        index_keys: Keys::new(),
-    }
+    Ok(Item { brief, ..Item::under(key) })
 }
 
 fn position(sort: &str, row: &Row<'_>) -> Result<Position, SqliteError> {

@@ -104,6 +104,20 @@ pub struct Item {
 }
 
 impl Item {
+    /// Returns an item of which nothing but its key is known.
+    pub fn under(key: Key) -> Self {
+        Self {
+            key,
+            version: 0,
+            announced: None,
+            head: None,
+            tail: None,
+            brief: None,
+            expires: None,
+            index_keys: BTreeMap::new(),
+        }
+    }
+
     /// Turns `record` into an item of the given version.
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
         let (head, tail) = head_and_tail(&record.to_text()?, R::HEAD)?;

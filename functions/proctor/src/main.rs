@@ -381,10 +381,11 @@ async fn back_up(arguments: &Arguments, command: &backup::Arguments) -> Result<(
 /// Looks at a database that a server may have open at the same time.
 async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result<(), Failure> {
     let check::Arguments { table, repair, form } = command;
-    let store = store(arguments, table.as_ref()).await?;
-    let damage = match table {
-        None => open_beside(arguments)?.integrity_check().await.map_err(DatabaseError::from)?,
-        Some(_) => Vec::new(),
+    let (store, damage) = if table.is_some() {
+        (store(arguments, table.as_ref()).await?, Vec::new())
+    } else {
+        let (database, store) = local(arguments)?;
+        (store, database.integrity_check().await.map_err(DatabaseError::from)?)
     };
     let outcome = check::carry_out(&store, damage, repair, form).await;
     let (report, lines) =
@@ -422,19 +423,21 @@ async fn connect(place: &Place, variables: Variables) -> Result<App, Failure> {
 
 /// Opens the deployed table of this name, or the local database.
 async fn store(arguments: &Arguments, table: Option<&String>) -> Result<Store, Failure> {
-    let place = arguments.place(table);
+    let Some(table) = table else { return Ok(local(arguments)?.1) };
     let mut variables = Variables::from_env();
-    Ok(match table {
-        Some(table) => {
-            variables.set("PROCTOR_TABLE", table);
-            connect(&place, variables).await?.store
-        }
-        None if arguments.in_memory => return Err(Failure::NothingLasts),
-        None => {
-            let settings = Settings::local(variables).map_err(Failure::Settings)?;
-            Database::Sqlite(open_beside(arguments)?).store(&settings.table, settings.shards)
-        }
-    })
+    variables.set("PROCTOR_TABLE", table);
+    Ok(connect(&arguments.place(Some(table)), variables).await?.store)
+}
+
+/// Opens the local database, and the store on it.
+fn local(arguments: &Arguments) -> Result<(sqlite::Database, Store), Failure> {
+    if arguments.in_memory {
+        return Err(Failure::NothingLasts);
+    }
+    let settings = Settings::local(Variables::from_env()).map_err(Failure::Settings)?;
+    let database = open_beside(arguments)?;
+    let store = Store::on(database.clone(), settings.shards);
+    Ok((database, store))
 }
 
 /// How long open requests may take to end after a signal to stop.

@@ -21,7 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// One that is gone is taken out of the table at once. One that the gateway takes nothing for, again and again, is cut:
 /// its client comes again, and is told then what it has missed.
 ///
-/// # Errors [`error::Error::Unavailable`] if the table can't be reached.
+/// # Errors
+/// [`error::Error::Unavailable`] if the table can't be reached.
 pub async fn send(app: &App, id: &str, text: &str) -> Result<bool> {
     let Some(connections) = &app.connections else { return Ok(false) };
     if text.len() > LARGEST_MESSAGE {

@@ -1,10 +1,6 @@
 //! Items as DynamoDB's attributes.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    num::ParseIntError,
-    str::FromStr,
-};
+use std::{collections::HashMap, num::ParseIntError, str::FromStr};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity};
 use serde::Serialize;
@@ -21,16 +17,7 @@ pub(super) fn written<T: Serialize>(value: T) -> Result<HashMap<String, Attribut
 ///
 /// Written out, because a query reads thousands of items and serde would look at every attribute twice.
 pub(super) fn read(attributes: HashMap<String, AttributeValue>) -> Result<Item> {
-    let mut item = Item {
-        key: Key { pk: String::new(), sk: String::new() },
-        version: 0,
-        announced: None,
-        head: None,
-        tail: None,
-        brief: None,
-        expires: None,
-        index_keys: BTreeMap::new(),
-    };
+    let mut item = Item::under(Key { pk: String::new(), sk: String::new() });
     for (name, value) in attributes {
         match (name.as_str(), value) {
             ("version", AttributeValue::N(number)) => item.version = whole(&number)?,
@@ -75,6 +62,8 @@ fn whole<N: FromStr<Err = ParseIntError>>(number: &str) -> Result<N> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
