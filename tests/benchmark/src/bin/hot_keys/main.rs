@@ -71,10 +71,8 @@ mod tests {
     /// Records that every flow run of them reads some times.
     ///
     /// What clients read by its id they see as they wrote it, so it is read strongly consistent; a record is one item,
-    /// and an item bears 3,000 such reads a second. So one deployment bears some 300 flow runs a second, one flow 700, and
-    /// one work pool 900: the stream's consumer reads the pool once a batch.
-    const OUT_OF_REACH: [(&str, &str); 3] =
-        [("table", "deployment#<id>"), ("table", "flow#<id>"), ("table", "work_pool#<id>")];
+    /// and an item bears 3,000 such reads a second. So one deployment bears some 300 flow runs a second, and one flow 900.
+    const OUT_OF_REACH: [(&str, &str); 2] = [("table", "deployment#<id>"), ("table", "flow#<id>")];
 
     #[tokio::test]
     async fn with_the_default_shards_no_key_gets_more_than_a_partition_bears() {
