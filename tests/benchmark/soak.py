@@ -25,16 +25,17 @@ WARM_UP_MINUTES = 2
 
 
 class Client(threading.Thread):
-    """A client that never rests."""
+    """A client that rests for some seconds before each request, or never."""
 
-    def __init__(self, port: int, flow: str, until: float) -> None:
+    def __init__(self, port: int, flow: str, until: float, rest: float) -> None:
         super().__init__(daemon=True)
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self.flow, self.until = flow, until
+        self.flow, self.until, self.rest = flow, until, rest
         self.taken: list[tuple[float, float]] = []
         self.failed = 0
 
     def ask(self, method: str, path: str, body: object = None) -> object:
+        time.sleep(self.rest)
         started = time.monotonic()
         headers = {} if body is None else {"content-type": "application/json"}
         self.connection.request(method, f"/api{path}", None if body is None else json.dumps(body), headers)
@@ -69,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=30)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--rest", type=float, default=0, help="seconds for which a client rests before each request")
     parser.add_argument("--server", default="target/release/proctor")
     parser.add_argument("--port", type=int, default=4967)
     options = parser.parse_args()
@@ -88,7 +90,7 @@ def main() -> None:
 
 def soak(options: argparse.Namespace, server: subprocess.Popen[bytes], home: Path) -> list[dict[str, float]]:
     """Returns what each minute took."""
-    first = Client(options.port, "", 0)
+    first = Client(options.port, "", 0, 0)
     for _ in range(100):
         try:
             flow = first.ask("POST", "/flows/", {"name": "soak"})["id"]
@@ -97,7 +99,7 @@ def soak(options: argparse.Namespace, server: subprocess.Popen[bytes], home: Pat
             first.connection.close()
             time.sleep(0.1)
     began = time.monotonic()
-    clients = [Client(options.port, flow, began + 60 * options.minutes) for _ in range(options.clients)]
+    clients = [Client(options.port, flow, began + 60 * options.minutes, options.rest) for _ in range(options.clients)]
     for client in clients:
         client.start()
     print("| minute | requests/s | p50 ms | p99 ms | memory MB | database MB | log MB |\n|--:|--:|--:|--:|--:|--:|--:|")
