@@ -337,6 +337,7 @@ struct Merge<'s> {
 struct Source<'s> {
     reader: Reader<'s>,
     index: Index,
+    projection: Projection,
     items: VecDeque<Item>,
     is_over: bool,
 }
@@ -347,7 +348,9 @@ impl<'s> Merge<'s> {
             .into_iter()
             .filter_map(|range| {
                 let index = range.index?;
-                Some(Source { reader: store.read(range, STEP), index, items: VecDeque::new(), is_over: false })
+                let projection = store.carried(&range);
+                let (reader, items) = (store.read(range, STEP), VecDeque::new());
+                Some(Source { reader, index, projection, items, is_over: false })
             })
             .collect();
         Self { sources, direction, last: None }
@@ -368,7 +371,7 @@ impl<'s> Merge<'s> {
             let Some(item) = source.items.pop_front() else { break };
             if self.last.as_ref() != Some(&place) {
                 self.last = Some(place.clone());
-                candidates.push(Candidate { place, item, projection: source.index.projection() });
+                candidates.push(Candidate { place, item, projection: source.projection });
             }
         }
         Ok(candidates)

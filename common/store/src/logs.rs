@@ -141,7 +141,7 @@ impl Store {
         let range = self.range_of_logs(filter, from).in_direction(sort.direction());
         Windows {
             store: self,
-            projection: range.index.map_or(Projection::All, Index::projection),
+            projection: self.carried(&range),
             reader: self.read(range, FIRST_PAGE),
             filter,
             sort,

@@ -30,11 +30,11 @@ const MOST_BRIEFS: usize = 1_400;
 /// How many items one query counts: about a megabyte of them, where the real database stops.
 ///
 /// The embedded one reads all that is left otherwise, page after page.
-fn most_counted(index: Option<Index>) -> usize {
-    match index.map(Index::projection) {
-        Some(Projection::Keys) => 7_000,
-        Some(Projection::Orders) => 3_000,
-        _ => 1_400,
+fn most_counted(carried: Projection) -> usize {
+    match carried {
+        Projection::Keys | Projection::Fetched => 7_000,
+        Projection::Orders => 3_000,
+        Projection::All | Projection::Head => 1_400,
     }
 }
 
@@ -241,6 +241,11 @@ impl Store {
         Box::pin(async move { Ok(self.read(range, 1).more().await?.and_then(|items| items.into_iter().next())) })
     }
 
+    /// Returns what is read out of an item of `range`.
+    pub(super) fn carried(&self, range: &Range) -> Projection {
+        self.backend.carried(range)
+    }
+
     /// Counts the items of `range` without reading them out.
     pub fn count(&self, range: Range) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
@@ -248,7 +253,7 @@ impl Store {
             let add = |page: Page| {
                 count += u64::try_from(page.count).unwrap_or_default();
             };
-            self.sweep(&range, ReadOut::Nothing, most_counted(range.index), add).await?;
+            self.sweep(&range, ReadOut::Nothing, most_counted(self.carried(&range)), add).await?;
             Ok(count)
         })
     }

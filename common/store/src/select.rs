@@ -67,6 +67,8 @@ const fn cost_of_entry(projection: Projection) -> usize {
         Projection::Keys | Projection::Orders => 1,
         Projection::Head => 2,
         Projection::All => 4,
+        // A round trip more, and units of its own for each record.
+        Projection::Fetched => 8,
     }
 }
 
@@ -75,7 +77,7 @@ const fn cost_of_look(projection: Projection) -> usize {
     match projection {
         Projection::All | Projection::Head => 3,
         // The record is fetched by its key.
-        Projection::Keys | Projection::Orders => 8,
+        Projection::Keys | Projection::Orders | Projection::Fetched => 8,
     }
 }
 
@@ -168,7 +170,7 @@ impl Store {
         compare: impl Fn(&R, &R) -> Ordering,
         window: Window,
     ) -> Result<Vec<R>> {
-        let (projection, order) = (projection(&narrow), Order::of(&ordered));
+        let (projection, order) = (self.carried(&narrow), Order::of(&ordered));
         let mut reader = self.read(narrow.containing(matcher.texts_in(projection)), TURNS[0]);
         let mut ordered = Ordered::new(self, ordered, matcher.matches_all(), window);
         let mut items = Vec::new();
@@ -201,10 +203,9 @@ impl Store {
             items.retain(|item| matcher.may_match(item));
             items.sort_by(|one, other| order.compare(one, other));
         } else {
-            let parsed = items.iter().filter_map(Item::readable).collect();
-            let mut records: Vec<R> = matcher.keep(self, parsed).await?;
+            let mut records = self.keep_carried(&items, projection, matcher).await?;
             records.sort_by(&compare);
-            if projection == Projection::All {
+            if projection != Projection::Head {
                 return Ok(records.into_iter().skip(window.offset).take(window.limit).collect());
             }
             let mut index_keys: HashMap<Key, Item> = items.into_iter().map(|item| (item.key.clone(), item)).collect();
@@ -230,7 +231,7 @@ impl Store {
         let ranges = match source {
             Source::Ordered(range) if matcher.matches_all() => vec![range],
             Source::Unordered(ranges) if matcher.matches_all() => ranges,
-            Source::Ordered(range) if matcher.is_decided_by_texts() && has_head(projection(&range)) => {
+            Source::Ordered(range) if matcher.is_decided_by_texts() && has_head(self.carried(&range)) => {
                 vec![range.containing(matcher.texts())]
             }
             source => {
@@ -257,7 +258,7 @@ impl Store {
     ) -> Result<(Vec<R>, Option<Range>)> {
         let Some(items) = self.read(range.clone(), limit).more().await? else { return Ok((Vec::new(), None)) };
         let rest = items.last().map(|last| range.clone().after(last));
-        Ok((self.keep_whole(&items, projection(range), matcher).await?, rest))
+        Ok((self.keep_whole(&items, self.carried(range), matcher).await?, rest))
     }
 
     /// Hands the matching records of `source` to `visit`, each one as far as the index carries it.
@@ -286,7 +287,7 @@ impl Store {
             Source::Unordered(ranges) => ranges,
         };
         for range in ranges {
-            let projection = projection(&range);
+            let projection = self.carried(&range);
             let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
             while let Some(items) = reader.more().await? {
                 visit(self.keep_carried(&items, projection, matcher).await?);
@@ -300,7 +301,7 @@ impl Store {
     /// Returns nothing if both are longer than the memory of a function bears.
     async fn read_shorter(&self, ranges: [&Range; 2]) -> Result<Option<(Vec<Item>, Projection)>> {
         // Nothing is left out by texts here: a turn ends by what was read, and what is left out is read all the same.
-        let mut racing = ranges.map(|range| (projection(range), self.read(range.clone(), TURNS[0]), Vec::new()));
+        let mut racing = ranges.map(|range| (self.carried(range), self.read(range.clone(), TURNS[0]), Vec::new()));
         for turn in TURNS {
             for (projection, reader, items) in &mut racing {
                 while items.len() * cost_of_entry(*projection) < turn {
@@ -323,7 +324,9 @@ impl Store {
     ) -> Result<Vec<R>> {
         let records = match projection {
             Projection::Keys | Projection::Orders => self.records(&keys_of(items, matcher)).await?,
-            Projection::All | Projection::Head => items.iter().filter_map(Item::readable).collect(),
+            Projection::All | Projection::Head | Projection::Fetched => {
+                items.iter().filter_map(Item::readable).collect()
+            }
         };
         matcher.keep(self, records).await
     }
@@ -342,7 +345,7 @@ impl Store {
     {
         let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
         match source {
-            Source::Ordered(range) if projection(&range) == Projection::Head => {
+            Source::Ordered(range) if self.carried(&range) == Projection::Head => {
                 if is_decided {
                     let range = range.containing(matcher.texts());
                     return self
@@ -377,7 +380,7 @@ impl Store {
         };
         let mut found = Vec::new();
         for range in ranges {
-            let projection = projection(&range);
+            let projection = self.carried(&range);
             let items = self.read_all(range).await?;
             found.extend(self.keep_whole(&items, projection, matcher).await?);
         }
@@ -392,7 +395,7 @@ impl Store {
         matcher: &mut impl Matcher<R>,
     ) -> Result<Vec<R>> {
         let records = match projection {
-            Projection::All => items.iter().filter_map(Item::readable).collect(),
+            Projection::All | Projection::Fetched => items.iter().filter_map(Item::readable).collect(),
             Projection::Keys | Projection::Orders => self.records(&keys_of(items, matcher)).await?,
             Projection::Head => {
                 let heads = items.iter().filter_map(Item::readable).collect();
@@ -428,7 +431,7 @@ struct Ordered<'s, R> {
 impl<'s, R: Record> Ordered<'s, R> {
     fn new(store: &'s Store, range: Range, matches_all: bool, window: Window) -> Self {
         let wanted = window.offset.saturating_add(window.limit);
-        let projection = projection(&range);
+        let projection = store.carried(&range);
         let reader = store.read(range, if matches_all { wanted } else { wanted.max(STEP) });
         let (ahead, found) = (Vec::new(), Vec::new());
         Self {
@@ -513,10 +516,6 @@ fn has_head(projection: Projection) -> bool {
 /// Returns the keys of the items that may match.
 fn keys_of<R>(items: &[Item], matcher: &impl Matcher<R>) -> Vec<Key> {
     items.iter().filter(|item| matcher.may_match(item)).map(|item| item.key.clone()).collect()
-}
-
-fn projection(range: &Range) -> Projection {
-    range.index.map_or(Projection::All, super::table::Index::projection)
 }
 
 fn length(count: usize) -> u64 {

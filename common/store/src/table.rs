@@ -63,6 +63,8 @@ pub const EXPIRES: &str = "expires";
 pub const READ_OUT: &str = "pk, sk, version, head, tail";
 /// The attribute with the little that queries over very many records look at.
 pub const BRIEF: &str = "brief";
+/// The attribute in which DynamoDB has the `head` of a record of [`collections`](is_head_kept) whose heads no index keeps.
+pub const OWN_HEAD: &str = "own_head";
 
 ids! {
     ApiKeyId, ArtifactId, AutomationId, BlockDocumentId, BlockSchemaId, BlockTypeId, BulkOperationId, CleanupMessageId,
@@ -404,6 +406,11 @@ pub enum Projection {
     Orders,
     /// Keys only; the item is fetched by its primary key.
     Keys,
+    /// Keys only, with which the database fetches the whole record.
+    ///
+    /// No index is declared so. DynamoDB, which is paid for every entry that changes, makes this of others
+    /// ([`Backend::carried`](crate::Backend::carried)).
+    Fetched,
 }
 
 indexes! {
@@ -446,17 +453,23 @@ indexes! {
 /// The indexes whose sort keys [`Projection::Orders`] adds; by id, records are sorted by their own keys.
 pub const ORDERS: [Index; 4] = [Index::ByTime, Index::ByNextStart, Index::ByEnd, Index::ByName];
 
-impl Projection {
-    /// Returns the attributes that are carried besides the keys of the table and the index.
-    pub fn attributes(self) -> Vec<String> {
-        let names: &[&str] = match self {
-            Self::All => &["head", "tail", "version"],
-            Self::Head => &["head", BRIEF, "version"],
-            Self::Orders => return ORDERS.map(Index::sort).to_vec(),
-            Self::Keys => &[],
-        };
-        names.iter().copied().map(str::to_owned).collect()
-    }
+/// Says whether DynamoDB keeps the `head` of the records in a partition of a collection in the index by time.
+///
+/// Each write is paid for in every index that keeps something of what has changed. The head of a run changes with each of
+/// its states, and that of an event is a second unit; they are fetched by key instead. A chunk of logs is so much larger
+/// than its head that a search has to look at heads.
+pub fn is_head_kept(partition: &str) -> bool {
+    !is_in(&[Collection::FlowRuns, Collection::TaskRuns, Collection::Events], partition)
+}
+
+/// Says whether a partition is one of all events.
+pub(crate) fn is_of_events(partition: &str) -> bool {
+    is_in(&[Collection::Events], partition)
+}
+
+fn is_in(collections: &[Collection], partition: &str) -> bool {
+    let name = partition.split_once('#').map_or(partition, |(name, _)| name);
+    collections.iter().any(|collection| collection.name() == name)
 }
 
 /// A step of the way to what is asked.

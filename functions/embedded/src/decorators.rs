@@ -14,6 +14,8 @@ use futures::future::BoxFuture;
 use store::{
     Backend, CommitError, Consistency, Item, Key, Write,
     backend::{Metered, Page, Position, Query, Spent},
+    query::Range,
+    table::Projection,
 };
 use tokio::sync::Mutex;
 
@@ -56,6 +58,10 @@ impl Backend for Failing {
             self.check("Query")?;
             self.inner.query(query).await
         })
+    }
+
+    fn carried(&self, range: &Range) -> Projection {
+        self.inner.carried(range)
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
@@ -146,6 +152,10 @@ impl Backend for Lagging {
             self.catch_up_to(turn.wrapping_mul(7) % (self.longest + 1)).await?;
             self.stale.query(query).await
         })
+    }
+
+    fn carried(&self, range: &Range) -> Projection {
+        self.fresh.carried(range)
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

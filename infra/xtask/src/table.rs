@@ -33,13 +33,17 @@ This is everything that is in the one DynamoDB table, and every way that leads t
     for kind in GROUPS {
         let _ = writeln!(text, "| {} | `{}` |", kind.what, shown(kind.partition));
     }
-    text.push_str("\n## Indexes\n\n| index | partition key | sort key | carries |\n|---|---|---|---|\n");
+    text.push_str(
+        "\n## Indexes\n\nIn DynamoDB they hold keys alone, and `by_time` the `head` of what is neither a run nor an event; what else is\n\
+         read is fetched by its key.\n\n\
+         | index | partition key | sort key | read with it in one file |\n|---|---|---|---|\n",
+    );
     for index in Index::ALL {
         let projection = match index.projection() {
             Projection::All => "`head` and `tail`",
             Projection::Head => "`head` and `brief`",
-            Projection::Orders => "keys, and the sort keys of the other orders",
-            Projection::Keys => "keys",
+            Projection::Orders => "the sort keys of the other orders",
+            Projection::Keys | Projection::Fetched => "",
         };
         let (name, partition, sort) = (index.name(), index.partition(), index.sort());
         let _ = writeln!(text, "| `{name}` | `{partition}` | `{sort}` | {projection} |");

@@ -8,7 +8,8 @@ use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
 use crate::{
     CommitError, Item, Key, Write,
     cost::{self, Kind},
-    table::Index,
+    query::Range,
+    table::{Index, Projection},
 };
 use error::Result;
 
@@ -43,6 +44,10 @@ impl Backend for Counted {
             }
             answer
         })
+    }
+
+    fn carried(&self, range: &Range) -> Projection {
+        self.0.carried(range)
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
-use crate::{CommitError, Item, Key, Write, access};
+use crate::{CommitError, Item, Key, Write, access, query::Range, table::Projection};
 use error::{Error, Result};
 
 /// A database that refuses what the running operation has not declared, as its role in the cloud would.
@@ -34,6 +34,10 @@ impl Backend for Guarded {
             access::check(&["dynamodb:Query"], query.range.index)?;
             self.0.query(query).await
         })
+    }
+
+    fn carried(&self, range: &Range) -> Projection {
+        self.0.carried(range)
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

@@ -12,11 +12,18 @@ use std::{collections::BTreeMap, fmt};
 
 use futures::future::BoxFuture;
 
-use super::{CommitError, Item, Key, Write, query::Range};
+use super::{
+    CommitError, Item, Key, Write,
+    query::Range,
+    table::{Index, Projection},
+};
 use error::Result;
 
 pub use counted::Counted;
-pub use dynamodb::{DynamoDb, definition::definition as table_definition};
+pub use dynamodb::{
+    DynamoDb,
+    definition::{definition as table_definition, kept},
+};
 pub use guarded::Guarded;
 
 /// Whether a read sees every write before it.
@@ -106,6 +113,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Self::get`].
     fn query<'a>(&'a self, query: &'a Query<'a>) -> BoxFuture<'a, Result<Metered<Page>>>;
+
+    /// Returns what a query of `range` reads out of an item: what its index is declared to carry, unless this database has more
+    /// or less of it at hand.
+    fn carried(&self, range: &Range) -> Projection {
+        range.index.map_or(Projection::All, Index::projection)
+    }
 
     /// Carries out `writes`, which touch an item once each: all of them or none.
     ///

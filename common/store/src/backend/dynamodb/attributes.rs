@@ -8,9 +8,21 @@ use serde::Serialize;
 use crate::{Item, Key, backend::Position, table};
 use error::{Error, Result};
 
-/// Turns a key, an item or anything like them into attributes.
+/// Turns a key or anything like it into attributes.
 pub(super) fn written<T: Serialize>(value: T) -> Result<HashMap<String, AttributeValue>> {
     serde_dynamo::to_item(value).map_err(|error| Error::Internal(format!("an item could not be written: {error}")))
+}
+
+/// Turns an item into attributes, without its `brief`, for no index would keep it.
+pub(super) fn written_item(item: &Item) -> Result<HashMap<String, AttributeValue>> {
+    let mut attributes = written(item)?;
+    attributes.remove(table::BRIEF);
+    if item.index_keys.get(table::SHARD).is_some_and(|partition| !table::is_head_kept(partition))
+        && let Some(head) = attributes.remove("head")
+    {
+        attributes.insert(table::OWN_HEAD.to_owned(), head);
+    }
+    Ok(attributes)
 }
 
 /// Reads the attributes of an item; any that is not named below is a key of an index.
@@ -25,9 +37,8 @@ pub(super) fn read(attributes: HashMap<String, AttributeValue>) -> Result<Item> 
             (table::EXPIRES, AttributeValue::N(number)) => item.expires = Some(whole(&number)?),
             (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
             (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
-            ("head", AttributeValue::S(text)) => item.head = Some(text),
+            ("head" | table::OWN_HEAD, AttributeValue::S(text)) => item.head = Some(text),
             ("tail", AttributeValue::S(text)) => item.tail = Some(text),
-            (table::BRIEF, AttributeValue::S(text)) => item.brief = Some(text),
             (_, AttributeValue::S(text)) => {
                 item.index_keys.insert(name, text);
             }
@@ -68,17 +79,22 @@ mod tests {
 
     #[test]
     fn every_attribute_that_is_written_is_read() {
-        let item = Item {
-            key: table::csrf_token("client"),
-            version: 3,
-            announced: Some(2),
-            head: Some("h".into()),
-            tail: Some("t".into()),
-            brief: Some("b".into()),
-            expires: Some(-1),
-            index_keys: BTreeMap::from([("by_time_sk".to_owned(), "x".to_owned())]),
-        };
-        assert_eq!(read(written(&item).unwrap()).unwrap(), item);
+        for (collection, name) in [("flow_runs#3", table::OWN_HEAD), ("logs#3", "head")] {
+            let item = Item {
+                key: table::csrf_token("client"),
+                version: 3,
+                announced: Some(2),
+                head: Some("h".into()),
+                tail: Some("t".into()),
+                brief: None,
+                expires: Some(-1),
+                index_keys: BTreeMap::from([("collection_pk".to_owned(), collection.to_owned())]),
+            };
+            let written = written_item(&item).unwrap();
+            assert!(written.contains_key(name));
+            assert_eq!(read(written.clone()).unwrap(), item);
+            assert_eq!(serde_dynamo::from_item::<_, Item>(written).unwrap(), item, "in the stream");
+        }
         let odd = HashMap::from([("head".to_owned(), AttributeValue::Bool(true))]);
         assert!(read(odd).is_err());
     }

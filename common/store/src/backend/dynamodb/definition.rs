@@ -10,7 +10,15 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use crate::table::{Index, PARTITION, SORT};
+use crate::table::{Index, PARTITION, Projection, SORT};
+
+/// Returns the attributes that DynamoDB keeps in `index` besides keys ([`is_head_kept`](crate::table::is_head_kept)).
+pub fn kept(index: Index) -> &'static [&'static str] {
+    match index.projection() {
+        Projection::Head => &["head"],
+        Projection::All | Projection::Orders | Projection::Keys | Projection::Fetched => &[],
+    }
+}
 
 /// Returns the request that makes the table `name`, as the infrastructure template declares it.
 ///
@@ -38,13 +46,12 @@ pub fn definition(
         request = request.attribute_definitions(text_attribute(&key)?);
     }
     for index in Index::ALL {
-        let carried = index.projection().attributes();
-        let projection = if carried.is_empty() {
-            aws_sdk_dynamodb::types::Projection::builder().projection_type(ProjectionType::KeysOnly)
-        } else {
-            aws_sdk_dynamodb::types::Projection::builder()
+        let projection = aws_sdk_dynamodb::types::Projection::builder();
+        let projection = match kept(index) {
+            [] => projection.projection_type(ProjectionType::KeysOnly),
+            kept => projection
                 .projection_type(ProjectionType::Include)
-                .set_non_key_attributes(Some(carried))
+                .set_non_key_attributes(Some(kept.iter().copied().map(str::to_owned).collect())),
         };
         request = request.global_secondary_indexes(
             GlobalSecondaryIndex::builder()

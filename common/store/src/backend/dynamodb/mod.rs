@@ -17,7 +17,11 @@ use futures::future::BoxFuture;
 
 use self::failure::failure;
 use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
-use crate::{CommitError, Item, Key, Write, table};
+use crate::{
+    CommitError, Item, Key, Write,
+    query::Range,
+    table::{self, Projection},
+};
 use error::{Error, Result};
 
 /// How often an answer that leaves something unprocessed is asked again before the table counts as unavailable.
@@ -78,6 +82,10 @@ impl Backend for DynamoDb {
 
     fn query<'a>(&'a self, query: &'a Query<'a>) -> BoxFuture<'a, Result<Metered<Page>>> {
         Box::pin(self.page_of(query))
+    }
+
+    fn carried(&self, range: &Range) -> Projection {
+        reads::carried(range)
     }
 
     fn write(&self, mut writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

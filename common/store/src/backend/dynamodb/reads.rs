@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     Item, Key,
-    backend::{Consistency, Metered, Page, Position, Query, ReadOut, Spent},
-    query::Direction,
+    backend::{Consistency, MOST_KEYS, Metered, Page, Position, Query, ReadOut, Spent},
+    query::{Direction, Range},
     table::{self, Index, Projection},
 };
 use error::{Error, Result};
@@ -105,19 +105,42 @@ impl DynamoDb {
         for (place, text) in range.texts.iter().flatten().enumerate() {
             query = query.expression_attribute_values(format!(":text{place}"), AttributeValue::S(text.clone()));
         }
-        query = query.set_filter_expression(filter_expression(&range.texts));
+        query = query.set_filter_expression(filter_expression(&range.texts, range.index.is_none()));
         query = match range.index {
             Some(index) => query.index_name(index.name()),
             None => query.consistent_read(true),
         };
         query = match wanted.read_out {
-            ReadOut::Items => query.projection_expression(read_out(range.index)),
-            ReadOut::Briefs => query.projection_expression(table::BRIEF),
             ReadOut::Nothing => query.select(Select::Count),
+            // No index has a `brief`.
+            ReadOut::Items | ReadOut::Briefs => query.projection_expression(read_out(range)),
         };
         let answer = query.send().await.map_err(|error| failure(&error))?;
-        let page = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
-        Ok((page, Spent::once(units(answer.consumed_capacity.as_slice()))))
+        let mut page = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
+        let mut spent = Spent::once(units(answer.consumed_capacity.as_slice()));
+        if wanted.read_out != ReadOut::Nothing && carried(range) == Projection::Fetched {
+            page.items = self.fetched(page.items, &mut spent).await?;
+            page.count = page.items.len();
+        }
+        Ok((page, spent))
+    }
+
+    /// Fetches the items that entries of an index stand for, in their order; those that are gone are left out.
+    async fn fetched(&self, entries: Vec<Item>, spent: &mut Spent) -> Result<Vec<Item>> {
+        let keys: Vec<&Key> = entries.iter().map(|entry| &entry.key).collect();
+        let batches = keys.chunks(MOST_KEYS).map(|batch| self.get_batch(batch, Consistency::Eventual));
+        let mut found: HashMap<Key, Item> = HashMap::with_capacity(keys.len());
+        for (items, took) in futures::future::try_join_all(batches).await? {
+            spent.round_trips += took.round_trips;
+            spent.units += took.units;
+            found.extend(items.into_iter().map(|item| (item.key.clone(), item)));
+        }
+        let whole = |entry: Item| {
+            let item = found.remove(&entry.key)?;
+            // Its place in the order is that of the entry, which an item that has changed since may have left.
+            Some(Item { index_keys: entry.index_keys, ..item })
+        };
+        Ok(entries.into_iter().filter_map(whole).collect())
     }
 
     pub(super) async fn page_of_all(&self, from: Option<Position>, limit: usize) -> Result<Metered<Page>> {
@@ -147,28 +170,40 @@ fn page(count: i32, looked_at: i32, items: Option<Vec<Attributes>>, last: Option
     })
 }
 
-/// Returns the attributes that are read out of an item of `index`.
-fn read_out(index: Option<Index>) -> String {
-    match index {
-        None => table::READ_OUT.to_owned(),
-        Some(index) if index.projection() == Projection::Head => {
-            format!("{}, {}, {}", table::READ_OUT, table::BRIEF, index.sort())
-        }
-        Some(index) if index.projection() == Projection::Orders => {
-            let orders = table::ORDERS.map(Index::sort).join(", ");
-            format!("{}, {}, {orders}", table::READ_OUT, index.sort())
-        }
-        Some(index) => format!("{}, {}", table::READ_OUT, index.sort()),
+/// Returns what is read out of an item of `range`: records that the index does not keep are fetched by key.
+pub(super) fn carried(range: &Range) -> Projection {
+    let all = |is: fn(&str) -> bool| range.partitions.iter().all(|partition| is(partition));
+    match range.index.map(Index::projection) {
+        None => Projection::All,
+        Some(Projection::Head) if all(table::is_head_kept) => Projection::Head,
+        // Their queries fetch those that they need.
+        Some(Projection::Head) if all(table::is_of_events) => Projection::Keys,
+        Some(Projection::All | Projection::Head | Projection::Fetched) => Projection::Fetched,
+        Some(Projection::Orders | Projection::Keys) => Projection::Keys,
     }
 }
 
-fn filter_expression(texts: &[Vec<String>]) -> Option<String> {
-    let mut index_keys = 0..;
+/// Returns the attributes that are read out of an item of `range`.
+fn read_out(range: &Range) -> String {
+    match range.index {
+        None => format!("{}, {}", table::READ_OUT, table::OWN_HEAD),
+        Some(index) if carried(range) == Projection::Head => format!("pk, sk, head, {}", index.sort()),
+        Some(index) => format!("pk, sk, {}", index.sort()),
+    }
+}
+
+/// Returns the expression by which only items are read out whose `head` contains a text of each list, under either name.
+fn filter_expression(texts: &[Vec<String>], is_of_table: bool) -> Option<String> {
+    let mut places = 0..;
+    let contains = |place: usize| {
+        let head = format!("contains(head, :text{place})");
+        if is_of_table { format!("{head} OR contains({}, :text{place})", table::OWN_HEAD) } else { head }
+    };
     let lists: Vec<String> = texts
         .iter()
         .map(|list| {
-            let contains = list.iter().zip(&mut index_keys).map(|(_, place)| format!("contains(head, :text{place})"));
-            format!("({})", contains.collect::<Vec<_>>().join(" OR "))
+            let texts = list.iter().zip(&mut places).map(|(_, place)| contains(place));
+            format!("({})", texts.collect::<Vec<_>>().join(" OR "))
         })
         .collect();
     if lists.is_empty() { None } else { Some(lists.join(" AND ")) }

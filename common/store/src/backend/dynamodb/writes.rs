@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     DynamoDb, UNPROCESSED_RETRIES,
-    attributes::{units, written},
+    attributes::{units, written, written_item},
     failure,
     failure::cancellation,
 };
@@ -35,7 +35,7 @@ impl DynamoDb {
                 .client
                 .put_item()
                 .table_name(&*self.table)
-                .set_item(Some(written(item)?))
+                .set_item(Some(written_item(item)?))
                 .set_condition_expression(condition)
                 .set_expression_attribute_values(version)
                 .return_consumed_capacity(total)
@@ -118,7 +118,7 @@ impl DynamoDb {
             Write::Insert(record) | Write::Replace(record) | Write::Put(record) => item.put(
                 Put::builder()
                     .table_name(&*self.table)
-                    .set_item(Some(written(record)?))
+                    .set_item(Some(written_item(record)?))
                     .set_condition_expression(condition)
                     .set_expression_attribute_values(version)
                     .build()
@@ -154,7 +154,7 @@ fn write_request(write: &Write) -> Result<WriteRequest> {
     let request = WriteRequest::builder();
     Ok(match write {
         Write::Put(item) => {
-            request.put_request(PutRequest::builder().set_item(Some(written(item)?)).build().map_err(wrong)?)
+            request.put_request(PutRequest::builder().set_item(Some(written_item(item)?)).build().map_err(wrong)?)
         }
         Write::Delete(key) => {
             request.delete_request(DeleteRequest::builder().set_key(Some(written(key)?)).build().map_err(wrong)?)

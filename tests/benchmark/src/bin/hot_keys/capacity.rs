@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use common::store::table::{Index, PARTITION, SORT};
+use common::store::{
+    backend::kept,
+    table::{Index, PARTITION, SORT},
+};
 
 /// An item, or an index's entry, by attribute.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
@@ -126,7 +129,7 @@ fn projected(index: Index, item: &Attributes) -> Option<Attributes> {
     if !keys.iter().all(|key| item.contains_key(key)) {
         return None;
     }
-    let kept = [PARTITION, SORT].map(str::to_owned).into_iter().chain(index.projection().attributes()).chain(keys);
+    let kept = [PARTITION, SORT].into_iter().chain(kept(index).iter().copied()).map(str::to_owned).chain(keys);
     Some(kept.filter_map(|name| item.get(&name).cloned().map(|value| (name, value))).collect())
 }
 

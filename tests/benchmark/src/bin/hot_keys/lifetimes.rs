@@ -68,6 +68,7 @@ struct World {
     inbox: EmbeddedQueue,
     changes: ChangeStream,
     recorder: Recorder,
+    steps: Vec<Step>,
 }
 
 /// What some lifetimes took.
@@ -76,6 +77,17 @@ pub(crate) struct Lifetimes {
     pub(crate) count: usize,
     /// The units of all of them together.
     pub(crate) units: BTreeMap<PartitionKey, Units>,
+    /// The same units by what they were spent on, in its order.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// What all lifetimes took together of a step of them.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// The units of what was asked.
+    pub(crate) asked: BTreeMap<PartitionKey, Units>,
+    /// The units of what followed.
+    pub(crate) followed: BTreeMap<PartitionKey, Units>,
 }
 
 /// Records `count` flow runs of one deployment from creation to completion, where the deployment has a limit if `limit` says so.
@@ -91,25 +103,32 @@ pub(crate) async fn of_flow_runs(count: usize, shards: Shards, limit: Option<i64
     for number in 0..count {
         ids.push(world.create(&deployment, number).await?);
     }
-    world.settle().await?;
+    world.step("create, scheduled, with an idempotency key").await?;
     for (number, id) in ids.iter().enumerate() {
-        let worker = number % WORKERS;
         if number % PICKED_UP_AT_ONCE == 0 {
             let poll = json!({"limit": PICKED_UP_AT_ONCE, "scheduled_before": Timestamp::now()});
             world.ask("POST", "/work_pools/pool/get_scheduled_flow_runs", &poll).await?;
         }
-        world.ask("POST", "/events", &json!([submission(worker, *id, &deployment, "submitted")])).await?;
+        world.ask("POST", "/events", &json!([submission(number % WORKERS, *id, &deployment, "submitted")])).await?;
         // The worker looks at what it is to run.
         world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;
         world.ask("GET", &format!("/flows/{}", deployment.flow_id), &Value::Null).await?;
-        world
-            .ask("PATCH", &format!("/flow_runs/{id}/labels"), &json!({"prefect.worker.name": name_of(worker)}))
-            .await?;
+    }
+    world.step("the worker's event that it submits the run").await?;
+    for (number, id) in ids.iter().enumerate() {
+        let labels = json!({"prefect.worker.name": name_of(number % WORKERS)});
+        world.ask("PATCH", &format!("/flow_runs/{id}/labels"), &labels).await?;
+    }
+    world.step("PATCH labels").await?;
+    for id in &ids {
         world.set_state(*id, StateType::Pending).await?;
     }
-    world.settle().await?;
+    world.step("set PENDING").await?;
     for id in &ids {
         world.ask("PATCH", &format!("/flow_runs/{id}"), &json!({"infrastructure_pid": "worker-host:12345"})).await?;
+    }
+    world.step("PATCH the process id").await?;
+    for id in &ids {
         world.ask("GET", &format!("/flow_runs/{id}"), &Value::Null).await?;
         // The flow's process loads the flow by the deployment, and reads once more what its events name.
         world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;
@@ -117,15 +136,22 @@ pub(crate) async fn of_flow_runs(count: usize, shards: Shards, limit: Option<i64
         world.ask("GET", &format!("/flows/{}", deployment.flow_id), &Value::Null).await?;
         world.ask("GET", "/work_pools/pool", &Value::Null).await?;
         world.set_state(*id, StateType::Running).await?;
+    }
+    world.step("set RUNNING").await?;
+    for id in &ids {
         world.ask("POST", "/logs/", &json!([log(*id), log(*id), log(*id), log(*id), log(*id)])).await?;
     }
-    world.settle().await?;
-    for (number, id) in ids.iter().enumerate() {
+    world.step("five lines of logs").await?;
+    for id in &ids {
         world.set_state(*id, StateType::Completed).await?;
+    }
+    world.step("set COMPLETED").await?;
+    for (number, id) in ids.iter().enumerate() {
         world.ask("POST", "/events", &json!([submission(number % WORKERS, *id, &deployment, "executed")])).await?;
     }
-    world.settle().await?;
+    world.step("the worker's event that the process has ended").await?;
     world.fire_timers().await?;
+    world.step("the timer that looks whether it is late").await?;
     world.recorded(count)
 }
 
@@ -143,7 +169,7 @@ pub(crate) async fn of_task_runs(count: usize, shards: Shards) -> Outcome<Lifeti
             let events: Vec<Value> = some.iter_mut().map(|task| task.enters(state, flow_run, &deployment)).collect();
             world.ask("POST", "/events", &json!(events)).await?;
         }
-        world.settle().await?;
+        world.step(state.1).await?;
     }
     world.recorded(count)
 }
@@ -158,7 +184,7 @@ impl World {
         let (inbox, changes) = (database.queue()?, database.change_stream(&settings.table));
         let queue = Queue::new(aws_sdk_sqs::Client::from_conf(inbox.sdk_config()), "any");
         let app = App::new(store, settings);
-        Ok(Self { service: proctor::app(app.clone()), app, queue, inbox, changes, recorder })
+        Ok(Self { service: proctor::app(app.clone()), app, queue, inbox, changes, recorder, steps: Vec::new() })
     }
 
     /// Sends a request to the product, and returns its answer.
@@ -270,11 +296,28 @@ impl World {
         }
     }
 
-    fn recorded(&self, count: usize) -> Outcome<Lifetimes> {
+    /// Notes what the step `name` took of all runs, and then what followed from it.
+    async fn step(&mut self, name: &'static str) -> Outcome<()> {
+        let asked = self.taken()?;
+        self.settle().await?;
+        let followed = self.taken()?;
+        self.steps.push(Step { name, asked, followed });
+        Ok(())
+    }
+
+    fn taken(&self) -> Outcome<BTreeMap<PartitionKey, Units>> {
         match self.recorder.take() {
-            (units, 0) => Ok(Lifetimes { count, units }),
+            (units, 0) => Ok(units),
             (_, failures) => Err(format!("{failures} calls failed, whose units are not known").into()),
         }
+    }
+
+    fn recorded(self, count: usize) -> Outcome<Lifetimes> {
+        let mut units: BTreeMap<PartitionKey, Units> = BTreeMap::new();
+        for (key, taken) in self.steps.iter().flat_map(|step| step.asked.iter().chain(&step.followed)) {
+            units.entry(key.clone()).or_default().add(*taken, 1.0);
+        }
+        Ok(Lifetimes { count, units, steps: self.steps })
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! `hot_keys [RUNS]` lets so many flow runs and task runs (1,000) live in the product, in this process and on the
 //! embedded database, records every call of DynamoDB, counts its units by partition key as DynamoDB's documentation has
-//! them, and prints what 1,000 flow runs a second and 100,000 task runs a minute come to.
+//! them, and prints what 1,000 flow runs a second and 100,000 task runs a minute come to, and what one run takes in its life.
 
 mod capacity;
+mod ledger;
 mod lifetimes;
 mod recording;
 mod report;
@@ -40,8 +41,13 @@ const WORTH_PRINTING: f64 = 0.1;
 async fn main() -> Outcome<()> {
     let runs = std::env::args().nth(1).map_or(Ok(RUNS), |runs| runs.parse())?;
     let shards = Shards(Settings::default().shards);
-    let flow_runs = report::shared(&lifetimes::of_flow_runs(runs, shards, None).await?, shards, FLOW_RUNS);
-    let task_runs = report::shared(&lifetimes::of_task_runs(runs, shards).await?, shards, TASK_RUNS);
+    let (of_flow_runs, of_task_runs) =
+        (lifetimes::of_flow_runs(runs, shards, None).await?, lifetimes::of_task_runs(runs, shards).await?);
+    for (title, lifetimes) in [("A flow run's life", &of_flow_runs), ("A task run's life", &of_task_runs)] {
+        println!("{title}:\n\n{}", ledger::table(lifetimes));
+    }
+    let flow_runs = report::shared(&of_flow_runs, shards, FLOW_RUNS);
+    let task_runs = report::shared(&of_task_runs, shards, TASK_RUNS);
     let both: Vec<Shared> = report::together(&flow_runs, &task_runs)
         .into_iter()
         .filter(|found| !flow_runs.contains(found) && !task_runs.contains(found))
