@@ -24,8 +24,6 @@ use embedded::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-const COMMIT: &str = "TransactWriteItems";
-
 /// An API on a database of its own, and one that meets faults on the same database.
 struct World {
     app: App,
@@ -35,7 +33,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let (database, faults) = (EmbeddedDatabase::in_memory().unwrap(), Faults::on(COMMIT));
+        let (database, faults) = (EmbeddedDatabase::in_memory().unwrap(), Faults::on_commits());
         let app = |client| {
             let client = aws_sdk_dynamodb::Client::from_conf(EmbeddedDatabase::config_with(client));
             App::new(Store::new(client, "proctor-records", Shards(2)), Settings::default())

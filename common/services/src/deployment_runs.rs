@@ -2,7 +2,7 @@
 
 use domain::model::{
     self, BlockDocumentId, CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate,
-    StateId, StateType, TaskRunId, WorkPool, name::random_name,
+    StateType, TaskRunId, WorkPool, name::random_name,
 };
 use error::{Error, Result};
 use schema_tools::{
@@ -142,7 +142,8 @@ impl Source {
         let infrastructure = asked.infrastructure_document_id.or(deployment.infrastructure_document_id);
         answers::require(&app.store, infrastructure).await?;
         let now = app.now();
-        let state_id = StateId::new();
+        let id = FlowRunId::new();
+        let state_id = id.state_id(1);
         let due_now = || {
             let mut state = model::State::new(state_id, StateType::Scheduled, now);
             state.state_details.scheduled_time = Some(now);
@@ -150,7 +151,7 @@ impl Source {
         };
         let state = asked.state.clone().map_or_else(due_now, |state| state.into_state(state_id, now));
         let name = asked.name.clone().unwrap_or_else(random_name);
-        let mut run = FlowRun::new(FlowRunId::new(), deployment.flow_id, name, now);
+        let mut run = FlowRun::new(id, deployment.flow_id, name, now);
         run.deployment_id = Some(deployment.id);
         run.infrastructure_document_id = infrastructure;
         run.deployment_version.clone_from(&deployment.version);

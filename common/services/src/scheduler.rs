@@ -19,7 +19,7 @@ use uuid::Uuid;
 use budget::Meter;
 use domain::{
     model::{
-        CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, State, StateId, StateType, Timestamp,
+        CreatedBy, Deployment, DeploymentId, FlowRun, FlowRunId, State, StateType, Timestamp,
         deployment::{DeploymentSchedule, Schedule, Scheduling, VoidRuns},
         name::random_name,
     },
@@ -189,7 +189,7 @@ async fn make(
         let (run, state) = new_run(&deployment, wanted, key, now);
         made.push(run.id);
         progress.push((wanted.schedule.id, wanted.instant));
-        runs.push(app.store.scheduled_run(&run, &state, timers::due(&state, &app.settings))?);
+        runs.push(app.store.scheduled_run(&run, timers::due(&state, &app.settings))?);
     }
     let mut produced = then.as_ref().map(|then| then.produced.clone()).unwrap_or_default();
     loop {
@@ -227,10 +227,11 @@ fn idempotency_key(deployment: DeploymentId, wanted: &Wanted<'_>) -> String {
 /// Returns a run that a schedule makes, in its first state (Prefect's `_generate_scheduled_flow_runs`).
 fn new_run(deployment: &Deployment, wanted: &Wanted<'_>, key: String, now: Timestamp) -> (FlowRun, State) {
     let Wanted { schedule, instant } = wanted;
-    let mut state = State::new(StateId::new(), StateType::Scheduled, now);
+    let id = FlowRunId::new();
+    let mut state = State::new(id.state_id(1), StateType::Scheduled, now);
     state.message = Some("Flow run scheduled".to_owned());
     state.state_details.scheduled_time = Some(*instant);
-    let mut run = FlowRun::new(FlowRunId::new(), deployment.flow_id, random_name(), now);
+    let mut run = FlowRun::new(id, deployment.flow_id, random_name(), now);
     run.deployment_id = Some(deployment.id);
     run.deployment_version.clone_from(&deployment.version);
     run.work_queue_name.clone_from(&deployment.work_queue_name);

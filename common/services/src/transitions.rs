@@ -141,6 +141,16 @@ pub trait StoredRun: Run + Record {
 
     /// Returns the flow run without which the run counts as gone: what a deletion takes along may be removed later.
     fn enclosing_flow_run(&self) -> Option<FlowRunId>;
+
+    /// Returns the id of the state that the run enters next.
+    fn next_state_id(&self) -> StateId;
+
+    /// Lets the run remember that it has entered its current state after `before`, with the timer of that state; returns the
+    /// writes of states that are kept by themselves.
+    ///
+    /// # Errors
+    /// If they can't be written.
+    fn remember(&mut self, store: &Store, before: Option<&State>, timer: Option<Timestamp>) -> Result<Vec<Write>>;
 }
 
 impl StoredRun for FlowRun {
@@ -149,6 +159,14 @@ impl StoredRun for FlowRun {
     fn enclosing_flow_run(&self) -> Option<FlowRunId> {
         None
     }
+
+    fn next_state_id(&self) -> StateId {
+        self.id.state_id(self.past.entered.saturating_add(1))
+    }
+
+    fn remember(&mut self, store: &Store, before: Option<&State>, timer: Option<Timestamp>) -> Result<Vec<Write>> {
+        store.remember_state(self, before, timer)
+    }
 }
 
 impl StoredRun for TaskRun {
@@ -156,6 +174,14 @@ impl StoredRun for TaskRun {
 
     fn enclosing_flow_run(&self) -> Option<FlowRunId> {
         self.flow_run_id
+    }
+
+    fn next_state_id(&self) -> StateId {
+        StateId::new()
+    }
+
+    fn remember(&mut self, store: &Store, _before: Option<&State>, timer: Option<Timestamp>) -> Result<Vec<Write>> {
+        self.state.iter().map(|state| store.put_state(self.key(), state, timer)).collect()
     }
 }
 
@@ -167,11 +193,10 @@ async fn propose<R: StoredRun>(
     policy: &(impl Fn(&State) -> &'static Policy<R> + Sync),
     beside: &[Write],
 ) -> Result<Orchestrated> {
-    let state_id = proposal.once.as_ref().map_or_else(StateId::new, |once| once.state_id);
     let mut attempted: Option<Attempted> = None;
     for attempt in 0..commit::ATTEMPTS {
         if let Some(attempted) = attempted.take()
-            && app.store.get_item(&attempted.state).await?.is_some()
+            && app.store.has_entered(key, &attempted.state).await?
         {
             // The write before was carried out, only its answer was lost.
             follow_up(app, &attempted.effects, proposal).await?;
@@ -181,6 +206,7 @@ async fn propose<R: StoredRun>(
         if proposal.expected.is_some() && run.record.state().map(|state| state.id) != proposal.expected {
             return Err(Error::Conflict(format!("{} {id} has left the state that it had to be in", R::KIND)));
         }
+        let state_id = proposal.once.as_ref().map_or_else(|| run.record.next_state_id(), |once| once.state_id);
         let proposed = proposal.state.clone().into_state(state_id, app.now());
         let policy = policy(&proposed);
         let (version, within) = (run.version, run.record.enclosing_flow_run());
@@ -224,10 +250,7 @@ async fn propose<R: StoredRun>(
             }
             Err(CommitError::ConditionFailed(place)) if place >= own_writes => return Err(Error::integrity_conflict()),
             Err(CommitError::ConditionFailed(_) | CommitError::Contended) => {
-                attempted = plan
-                    .entered()
-                    .map(|state| table::state(key, state.timestamp, state.id))
-                    .map(|state| Attempted { state, effects: plan.effects, answer });
+                attempted = plan.entered().cloned().map(|state| Attempted { state, effects: plan.effects, answer });
                 commit::back_off(attempt).await;
             }
         }
@@ -252,7 +275,7 @@ fn observe<R: StoredRun>(plan: &Plan<R>, verdict: Option<Verdict>) {
 ///
 /// Its state's place in the history tells which; the run itself may have gone on since.
 struct Attempted {
-    state: Key,
+    state: State,
     effects: Vec<Effect>,
     answer: Orchestrated,
 }
@@ -361,9 +384,11 @@ async fn writes<R: StoredRun>(
 ) -> Result<Vec<Write>, CommitError> {
     let mut writes = Vec::new();
     if plan.is_changed {
-        writes.push(Write::Replace(run_item(&app.store, plan, version + 1)?));
+        let (item, apart) = run_item(app, plan, transition.initial(), version + 1)?;
+        writes.push(Write::Replace(item));
+        writes.extend(apart);
     }
-    writes.extend(history(app, plan, transition.now).await?);
+    writes.extend(effects(app, plan, transition.now).await?);
     Ok(writes)
 }
 
@@ -387,29 +412,33 @@ pub async fn create<R: StoredRun>(
     transition.facts = facts(&app.store, &policy.needs(&transition), transition.now).await?;
     let plan = decide(policy, &transition);
     observe(&plan, None);
-    let mut writes = vec![Write::Insert(run_item(&app.store, &plan, 1)?)];
-    writes.extend(Box::pin(history(app, &plan, transition.now)).await?);
+    let (item, apart) = run_item(app, &plan, transition.initial(), 1)?;
+    let mut writes = vec![Write::Insert(item)];
+    writes.extend(apart);
+    writes.extend(Box::pin(effects(app, &plan, transition.now)).await?);
     Ok((plan.run, writes))
 }
 
-fn run_item<R: StoredRun>(store: &Store, plan: &Plan<R>, version: u64) -> Result<Item> {
-    let mut item = store.item(&plan.run, version)?;
-    if plan.entered().is_some() {
-        item.announced = Some(version);
-    }
-    Ok(item)
+/// Returns the run that was in the state `before` as the plan leaves it, and the writes of states that are kept by themselves.
+fn run_item<R: StoredRun>(
+    app: &App,
+    plan: &Plan<R>,
+    before: Option<&State>,
+    version: u64,
+) -> Result<(Item, Vec<Write>)> {
+    let Some(state) = plan.entered() else { return Ok((app.store.item(&plan.run, version)?, Vec::new())) };
+    let mut run = plan.run.clone();
+    let apart = run.remember(&app.store, before, timer(app, plan, state))?;
+    Ok((Item { announced: Some(version), ..app.store.item(&run, version)? }, apart))
 }
 
-/// Returns what a plan writes besides the run.
+/// Returns what a plan writes besides the run and its states.
 ///
 /// # Errors
 /// [`CommitError::Contended`] if a slot that the rules found free is taken by now.
-async fn history<R: StoredRun>(app: &App, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>, CommitError> {
+async fn effects<R: StoredRun>(app: &App, plan: &Plan<R>, now: Timestamp) -> Result<Vec<Write>, CommitError> {
     let mut writes = Vec::new();
     let mut slots = Slots::new(&app.store, now, app.settings.longest_waits);
-    if let Some(state) = plan.entered() {
-        writes.push(app.store.put_state(plan.run.key(), state, timer(app, plan, state))?);
-    }
     for effect in &plan.effects {
         match effect {
             Effect::CacheState { cache_key, cache_expiration, .. } => {
@@ -471,11 +500,9 @@ async fn parent_task_run(app: &App, id: TaskRunId, state: &State, now: Timestamp
     transition.settings = settings(app);
     transition.facts = facts(&app.store, &policy.needs(&transition), transition.now).await?;
     let plan = decide(policy, &transition);
-    let item = run_item(&app.store, &plan, run.version + 1)?;
+    let (item, apart) = run_item(app, &plan, transition.initial(), run.version + 1)?;
     let mut writes = vec![Write::Replace(item)];
-    if let Some(state) = plan.entered() {
-        writes.push(app.store.put_state(plan.run.key(), state, timer(app, &plan, state))?);
-    }
+    writes.extend(apart);
     for effect in &plan.effects {
         if let Effect::SaveArtifact(result) = effect {
             writes.extend(saved(app, result, &plan, now).await?);

@@ -174,17 +174,20 @@ impl Store {
         let run = artifact.task_run_id.map(table::task_run).or_else(|| artifact.flow_run_id.map(table::flow_run));
         let Some((result, run)) = artifact.result_of.zip(run) else { return Ok(Vec::new()) };
         let history = table::state(&run, result.entered, result.state);
-        let found = self.get_items(&[run.clone(), history]).await?;
-        let [found_run, found_state] = &found[..] else { return Ok(Vec::new()) };
-        let mut state = found_state.record::<HistoricState>()?.state;
-        state.data = data.cloned();
-        let due = found_state.index_keys.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
-        let mut writes = vec![self.replace(&HistoricState::new(run, state, due), found_state.version)?];
-        let version = found_run.version;
+        let found = self.get_items(&[run.clone(), history.clone()]).await?;
+        let Some(found_run) = found.iter().find(|item| item.key == run) else { return Ok(Vec::new()) };
+        let (mut writes, version) = (Vec::new(), found_run.version);
+        if let Some(apart) = found.iter().find(|item| item.key == history) {
+            let mut state = apart.record::<HistoricState>()?.state;
+            state.data = data.cloned();
+            let due = apart.index_keys.get(&Index::Related.sort()).and_then(|place| table::time_of(place));
+            writes.push(self.replace(&HistoricState::new(run, state, due), apart.version)?);
+        }
         match Subject::of(&found_run.key) {
             Some(Subject::FlowRun(_)) => {
                 let mut run: FlowRun = found_run.record()?;
-                if put_data(run.state.as_mut(), result, data) {
+                let within = run.past.left.iter_mut().find(|state| state.id == result.state);
+                if put_data(within.or(run.state.as_mut()), result, data) {
                     writes.push(self.replace(&run, version)?);
                 }
             }

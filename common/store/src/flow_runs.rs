@@ -42,6 +42,8 @@ impl Record for FlowRun {
         "created_by",
     ];
 
+    const SPARSE: &'static [&'static str] = &["state", "past", "created_by"];
+
     fn key(&self) -> Key {
         table::flow_run(self.id)
     }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use domain::{
     filter::observed_state::{ObservedStateSort, StatePrefix},
-    model::{ObservedState, StateType, Timestamp, is_usual_name},
+    model::{FlowRun, ObservedState, State, StateType, Timestamp, is_usual_name},
 };
 use error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,8 @@ use super::{
     entity::Each,
     query::{Direction, Range},
     select::{Source, Window},
-    states::HistoricState,
-    table::{self, Collection, Index, IndexKey, Shards},
+    states::{HistoricState, states_within},
+    table::{self, Collection, Index, IndexKey, Shards, Subject},
 };
 
 /// How many entries of the index are read at once to find one whose state is there.
@@ -91,10 +91,37 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Reads the item of a state; nothing if it can't be read, which is logged.
-    pub fn of(item: &Item) -> Option<Self> {
-        let state = item.readable::<HistoricState>()?.state;
-        Some(Self { state_type: state.r#type, state_name: state.name, at: state.timestamp, state: item.key.clone() })
+    /// Returns the states that an item holds: that of a state, or a flow run's with those that are kept nowhere else.
+    ///
+    /// What can't be read is logged.
+    pub fn of(item: &Item) -> Vec<Self> {
+        match Subject::of(&item.key) {
+            Some(Subject::FlowRun(_)) => {
+                let at = |state: State| Self::new(table::state(&item.key, state.timestamp, state.id), state);
+                states_within(item).into_iter().map(at).collect()
+            }
+            Some(Subject::FlowRunState | Subject::TaskRunState) => {
+                let state = item.readable::<HistoricState>();
+                state.map(|found| Self::new(item.key.clone(), found.state)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the state that was entered when an item was written: that of a state, or a flow run's if it is kept nowhere else.
+    pub fn entered(item: &Item) -> Option<Self> {
+        match Subject::of(&item.key) {
+            Some(Subject::FlowRun(_)) => {
+                let run = item.readable::<FlowRun>().filter(|run| !run.past.has_current_apart())?;
+                let state = run.state?;
+                Some(Self::new(table::state(&item.key, state.timestamp, state.id), state))
+            }
+            _ => Self::of(item).pop(),
+        }
+    }
+
+    fn new(key: Key, state: State) -> Self {
+        Self { state_type: state.r#type, state_name: state.name, at: state.timestamp, state: key }
     }
 }
 
@@ -249,9 +276,16 @@ impl Store {
         Ok(None)
     }
 
-    /// Reads those of the states under `keys` that are there.
+    /// Reads those of the states under `keys` that are there, by themselves or in their runs.
     async fn sightings(&self, keys: &[Key]) -> Result<Vec<Sighting>> {
-        Ok(self.get_items(keys).await?.iter().filter_map(Sighting::of).collect())
+        let mut found: Vec<Sighting> = self.get_items(keys).await?.iter().flat_map(Sighting::of).collect();
+        let is_missing = |key: &&Key| found.iter().all(|seen| seen.state != **key);
+        let runs: Vec<Key> = keys.iter().filter(is_missing).filter_map(table::run_of_state).collect();
+        if !runs.is_empty() {
+            let within: Vec<Sighting> = self.get_items(&runs).await?.iter().flat_map(Sighting::of).collect();
+            found.extend(within.into_iter().filter(|seen| keys.contains(&seen.state)));
+        }
+        Ok(found)
     }
 }
 
@@ -276,7 +310,7 @@ mod tests {
         let run = table::flow_run(FlowRunId::new());
         store.commit(vec![store.put_state(run.clone(), &state, None).unwrap()]).await.unwrap();
         let key = table::state(&run, state.timestamp, state.id);
-        Sighting::of(&store.get_item(&key).await.unwrap().unwrap()).unwrap()
+        Sighting::entered(&store.get_item(&key).await.unwrap().unwrap()).unwrap()
     }
 
     async fn observed(store: &Store) -> Vec<(String, f64, f64)> {

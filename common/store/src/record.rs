@@ -48,6 +48,9 @@ pub trait Record: Json + Send {
     /// The fields that filters and sorts look at, kept in `head`.
     const HEAD: &'static [&'static str];
 
+    /// The fields of the record whose own fields are left out where they are null, but for [`NULLS_THAT_TELL`].
+    const SPARSE: &'static [&'static str] = &[];
+
     /// Returns the item's primary key.
     fn key(&self) -> Key;
 
@@ -120,7 +123,7 @@ impl Item {
 
     /// Turns `record` into an item of the given version.
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
-        let (head, tail) = head_and_tail(&record.to_text()?, R::HEAD)?;
+        let (head, tail) = head_and_tail(&record.to_text()?, R::HEAD, R::SPARSE)?;
         Ok(Self {
             key: record.key(),
             version,
@@ -178,8 +181,8 @@ impl Item {
 /// Cuts a record's text in two: the fields that `head` names, and the others if there are any.
 ///
 /// Nothing but the names at the top is read; what is in the fields is copied.
-fn head_and_tail(record: &str, head: &[&str]) -> Result<(String, Option<String>)> {
-    let mut halves = Halves { head, texts: [String::with_capacity(record.len()), String::new()] };
+fn head_and_tail(record: &str, head: &[&str], sparse: &[&str]) -> Result<(String, Option<String>)> {
+    let mut halves = Halves { head, sparse, texts: [String::with_capacity(record.len()), String::new()] };
     serde_json::Deserializer::from_str(record).deserialize_map(&mut halves)?;
     let [head, tail] = halves.texts.map(|mut text| {
         text.push_str(if text.is_empty() { "{}" } else { "}" });
@@ -191,6 +194,7 @@ fn head_and_tail(record: &str, head: &[&str]) -> Result<(String, Option<String>)
 /// The two halves of a record, each without its closing brace, and empty as long as nothing is in it.
 struct Halves<'h> {
     head: &'h [&'h str],
+    sparse: &'h [&'h str],
     texts: [String; 2],
 }
 
@@ -212,8 +216,75 @@ impl<'de> Visitor<'de> for &mut Halves<'_> {
             text.push(if text.is_empty() { '{' } else { ',' });
             text.push_str(&serde_json::to_string(&name).map_err(de::Error::custom)?);
             text.push(':');
-            text.push_str(value);
+            if self.sparse.contains(&name.as_str()) {
+                Sparse(text).write(value).map_err(de::Error::custom)?;
+            } else {
+                text.push_str(value);
+            }
         }
+        Ok(())
+    }
+}
+
+/// The fields that are read as something else where they are missing than where they are null.
+const NULLS_THAT_TELL: [&str; 1] = ["deferred"];
+
+/// The field of a state that is the client's, whose nulls are data.
+const OF_CLIENT: &str = "data";
+
+/// Writes JSON without the fields that are null, at any depth but in [`OF_CLIENT`].
+struct Sparse<'t>(&'t mut String);
+
+impl Sparse<'_> {
+    fn write(&mut self, value: &str) -> serde_json::Result<()> {
+        let mut reader = serde_json::Deserializer::from_str(value);
+        match value.as_bytes().first() {
+            Some(b'{') => reader.deserialize_map(self),
+            Some(b'[') => reader.deserialize_seq(self),
+            _ => {
+                self.0.push_str(value);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Sparse<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object or a list")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<(), M::Error> {
+        let mut next = '{';
+        while let Some(name) = fields.next_key::<String>()? {
+            let value = fields.next_value::<&RawValue>()?.get();
+            if value == "null" && !NULLS_THAT_TELL.contains(&name.as_str()) {
+                continue;
+            }
+            self.0.push(next);
+            self.0.push_str(&serde_json::to_string(&name).map_err(de::Error::custom)?);
+            self.0.push(':');
+            if name == OF_CLIENT {
+                self.0.push_str(value);
+            } else {
+                self.write(value).map_err(de::Error::custom)?;
+            }
+            next = ',';
+        }
+        self.0.push_str(if next == '{' { "{}" } else { "}" });
+        Ok(())
+    }
+
+    fn visit_seq<S: de::SeqAccess<'de>>(self, mut values: S) -> Result<(), S::Error> {
+        let mut next = '[';
+        while let Some(value) = values.next_element::<&RawValue>()? {
+            self.0.push(next);
+            self.write(value.get()).map_err(de::Error::custom)?;
+            next = ',';
+        }
+        self.0.push_str(if next == '[' { "[]" } else { "]" });
         Ok(())
     }
 }
@@ -302,12 +373,39 @@ mod tests {
     #[test]
     fn is_cut_in_two_at_its_fields_and_without_what_is_null() {
         let record = r#"{"a":{"b":null,"c":[1.50,"}\""]},"b":null,"c\u0022":123456789012345678901234567890,"d":"é"}"#;
-        let (head, tail) = head_and_tail(record, &["a", "b", "z"]).unwrap();
+        let (head, tail) = head_and_tail(record, &["a", "b", "z"], &[]).unwrap();
         assert_eq!(head, r#"{"a":{"b":null,"c":[1.50,"}\""]}}"#);
         assert_eq!(tail.unwrap(), r#"{"c\"":123456789012345678901234567890,"d":"é"}"#);
-        assert_eq!(head_and_tail("{}", &[]).unwrap(), ("{}".to_owned(), None));
-        assert_eq!(head_and_tail(r#"{"a":1}"#, &[]).unwrap(), ("{}".to_owned(), Some(r#"{"a":1}"#.to_owned())));
-        assert!(head_and_tail("[]", &[]).is_err());
+        assert_eq!(head_and_tail("{}", &[], &[]).unwrap(), ("{}".to_owned(), None));
+        assert_eq!(head_and_tail(r#"{"a":1}"#, &[], &[]).unwrap(), ("{}".to_owned(), Some(r#"{"a":1}"#.to_owned())));
+        assert!(head_and_tail("[]", &[], &[]).is_err());
+    }
+
+    #[test]
+    fn leaves_out_what_is_null_within_sparse_fields_but_for_data() {
+        let state = r#"{"id":null,"data":{"a":null},"state_details":{"x":null,"deferred":null,"y":[{},{"z":null}]},"m":{"n":null}}"#;
+        let (head, _) =
+            head_and_tail(&format!(r#"{{"state":{state},"other":{{"a":null}}}}"#), &["state", "other"], &["state"])
+                .unwrap();
+        let sparse = r#"{"data":{"a":null},"state_details":{"deferred":null,"y":[{},{}]},"m":{}}"#;
+        assert_eq!(head, format!(r#"{{"state":{sparse},"other":{{"a":null}}}}"#));
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_state_is_read_as_null() {
+        let details = serde_json::from_value::<domain::model::StateDetails>(json!({"deferred": null})).unwrap();
+        let mut state = domain::model::State::new(
+            domain::model::StateId::new(),
+            domain::model::StateType::Running,
+            Timestamp::now(),
+        );
+        for (details, data) in [(details, None), (domain::model::StateDetails::default(), Some(json!({"a": null})))] {
+            (state.state_details, state.data) = (details, data);
+            let mut sparse = String::new();
+            Sparse(&mut sparse).write(&serde_json::to_string(&state).unwrap()).unwrap();
+            assert!(sparse.len() < serde_json::to_string(&state).unwrap().len());
+            assert_eq!(serde_json::from_str::<domain::model::State>(&sparse).unwrap(), state);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     table::{self, Collection, Index, Subject},
     unique::Claim,
 };
-use domain::model::{Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, State, Timestamp};
+use domain::model::{Deployment, DeploymentId, FlowId, FlowRun, FlowRunId, Timestamp};
 use error::Result;
 
 /// How many items the runs written at once may be, with the deployment: those of one transaction.
@@ -60,10 +60,12 @@ impl Store {
     /// Returns what writes a run in its first state, with its claim on its idempotency key.
     ///
     /// As Prefect's scheduler does, it enters the state past the rules, and no event tells of it.
-    pub fn scheduled_run(&self, run: &FlowRun, state: &State, timer: Option<Timestamp>) -> Result<ScheduledRun> {
-        let item = self.item(run, 1)?;
+    pub fn scheduled_run(&self, run: &FlowRun, timer: Option<Timestamp>) -> Result<ScheduledRun> {
+        let mut run = run.clone();
+        let mut writes = self.remember_state(&mut run, None, timer)?;
+        let item = self.item(&run, 1)?;
         let bytes = [&item.head, &item.tail].into_iter().flatten().map(String::len).sum::<usize>() + 1_000;
-        let mut writes = vec![self.put_state(table::flow_run(run.id), state, timer)?, Write::Insert(item)];
+        writes.push(Write::Insert(item));
         if let Some(key) = &run.idempotency_key {
             writes.push(self.claim(table::unique_flow_run(run.flow_id, key), run.id)?);
         }

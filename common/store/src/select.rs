@@ -64,11 +64,11 @@ const LOOKED_AT: usize = 1_000;
 /// microseconds.
 const fn cost_of_entry(projection: Projection) -> usize {
     match projection {
-        Projection::Keys | Projection::Orders => 1,
+        Projection::Orders => 1,
         Projection::Head => 2,
         Projection::All => 4,
         // A round trip more, and units of its own for each record.
-        Projection::Fetched => 8,
+        Projection::Keys | Projection::Fetched => 8,
     }
 }
 

@@ -1,4 +1,9 @@
 //! The states of runs in the table: a run's history, and each state by its id.
+//!
+//! A flow run's item holds its states, so that a transition is one write. A state has an item of its own if something has
+//! to find it by itself: a timer, its name where that is unusual, its id where that does not tell the run. When an item
+//! gets long, the oldest states move out of it, in the transition that would make it longer. The states of task runs are
+//! told by events in any order, so each has an item.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +13,18 @@ use super::{
     table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::{
-    model::{FlowRunId, State, StateId, TaskRunId, Timestamp},
+    model::{FlowRun, FlowRunId, State, StateId, TaskRunId, Timestamp},
     precedence::Precedence,
 };
 use error::Result;
+
+use super::table::Subject;
+
+/// How many states a flow run's item keeps of those that it has left, at most.
+const MOST_LEFT: usize = 8;
+
+/// How many bytes of JSON these have together at most.
+const MOST_BYTES: usize = 2_048;
 
 /// A state in the history of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +59,7 @@ crate::json_record!(HistoricState);
 
 impl Record for HistoricState {
     const HEAD: &'static [&'static str] = &["id", "type", "name", "timestamp"];
+    const SPARSE: &'static [&'static str] = &["state_details"];
 
     fn key(&self) -> Key {
         table::state(&self.run, self.state.timestamp, self.state.id)
@@ -53,7 +67,9 @@ impl Record for HistoricState {
 
     fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
         let id = self.state.id;
-        let mut index_keys = vec![IndexKey { index: Index::Lookup, pk: table::state_lookup(id), sk: self.key().sk }];
+        let tells_its_run = Subject::of(&self.run) == Some(Subject::FlowRun(FlowRunId::of_state(id)));
+        let lookup = || IndexKey { index: Index::Lookup, pk: table::state_lookup(id), sk: self.key().sk };
+        let mut index_keys: Vec<IndexKey> = (!tells_its_run).then(lookup).into_iter().collect();
         // An entry costs a write unit, and nearly all states have names that every server has seen.
         if !self.state.has_usual_name() {
             let called = table::states_called(self.state.r#type, &self.state.name);
@@ -89,6 +105,43 @@ impl Store {
         Ok(Write::Put(Item::of(&reported, 1, self.shards())?))
     }
 
+    /// Lets `run`, which was in the state `before`, remember that it has entered its current one, on which the server acts at
+    /// the time of `timer`; returns the writes of the states that are kept by themselves from now on.
+    pub fn remember_state(
+        &self,
+        run: &mut FlowRun,
+        before: Option<&State>,
+        timer: Option<Timestamp>,
+    ) -> Result<Vec<Write>> {
+        let (key, mut writes) = (table::flow_run(run.id), Vec::new());
+        run.past.left.extend(before.filter(|_| !run.past.has_current_apart()).cloned());
+        let mut sizes = run.past.left.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        while sizes.len() > MOST_LEFT || sizes.iter().map(Vec::len).sum::<usize>() > MOST_BYTES {
+            sizes.remove(0);
+            writes.push(self.put_state(key.clone(), &run.past.left.remove(0), None)?);
+        }
+        run.past.entered += 1;
+        if let Some(state) = &run.state {
+            let tells_its_run = FlowRunId::of_state(state.id) == run.id;
+            run.past.is_apart = timer.is_some() || !tells_its_run || !state.has_usual_name();
+            if run.past.is_apart {
+                writes.push(self.put_state(key, state, timer)?);
+            }
+        }
+        Ok(writes)
+    }
+
+    /// Says whether the run under the key `run` has entered `state`.
+    ///
+    /// The id alone does not tell: requests that come at once may propose states of the same number.
+    pub async fn has_entered(&self, run: &Key, state: &State) -> Result<bool> {
+        let apart = table::state(run, state.timestamp, state.id);
+        let found = self.get_items(&[run.clone(), apart.clone()]).await?;
+        let known = |state: &State| (state.id, state.timestamp, state.r#type, state.state_details.transition_id);
+        let is_within = |item: &Item| states_within(item).iter().any(|within| known(within) == known(state));
+        Ok(found.iter().any(|item| item.key == apart || is_within(item)))
+    }
+
     /// Reads what is known of the order of a task run's states.
     pub async fn precedence(&self, id: TaskRunId) -> Result<Precedence> {
         Ok(precedence_of(&self.history(table::task_run(id)).await?))
@@ -96,7 +149,11 @@ impl Store {
 
     /// Reads the states of a flow run, oldest first.
     pub async fn flow_run_states(&self, id: FlowRunId) -> Result<Vec<State>> {
-        self.states(table::flow_run(id)).await
+        let (run, apart) = self.run_and_states(table::flow_run(id)).await?;
+        let apart = apart.into_iter().map(|reported| reported.state);
+        let mut states: Vec<State> = apart.chain(run.as_ref().map(states_within).unwrap_or_default()).collect();
+        states.sort_by_key(|state| state.timestamp);
+        Ok(states)
     }
 
     /// Reads the states of a task run, each behind the one that it follows, oldest first.
@@ -106,23 +163,28 @@ impl Store {
         Ok(sorted.into_iter().map(|reported| reported.state).collect())
     }
 
-    async fn states(&self, run: Key) -> Result<Vec<State>> {
-        Ok(self.history(run).await?.into_iter().map(|reported| reported.state).collect())
+    async fn history(&self, run: Key) -> Result<Vec<HistoricState>> {
+        Ok(self.run_and_states(run).await?.1)
     }
 
-    async fn history(&self, run: Key) -> Result<Vec<HistoricState>> {
+    /// Reads a run, and those of its states that have items of their own; nothing without the run.
+    async fn run_and_states(&self, run: Key) -> Result<(Option<Item>, Vec<HistoricState>)> {
         // The run sorts right before its states; without it they are about to be deleted as well.
         let range = Range::partition(run.pk).between(Some(run.sk.clone()), Some(table::STATES.into()));
         let mut items = self.read_all(range).await?.into_iter().peekable();
-        if items.next_if(|item| item.key.sk == run.sk).is_none() {
-            return Ok(Vec::new());
+        match items.next_if(|item| item.key.sk == run.sk) {
+            None => Ok((None, Vec::new())),
+            run => Ok((run, items.filter_map(|item| item.readable::<HistoricState>()).collect())),
         }
-        Ok(items.filter_map(|item| item.readable::<HistoricState>()).collect())
     }
 
     /// Reads the state `id` of a flow run.
     pub async fn flow_run_state(&self, id: StateId) -> Result<Option<State>> {
-        self.state_of(id, "flow_run#").await
+        let of_its_run = self.flow_run_states(FlowRunId::of_state(id)).await?;
+        match of_its_run.into_iter().find(|state| state.id == id) {
+            None => self.state_of(id, "flow_run#").await,
+            found => Ok(found),
+        }
     }
 
     /// Reads the state `id` of a task run.
@@ -136,6 +198,14 @@ impl Store {
         let state = self.get::<HistoricState>(&found.key).await?;
         Ok(state.map(|state| state.record.state))
     }
+}
+
+/// Returns the states that are in a flow run's item alone, the oldest first.
+pub(crate) fn states_within(item: &Item) -> Vec<State> {
+    let Some(Subject::FlowRun(_)) = Subject::of(&item.key) else { return Vec::new() };
+    let Some(run) = item.readable::<FlowRun>() else { return Vec::new() };
+    let current = run.state.filter(|_| !run.past.has_current_apart());
+    run.past.left.into_iter().chain(current).collect()
 }
 
 fn precedence_of(history: &[HistoricState]) -> Precedence {

@@ -37,6 +37,8 @@ impl Record for TaskRun {
         "total_run_time",
     ];
 
+    const SPARSE: &'static [&'static str] = &["state"];
+
     fn key(&self) -> Key {
         table::task_run(self.id)
     }

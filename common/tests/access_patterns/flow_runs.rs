@@ -26,7 +26,11 @@ async fn one() -> Vec<Probe> {
     let world = World::new().await;
     let (store, now) = (&world.store, world.now);
     let run = world.flow_run(FlowId::new(), |_| {}).await;
-    let state = world.state(StateType::Scheduled);
+    let mut state = world.state(StateType::Scheduled);
+    let foreign = state.id;
+    let elsewhere = store.put_state(table::flow_run(run.id), &state, None).unwrap();
+    store.commit(vec![elsewhere]).await.unwrap();
+    state.id = run.id.state_id(1);
     let claim = store.claim(table::unique_flow_run(run.flow_id, "key"), run.id).unwrap();
     let put = store.put_state(table::flow_run(run.id), &state, Some(now)).unwrap();
     store.commit(vec![claim, put]).await.unwrap();
@@ -66,6 +70,7 @@ async fn one() -> Vec<Probe> {
         world.probe("a flow run by its flow and idempotency key", by_key).await,
         world.probe("the states of a flow run, oldest first", store.flow_run_states(run.id)).await,
         world.probe("a state by its id", store.flow_run_state(state.id)).await,
+        world.probe("a state by an id that does not tell its run", store.flow_run_state(foreign)).await,
         world.probe("the inputs of a flow run, by creation", store.flow_run_inputs(run.id, &inputs)).await,
         world.probe("an operation on many flow runs by its id", store.bulk_operation(operation.id)).await,
         world.probe("what the server acts on by itself, by when", timers).await,

@@ -38,7 +38,8 @@ type Plan = VecDeque<Option<Fault>>;
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Plan>>,
-    only: Option<&'static str>,
+    /// The operations that are counted; every one if there is none.
+    only: Vec<&'static str>,
     panics_over: Option<&'static str>,
     going_on: Arc<Notify>,
 }
@@ -46,7 +47,12 @@ pub struct Faults {
 impl Faults {
     /// Makes an empty script that only counts requests for `operation`, such as `PutItem`.
     pub fn on(operation: &'static str) -> Self {
-        Self { only: Some(operation), ..Self::default() }
+        Self { only: vec![operation], ..Self::default() }
+    }
+
+    /// Makes an empty script that only counts what commits writes: one with its condition, or a transaction.
+    pub fn on_commits() -> Self {
+        Self { only: vec!["PutItem", "TransactWriteItems"], ..Self::default() }
     }
 
     /// Makes a script by which each request for `operation` that has `text` in it panics, as a fault of ours would.
@@ -87,14 +93,12 @@ impl Faults {
 
     /// Takes the next step of the script for a call of `operation`, if it counts such.
     pub(crate) fn next_of(&self, operation: &str) -> Option<Fault> {
-        let is_counted = self.only.is_none_or(|only| only == operation);
+        let is_counted = self.only.is_empty() || self.only.contains(&operation);
         if is_counted { self.lock().pop_front().flatten() } else { None }
     }
 
     fn next(&self, request: &HttpRequest) -> Option<Fault> {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let counted = self.only.is_none_or(|operation| target.ends_with(&format!(".{operation}")));
-        if !counted {
+        if !self.only.is_empty() && !self.only.contains(&operation_of(request)) {
             return None;
         }
         let body = request.body().bytes().unwrap_or_default();
@@ -121,6 +125,7 @@ struct FaultyConnector {
 
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_transaction = operation_of(&request) == "TransactWriteItems";
         match self.faults.next(&request) {
             None => self.inner.call(request),
             Some(Fault::AnswerLost) => {
@@ -135,16 +140,27 @@ impl HttpConnector for FaultyConnector {
                 HttpConnectorFuture::new(async move {
                     call.await?;
                     going_on.notified().await;
-                    refuse(400, "TransactionCanceledException", &reason("ConditionalCheckFailed")).await
+                    if is_transaction {
+                        refuse(400, "TransactionCanceledException", &reason("ConditionalCheckFailed")).await
+                    } else {
+                        refuse(400, "ConditionalCheckFailedException", "").await
+                    }
                 })
             }
             Some(Fault::Throttled) => refuse(400, "ProvisionedThroughputExceededException", ""),
             Some(Fault::InternalError) => refuse(500, "InternalServerError", ""),
-            Some(Fault::TransactionConflict) => {
+            Some(Fault::TransactionConflict) if is_transaction => {
                 refuse(400, "TransactionCanceledException", &reason("TransactionConflict"))
             }
+            Some(Fault::TransactionConflict) => refuse(400, "TransactionConflictException", ""),
         }
     }
+}
+
+/// Returns the operation that is asked for, such as `PutItem`.
+fn operation_of(request: &HttpRequest) -> &str {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    target.rsplit_once('.').map_or(target, |(_, operation)| operation)
 }
 
 fn reason(code: &str) -> String {

@@ -7,8 +7,8 @@ use common::{
     flow_run_creation::{self, CreatingAutomation, NewFlowRun, labels_of_deployment, labels_of_flow},
     http::{Body, Headers, Json, Route, extract::FromClient},
     model::{
-        self, BlockDocumentId, DeploymentId, FlowId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate, StateId,
-        StateType, TaskRunId, name::random_name,
+        self, BlockDocumentId, DeploymentId, FlowId, FlowRun, FlowRunId, FlowRunPolicy, Object, StateCreate, StateType,
+        TaskRunId, name::random_name,
     },
     work_queue_placement::{MissingQueue, queue_of_pool},
 };
@@ -62,7 +62,8 @@ async fn new_run(app: &App, body: FlowRunCreate, automation: &CreatingAutomation
         None => None,
     };
     let now = app.now();
-    let state_id = StateId::new();
+    let id = FlowRunId::new();
+    let state_id = id.state_id(1);
     let state = match body.state {
         Some(state) => state.into_state(state_id, now),
         None => model::State::new(state_id, StateType::Pending, now),
@@ -70,7 +71,7 @@ async fn new_run(app: &App, body: FlowRunCreate, automation: &CreatingAutomation
     // Prefect inserts a run with an idempotency key without the default of this column.
     let keeps_job_variables =
         body.job_variables.is_some() || body.idempotency_key.as_ref().is_some_and(|key| !key.is_empty());
-    let mut run = FlowRun::new(FlowRunId::new(), flow.id, body.name.unwrap_or_else(random_name), now);
+    let mut run = FlowRun::new(id, flow.id, body.name.unwrap_or_else(random_name), now);
     run.labels = match &deployment {
         Some(deployment) => labels_of_deployment(&deployment.record, body.labels.as_ref()),
         None => labels_of_flow(&flow, body.labels.as_ref()),

@@ -1,14 +1,12 @@
 //! Typed ids: a flow's id can't be passed where a flow run's is wanted.
 
-/// Declares the typed id of a record: `/// what it is of`, `Name`.
+/// Declares the typed id of a record that is made as any other: `/// what it is of`, `Name`.
 macro_rules! typed_id {
     ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize,
-        )]
-        #[serde(transparent)]
-        pub struct $name(pub ::uuid::Uuid);
+        $crate::model::id::id_type! {
+            $(#[$doc])*
+            $name
+        }
 
         impl $name {
             /// Makes a time-ordered id (UUID version 7).
@@ -16,6 +14,18 @@ macro_rules! typed_id {
                 Self(::uuid::Uuid::now_v7())
             }
         }
+    };
+}
+
+/// Declares the type of an id, whose `new` stands elsewhere.
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub ::uuid::Uuid);
 
         impl Default for $name {
             fn default() -> Self {
@@ -51,4 +61,4 @@ macro_rules! typed_id {
     };
 }
 
-pub(crate) use typed_id;
+pub(crate) use {id_type, typed_id};

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{Change, Failures};
 use domain::model::StateType;
 use error::Result;
-use store::{Item, observed_states::Sighting, table::Subject};
+use store::observed_states::Sighting;
 
 use crate::{
     App,
@@ -32,15 +32,18 @@ struct Batch {
 pub(super) async fn follow(app: &App, queue: &Queue, changes: &[Change], failures: &mut Failures) {
     let mut batches: HashMap<(StateType, String), Batch> = HashMap::new();
     for (place, change) in changes.iter().enumerate() {
-        let (image, is_gone) = match (&change.before, &change.after) {
-            (None, Some(after)) => (after, false),
-            (Some(before), None) => (before, true),
+        let (seen, gone) = match (&change.before, &change.after) {
+            (Some(before), None) => (None, Sighting::of(before)),
+            // What is not announced is no new state of a run.
+            (before, Some(after)) if before.is_none() || after.is_announced() => (Sighting::entered(after), Vec::new()),
             _ => continue,
         };
-        let Some(sighting) = sighting(image) else { continue };
-        let batch = batches.entry((sighting.state_type, sighting.state_name.clone())).or_default();
-        batch.places.push(place);
-        if is_gone { batch.gone.push(sighting) } else { batch.seen.push(sighting) }
+        let told = seen.into_iter().map(|seen| (seen, false)).chain(gone.into_iter().map(|gone| (gone, true)));
+        for (sighting, is_gone) in told {
+            let batch = batches.entry((sighting.state_type, sighting.state_name.clone())).or_default();
+            batch.places.push(place);
+            if is_gone { batch.gone.push(sighting) } else { batch.seen.push(sighting) }
+        }
     }
     let outcomes = batches.into_values().map(|batch| async move {
         let outcome = note(app, queue, &batch).await;
@@ -51,10 +54,6 @@ pub(super) async fn follow(app: &App, queue: &Queue, changes: &[Change], failure
             failures.add_all(batch.places, &error);
         }
     }
-}
-
-fn sighting(item: &Item) -> Option<Sighting> {
-    matches!(Subject::of(&item.key), Some(Subject::FlowRunState | Subject::TaskRunState)).then(|| Sighting::of(item))?
 }
 
 async fn note(app: &App, queue: &Queue, batch: &Batch) -> Result<()> {

@@ -25,6 +25,9 @@ const SAME_VERSION: &str = "version = :version";
 /// DynamoDB's code for a condition that was not met by a single write.
 const FAILED: &str = "ConditionalCheckFailedException";
 
+/// DynamoDB's code for an item that a transaction holds.
+const CONTENDED: &str = "TransactionConflictException";
+
 impl DynamoDb {
     pub(super) async fn write_one(&self, write: Write) -> Result<Spent, CommitError> {
         let total = ReturnConsumedCapacity::Total;
@@ -42,7 +45,7 @@ impl DynamoDb {
                 .send()
                 .await
                 .map(|answer| answer.consumed_capacity)
-                .map_err(|error| (error.code() == Some(FAILED), failure(&error))),
+                .map_err(|error| (error.code().map(str::to_owned), failure(&error))),
             Write::Delete(key) | Write::DeleteVersion(key, _) => self
                 .client
                 .delete_item()
@@ -54,12 +57,15 @@ impl DynamoDb {
                 .send()
                 .await
                 .map(|answer| answer.consumed_capacity)
-                .map_err(|error| (error.code() == Some(FAILED), failure(&error))),
+                .map_err(|error| (error.code().map(str::to_owned), failure(&error))),
         };
         match sent {
             Ok(capacity) => Ok(Spent::once(units(capacity.as_slice()))),
-            Err((true, _)) => Err(CommitError::ConditionFailed(0)),
-            Err((false, error)) => Err(CommitError::Failed(error)),
+            Err((code, error)) => Err(match code.as_deref() {
+                Some(FAILED) => CommitError::ConditionFailed(0),
+                Some(CONTENDED) => CommitError::Contended,
+                _ => CommitError::Failed(error),
+            }),
         }
     }
 
