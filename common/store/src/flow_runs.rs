@@ -97,6 +97,9 @@ impl Record for FlowRun {
                 pk,
                 sk: table::sort_with_id(&parent.to_string(), self.id),
             });
+        } else if let Some(due) = self.past.due {
+            let pk = shards.of(Collection::Timers, self.id.0);
+            index_keys.push(IndexKey { index: Index::Related, pk, sk: table::sort_with_id(&due.sortable(), self.id) });
         }
         index_keys
     }

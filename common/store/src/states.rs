@@ -1,7 +1,7 @@
 //! The states of runs in the table: a run's history, and each state by its id.
 //!
 //! A flow run's item holds its states, so that a transition is one write. A state has an item of its own if something has
-//! to find it by itself: a timer, its name where that is unusual, its id where that does not tell the run. When an item
+//! to find it by itself: a timer of a subflow run, its name where that is unusual, its id where that does not tell the run. When an item
 //! gets long, the oldest states move out of it, in the transition that would make it longer. The states of task runs are
 //! told by events in any order, so each has an item.
 
@@ -123,9 +123,12 @@ impl Store {
         run.past.entered += 1;
         if let Some(state) = &run.state {
             let tells_its_run = FlowRunId::of_state(state.id) == run.id;
-            run.past.is_apart = timer.is_some() || !tells_its_run || !state.has_usual_name();
+            // The index that finds timers finds subflow runs by what is around them.
+            run.past.due = timer.filter(|_| run.parent_task_run_id.is_none());
+            let is_timed_apart = timer.is_some() && run.past.due.is_none();
+            run.past.is_apart = is_timed_apart || !tells_its_run || !state.has_usual_name();
             if run.past.is_apart {
-                writes.push(self.put_state(key, state, timer)?);
+                writes.push(self.put_state(key, state, timer.filter(|_| is_timed_apart))?);
             }
         }
         Ok(writes)

@@ -1,9 +1,9 @@
 //! THE table: every kind of item, every index and every way that leads to an item, on one page.
 //!
 //! An item carries its record as JSON in two attributes. `head` holds the fields that filters and sorts look at,
-//! `tail` the rest. An index that serves filters projects `head`, so a filter over many records reads only what it
-//! needs; put together they are the whole record. A run also has a `brief`, what its history is made of, which is sent
-//! and parsed in a fraction of the time. No other attribute but the keys below is ever read or conditioned on, which
+//! `tail` the rest; put together they are the whole record. A run also has a `brief`, what its history is made of, which
+//! is parsed in a fraction of the time. In one file an index reads as much of the item beside it as it carries; DynamoDB
+//! fetches what it does not keep ([`is_head_kept`]). No other attribute but the keys below is ever read or conditioned on, which
 //! keeps items small and conditions simple.
 //!
 //! Collections over "all records of a kind" are spread over [`Shards`]: an index keyed by the kind alone would
@@ -363,7 +363,7 @@ collections! {
     ArtifactCollections "artifact_collections";
     /// All dead letters.
     DeadLetters "dead_letters";
-    /// The states of flow runs, leases, workers, pools, queues, watches and cleanups that the server acts on at some time.
+    /// The flow runs in a state, leases, workers, pools, queues, watches and cleanups that the server acts on at some time.
     Timers "timers";
     /// The deployments with active schedules.
     Scheduling "scheduling";

@@ -1,19 +1,19 @@
 //! The states of flow runs and the leases that the server acts on at some time, by when.
 
 use super::{
-    Item, Key, Store, Write,
+    Item, Key, Store, Versioned, Write,
     commit::retry_on_conflict,
     query::Range,
     states::HistoricState,
     table::{self, Collection, Index, Subject},
 };
-use domain::model::{FlowRunId, State, Timestamp};
+use domain::model::{FlowRunId, State, StateId, Timestamp};
 use error::Result;
 
 /// A timer that was found, and when it is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
-    /// The key of the state or lease that it belongs to.
+    /// The key of the run, state, lease or whatever else that it belongs to.
     pub of: Key,
     /// When it is due.
     pub due: Timestamp,
@@ -52,6 +52,19 @@ impl Store {
         let Some(run) = table::run_of_state(key).as_ref().and_then(Subject::of) else { return Ok(None) };
         let Subject::FlowRun(run) = run else { return Ok(None) };
         Ok(self.get::<HistoricState>(key).await?.map(|found| (run, found.record.state)))
+    }
+
+    /// Takes the timer off the flow run `id`, if it is still in `state`.
+    pub async fn clear_run_timer(&self, id: FlowRunId, state: StateId) -> Result<()> {
+        retry_on_conflict(|| async {
+            let found = self.flow_run(id).await?;
+            let Some(Versioned { mut record, version }) = found else { return Ok(()) };
+            if record.state_id != Some(state) || record.past.due.take().is_none() {
+                return Ok(());
+            }
+            self.commit(vec![self.replace(&record, version)?]).await
+        })
+        .await
     }
 
     /// Takes the timer off the state under `key`, if it has one; the state stays in the history.

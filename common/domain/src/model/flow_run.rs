@@ -218,6 +218,9 @@ pub struct PastStates {
     /// Whether its current state is also kept by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_apart: bool,
+    /// When the server acts on the run if it is still in this state, unless what is apart says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
     /// The states that it has left and that are not kept by themselves, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<State>,

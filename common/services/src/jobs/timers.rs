@@ -108,6 +108,7 @@ async fn fire_one(app: &App, of: &Key) -> Result<()> {
         Some(Subject::CleanupMessage(_)) => cleanups::check(app, of).await,
         Some(Subject::WorkPool(_)) => app.store.check_pool(of, None, app.now()).await,
         Some(Subject::Readiness(_)) => app.store.check_deployment(of, app.now()).await,
+        Some(Subject::FlowRun(id)) => leave_current_state(app, id).await,
         Some(Subject::FlowRunWatch(id)) => service_levels::look_at_run(app, id).await,
         Some(Subject::TriggerState(_)) => automations::look::look(app, of).await,
         Some(Subject::FlowRunPulse(id)) => heartbeats::look(app, id).await,
@@ -118,6 +119,18 @@ async fn fire_one(app: &App, of: &Key) -> Result<()> {
             Ok(())
         }
         _ => leave_state(app, of).await,
+    }
+}
+
+/// Acts on the flow run `id`, whose state has a timer, and takes that off; a run that has left the state has none.
+async fn leave_current_state(app: &App, id: FlowRunId) -> Result<()> {
+    let Some(run) = app.store.flow_run(id).await? else { return Ok(()) };
+    let Some(entered) = run.record.state.filter(|_| run.record.past.due.is_some_and(|due| due <= app.now())) else {
+        return Ok(());
+    };
+    match act(app, id, &entered).await {
+        Ok(()) | Err(Error::NoSuchRun(_) | Error::Conflict(_)) => app.store.clear_run_timer(id, entered.id).await,
+        Err(error) => Err(error),
     }
 }
 

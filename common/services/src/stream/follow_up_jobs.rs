@@ -148,7 +148,10 @@ fn after_transition(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> 
         }
         StateType::Paused | StateType::Cancelling => Ok(timers::due(state, &app.settings)
             .and_then(|due| soon(app, due))
-            .map(|wait| (Message::Timer { of: table::state(&item.key, state.timestamp, state.id) }, wait))
+            .map(|wait| {
+                let apart = || table::state(&item.key, state.timestamp, state.id);
+                (Message::Timer { of: run.past.due.map_or_else(apart, |_| item.key.clone()) }, wait)
+            })
             .into_iter()
             .collect()),
         _ => Ok(Vec::new()),

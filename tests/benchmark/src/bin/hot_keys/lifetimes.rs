@@ -17,7 +17,7 @@ use common::{
         self, Delivery,
         queue::{Message, Queue},
     },
-    model::{Deployment, DeploymentId, Flow, FlowRun, FlowRunId, State, StateId, StateType, Timestamp},
+    model::{Deployment, DeploymentId, Flow, FlowRun, FlowRunId, State, StateType, Timestamp},
     orchestration::{Client, policy::flow_policy},
     store::{
         Shards,
@@ -239,7 +239,7 @@ impl World {
             run.parameters.insert("source".into(), format!("s3://bucket/orders/part-{number:07}.parquet").into());
             run.parameters.insert("batch".into(), number.into());
             // So long ago that the server looks whether it is late, as it does with every run that was not yet due.
-            let due = State::new(StateId::new(), StateType::Scheduled, now.plus_seconds(-60.0));
+            let due = State::new(id.state_id(1), StateType::Scheduled, now.plus_seconds(-60.0));
             let (run, mut writes) =
                 Box::pin(transitions::create(&self.app, run, Some(due), flow_policy(true), Client::default())).await?;
             writes.push(store.claim(table::unique_flow_run(flow.id, &key), run.id)?);
