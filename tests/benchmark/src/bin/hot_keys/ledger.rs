@@ -34,9 +34,9 @@ pub(crate) fn table(lifetimes: &Lifetimes) -> String {
         .filter(|(_, written, read): &(_, BTreeMap<Column, f64>, f64)| *read > 0.0 || !written.is_empty())
         .collect();
     let columns: BTreeSet<Column> = rows.iter().flat_map(|(_, written, _)| written.keys().copied()).collect();
-    let mut text =
-        format!("| step | {} | write units | read units |\n", Vec::from_iter(columns.iter().copied()).join(" | "));
-    text.push_str(&format!("|---|{}\n", "--:|".repeat(columns.len() + 2)));
+    let names = columns.iter().copied().collect::<Vec<_>>().join(" | ");
+    let mut text = format!("| step | {names} | write units | read units |\n");
+    let _ = writeln!(text, "|---|{}", "--:|".repeat(columns.len() + 2));
     for (name, written, read) in &rows {
         let _ = write!(text, "| {name} |");
         for column in &columns {

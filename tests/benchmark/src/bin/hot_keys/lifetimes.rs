@@ -88,6 +88,8 @@ pub(crate) struct Step {
     pub(crate) asked: BTreeMap<PartitionKey, Units>,
     /// The units of what followed.
     pub(crate) followed: BTreeMap<PartitionKey, Units>,
+    /// How many calls of the database both took.
+    pub(crate) calls: (f64, f64),
 }
 
 /// Records `count` flow runs of one deployment from creation to completion, where the deployment has a limit if `limit` says so.
@@ -135,6 +137,9 @@ pub(crate) async fn of_flow_runs(count: usize, shards: Shards, limit: Option<i64
         world.ask("GET", &format!("/deployments/{}", deployment.id), &Value::Null).await?;
         world.ask("GET", &format!("/flows/{}", deployment.flow_id), &Value::Null).await?;
         world.ask("GET", "/work_pools/pool", &Value::Null).await?;
+    }
+    world.step("the process reads the run, its deployment, flow and pool").await?;
+    for id in &ids {
         world.set_state(*id, StateType::Running).await?;
     }
     world.step("set RUNNING").await?;
@@ -152,7 +157,7 @@ pub(crate) async fn of_flow_runs(count: usize, shards: Shards, limit: Option<i64
     world.step("the worker's event that the process has ended").await?;
     world.fire_timers().await?;
     world.step("the timer that looks whether it is late").await?;
-    world.recorded(count)
+    Ok(world.recorded(count))
 }
 
 /// Records `count` task runs of one flow run, told by the events of their client.
@@ -171,7 +176,7 @@ pub(crate) async fn of_task_runs(count: usize, shards: Shards) -> Outcome<Lifeti
         }
         world.step(state.1).await?;
     }
-    world.recorded(count)
+    Ok(world.recorded(count))
 }
 
 impl World {
@@ -298,26 +303,26 @@ impl World {
 
     /// Notes what the step `name` took of all runs, and then what followed from it.
     async fn step(&mut self, name: &'static str) -> Outcome<()> {
-        let asked = self.taken()?;
+        let (asked, calls_asked) = self.taken()?;
         self.settle().await?;
-        let followed = self.taken()?;
-        self.steps.push(Step { name, asked, followed });
+        let (followed, calls_followed) = self.taken()?;
+        self.steps.push(Step { name, asked, followed, calls: (calls_asked, calls_followed) });
         Ok(())
     }
 
-    fn taken(&self) -> Outcome<BTreeMap<PartitionKey, Units>> {
+    fn taken(&self) -> Outcome<(BTreeMap<PartitionKey, Units>, f64)> {
         match self.recorder.take() {
-            (units, 0) => Ok(units),
-            (_, failures) => Err(format!("{failures} calls failed, whose units are not known").into()),
+            (units, calls, 0) => Ok((units, f64::from(u32::try_from(calls)?))),
+            (.., failures) => Err(format!("{failures} calls failed, whose units are not known").into()),
         }
     }
 
-    fn recorded(self, count: usize) -> Outcome<Lifetimes> {
+    fn recorded(self, count: usize) -> Lifetimes {
         let mut units: BTreeMap<PartitionKey, Units> = BTreeMap::new();
         for (key, taken) in self.steps.iter().flat_map(|step| step.asked.iter().chain(&step.followed)) {
             units.entry(key.clone()).or_default().add(*taken, 1.0);
         }
-        Ok(Lifetimes { count, units, steps: self.steps })
+        Lifetimes { count, units, steps: self.steps }
     }
 }
 

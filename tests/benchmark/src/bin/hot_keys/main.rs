@@ -2,11 +2,13 @@
 //!
 //! `hot_keys [RUNS]` lets so many flow runs and task runs (1,000) live in the product, in this process and on the
 //! embedded database, records every call of DynamoDB, counts its units by partition key as DynamoDB's documentation has
-//! them, and prints what 1,000 flow runs a second and 100,000 task runs a minute come to, and what one run takes in its life.
+//! them, and prints what 1,000 flow runs a second and 100,000 task runs a minute come to, what one run takes in its life,
+//! and what a million of them cost.
 
 mod capacity;
 mod ledger;
 mod lifetimes;
+mod price;
 mod recording;
 mod report;
 
@@ -46,6 +48,7 @@ async fn main() -> Outcome<()> {
     for (title, lifetimes) in [("A flow run's life", &of_flow_runs), ("A task run's life", &of_task_runs)] {
         println!("{title}:\n\n{}", ledger::table(lifetimes));
     }
+    println!("What they cost:\n\n{}", price::table(&of_flow_runs, &of_task_runs));
     let flow_runs = report::shared(&of_flow_runs, shards, FLOW_RUNS);
     let task_runs = report::shared(&of_task_runs, shards, TASK_RUNS);
     let both: Vec<Shared> = report::together(&flow_runs, &task_runs)
@@ -74,6 +77,12 @@ mod tests {
     /// How many runs live in the test: enough to tell a key of one run from one of all.
     const FEW: usize = 40;
 
+    /// How many write units a flow run and a task run take in their lives at most, and a flow run in some of its steps with what
+    /// follows: what the ledger says now, and a little more for what many runs share.
+    const MOST_OF_A_LIFE: f64 = 93.0;
+    const MOST_OF_A_TASK_RUN: f64 = 54.0;
+    const MOST_OF_STEPS: [(&str, f64); 3] = [("create", 26.0), ("set ", 18.5), ("PATCH", 3.0)];
+
     /// Records that every flow run of them reads some times.
     ///
     /// What clients read by its id they see as they wrote it, so it is read strongly consistent; a record is one item,
@@ -85,6 +94,15 @@ mod tests {
         let shards = Shards(Settings::default().shards);
         let flow_runs = lifetimes::of_flow_runs(FEW, shards, None).await.unwrap();
         let task_runs = lifetimes::of_task_runs(FEW, shards).await.unwrap();
+        let (life, of_task_run) = (ledger::lifetime(&flow_runs), ledger::lifetime(&task_runs));
+        assert!(life <= MOST_OF_A_LIFE, "{}", ledger::table(&flow_runs));
+        assert!(of_task_run <= MOST_OF_A_TASK_RUN, "{}", ledger::table(&task_runs));
+        for step in &flow_runs.steps {
+            let most =
+                MOST_OF_STEPS.iter().find(|(name, _)| step.name.starts_with(name)).map_or(f64::MAX, |(_, most)| *most);
+            let written = ledger::written(step, FEW);
+            assert!(written <= most, "{} takes {written}:\n{}", step.name, ledger::table(&flow_runs));
+        }
         let loads = [
             (report::shared(&flow_runs, shards, FLOW_RUNS), OUT_OF_REACH.as_slice()),
             (report::shared(&task_runs, shards, TASK_RUNS), &[]),

@@ -32,6 +32,7 @@ use crate::capacity::{self, Attributes, PartitionKey, Units};
 struct Recording {
     items: HashMap<Key, Attributes>,
     units: BTreeMap<PartitionKey, Units>,
+    calls: u64,
     failures: u64,
 }
 
@@ -40,10 +41,11 @@ struct Recording {
 pub(crate) struct Recorder(Arc<Mutex<Recording>>);
 
 impl Recorder {
-    /// Forgets the units that were noted, and returns them with how many calls failed.
-    pub(crate) fn take(&self) -> (BTreeMap<PartitionKey, Units>, u64) {
+    /// Forgets the units that were noted, and returns them with how many calls there were and how many failed.
+    pub(crate) fn take(&self) -> (BTreeMap<PartitionKey, Units>, u64, u64) {
         let mut recording = self.recording();
-        (std::mem::take(&mut recording.units), std::mem::take(&mut recording.failures))
+        let (calls, failures) = (std::mem::take(&mut recording.calls), std::mem::take(&mut recording.failures));
+        (std::mem::take(&mut recording.units), calls, failures)
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
@@ -137,6 +139,7 @@ impl Intercept for Recorder {
 impl Recording {
     /// Counts a call that was carried out; a query by what the database says that it read.
     fn count(&mut self, call: &Call, queried: f64) {
+        self.calls += 1;
         match call {
             Call::Writes { items, is_transaction } => {
                 for (key, new) in items {

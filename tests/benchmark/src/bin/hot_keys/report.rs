@@ -150,7 +150,7 @@ mod tests {
         let units = units.iter().map(|(of, value, write)| {
             (PartitionKey { of, value: (*value).to_owned() }, Units { read: 0.0, write: *write })
         });
-        Lifetimes { count, units: units.collect() }
+        Lifetimes { steps: Vec::new(), count, units: units.collect() }
     }
 
     #[test]
