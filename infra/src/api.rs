@@ -2,7 +2,7 @@
 
 use common::{
     http::{PREFIX, Route},
-    store::{TableAccess, table::Index},
+    store::TableAccess,
 };
 use serde_json::{Map, Value, json};
 
@@ -108,7 +108,8 @@ pub(crate) fn fallback_template() -> Value {
         description: "Everything that has no route: redirects, preflights, documents, settings, what is not found"
             .into(),
         timeout: TIMEOUT,
-        access: TableAccess::WRITES_MANY.via(&Index::ALL),
+        // Keys and tokens, which every request may be asked for.
+        access: TableAccess::READS,
         reads_assets: false,
         statements: Vec::new(),
         environment: Environment::Api,

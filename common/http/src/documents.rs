@@ -9,19 +9,19 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use super::route::Route;
+use super::endpoint::Endpoint;
 use contract::{self, Mount};
 
 /// The paths of the documents, at the root and under the API's prefix.
 pub(super) const PATHS: [&str; 3] = ["/openapi.json", "/docs", "/redoc"];
 
-/// Makes the service of the documents of `routes` at `mount`; `docs_page` shows them in place of a page like Prefect's.
+/// Makes the service of the documents of `endpoints` at `mount`; `docs_page` shows them in place of a page like Prefect's.
 pub(super) fn service<S: Clone + Send + Sync + 'static>(
     mount: Mount<'_>,
-    routes: &[Route],
+    endpoints: &[Endpoint],
     docs_page: Option<&MethodRouter>,
 ) -> Router<S> {
-    let declared: Arc<[_]> = routes.iter().map(|route| (route.method.as_str(), route.path)).collect();
+    let declared: Arc<[_]> = endpoints.iter().map(|endpoint| (endpoint.method, endpoint.path)).collect();
     let document: Arc<OnceLock<String>> = Arc::default();
     let of_base_path = match mount {
         Mount::Root => None,

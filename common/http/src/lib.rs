@@ -11,6 +11,7 @@ mod contract_layer;
 mod cors;
 mod csrf;
 mod documents;
+mod endpoint;
 pub mod extract;
 mod json;
 pub mod limits;
@@ -22,7 +23,7 @@ mod unrouted;
 
 pub use extract::{Body, Headers, Path, Query, Sent};
 pub use json::Json;
-pub use route::{Method, Pages, Route, server, service};
+pub use route::{Method, Pages, Route, fallback, server, service};
 pub use settings::PREFIX;
 
 /// The largest request body that is read, in bytes: what Lambda takes in a synchronous invocation.

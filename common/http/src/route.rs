@@ -24,6 +24,7 @@ use super::{
     authentication, boundary,
     contract_layer::{self, Contracted},
     cors, csrf, documents,
+    endpoint::Endpoint,
     extract::{MeasuredQueue, ShippedData},
     lossy_path, unrouted,
 };
@@ -156,7 +157,8 @@ pub fn service<'r>(app: App, routes: impl IntoIterator<Item = &'r Route>) -> Rou
     let routes: Vec<Route> = routes.into_iter().copied().collect();
     let service = guarded(&app, service_of(&app, &routes));
     let sole = <[Route; 1]>::try_from(routes.as_slice()).ok().map(|[route]| route);
-    let unrouted = unrouted::Unrouted::new(&app.settings.base_path, routes, false);
+    let endpoints: Vec<Endpoint> = routes.iter().map(Endpoint::from).collect();
+    let unrouted = unrouted::Unrouted::new(&app.settings.base_path, &endpoints, false);
     around(app, service, sole, unrouted)
 }
 
@@ -177,10 +179,31 @@ pub fn server<'r>(
     pages: Option<Pages>,
 ) -> Router {
     let routes: Vec<Route> = routes.into_iter().copied().collect();
+    let endpoints: Vec<Endpoint> = routes.iter().map(Endpoint::from).collect();
+    let operations = service_of(&app, &routes);
+    whole(app, operations, &endpoints, websockets, pages)
+}
+
+/// Makes the service of what no route takes, for where each route has a service of its own.
+///
+/// It answers as [`server`] does, and of the operations knows no more than where they are: it redirects to them, names
+/// the methods that they allow, and serves the documents that describe them.
+pub fn fallback(app: App, pages: Pages) -> Router {
+    whole(app, Router::new(), &Endpoint::all(), Router::new(), Some(pages))
+}
+
+/// Makes a server of the `operations` at the `endpoints`.
+fn whole(
+    app: App,
+    operations: Router<App>,
+    endpoints: &[Endpoint],
+    websockets: Router<App>,
+    pages: Option<Pages>,
+) -> Router {
     let (docs, others) = pages.map(|pages| (pages.docs, pages.others)).unzip();
     let docs = docs.flatten();
-    let documents = |mount| documents::service(mount, &routes, docs.as_ref());
-    let documented = service_of(&app, &routes).merge(documents(Mount::App(&app.settings.base_path)));
+    let documents = |mount| documents::service(mount, endpoints, docs.as_ref());
+    let documented = operations.merge(documents(Mount::App(&app.settings.base_path)));
     let service = guarded(&app, documented);
     let service = match others {
         Some(others) => {
@@ -191,7 +214,7 @@ pub fn server<'r>(
     };
     let service = beside_websockets(service, websockets, &app)
         .merge(documents(Mount::Root).method_not_allowed_fallback(unrouted::method_not_allowed));
-    let unrouted = unrouted::Unrouted::new(&app.settings.base_path, routes, true);
+    let unrouted = unrouted::Unrouted::new(&app.settings.base_path, endpoints, true);
     around(app, service, None, unrouted)
 }
 

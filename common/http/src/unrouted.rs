@@ -15,41 +15,44 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{documents, route::Route};
-use contract::Operation;
+use super::{documents, endpoint::Endpoint};
+use error::Error;
 
 /// What `Allow` says where a document is served.
 const DOCUMENT_METHODS: &str = "GET, HEAD";
 
-/// The routes that requests can be redirected to.
+/// The endpoints that requests can be redirected to.
 #[derive(Clone)]
 pub(super) struct Unrouted {
     base_path: Arc<str>,
-    routes: Arc<[Route]>,
+    endpoints: Arc<[Endpoint]>,
     documents: bool,
 }
 
 impl Unrouted {
-    /// Takes the routes that are served under `base_path`, and whether the documents are.
-    pub(super) fn new(base_path: &str, routes: Vec<Route>, documents: bool) -> Self {
-        Self { base_path: base_path.into(), routes: routes.into(), documents }
+    /// Takes the endpoints that are served under `base_path`, and whether the documents are.
+    pub(super) fn new(base_path: &str, endpoints: &[Endpoint], documents: bool) -> Self {
+        Self { base_path: base_path.into(), endpoints: endpoints.into(), documents }
     }
 
-    /// Returns the methods that `path` allows, as Prefect names them: those of the first route that takes the path.
+    /// Returns the endpoints that take `path`.
+    fn taking(&self, path: &str) -> impl Iterator<Item = &Endpoint> {
+        let in_api = path.strip_prefix(&*self.base_path).unwrap_or_default();
+        self.endpoints.iter().filter(move |endpoint| takes(endpoint, in_api))
+    }
+
+    /// Returns the methods that `path` allows, as Prefect names them: those of the first endpoint that takes the path.
     fn allowed(&self, path: &str) -> Option<&'static str> {
-        let in_api = path.strip_prefix(&*self.base_path);
-        if self.documents && documents::PATHS.contains(&in_api.unwrap_or(path)) {
+        if self.documents && documents::PATHS.contains(&path.strip_prefix(&*self.base_path).unwrap_or(path)) {
             return Some(DOCUMENT_METHODS);
         }
-        let rank = |route: &Route| route.contract().map_or(usize::MAX, Operation::rank);
-        let first = self.routes.iter().filter(|route| takes(route, in_api.unwrap_or_default())).min_by_key(|r| rank(r));
-        first.map(|route| route.method.as_str())
+        self.taking(path).min_by_key(|endpoint| endpoint.rank()).map(|endpoint| endpoint.method)
     }
 }
 
-fn takes(route: &Route, path: &str) -> bool {
-    let Some(parameters) = parameters(route.path, path) else { return false };
-    route.contract().is_none_or(|operation| operation.takes_path(&parameters))
+fn takes(endpoint: &Endpoint, path: &str) -> bool {
+    let Some(parameters) = parameters(endpoint.path, path) else { return false };
+    endpoint.operation.is_none_or(|operation| operation.takes_path(&parameters))
 }
 
 /// Returns the parameters that `template` has at `path`, each a segment, if the path is one of the template's.
@@ -68,10 +71,18 @@ fn parameters<'p>(template: &'static str, path: &'p str) -> Option<Vec<(&'static
     }
 }
 
-/// Redirects to the same path with or without its trailing slash where that one has a route, else answers 404.
+/// Redirects to the same path with or without its trailing slash where that one has an endpoint, else answers 404.
+///
+/// A path that has endpoints of its own gets here where these are carried out by others ([`super::route::fallback`]).
 pub(super) async fn answer(Extension(unrouted): Extension<Unrouted>, request: Request) -> Response {
     let uri = request.uri();
     let path = uri.path();
+    if unrouted.taking(path).any(|endpoint| endpoint.method == request.method().as_str()) {
+        return Error::Unavailable(format!("{} {path} was led past its function", request.method())).into_response();
+    }
+    if unrouted.allowed(path).is_some() {
+        return refuse_method(&unrouted, path);
+    }
     let other = match path.strip_suffix('/') {
         Some(shorter) => shorter.to_owned(),
         None => format!("{path}/"),

@@ -51,20 +51,20 @@ async fn serve(route: Route) -> Result<(), Error> {
 
 /// Runs the Lambda function of everything that API Gateway has no route for, until the runtime ends the process.
 ///
-/// It knows all `routes`: it redirects a path with or without its trailing slash, answers preflights, serves the
-/// documents and the settings of the user interfaces, and says what is not found or not allowed, as a whole server
-/// does.
+/// It redirects a path with or without its trailing slash, answers preflights, serves the documents and the settings of
+/// the user interfaces, and says what is not found or not allowed, as a whole server does. No handler is linked for
+/// that: where the operations are, the contract says.
 ///
 /// Returns a failure if the environment lacks a setting or the runtime API is gone; the cause is in the log.
-pub fn run_fallback(routes: &[&'static Route]) -> ExitCode {
+pub fn run_fallback() -> ExitCode {
     logging::start();
-    finish(start(serve_fallback(routes)))
+    finish(start(serve_fallback()))
 }
 
-async fn serve_fallback(routes: &[&'static Route]) -> Result<(), Error> {
+async fn serve_fallback() -> Result<(), Error> {
     let app = connect::from_env().await?;
     let pages = http_api::ui::pages(&app);
-    let service = http_api::server(app, routes.iter().copied(), axum::Router::new(), Some(pages));
+    let service = http_api::fallback(app, pages);
     lambda_http::run(service.layer(axum::middleware::map_response(without_host))).await
 }
 

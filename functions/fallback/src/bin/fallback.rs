@@ -1,5 +1,5 @@
 //! The Lambda function `fallback`.
 
 fn main() -> std::process::ExitCode {
-    common::lambda::run_fallback(&registry::routes())
+    common::lambda::run_fallback()
 }
