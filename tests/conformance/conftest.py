@@ -20,8 +20,6 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import assets  # noqa: E402
 
-LAST_TEST = "test_every_intended_difference_still_exists"
-
 
 @pytest.fixture(scope="session", autouse=True)
 def proctor_assets() -> Iterator[Path]:
@@ -66,45 +64,37 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the check of the list of intended differences behind all that may use it."""
-    items.sort(key=lambda item: item.name == LAST_TEST)
-
-
 # The test files of this session in which a test failed.
 failed_modules: set[str] = set()
-
-UNUSED = "conformance/unused_differences"
-
-
-def module_of(nodeid: str) -> str:
-    return nodeid.split("::")[0].rsplit("/")[-1]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
-        failed_modules.add(module_of(report.nodeid))
+        failed_modules.add(report.nodeid.split("::")[0].rsplit("/")[-1])
 
 
-@pytest.fixture
-def unused_differences(request: pytest.FixtureRequest) -> list[str]:
-    """The intended differences that the tests of this session should have met, and did not.
+@pytest.fixture(scope="module", autouse=True)
+def every_intended_difference_still_exists(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test file that does not meet an intended difference which is listed for it.
 
-    A file in which a test failed may have met fewer. A session of selected tests cannot know, and one that repeats what failed
-    goes by what the session before it found. One of the oracle against itself has none.
+    It is checked behind each file, since the files of a session may run in several processes. A file in which a test failed may
+    have met fewer. A session of selected tests cannot know, and one that repeats what failed goes by what the session before it
+    found. One of the oracle against itself has none.
     """
-    config = request.config
+    yield
+    config, module = request.config, request.path.name
     selected = config.option.keyword or any("::" in argument for argument in config.args)
     if selected or os.environ.get("PROCTOR_SUBJECT") == "oracle":
-        return []
+        return
     assert config.cache
+    noted = f"conformance/unused_differences/{module}"
+    unused = [entry.reason for entry in INTENDED if entry.module == module and entry not in Pair.used]
     if config.option.lf:
-        found: list[str] = config.cache.get(UNUSED, [])
-        return found
-    ran = {module_of(item.nodeid) for item in request.session.items} - failed_modules
-    unused = [entry.reason for entry in INTENDED if entry.module in ran and entry not in Pair.used]
-    config.cache.set(UNUSED, unused)
-    return unused
+        unused = config.cache.get(noted, unused)
+    else:
+        unused = [] if module in failed_modules else unused
+        config.cache.set(noted, unused)
+    assert unused == []
 
 
 @pytest.fixture(scope="session")

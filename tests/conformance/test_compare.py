@@ -84,7 +84,9 @@ def test_an_id_stays_paired_over_several_answers() -> None:
     assert comparison.differences([OTHER_ID], [SUBJECT_ID]) != []
 
 
-@pytest.mark.parametrize(("sent", "key"), [(ORACLE_ID, "id"), (instant(1000), "time"), ("tidy-okapi", "name")])
+@pytest.mark.parametrize(
+    ("sent", "key"), [(ORACLE_ID, "id"), (instant(1000), "time"), ("tidy-okapi", "name")], ids=["id", "time", "name"]
+)
 def test_what_the_client_sent_comes_back_unchanged(sent: str, key: str) -> None:
     comparison = Comparison(NOW)
     comparison.note_sent({"nested": [sent]})

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from . import servers
+from .side_by_side import Request, Server
 
 Json = dict[str, Any]
 
@@ -78,64 +78,64 @@ def define(url: str) -> None:
     It loses a limit's slot decay, a pool's and a block type's description, and that a queue is paused, whichever servers it
     is between.
     """
-    with httpx.Client(base_url=url, timeout=60) as http:
+    server = Server(url)
 
-        def post(path: str, body: Json) -> Json:
-            response = http.post(path, json=body)
-            assert response.is_success, response.text
-            answer: Json = response.json()
-            return answer
+    def post(path: str, body: Json) -> Json:
+        response = server.send(Request("POST", path, body))
+        assert response.is_success, response.text
+        answer: Json = response.json()
+        return answer
 
-        post("/variables/", {"name": "text", "value": "ä☃", "tags": ["b", "a"]})
-        post("/variables/", {"name": "nested", "value": {"a": [1, 2.5, None, {"b": True}]}})
-        post("/v2/concurrency_limits/", {"name": "database", "limit": 3})
-        post("/v2/concurrency_limits/", {"name": "off", "limit": 0, "active": False})
-        define_block(post)
-        pool = {"name": "pool", "type": "process", "concurrency_limit": 7, "base_job_template": TEMPLATE}
-        post("/work_pools/", pool)
-        post("/work_pools/", {"name": "still", "type": "docker", "is_paused": True})
-        queue = {"name": "urgent", "description": "first", "concurrency_limit": 2, "priority": 1}
-        post("/work_pools/pool/queues", queue)
-        flow = post("/flows/", {"name": "greet", "tags": ["kept"]})
-        deployed = {
-            "flow_id": flow["id"],
-            "parameters": {"whom": "you", "times": 2},
-            "parameter_openapi_schema": SCHEMA,
-            "enforce_parameter_schema": True,
-            "tags": ["one", "two"],
-            "description": "deployed",
-            "entrypoint": "flows.py:greet",
-            "path": "/code",
-            "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": "/code"}}],
-            "version": "1.2",
-        }
-        places = {"work_pool_name": "pool", "work_queue_name": "urgent", "job_variables": {"env": {"KEY": "1"}}}
-        placed = post("/deployments/", {**deployed, **places, "name": "placed", "schedules": SCHEDULES})
-        options = {"concurrency_limit": 2, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}}
-        post("/deployments/", {**deployed, **options, "name": "alone", "paused": True})
-        post("/automations/", {"name": "again", "description": "said", "tags": ["kept"], **triggered(placed["id"])})
+    post("/variables/", {"name": "text", "value": "ä☃", "tags": ["b", "a"]})
+    post("/variables/", {"name": "nested", "value": {"a": [1, 2.5, None, {"b": True}]}})
+    post("/v2/concurrency_limits/", {"name": "database", "limit": 3})
+    post("/v2/concurrency_limits/", {"name": "off", "limit": 0, "active": False})
+    define_block(post)
+    pool = {"name": "pool", "type": "process", "concurrency_limit": 7, "base_job_template": TEMPLATE}
+    post("/work_pools/", pool)
+    post("/work_pools/", {"name": "still", "type": "docker", "is_paused": True})
+    queue = {"name": "urgent", "description": "first", "concurrency_limit": 2, "priority": 1}
+    post("/work_pools/pool/queues", queue)
+    flow = post("/flows/", {"name": "greet", "tags": ["kept"]})
+    deployed = {
+        "flow_id": flow["id"],
+        "parameters": {"whom": "you", "times": 2},
+        "parameter_openapi_schema": SCHEMA,
+        "enforce_parameter_schema": True,
+        "tags": ["one", "two"],
+        "description": "deployed",
+        "entrypoint": "flows.py:greet",
+        "path": "/code",
+        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": "/code"}}],
+        "version": "1.2",
+    }
+    places = {"work_pool_name": "pool", "work_queue_name": "urgent", "job_variables": {"env": {"KEY": "1"}}}
+    placed = post("/deployments/", {**deployed, **places, "name": "placed", "schedules": SCHEDULES})
+    options = {"concurrency_limit": 2, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}}
+    post("/deployments/", {**deployed, **options, "name": "alone", "paused": True})
+    post("/automations/", {"name": "again", "description": "said", "tags": ["kept"], **triggered(placed["id"])})
 
 
 def definitions(url: str) -> Json:
     """All definitions of a server by kind and name, without what is a server's own."""
-    with httpx.Client(base_url=url, timeout=60) as http:
+    server = Server(url)
 
-        def named(path: str, **asked: bool) -> Json:
-            response = http.post(path, json=asked)
-            assert response.is_success, response.text
-            return {record["name"]: plain(record) for record in response.json()}
+    def named(path: str, **asked: bool) -> Json:
+        response = server.send(Request("POST", path, asked))
+        assert response.is_success, response.text
+        return {record["name"]: plain(record) for record in response.json()}
 
-        pools = named("/work_pools/filter")
-        return {
-            "variables": named("/variables/filter"),
-            "limits": named("/v2/concurrency_limits/filter"),
-            "pools": pools,
-            "queues": {pool: named(f"/work_pools/{pool}/queues/filter") for pool in pools},
-            "flows": named("/flows/filter"),
-            "deployments": named("/deployments/filter"),
-            "automations": named("/automations/filter"),
-            "blocks": named("/block_documents/filter", include_secrets=True),
-        }
+    pools = named("/work_pools/filter")
+    return {
+        "variables": named("/variables/filter"),
+        "limits": named("/v2/concurrency_limits/filter"),
+        "pools": pools,
+        "queues": {pool: named(f"/work_pools/{pool}/queues/filter") for pool in pools},
+        "flows": named("/flows/filter"),
+        "deployments": named("/deployments/filter"),
+        "automations": named("/automations/filter"),
+        "blocks": named("/block_documents/filter", include_secrets=True),
+    }
 
 
 def plain(value: Any) -> Any:
