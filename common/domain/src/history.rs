@@ -5,7 +5,11 @@ use serde::Serialize;
 
 use error::{Error, Result};
 
-use crate::model::{RunSummary, Seconds, StateType, Timestamp};
+use crate::{
+    filter::TimeBounds,
+    model::{RunSummary, Seconds, StateType, Timestamp},
+    tallies::{Cell, Cells},
+};
 
 /// The most intervals that a history has; what comes after is left out, as Prefect leaves it out.
 const MOST_INTERVALS: i64 = 500;
@@ -84,19 +88,57 @@ impl History {
     /// is in none to be counted under.
     pub fn add(&mut self, run: &RunSummary, now: Timestamp) {
         let (Some(expected), Some(state_type)) = (run.expected_start_time, run.state_type) else { return };
-        let index = expected.as_micros().saturating_sub(self.start).div_euclid(self.interval);
-        let Some(states) = usize::try_from(index).ok().and_then(|index| self.intervals.get_mut(index)) else { return };
-        let state_name = run.state_name.as_deref().unwrap_or(state_type.default_name());
-        let tally = match states
-            .iter_mut()
-            .find(|counted| counted.state_type == state_type && counted.state_name == state_name)
-        {
-            Some(counted) => counted,
-            None => states.push_mut(Tally::of(state_type, state_name)),
-        };
+        let Some(states) = self.index_of(expected).and_then(|index| self.intervals.get_mut(index)) else { return };
+        let tally = tally_of(states, state_type, run.state_name.as_deref());
         tally.runs += 1;
         tally.run_time = tally.run_time.saturating_add(whole_seconds(run.run_time(now)));
         tally.lateness = tally.lateness.saturating_add(whole_seconds(run.lateness(now)));
+    }
+
+    /// Returns the windows of the intervals, in order, each with both of its limits included.
+    pub fn windows(&self) -> impl Iterator<Item = TimeBounds> {
+        (0..self.intervals.len()).filter_map(|index| {
+            let last = self.limit(index + 1)?.as_micros().checked_sub(1).and_then(Timestamp::from_micros);
+            Some(TimeBounds { not_before: self.limit(index), not_after: last })
+        })
+    }
+
+    /// Counts what is tallied in the interval number `index`, as it is at `now`, but for what is [live](Self::is_live).
+    pub fn add_tallied(&mut self, index: usize, cells: &Cells, now: Timestamp) {
+        let has_begun = self.has_begun(index, now);
+        let Some(states) = self.intervals.get_mut(index) else { return };
+        for (cell, sums) in cells {
+            let Some(state_type) = cell.state_type.filter(|_| !is_live_in(cell, has_begun)) else { continue };
+            let tally = tally_of(states, state_type, cell.state_name.as_deref());
+            tally.runs = tally.runs.saturating_add(u64::try_from(sums.runs).unwrap_or_default());
+            tally.run_time = tally.run_time.saturating_add(sums.run_time);
+            tally.lateness = tally.lateness.saturating_add(sums.lateness);
+        }
+    }
+
+    /// Says whether the runs of a cell have to be looked at one by one in the interval number `index`, as it is at `now`.
+    ///
+    /// Their run time or lateness grows, and is cut to whole seconds run by run, so that no sum gives it.
+    pub fn is_live(&self, index: usize, cell: &Cell, now: Timestamp) -> bool {
+        cell.state_type.is_some() && is_live_in(cell, self.has_begun(index, now))
+    }
+
+    /// Counts a run as [`Self::add`] does, if it is live.
+    pub fn add_live(&mut self, run: &RunSummary, cell: &Cell, now: Timestamp) {
+        let index = run.expected_start_time.and_then(|expected| self.index_of(expected));
+        if index.is_some_and(|index| self.is_live(index, cell, now)) {
+            self.add(run, now);
+        }
+    }
+
+    /// Says whether the interval number `index` has begun before `now`.
+    fn has_begun(&self, index: usize, now: Timestamp) -> bool {
+        self.limit(index).is_some_and(|start| start < now)
+    }
+
+    fn index_of(&self, expected: Timestamp) -> Option<usize> {
+        let index = expected.as_micros().saturating_sub(self.start).div_euclid(self.interval);
+        usize::try_from(index).ok().filter(|index| *index < self.intervals.len())
     }
 
     /// Returns the intervals, in order, and in each one its states by type and name.
@@ -140,7 +182,21 @@ impl Tally {
     }
 }
 
-fn whole_seconds(length: Seconds) -> i64 {
+/// Returns the tally of a state, which is made if there is none.
+fn tally_of<'t>(states: &'t mut Vec<Tally>, state_type: StateType, name: Option<&str>) -> &'t mut Tally {
+    let name = name.unwrap_or(state_type.default_name());
+    match states.iter().position(|counted| counted.state_type == state_type && counted.state_name == name) {
+        Some(place) => &mut states[place],
+        None => states.push_mut(Tally::of(state_type, name)),
+    }
+}
+
+fn is_live_in(cell: &Cell, has_begun: bool) -> bool {
+    cell.state_type == Some(StateType::Running) || (has_begun && cell.waits())
+}
+
+/// Returns a length of time in the whole seconds that Prefect counts it with on SQLite, a negative one as none.
+pub(crate) fn whole_seconds(length: Seconds) -> i64 {
     length.as_micros().max(0) / 1_000_000
 }
 

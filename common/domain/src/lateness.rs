@@ -1,6 +1,9 @@
 //! Lateness: how much later than expected runs start, on average (contract operation `average_flow_run_lateness`).
 
-use crate::model::{RunSummary, Timestamp};
+use crate::{
+    model::{RunSummary, Timestamp},
+    tallies::{Cells, Sums},
+};
 
 /// An average that is made run by run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +21,19 @@ impl AverageLateness {
         if let Some((expected, start)) = run.late_between(now) {
             self.seconds = self.seconds.saturating_add(start.as_seconds() - expected.as_seconds());
         }
+    }
+
+    /// Adds the runs that are tallied in `cells`, as they are at `now`; `ahead` are those of them that are expected later.
+    pub fn add_tallied(&mut self, cells: &Cells, ahead: &Cells, now: Timestamp) {
+        let all = cells.values().fold(Sums::default(), |all, sums| all.plus(*sums));
+        let waiting = |cells: &Cells| {
+            let waiting = cells.iter().filter(|(cell, _)| cell.waits());
+            waiting.fold(Sums::default(), |all, (_, sums)| all.plus(*sums))
+        };
+        let late = waiting(cells).plus(-waiting(ahead));
+        let until_now = late.runs.saturating_mul(now.as_seconds()).saturating_sub(late.expected);
+        self.runs = self.runs.saturating_add(u64::try_from(all.runs).unwrap_or_default());
+        self.seconds = self.seconds.saturating_add(all.late).saturating_add(until_now);
     }
 
     /// Returns the average in seconds, or nothing of no run.

@@ -24,3 +24,4 @@ pub mod priorities;
 pub mod python;
 pub mod run_loops;
 pub mod schedule;
+pub mod tallies;

@@ -30,6 +30,7 @@ mod run_filters;
 pub mod sort;
 pub mod state;
 pub mod tags;
+mod tallied;
 pub mod task_run;
 pub mod time;
 pub mod variable;
