@@ -1,4 +1,5 @@
-//! The planner of flow-run queries against a naive predicate over everything: any filters, any sort, any page.
+//! The planner of flow-run queries against a naive predicate over everything: any filters, any sort, any page, on both
+//! databases, of which one keeps tallies.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,8 +9,8 @@ use common::{
     history::History,
     lateness::AverageLateness,
     model::{
-        Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp,
-        WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_queue::PoolOfQueue,
+        Deployment, DeploymentId, Flow, FlowId, FlowRun, FlowRunId, RunSummary, Seconds, State, StateId, StateType,
+        TaskRunId, Timestamp, WorkPool, WorkPoolId, WorkQueue, WorkQueueId, work_queue::PoolOfQueue,
     },
     store::{Item, Shards, cost, select::Window, work_pools::StoredWorkPool, work_queues::StoredWorkQueue},
 };
@@ -34,6 +35,12 @@ fn minute(minutes: u64) -> Timestamp {
     Timestamp::from_micros(i64::try_from(minutes).unwrap() * 60_000_000 + 1_000_000_000_000_000).unwrap()
 }
 
+/// Returns an instant in a minute: its start, or one that is no whole second.
+fn instant(minutes: u64, place: u64) -> Timestamp {
+    const PLACES: [i64; 4] = [0, 1, 17_500_000, 59_999_999];
+    Timestamp::from_micros(minute(minutes).as_micros() + PLACES[usize::try_from(place).unwrap()]).unwrap()
+}
+
 fn uuid(kind: u128, number: usize) -> uuid::Uuid {
     // Spread over the shards as random ids are, and yet the same in each case.
     uuid::Uuid::new_v5(&uuid::Uuid::from_u128(kind), &number.to_be_bytes())
@@ -44,12 +51,22 @@ fn from<T: serde::de::DeserializeOwned>(document: Value) -> T {
 }
 
 impl Data {
-    /// Makes records of which every filter below selects some: three flows, four deployments, two pools, four queues.
+    /// Makes records on the emulator.
     async fn new(shards: u8, seed: u64) -> Self {
         let database = EmbeddedDatabase::in_memory().unwrap();
         let client = aws_sdk_dynamodb::Client::from_conf(database.sdk_config());
         let store = Store::new(client, "proctor-records", Shards(shards));
         store.create_table().await.unwrap();
+        Self::on(store, seed).await
+    }
+
+    /// Makes records on SQLite, which keeps tallies.
+    async fn tallied(shards: u8, seed: u64) -> Self {
+        Self::on(Store::on(sqlite::Database::in_memory().unwrap(), Shards(shards)), seed).await
+    }
+
+    /// Makes records of which every filter below selects some: three flows, four deployments, two pools, four queues.
+    async fn on(store: Store, seed: u64) -> Self {
         let now = minute(0);
         let flows: Vec<Flow> =
             (0..3).map(|number| Flow::new(FlowId(uuid(1, number)), format!("flow {number}"), now)).collect();
@@ -104,8 +121,10 @@ impl Data {
             let state = State::new(StateId::new(), r#type, minute(next(200))).named(name);
             (run.state_type, run.state_name) = (Some(r#type), Some(name.to_owned()));
             run.tags = vec![format!("tag {}", next(3))];
-            run.expected_start_time = (next(5) != 0).then(|| minute(next(200)));
-            run.start_time = (next(3) != 0).then(|| minute(next(200)));
+            run.expected_start_time = (next(5) != 0).then(|| instant(next(200), next(4)));
+            run.start_time = (next(3) != 0).then(|| instant(next(200), next(4)));
+            run.total_run_time = Seconds::from_micros(i64::try_from(next(9_000_000)).unwrap());
+            run.parent_task_run_id = (next(5) == 0).then(|| TaskRunId(uuid(6, 0)));
             run.end_time = r#type.is_terminal().then(|| state.timestamp);
             run.next_scheduled_start_time = (r#type == StateType::Scheduled).then(|| minute(next(200)));
             run.state = Some(state);
@@ -180,7 +199,17 @@ fn own_clauses() -> Vec<(&'static str, Vec<Value>)> {
                 json!({"after_": minute(90), "is_null_": true}),
             ],
         ),
-        ("expected_start_time", vec![window.clone(), open.clone(), json!({"after_": minute(120)})]),
+        (
+            "expected_start_time",
+            vec![
+                window.clone(),
+                open.clone(),
+                json!({"after_": minute(120)}),
+                json!({"after_": instant(20, 2), "before_": instant(190, 1)}),
+                json!({"after_": minute(100), "before_": minute(30)}),
+            ],
+        ),
+        ("parent_task_run_id", vec![json!({"is_null_": true}), json!({"is_null_": false})]),
         ("end_time", vec![window, open, json!({"is_null_": true})]),
         ("tags", vec![json!({"all_": ["tag 1"]}), json!({"any_": ["tag 0", "tag 2"]})]),
         ("name", vec![json!({"any_": ["run 3", "run 11", "run 3"]}), json!({"like_": "run 1"})]),
@@ -261,20 +290,29 @@ async fn check(data: &Data, body: &Value, window: Window) {
         assert_eq!(page.iter().map(|run| run.id).collect::<Vec<_>>(), naive, "{sort:?} {window:?} {body}");
     }
     assert_eq!(data.store.count_flow_runs(&filters).await.unwrap(), matching.len() as u64, "{body}");
-    let now = minute(250);
-    let (mut lateness, summaries) = (AverageLateness::default(), matching.iter().map(RunSummary::from));
-    let summaries: Vec<RunSummary> = summaries.collect();
-    for run in &summaries {
+    let summaries: Vec<RunSummary> = matching.iter().map(RunSummary::from).collect();
+    // All are late, some are not yet, and the same within a minute.
+    for now in [minute(250), minute(100), instant(100, 2)] {
+        check_estimates(data, body, &filters, &summaries, now).await;
+    }
+}
+
+async fn check_estimates(data: &Data, body: &Value, filters: &RunFilters, summaries: &[RunSummary], now: Timestamp) {
+    let mut lateness = AverageLateness::default();
+    for run in summaries {
         lateness.add(run, now);
     }
-    assert_eq!(data.store.flow_run_lateness(&filters, now).await.unwrap().seconds(), lateness.seconds(), "{body}");
-    let empty = || History::new(minute(30), minute(160), 1_000.0).unwrap();
-    let (mut history, mut naive) = (empty(), empty());
-    data.store.flow_run_history(&filters, &mut history, now).await.unwrap();
-    for run in &summaries {
-        naive.add(run, now);
+    assert_eq!(data.store.flow_run_lateness(filters, now).await.unwrap().seconds(), lateness.seconds(), "{body}");
+    // Of minutes, of what is none, and of what is less than one.
+    for (start, interval) in [(minute(30), 1_200.0), (instant(30, 2), 1_000.0), (minute(95), 20.0)] {
+        let empty = || History::new(start, minute(160), interval).unwrap();
+        let (mut history, mut naive) = (empty(), empty());
+        data.store.flow_run_history(filters, &mut history, now).await.unwrap();
+        for run in summaries {
+            naive.add(run, now);
+        }
+        assert_eq!(history.into_intervals(), naive.into_intervals(), "{interval} s at {now} of {body}");
     }
-    assert_eq!(history.into_intervals(), naive.into_intervals(), "{body}");
 }
 
 /// How many filters are tried for each of the data sets.
@@ -290,9 +328,11 @@ proptest! {
         bodies in prop::collection::vec((filters(), 0usize..15, 1usize..40), FILTERS as usize),
     ) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let data = Data::new(shards, u64::from(seed)).await;
-            for (body, offset, limit) in bodies {
-                check(&data, &body, Window { offset, limit }).await;
+            let seed = u64::from(seed);
+            for data in [Data::new(shards, seed).await, Data::tallied(shards, seed).await] {
+                for (body, offset, limit) in &bodies {
+                    check(&data, body, Window { offset: *offset, limit: *limit }).await;
+                }
             }
         });
     }
@@ -421,4 +461,34 @@ async fn of_a_group_and_a_window_the_shorter_one_is_counted() {
     data.store.insert_missing(items).await.unwrap();
     let (_, cost) = Box::pin(counted(&runs)).await;
     assert!(cost.items_read < 4_000, "the group is not read to its end: {cost:?}");
+}
+
+#[tokio::test]
+async fn tallies_answer_what_the_page_asks() {
+    let data = Data::tallied(1, 7).await;
+    let (window, pool) = (json!({"after_": minute(5), "before_": minute(185)}), json!({"name": {"any_": ["pool 0"]}}));
+    let ended = json!({"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}});
+    let own = |state: &Value| json!({"flow_runs": {"operator": "and_", "expected_start_time": window, "state": state}});
+    let mut of_pool = own(&json!({"name": {"any_": ["Late"]}}));
+    of_pool["work_pools"] = pool.clone();
+    let mut of_flow = own(&ended);
+    of_flow["flows"] = json!({"operator": "and_", "id": {"any_": [data.flows[0].id]}});
+    let of_deployment = json!({"flow_runs": {"name": {}, "state": ended},
+        "deployments": {"id": {"any_": [data.deployments[0].id]}}});
+    let bodies = [json!({}), own(&ended), of_pool, of_flow, of_deployment, json!({ "work_pools": pool })];
+    for body in bodies {
+        let filters: RunFilters = from(body.clone());
+        let counted = Box::pin(cost::measured(data.store.count_flow_runs(&filters))).await;
+        let averaged = Box::pin(cost::measured(data.store.flow_run_lateness(&filters, minute(250)))).await;
+        let naive = data.runs.iter().filter(|run| data.matches(&filters, run)).count() as u64;
+        assert!(naive > 0, "{body}");
+        assert_eq!(counted.0.unwrap(), naive, "{body}");
+        assert!(averaged.0.unwrap().seconds().is_some());
+        for cost in [counted.1, averaged.1] {
+            // The runs of the last instant are looked at, for a window has no end within a minute.
+            let read: Vec<&str> = cost.plan.keys().copied().filter(|index| *index != "by_time").collect();
+            assert_eq!(read, ["tallies"], "{body}");
+            assert!(cost.plan.get("by_time").is_none_or(|read| read.items <= 2), "{cost:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use futures::{FutureExt, future::BoxFuture};
 use store::{
     CommitError, Item, Key, Write,
     backend::{Backend, Consistency, MOST_WRITES, Metered, Page, Position, Query, Spent},
+    tallies::{Tallied, TallyRange},
 };
 use tokio::sync::oneshot;
 
@@ -12,12 +13,16 @@ use error::{Error, Result};
 use crate::{
     Database, SqliteError, item,
     reading::{self, Plan},
+    tallies,
     transaction::Transaction,
     writability,
 };
 
 /// From how many items on a read is made on another thread: looking at so many takes milliseconds.
 const LONG_PAGE: usize = 400;
+
+/// Up to how many ranges of tallies are summed up on the thread of the request.
+const FEW_RANGES: usize = 50;
 
 /// How many bytes one transaction writes at most (AWS: `TransactWriteItems`).
 const LARGEST_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
@@ -68,6 +73,19 @@ impl Backend for Database {
         async move {
             let page = self.0.read_aside(move |connection| reading::walk(connection, start.as_ref(), limit)).await?;
             Ok((page, CALL))
+        }
+        .boxed()
+    }
+
+    fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        async move {
+            let tallied = if ranges.len() <= FEW_RANGES {
+                self.0.read(|connection| tallies::read(connection, ranges))?
+            } else {
+                let ranges = ranges.to_owned();
+                self.0.read_aside(move |connection| tallies::read(connection, &ranges)).await?
+            };
+            Ok((Some(tallied), CALL))
         }
         .boxed()
     }

@@ -4,6 +4,8 @@
 //! above it are the same as in the cloud. [`Changes`] is in the place of DynamoDB Streams, [`LocalQueue`] in that of
 //! SQS.
 //!
+//! Tallies are kept beside the items, and change with them.
+//!
 //! One connection writes, and what waits for it shares a commit. Others read beside it. A thread of its own moves the
 //! write-ahead log into the file.
 
@@ -23,6 +25,7 @@ mod queue;
 mod readers;
 mod reading;
 mod schema;
+mod tallies;
 mod transaction;
 mod writability;
 mod writer;

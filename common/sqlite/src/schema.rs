@@ -1,20 +1,19 @@
 //! The tables of the file, and which files are refused.
 //!
 //! What a version writes and another one does not know gets a new [`VERSION`]. A file of a newer version is refused,
-//! because this one would misread it. There is no older version yet; [`prepare`] is where its files are brought up to
-//! date.
+//! because this one would misread it. One of an older version is brought up to date when it is opened.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::SqliteError;
+use crate::{SqliteError, tallies};
 
 /// What `PRAGMA application_id` says of our files: "Prct".
 const APPLICATION: i64 = 0x5072_6374;
 
 /// The version of the tables, in `PRAGMA user_version`.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// How large a page is, in bytes; fixed when a file is made.
 const PAGE_SIZE: i64 = 4096;
@@ -87,8 +86,8 @@ CREATE TABLE write_probe (id INTEGER PRIMARY KEY, written_at REAL NOT NULL) STRI
 enum Kind {
     /// Nothing is in it yet.
     Empty,
-    /// It has our tables.
-    Ours,
+    /// It has our tables, of this version.
+    Ours(i64),
 }
 
 /// Makes the tables in an empty database, and refuses a file that is not ours or that is newer.
@@ -108,12 +107,43 @@ pub(crate) fn prepare(connection: &mut Connection, path: Option<&Path>) -> Resul
         // Another process may have come first.
         if kind(&transaction, path)? == Kind::Empty {
             transaction.execute_batch(TABLES)?;
+            make_tallies(&transaction)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         transaction.commit()?;
     }
+    match kind(connection, path)? {
+        Kind::Ours(version) if version < VERSION => bring_up_to_date(connection, path),
+        _ => Ok(()),
+    }
+}
+
+/// Brings the tables of an older version up to date: all of it or nothing.
+fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<(), SqliteError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have come first.
+    if let Kind::Ours(version) = kind(&transaction, path)? {
+        let began = Instant::now();
+        if version < 2 {
+            make_tallies(&transaction)?;
+            tallies::fill(&transaction)?;
+        }
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        tracing::info!(
+            version,
+            to = VERSION,
+            seconds = began.elapsed().as_secs_f64(),
+            "the database is brought up to date"
+        );
+    }
+    transaction.commit()?;
     Ok(())
+}
+
+/// Makes the table of tallies, which version 2 has.
+fn make_tallies(connection: &Connection) -> Result<(), SqliteError> {
+    Ok(connection.execute_batch(&format!("CREATE TABLE tallies {}", tallies::COLUMNS))?)
 }
 
 fn kind(connection: &Connection, path: Option<&Path>) -> Result<Kind, SqliteError> {
@@ -125,7 +155,7 @@ fn kind(connection: &Connection, path: Option<&Path>) -> Result<Kind, SqliteErro
         return if found > VERSION {
             Err(SqliteError::Newer { path: path(), found, known: VERSION })
         } else {
-            Ok(Kind::Ours)
+            Ok(Kind::Ours(found))
         };
     }
     let table = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name = ?1 DESC LIMIT 1";

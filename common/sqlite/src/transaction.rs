@@ -1,7 +1,11 @@
 //! Writes of items: all conditions are checked before the first write, so that a refused one undoes nothing.
 
 use rusqlite::{Connection, params};
-use store::{CommitError, Item, Key, Write, table::Subject};
+use store::{
+    CommitError, Item, Key, Write,
+    table::Subject,
+    tallies::{self, Deltas},
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -17,6 +21,7 @@ pub(crate) struct Transaction {
     writes: Vec<Write>,
     weight: usize,
     outcome: Outcome,
+    deltas: Deltas,
     reply: oneshot::Sender<Result<(), CommitError>>,
 }
 
@@ -29,12 +34,13 @@ enum Outcome {
 
 impl Transaction {
     pub(crate) fn new(writes: Vec<Write>, weight: usize, reply: oneshot::Sender<Result<(), CommitError>>) -> Self {
-        Self { writes, weight, outcome: Outcome::Done(Vec::new()), reply }
+        Self { writes, weight, outcome: Outcome::Done(Vec::new()), deltas: Deltas::new(), reply }
     }
 }
 
 impl Job for Transaction {
     fn run(&mut self, connection: &Connection) -> Result<(), SqliteError> {
+        self.deltas.clear();
         let mut found = Vec::with_capacity(self.writes.len());
         for (place, write) in self.writes.iter().enumerate() {
             let stored = item::find(connection, key(write))?;
@@ -44,6 +50,10 @@ impl Job for Transaction {
             }
             found.push(stored);
         }
+        for (write, stored) in self.writes.iter().zip(&found) {
+            let before = stored.as_ref().map(|stored| &stored.item);
+            tallies::merge(&mut self.deltas, tallies::deltas(key(write), before, after(write)));
+        }
         let done = self.writes.iter().zip(found).map(|(write, stored)| carry_out(connection, write, stored));
         self.outcome = Outcome::Done(done.collect::<Result<_, _>>()?);
         Ok(())
@@ -51,6 +61,10 @@ impl Job for Transaction {
 
     fn weight(&self) -> usize {
         self.weight
+    }
+
+    fn deltas(&mut self) -> Deltas {
+        std::mem::take(&mut self.deltas)
     }
 
     fn changes(&mut self) -> Vec<Change> {
@@ -86,6 +100,14 @@ fn key(write: &Write) -> &Key {
     }
 }
 
+/// Returns the item that `write` leaves.
+fn after(write: &Write) -> Option<&Item> {
+    match write {
+        Write::Insert(item) | Write::Replace(item) | Write::Put(item) => Some(item),
+        Write::Delete(_) | Write::DeleteVersion(..) => None,
+    }
+}
+
 fn is_met(write: &Write, stored: Option<&Stored>) -> bool {
     let is_version = |version: u64| stored.is_some_and(|stored| stored.item.version == version);
     match write {
@@ -105,10 +127,7 @@ fn carry_out(
     write: &Write,
     stored: Option<Stored>,
 ) -> Result<Option<(i64, Option<Item>)>, SqliteError> {
-    let after = match write {
-        Write::Insert(item) | Write::Replace(item) | Write::Put(item) => Some(item),
-        Write::Delete(_) | Write::DeleteVersion(..) => None,
-    };
+    let after = after(write);
     let (id, before) = stored.map_or((None, None), |stored| (Some(stored.id), Some(stored.item)));
     if before.as_ref() == after {
         return Ok(None);

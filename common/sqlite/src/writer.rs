@@ -17,6 +17,7 @@ use std::{
 };
 
 use rusqlite::Connection;
+use store::tallies::Deltas;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::oneshot,
@@ -26,6 +27,7 @@ use crate::{
     Durability, SqliteError,
     changes::{Change, Feed},
     connection::Location,
+    tallies,
     writability::Writability,
 };
 
@@ -50,6 +52,11 @@ pub(crate) trait Job: Send {
 
     /// Returns about how many bytes it writes.
     fn weight(&self) -> usize;
+
+    /// Returns how tallies change by what it did.
+    fn deltas(&mut self) -> Deltas {
+        Deltas::new()
+    }
 
     /// Takes the changes that it made of items that somebody follows.
     fn changes(&mut self) -> Vec<Change> {
@@ -298,11 +305,14 @@ impl Writer {
     fn attempt_in(&self, connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
         let outside = |error: rusqlite::Error| Failure::Outside(error.into());
         connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(outside)?;
+        let mut deltas = Deltas::new();
         for job in batch {
             catch_unwind(AssertUnwindSafe(|| job.run(connection)))
                 .unwrap_or_else(|panic| Err(SqliteError::Panicked(words_of(&*panic))))
                 .map_err(Failure::InJob)?;
+            store::tallies::merge(&mut deltas, job.deltas());
         }
+        tallies::apply(connection, &deltas).map_err(Failure::InJob)?;
         self.feed.trim(connection).map_err(Failure::Outside)?;
         connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(outside)?;
         Ok(())

@@ -14,7 +14,7 @@ use super::{
     relations::{self, Relations},
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
-    task_run_query,
+    tallies, task_run_query,
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -43,7 +43,7 @@ pub const LATENESS: TableAccess =
     MATCHER.and(GROUPS).via(&[Index::ByStart, Index::ByTime, Index::ByEnd, Index::ByName]);
 
 /// What [`Store::flow_run_history`] touches: a window of time, or what the filters name one by one.
-pub const HISTORY: TableAccess = MATCHER.via(&[Index::ByTime, Index::ByName, Index::Related]);
+pub const HISTORY: TableAccess = MATCHER.and(tallies::READ).via(&[Index::ByTime, Index::ByName, Index::Related]);
 
 /// What [`Store::has_flow_run`] touches besides the index that it is given.
 pub(super) const HAS_ONE: TableAccess = MATCHER;
@@ -108,6 +108,9 @@ impl Store {
 
     /// Counts the flow runs that `filters` select.
     pub async fn count_flow_runs(&self, filters: &RunFilters) -> Result<u64> {
+        if let Some(count) = Box::pin(self.tallied_count(filters)).await? {
+            return Ok(count);
+        }
         let plan = self.flow_run_plan(filters, Use::Counted).await?;
         self.select_count(plan.source, &mut FlowRunMatcher::new(&plan.rest)).await
     }
@@ -115,6 +118,9 @@ impl Store {
     /// Counts the flow runs that `filters` select in `history`, as they are at `now`; only the history's time is read.
     pub async fn flow_run_history(&self, filters: &RunFilters, history: &mut History, now: Timestamp) -> Result<()> {
         let Some((from, until)) = history.window() else { return Ok(()) };
+        if Box::pin(self.tallied_history(filters, history, now)).await? {
+            return Ok(());
+        }
         let window = TimeBounds { not_before: Some(from), not_after: Some(until) };
         let plan = self.flow_run_plan(filters, Use::Folded(Some(window))).await?;
         Box::pin(self.fold(plan.source, &mut FlowRunMatcher::new(&plan.rest), |run: &RunSummary| history.add(run, now)))
@@ -123,6 +129,9 @@ impl Store {
 
     /// Averages how late the flow runs are that `filters` select, at the time `now`.
     pub async fn flow_run_lateness(&self, filters: &RunFilters, now: Timestamp) -> Result<AverageLateness> {
+        if let Some(average) = Box::pin(self.tallied_lateness(filters, now)).await? {
+            return Ok(average);
+        }
         let mut average = AverageLateness::default();
         let plan = self.flow_run_plan(filters, Use::Folded(None)).await?;
         Box::pin(
@@ -385,7 +394,7 @@ pub(super) struct FlowRunMatcher<'f> {
 }
 
 /// The smallest sort key that is wanted, and the largest, with all that start with it.
-type KeyBounds = (Option<String>, Option<String>);
+pub(super) type KeyBounds = (Option<String>, Option<String>);
 
 impl<'f> FlowRunMatcher<'f> {
     pub(super) fn new(filters: &'f RunFilters) -> Self {

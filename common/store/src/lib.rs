@@ -57,6 +57,7 @@ pub mod states;
 pub mod stream_probe;
 pub mod table;
 pub mod tag_limits;
+pub mod tallies;
 pub mod task_queue;
 pub mod task_run_query;
 pub mod task_runs;

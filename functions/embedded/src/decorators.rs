@@ -16,6 +16,7 @@ use store::{
     backend::{Metered, Page, Position, Query, Spent},
     query::Range,
     table::Projection,
+    tallies::{Tallied, TallyRange},
 };
 use tokio::sync::Mutex;
 
@@ -83,6 +84,13 @@ impl Backend for Failing {
 
     fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
         self.inner.walk(start, limit)
+    }
+
+    fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        Box::pin(async move {
+            self.check("Query")?;
+            self.inner.tallies(ranges).await
+        })
     }
 
     fn create(&self) -> BoxFuture<'_, Result<()>> {
@@ -179,6 +187,10 @@ impl Backend for Lagging {
 
     fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
         self.fresh.walk(start, limit)
+    }
+
+    fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        self.fresh.tallies(ranges)
     }
 
     fn create(&self) -> BoxFuture<'_, Result<()>> {

@@ -18,7 +18,8 @@ pub struct Arguments {
     /// database. It takes the right to scan the table, which no function has.
     #[arg(long)]
     pub table: Option<String>,
-    /// Mends what can be mended for certain: times beyond the calendar, and claims of records that are gone.
+    /// Mends what can be mended for certain: times beyond the calendar, claims of records that are gone, and tallies of flow
+    /// runs.
     #[arg(long)]
     pub repair: bool,
     /// How the work and its outcome are shown.
@@ -39,6 +40,19 @@ pub struct Report {
     pub findings: Vec<Found>,
     /// What is wrong with the file of the database itself.
     pub damage: Vec<String>,
+    /// Tallies that differ from the flow runs that there are.
+    pub tallies: usize,
+    /// Those of them that are right now.
+    pub tallies_mended: usize,
+}
+
+/// What was found in the file of the database itself.
+#[derive(Debug, Default)]
+pub struct File {
+    /// What is wrong with it, in words.
+    pub damage: Vec<String>,
+    /// Tallies that differ from the flow runs that there are; all of them are mended where that is asked for.
+    pub tallies: usize,
 }
 
 /// What is wrong with an item.
@@ -52,32 +66,30 @@ pub struct Found {
 }
 
 impl Report {
-    /// Returns how many items are still wrong.
+    /// Returns how many items and tallies are still wrong.
     pub fn left(&self) -> u64 {
-        self.found - self.mended
+        self.found - self.mended + (self.tallies - self.tallies_mended) as u64
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { items, found, mended, damage, .. } = self;
+        let Self { items, found, mended, damage, tallies, tallies_mended, .. } = self;
         write!(formatter, "{items} items, {found} with something wrong, {mended} mended")?;
+        if *tallies > 0 {
+            write!(formatter, "\n{tallies} tallies differ from the flow runs, {tallies_mended} mended")?;
+        }
         damage.iter().try_for_each(|problem| write!(formatter, "\nthe file is damaged: {problem}"))
     }
 }
 
-/// Looks at every item of `store`, in whose file `damage` was found; prints what is wrong, a line each as it is found, unless a document has it in the end.
+/// Looks at every item of `store`, in whose file `file` was found; prints what is wrong, a line each as it is found, unless a document has it in the end.
 ///
 /// Returns what was found, and whether all lines could be printed.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn carry_out(
-    store: &Store,
-    damage: Vec<String>,
-    repairs: bool,
-    form: Form,
-) -> Result<(Report, io::Result<()>)> {
+pub async fn carry_out(store: &Store, file: File, repairs: bool, form: Form) -> Result<(Report, io::Result<()>)> {
     let progress = form.progress();
     let total = if form.quiet { None } else { store.approximate_item_count().await };
     progress.count("Checking the database", "items", total);
@@ -90,7 +102,9 @@ pub async fn carry_out(
         Step::Found(finding) => printed = progress.aside(|| output::print(&line(finding))),
     });
     let Checked { items, found, mended } = checked.await?;
-    Ok((Report { items, found, mended, findings, damage }, printed))
+    let File { damage, tallies } = file;
+    let tallies_mended = if repairs { tallies } else { 0 };
+    Ok((Report { items, found, mended, findings, damage, tallies, tallies_mended }, printed))
 }
 
 fn found(finding: &Finding) -> Found {

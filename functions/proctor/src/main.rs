@@ -381,13 +381,15 @@ async fn back_up(arguments: &Arguments, command: &backup::Arguments) -> Result<(
 /// Looks at a database that a server may have open at the same time.
 async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result<(), Failure> {
     let check::Arguments { table, repair, form } = command;
-    let (store, damage) = if table.is_some() {
-        (store(arguments, table.as_ref()).await?, Vec::new())
+    let (store, file) = if table.is_some() {
+        (store(arguments, table.as_ref()).await?, check::File::default())
     } else {
         let (database, store) = local(arguments)?;
-        (store, database.integrity_check().await.map_err(DatabaseError::from)?)
+        let tallies = database.check_tallies(repair).await.map_err(DatabaseError::from)?;
+        let damage = database.integrity_check().await.map_err(DatabaseError::from)?;
+        (store, check::File { damage, tallies })
     };
-    let outcome = check::carry_out(&store, damage, repair, form).await;
+    let outcome = check::carry_out(&store, file, repair, form).await;
     let (report, lines) =
         outcome.map_err(|error| arguments.place(table.as_ref()).failed("check the database", error))?;
     printed(lines.and_then(|()| form.print(&report)))?;

@@ -178,7 +178,7 @@ async fn whatever_time_is_sent_everything_can_be_read_listed_and_deleted() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), is_late).await.expect("what is due is found");
-    let (report, _) = check::carry_out(&world.store, Vec::new(), false, Form::default()).await.unwrap();
+    let (report, _) = check::carry_out(&world.store, check::File::default(), false, Form::default()).await.unwrap();
     assert_eq!(report.left(), 0, "{report}");
     world.read_and_delete_everything().await;
     world.stop.send(true).unwrap();
@@ -228,7 +228,7 @@ async fn whatever_length_of_time_is_sent_everything_can_be_read_listed_and_delet
         world.post("/flow_runs/", json!({"flow_id": flow, "state": pause})).await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let (report, _) = check::carry_out(&world.store, Vec::new(), false, Form::default()).await.unwrap();
+    let (report, _) = check::carry_out(&world.store, check::File::default(), false, Form::default()).await.unwrap();
     assert_eq!(report.left(), 0, "{report}");
     world.read_and_delete_everything().await;
     world.stop.send(true).unwrap();

@@ -10,6 +10,7 @@ use crate::{
     cost::{self, Kind},
     query::Range,
     table::{Index, Projection},
+    tallies::{Tallied, TallyRange},
 };
 use error::Result;
 
@@ -71,6 +72,16 @@ impl Backend for Counted {
 
     fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
         self.0.walk(start, limit)
+    }
+
+    fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        Box::pin(async move {
+            let answer = self.0.tallies(ranges).await;
+            if let Ok((Some(tallied), spent)) = &answer {
+                cost::add_page("tallies", ranges.len(), tallied.rows, *spent);
+            }
+            answer
+        })
     }
 
     fn create(&self) -> BoxFuture<'_, Result<()>> {

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
-use crate::{CommitError, Item, Key, Write, access, query::Range, table::Projection};
+use crate::{
+    CommitError, Item, Key, Write, access,
+    query::Range,
+    table::Projection,
+    tallies::{Tallied, TallyRange},
+};
 use error::{Error, Result};
 
 /// A database that refuses what the running operation has not declared, as its role in the cloud would.
@@ -56,6 +61,13 @@ impl Backend for Guarded {
 
     fn walk(&self, _start: Option<Position>, _limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
         Box::pin(async { Err(Error::Internal("the table is never scanned".into())) })
+    }
+
+    fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:Query"], None)?;
+            self.0.tallies(ranges).await
+        })
     }
 
     fn create(&self) -> BoxFuture<'_, Result<()>> {

@@ -16,6 +16,7 @@ use super::{
     CommitError, Item, Key, Write,
     query::Range,
     table::{Index, Projection},
+    tallies::{Tallied, TallyRange},
 };
 use error::Result;
 
@@ -150,6 +151,14 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Self::get`].
     fn is_ready(&self) -> BoxFuture<'_, Result<bool>>;
+
+    /// Sums up tallies by scope and cell; nothing if the database keeps none, or has not counted all that there is.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn tallies<'a>(&'a self, _ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        Box::pin(async { Ok((None, Spent::default())) })
+    }
 
     /// Returns about how many items the table has, for showing progress alone; none if that is not known.
     fn approximate_item_count(&self) -> BoxFuture<'_, Option<u64>>;

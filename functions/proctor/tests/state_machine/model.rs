@@ -3,9 +3,14 @@
 use std::collections::HashSet;
 
 use common::{
-    model::{FlowRunId, LeaseId, State, StateType, TaskRunId, Timestamp},
-    store::query::Range,
+    model::{FlowRun, FlowRunId, LeaseId, State, StateType, TaskRunId, Timestamp},
+    store::{
+        query::Range,
+        table::{Collection, Index},
+    },
 };
+use proctor::database::Database;
+use serde_json::json;
 
 use crate::world::{Kind, Ledger, World};
 
@@ -149,6 +154,29 @@ pub(crate) async fn check(world: &World) {
         }
     }
     check_slots(world, &flow_runs, &task_runs).await;
+    check_tallies(world).await;
+}
+
+/// Compares what is tallied with what there is, run by run.
+async fn check_tallies(world: &World) {
+    if let Database::Sqlite(database) = &world.database {
+        assert_eq!(database.check_tallies(false).await.unwrap(), 0, "tallies differ from the runs that are there");
+    }
+    let store = &world.app.store;
+    let items = store.read_all(Range::all(store, Index::Lookup, Collection::FlowRuns)).await.unwrap();
+    let keys: Vec<_> = items.into_iter().map(|item| item.key).collect();
+    let runs: Vec<FlowRun> = store.get_many(&keys).await.unwrap().into_iter().map(|found| found.record).collect();
+    for state_type in StateType::ALL {
+        let filter = json!({"flow_runs": {"state": {"type": {"any_": [state_type]}}}});
+        let counted = store.count_flow_runs(&serde_json::from_value(filter).unwrap()).await.unwrap();
+        let there = runs.iter().filter(|run| run.state_type == Some(state_type)).count();
+        assert_eq!(counted, there as u64, "{state_type:?}");
+    }
+    for deployment in &world.deployments {
+        let filter = json!({"flow_runs": {"deployment_id": {"any_": [deployment]}}});
+        let counted = store.count_flow_runs(&serde_json::from_value(filter).unwrap()).await.unwrap();
+        assert_eq!(counted, runs.iter().filter(|run| run.deployment_id == Some(*deployment)).count() as u64);
+    }
 }
 
 /// Checks a run and its history; returns whether the run is there.

@@ -1,0 +1,257 @@
+//! Queries that tallies answer: counts, histories and average lateness of the flow runs that a filter selects.
+//!
+//! A filter is answered if all of its parts must hold, and each is about what tallies tell apart. What it asks of flows,
+//! deployments, queues and pools is asked of them, once for each leaf and not for each run. A window of the expected
+//! start time is made of hours and minutes, and of what is less than a minute at its edges, which is read run by run.
+
+use std::collections::BTreeMap;
+
+use super::{Cell, Length, Sums, TallyRange, leaf, written};
+use crate::{
+    Store, TableAccess,
+    flow_run_query::{FlowRunMatcher, MATCHER, key_bounds},
+    query::Range,
+    relations::{self, BelongsTo, Relations},
+    select::Source,
+    table::{self, Collection, Index},
+};
+use domain::{
+    filter::{FlowRunFilter, RunFilters, TimeBounds},
+    history::History,
+    lateness::AverageLateness,
+    model::{FlowRun, RunSummary, StateType, Timestamp},
+    tallies::{Cells, Leaf, Scope, TalliedRun, add, cover},
+};
+use error::Result;
+
+/// What queries of tallies touch, wherever they are kept.
+pub const READ: TableAccess = MATCHER.and(relations::BOUND).via(&[Index::ByTime, Index::ByState]);
+
+/// How many leaves a window is looked up of; where a filter selects more of them, the runs are looked at.
+const MOST_LEAVES: usize = 500;
+
+/// How many windows of less than a minute are read for a history; where it has more of them, all runs are looked at.
+const MOST_EDGES: usize = 60;
+
+/// How many runs of a history are looked at one by one, however few there are besides.
+const FEW_LIVE: i64 = 100;
+
+/// What a filter selects of the tallies.
+struct Selection<'f> {
+    filters: &'f RunFilters,
+    own: Option<&'f FlowRunFilter>,
+    /// The scopes, with all that is counted in them where that is known.
+    scopes: Vec<(Vec<u8>, Option<Cells>)>,
+}
+
+impl From<&Leaf> for BelongsTo {
+    fn from(leaf: &Leaf) -> Self {
+        Self { flow: leaf.flow, deployment: leaf.deployment, work_queue: leaf.work_queue }
+    }
+}
+
+impl Selection<'_> {
+    /// Returns the limits of the filter on the expected start time.
+    fn window(&self) -> Option<TimeBounds> {
+        self.own.and_then(FlowRunFilter::expected_start_time_bounds)
+    }
+
+    /// Adds what is in `cell` to `cells`, if the filter selects it.
+    fn add(&self, cells: &mut Cells, cell: Cell, sums: Sums) {
+        if self.own.is_none_or(|filter| filter.matches_cell(&cell)) {
+            add(cells, cell, sums);
+        }
+    }
+}
+
+impl Store {
+    /// Counts the flow runs that `filters` select, if tallies tell.
+    pub(crate) async fn tallied_count(&self, filters: &RunFilters) -> Result<Option<u64>> {
+        let Some(selection) = self.selection(filters).await? else { return Ok(None) };
+        let Some(cells) = self.cells(&selection, selection.window()).await? else { return Ok(None) };
+        let runs: i64 = cells.values().fold(0, |runs, sums| runs.saturating_add(sums.runs));
+        Ok(Some(u64::try_from(runs).unwrap_or_default()))
+    }
+
+    /// Averages how late the flow runs are that `filters` select, at the time `now`, if tallies tell.
+    pub(crate) async fn tallied_lateness(
+        &self,
+        filters: &RunFilters,
+        now: Timestamp,
+    ) -> Result<Option<AverageLateness>> {
+        let Some(selection) = self.selection(filters).await? else { return Ok(None) };
+        let window = selection.window();
+        let Some(cells) = self.cells(&selection, window).await? else { return Ok(None) };
+        // Those that wait and are not late yet: few, for nobody schedules far ahead.
+        let from_now = TimeBounds { not_before: Some(now), not_after: None };
+        let ahead = window.map_or(from_now, |window| window.and(from_now));
+        let is_over = ahead.not_after.is_some_and(|last| last < now);
+        let ahead = if is_over || !cells.keys().any(Cell::waits) {
+            Cells::new()
+        } else if let Some(ahead) = self.cells(&selection, Some(ahead)).await? {
+            ahead
+        } else {
+            return Ok(None);
+        };
+        let mut average = AverageLateness::default();
+        average.add_tallied(&cells, &ahead, now);
+        Ok(Some(average))
+    }
+
+    /// Counts the flow runs that `filters` select in `history`, as they are at `now`, if tallies tell; says whether they do.
+    pub(crate) async fn tallied_history(
+        &self,
+        filters: &RunFilters,
+        history: &mut History,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let of_filter = filters.flow_runs.as_ref().and_then(FlowRunFilter::expected_start_time_bounds);
+        let windows: Vec<TimeBounds> =
+            history.windows().map(|window| of_filter.map_or(window, |bounds| bounds.and(window))).collect();
+        if windows.iter().map(|window| cover(*window).edges.len()).sum::<usize>() > MOST_EDGES {
+            return Ok(false);
+        }
+        let Some(selection) = self.selection(filters).await? else { return Ok(false) };
+        let (mut tallied, mut live, mut all) = (Vec::new(), BTreeMap::<StateType, (i64, TimeBounds)>::new(), 0_i64);
+        for (index, window) in windows.into_iter().enumerate() {
+            let Some(cells) = self.cells(&selection, Some(window)).await? else { return Ok(false) };
+            for (cell, sums) in &cells {
+                all = all.saturating_add(sums.runs);
+                if let Some(state_type) = cell.state_type.filter(|_| history.is_live(index, cell, now)) {
+                    let (runs, whole) = live.entry(state_type).or_insert((0, window));
+                    *runs = runs.saturating_add(sums.runs);
+                    // The windows come in order.
+                    whole.not_after = window.not_after;
+                }
+            }
+            tallied.push(cells);
+        }
+        let looked_at = live.values().fold(0_i64, |sum, (runs, _)| sum.saturating_add(*runs));
+        if looked_at > FEW_LIVE.max(all / 2) {
+            return Ok(false);
+        }
+        for (index, cells) in tallied.iter().enumerate() {
+            history.add_tallied(index, cells, now);
+        }
+        for (state_type, (_, window)) in live {
+            let group = Range::group(self, Index::ByState, &table::runs_in_state(state_type));
+            let (from, to) = key_bounds(Some(window));
+            // What waits is sorted by when it is expected; what is running, by when it started.
+            let range = if state_type == StateType::Running { group } else { group.between(from, to) };
+            let visit = |found: Vec<FlowRun>| {
+                for run in &found {
+                    history.add_live(&RunSummary::from(run), &TalliedRun::from(run).cell(), now);
+                }
+            };
+            Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(filters), visit)).await?;
+        }
+        Ok(true)
+    }
+
+    /// Returns what `filters` select of the tallies, if tallies can tell.
+    async fn selection<'f>(&self, filters: &'f RunFilters) -> Result<Option<Selection<'f>>> {
+        let own = filters.flow_runs.as_ref();
+        if filters.task_runs.is_some() || own.is_some_and(|filter| !filter.is_tallied()) {
+            return Ok(None);
+        }
+        let relations = Relations::of_flow_runs(filters);
+        if relations.ask_nothing() && !own.is_some_and(FlowRunFilter::asks_for_deployments) {
+            return Ok(Some(Selection { filters, own, scopes: vec![(written(Scope::All), None)] }));
+        }
+        let every = TallyRange { length: Length::Whole, scope: None, first: 0, last: 0 };
+        let (Some(found), _) = self.backend.tallies(&[every]).await? else { return Ok(None) };
+        let mut leaves = BTreeMap::<Leaf, Cells>::new();
+        for ((scope, cell), sums) in found.sums {
+            let Some(leaf) = leaf(&scope) else { continue };
+            if own.is_none_or(|filter| filter.matches_leaf(&leaf))
+                && let Ok(cell) = cell.parse()
+            {
+                add(leaves.entry(leaf).or_default(), cell, sums);
+            }
+        }
+        let kept = Box::pin(self.leaves_of(filters, leaves.keys().copied().collect())).await?;
+        let scopes = kept.into_iter().map(|leaf| (written(Scope::Leaf(leaf)), leaves.remove(&leaf)));
+        Ok(Some(Selection { filters, own, scopes: scopes.collect() }))
+    }
+
+    /// Returns those of `leaves` that `filters` on what runs belong to select: first by what the filters name, then by asking.
+    async fn leaves_of(&self, filters: &RunFilters, mut leaves: Vec<Leaf>) -> Result<Vec<Leaf>> {
+        let mut rest = filters.clone();
+        if let Some(deployments) = self.deployments_bound(filters.deployments.as_ref()).await? {
+            leaves.retain(|leaf| leaf.deployment.is_some_and(|id| deployments.contains(&id)));
+        }
+        if let Some(flows) = self.flows_bound(filters.flows.as_ref()).await? {
+            leaves.retain(|leaf| flows.contains(&leaf.flow));
+        }
+        if let Some(queues) = self.work_queues_bound(filters).await? {
+            leaves.retain(|leaf| leaf.work_queue.is_some_and(|id| queues.contains(&id)));
+            (rest.work_pools, rest.work_pool_queues) = (None, None);
+        }
+        Relations::of_flow_runs(&rest).keep(self, leaves).await
+    }
+
+    /// Returns what is counted of a selection within `window`, or at any time; nothing if that can't be told.
+    async fn cells(&self, selection: &Selection<'_>, window: Option<TimeBounds>) -> Result<Option<Cells>> {
+        let mut cells = Cells::new();
+        let Some(window) = window else {
+            let unknown = selection.scopes.iter().filter(|(_, known)| known.is_none());
+            let whole = |(scope, _): &(Vec<u8>, _)| TallyRange {
+                length: Length::Whole,
+                scope: Some(scope.clone()),
+                first: 0,
+                last: 0,
+            };
+            if !self.add_ranges(selection, &unknown.map(whole).collect::<Vec<_>>(), &mut cells).await? {
+                return Ok(None);
+            }
+            for (cell, sums) in selection.scopes.iter().filter_map(|(_, known)| known.as_ref()).flatten() {
+                selection.add(&mut cells, cell.clone(), *sums);
+            }
+            return Ok(Some(cells));
+        };
+        if selection.scopes.len() > MOST_LEAVES {
+            return Ok(None);
+        }
+        let cover = cover(window);
+        let periods =
+            [(Length::Hour, &cover.hours), (Length::Minute, &cover.minutes[0]), (Length::Minute, &cover.minutes[1])];
+        let mut ranges = Vec::new();
+        for (scope, _) in &selection.scopes {
+            for (length, periods) in periods {
+                if !periods.is_empty() {
+                    let (first, last) = (periods.start, periods.end - 1);
+                    ranges.push(TallyRange { length, scope: Some(scope.clone()), first, last });
+                }
+            }
+        }
+        if !self.add_ranges(selection, &ranges, &mut cells).await? {
+            return Ok(None);
+        }
+        let edges = if selection.scopes.is_empty() { Vec::new() } else { cover.edges };
+        for edge in edges {
+            let (from, to) = key_bounds(Some(edge));
+            let range = Range::all(self, Index::ByTime, Collection::FlowRuns).between(from, to);
+            let visit = |found: Vec<FlowRun>| {
+                for run in found.iter().map(TalliedRun::from) {
+                    selection.add(&mut cells, run.cell(), run.sums());
+                }
+            };
+            Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(selection.filters), visit)).await?;
+        }
+        Ok(Some(cells))
+    }
+
+    /// Adds what is in `ranges` to `cells`, as far as the filter selects it; says whether there are tallies.
+    async fn add_ranges(&self, selection: &Selection<'_>, ranges: &[TallyRange], cells: &mut Cells) -> Result<bool> {
+        if ranges.is_empty() {
+            return Ok(true);
+        }
+        let (Some(found), _) = self.backend.tallies(ranges).await? else { return Ok(false) };
+        for ((_, cell), sums) in found.sums {
+            if let Ok(cell) = cell.parse() {
+                selection.add(cells, cell, sums);
+            }
+        }
+        Ok(true)
+    }
+}
