@@ -8,9 +8,10 @@ use common::{
     filter::EventFilter,
     model::{ReceivedEvent, Timestamp},
     store::{
-        Shards, cost,
+        Shards,
+        backend::LARGEST_RECORD,
+        cost,
         event_query::{Counting, place},
-        events::LARGEST_EVENT,
     },
 };
 use embedded::EmbeddedDatabase;
@@ -155,11 +156,11 @@ fn a_batch_with_an_event_that_is_too_large_is_refused_as_a_whole() {
     block_on(async {
         let store = store(1).await;
         let mut large = event(1, 4, &[]);
-        large.payload.insert("text".into(), "x".repeat(LARGEST_EVENT).into());
+        large.payload.insert("text".into(), "x".repeat(LARGEST_RECORD).into());
         let refused = store.add_events(&[event(1, 5, &[]), large.clone()], RETENTION).await;
         assert!(matches!(refused, Err(Error::TooLarge(_))));
         assert_eq!(pages(&store, &filter(&json!({})), 50).await.0, []);
-        large.payload.insert("text".into(), "x".repeat(LARGEST_EVENT - 2_000).into());
+        large.payload.insert("text".into(), "x".repeat(2_000_000).into());
         store.add_events(&[large], RETENTION).await.unwrap();
     });
 }

@@ -6,7 +6,7 @@ use common::{
     Error, Store,
     filter::FlowRunInputFilter,
     model::{FlowId, FlowRun, FlowRunId, FlowRunInput, FlowRunInputId, Timestamp, concurrency_limit::LongestWaits},
-    store::Shards,
+    store::{Shards, backend::LARGEST_RECORD},
 };
 use embedded::{
     EmbeddedDatabase,
@@ -100,10 +100,10 @@ async fn are_not_refused_as_duplicates_of_themselves() {
 }
 
 #[tokio::test]
-async fn are_refused_when_no_item_holds_them() {
+async fn are_refused_where_they_are_larger_than_any_request() {
     let store = store(&Faults::default()).await;
     let run = flow_run(&store).await;
-    let refused = store.add_flow_run_input(&input(run, "large", &"x".repeat(450_000))).await;
+    let refused = store.add_flow_run_input(&input(run, "large", &"x".repeat(LARGEST_RECORD))).await;
     assert!(matches!(refused, Err(Error::TooLarge(_))));
     assert!(keys(&store, run, "").await.is_empty());
 }

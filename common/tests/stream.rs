@@ -17,7 +17,7 @@ use common::{
         TaskRun, TaskRunId, Timestamp, concurrency_limit::LongestWaits,
     },
     orchestration::Client as ProposingClient,
-    store::{Item, Shards, Write, event_query::Counting, select::Window, table},
+    store::{Item, Shards, Write, backend::LARGEST_RECORD, event_query::Counting, select::Window, table},
     stream::{Change, consume},
     transitions::{Proposal, propose_flow_run_state},
 };
@@ -623,7 +623,7 @@ async fn what_fails_for_good_is_put_aside_with_its_content_and_its_neighbours_go
     let good = Item { announced: Some(1), ..Item::of(&flow, 1, Shards(2)).unwrap() };
     let broken = Flow::new(FlowId::new(), "broken", Timestamp::now());
     let bad = Item { announced: Some(1), head: Some("{}".into()), ..Item::of(&broken, 1, Shards(2)).unwrap() };
-    let huge = Item { tail: Some(json!({"x": "x".repeat(500_000)}).to_string()), ..bad.clone() };
+    let huge = Item { tail: Some(json!({"x": "x".repeat(LARGEST_RECORD)}).to_string()), ..bad.clone() };
     let change = |after: Item| Change { key: after.key.clone(), before: None, after: Some(after) };
     let batch = [change(bad.clone()), change(good), change(huge)];
     for _ in 0..2 {

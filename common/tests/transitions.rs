@@ -14,7 +14,7 @@ use common::{
         Client, Status,
         policy::{flow_policy, task_policy},
     },
-    store::{Shards, cost::measured},
+    store::{Shards, backend::LARGEST_RECORD, cost::measured},
     transitions::{self, Orchestrated, Proposal, propose_flow_run_state, propose_task_run_state},
 };
 use embedded::{
@@ -195,16 +195,16 @@ async fn endless_conflicts_and_throttling_are_unavailability() {
 }
 
 #[tokio::test]
-async fn a_state_that_no_item_holds_is_refused_whole() {
+async fn a_state_that_is_larger_than_any_request_is_refused_whole() {
     let world = World::new().await;
     let run = world.flow_run(None).await;
     let before = world.read_flow_run(&run).await;
     let large = |bytes: usize| proposal(json!({"type": "RUNNING", "message": "x".repeat(bytes)}));
-    let error = propose_flow_run_state(&world.app, run.id, &large(450_000)).await.unwrap_err();
+    let error = propose_flow_run_state(&world.app, run.id, &large(LARGEST_RECORD)).await.unwrap_err();
     assert!(matches!(error, Error::TooLarge(_)), "{error}");
     assert_eq!(error.status().as_u16(), 413);
     assert_eq!((world.read_flow_run(&run).await, world.types(&run).await), (before, vec![Pending]));
-    assert!(propose_flow_run_state(&world.app, run.id, &large(300_000)).await.unwrap().entered);
+    assert!(propose_flow_run_state(&world.app, run.id, &large(450_000)).await.unwrap().entered);
 }
 
 fn completed_with_result() -> Proposal {
@@ -280,7 +280,7 @@ async fn a_subflow_and_its_parent_s_task_run_change_together_or_not_at_all() {
     let task_run = world.task_run(&parent).await;
     let subflow = world.flow_run(Some(&task_run)).await;
     let before = (world.read_flow_run(&subflow).await, world.read_task_run(&task_run).await);
-    let large = proposal(json!({"type": "RUNNING", "message": "x".repeat(450_000)}));
+    let large = proposal(json!({"type": "RUNNING", "message": "x".repeat(LARGEST_RECORD)}));
     propose_flow_run_state(&world.app, subflow.id, &large).await.unwrap_err();
     assert_eq!((world.read_flow_run(&subflow).await, world.read_task_run(&task_run).await), before);
 }

@@ -1,7 +1,10 @@
 //! The nested stack of the consumer of the table's stream, and of where it puts what it could not consume.
 
 use common::{
-    store::table::{self, EntityKind, Key, Piece},
+    store::{
+        backend::PARTS_TOKEN,
+        table::{self, EntityKind, Key, Piece},
+    },
     stream::ACCESS,
 };
 use serde_json::{Map, Value, json};
@@ -95,10 +98,20 @@ fn source(function: &str) -> Value {
             "MaximumRecordAgeInSeconds": -1,
             "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
             "FilterCriteria": {
-                "Filters": [{ "Pattern": what_is_consumed().to_string() }, { "Pattern": logs().to_string() }]
+                "Filters": patterns().map(|pattern| json!({ "Pattern": pattern.to_string() }))
             }
         }
     })
+}
+
+/// Returns the patterns of the changes that the consumer hears of, of which a mapping takes five.
+fn patterns() -> [Value; 4] {
+    // What was in parts is deleted with what named it, whatever that is.
+    let had_parts = |text: &str| {
+        let reference = json!({ "M": { (PARTS_TOKEN): { "S": [{ "exists": true }] } } });
+        json!({ "dynamodb": { "OldImage": { (text): reference } } })
+    };
+    [what_is_consumed(), logs(), had_parts("head"), had_parts("tail")]
 }
 
 /// Returns the pattern of the changes of logs, whose sort keys begin with no word.

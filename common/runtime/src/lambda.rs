@@ -24,7 +24,7 @@ use services::{
         self, Delivery,
         queue::{Message, Queue},
     },
-    stream::{self, Change},
+    stream::{self, Record},
 };
 use socket::gateway::{Answer, Sockets};
 use store::{access, cost};
@@ -274,20 +274,20 @@ fn image(image: serde_dynamo::Item) -> Option<serde_dynamo::Item> {
 /// Consumes what Lambda handed over; returns the answer that names the failures.
 async fn consume_stream(app: &App, queue: &Queue, event: StreamEvent) -> Value {
     let mut sequence_numbers = Vec::with_capacity(event.records.len());
-    let mut changes = Vec::with_capacity(event.records.len());
+    let mut records = Vec::with_capacity(event.records.len());
     for record in event.records {
         let StreamRecord { keys, old_image, new_image, sequence_number, .. } = record.change;
         let sequence_number = sequence_number.unwrap_or_default();
-        match Change::new(keys, image(old_image), image(new_image)) {
-            Ok(change) => {
+        match Record::new(keys, image(old_image), image(new_image)) {
+            Ok(record) => {
                 sequence_numbers.push(sequence_number);
-                changes.push(change);
+                records.push(record);
             }
             // It would be as unreadable the next time.
             Err(error) => tracing::error!(sequence_number, %error, "a change can't be read and is passed over"),
         }
     }
-    let failures = stream::consume(app, queue, &changes).await;
+    let failures = stream::consume_records(app, queue, records).await;
     let failed = failures.iter().filter_map(|failure| {
         let sequence_number = sequence_numbers.get(failure.place)?;
         tracing::error!(sequence_number, error = %failure.error, "a change could not be consumed");

@@ -3,12 +3,12 @@
 use futures::{FutureExt, future::BoxFuture};
 use store::{
     CommitError, Item, Key, Write,
-    backend::{Backend, Consistency, MOST_WRITES, Metered, Page, Position, Query, Spent},
+    backend::{Backend, Consistency, MOST_WRITES, Metered, Page, Position, Query, Spent, check_sizes},
     tallies::{Tallied, TallyRange},
 };
 use tokio::sync::oneshot;
 
-use error::{Error, Result};
+use error::Result;
 
 use crate::{
     Database, SqliteError, item,
@@ -23,9 +23,6 @@ const LONG_PAGE: usize = 400;
 
 /// Up to how many ranges of tallies are summed up on the thread of the request.
 const FEW_RANGES: usize = 50;
-
-/// How many bytes one transaction writes at most (AWS: `TransactWriteItems`).
-const LARGEST_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 
 /// One call, of which nobody counts the units.
 const CALL: Spent = Spent { round_trips: 1, units: 0.0 };
@@ -50,11 +47,8 @@ impl Backend for Database {
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         async move {
-            let weight = weigh(&writes)?;
-            if writes.len() > 1 && weight > LARGEST_TRANSACTION_BYTES {
-                let words = "The records are larger together than the 4 MB that the store takes at once";
-                return Err(Error::TooLarge(words.into()).into());
-            }
+            check_sizes(&writes)?;
+            let weight = weigh(&writes);
             self.commit(writes, weight).await
         }
         .boxed()
@@ -63,7 +57,8 @@ impl Backend for Database {
     fn write_many(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent>> {
         async move {
             debug_assert!(writes.len() <= MOST_WRITES, "the store asks for no more");
-            let weight = weigh(&writes)?;
+            check_sizes(&writes)?;
+            let weight = weigh(&writes);
             Ok(self.commit(writes, weight).await?)
         }
         .boxed()
@@ -118,20 +113,10 @@ impl Database {
 }
 
 /// Returns how many bytes `writes` have.
-///
-/// # Errors
-/// [`Error::TooLarge`] if one of them is larger than an item may be.
-fn weigh(writes: &[Write]) -> Result<usize> {
-    let mut weight = 0;
-    for write in writes {
-        let size = match write {
-            Write::Insert(item) | Write::Replace(item) | Write::Put(item) => item::size(item),
-            Write::Delete(key) | Write::DeleteVersion(key, _) => item::key_size(key),
-        };
-        if size > item::LARGEST {
-            return Err(Error::TooLarge("The record is larger than the 400 KB that the store takes".into()));
-        }
-        weight += size;
-    }
-    Ok(weight)
+fn weigh(writes: &[Write]) -> usize {
+    let size = |write: &Write| match write {
+        Write::Insert(item) | Write::Replace(item) | Write::Put(item) => item::size(item),
+        Write::Delete(key) | Write::DeleteVersion(key, _) => item::key_size(key),
+    };
+    writes.iter().map(size).sum()
 }

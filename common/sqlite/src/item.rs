@@ -63,9 +63,6 @@ pub(crate) fn version(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-/// How large an item may be, in bytes (AWS: "Item sizes").
-pub(crate) const LARGEST: usize = 400 * 1024;
-
 /// Returns how many bytes an item has by DynamoDB's rules: names and values, digits of numbers in pairs.
 pub(crate) fn size(item: &Item) -> usize {
     let Item { key, version, announced, head, tail, brief, expires, index_keys } = item;

@@ -7,7 +7,10 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use sqlite::{Database, Durability, Mode};
-use store::{CommitError, Write, backend::Backend};
+use store::{
+    CommitError, Write,
+    backend::{Backend, LARGEST_RECORD},
+};
 use support::{InFile, find, insert, item};
 
 /// Writes from many tasks at once: each adds an item of its own, and counts one that all share.
@@ -102,13 +105,14 @@ async fn other_tasks_run_while_many_writes_wait() {
 }
 
 #[tokio::test]
-async fn an_item_or_a_transaction_over_the_bound_is_refused() {
+async fn an_item_over_the_bound_is_refused() {
     let database = Database::in_memory().unwrap();
     let is_too_large =
         |outcome: Result<_, CommitError>| matches!(outcome, Err(CommitError::Failed(error::Error::TooLarge(_))));
-    assert!(is_too_large(database.write(vec![Write::Put(item(1, 1, 410_000))]).await));
-    let large = |number| Write::Put(item(number, 1, 400_000));
-    assert!(is_too_large(database.write((1..=11).map(large).collect()).await));
+    let large = |number| Write::Put(item(number, 1, 1_000_000));
+    let over = Write::Put(item(1, 1, LARGEST_RECORD + 1));
+    assert!(is_too_large(database.write(vec![over.clone()]).await));
+    assert!(is_too_large(database.write(vec![large(2), over]).await));
     assert_eq!(database.approximate_item_count().await, Some(0));
     database.write((1..=10).map(large).collect()).await.unwrap();
     assert_eq!(database.approximate_item_count().await, Some(10));

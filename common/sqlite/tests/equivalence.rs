@@ -10,7 +10,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use sqlite::{Change, Changes, Database, Mode};
 use store::{
     CommitError, Item, Key, Write,
-    backend::{Backend, Consistency, DynamoDb, Page, Position, Query, ReadOut},
+    backend::{Backend, Consistency, DynamoDb, Image, Page, Position, Query, ReadOut},
     query::{Direction, Range},
     table::{Index, Projection, SHARD, Subject},
 };
@@ -23,6 +23,9 @@ const TABLE: &str = "proctor-records";
 
 /// The sort keys that items have in the table: of kinds that are followed, and of one that is not.
 const SORTS: [&str; 6] = ["run", "state#1", "state#2", "deleted", "ü", "unique"];
+
+/// The sort key of a part of a text.
+const PART: &str = "body_part";
 
 /// The texts that heads hold, and that queries look for.
 const TEXTS: [&str; 4] = ["\"a\"", "\"b\"", "ab", "ü"];
@@ -66,6 +69,8 @@ struct Content {
     expires: Option<i64>,
     brief: Option<u8>,
     head: Option<Vec<usize>>,
+    /// How many bytes of the head say nothing.
+    padding: usize,
     tail: Option<usize>,
     /// The partitions of the indexes that it is in.
     places: BTreeMap<usize, u8>,
@@ -110,6 +115,17 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
+/// Returns a text that is hard to compress, and in which none of [`TEXTS`] is.
+fn noise(bytes: usize) -> String {
+    let digits = "0123456789-+.:;_".as_bytes();
+    let mut state = bytes as u64 + 1;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(digits[usize::try_from(state >> 60).unwrap()])
+    };
+    (0..bytes).map(next).collect()
+}
+
 fn item(key: Key, content: &Content) -> Item {
     let mut index_keys = BTreeMap::new();
     for (place, group) in &content.places {
@@ -118,13 +134,15 @@ fn item(key: Key, content: &Content) -> Item {
         // What is not unique ends with an id, so no two items have the same sort key in an index.
         index_keys.insert(index.sort(), format!("{}\u{1}{}{}", content.sorts, key.pk, key.sk));
     }
-    let head = |texts: &Vec<usize>| texts.iter().map(|text| TEXTS[*text]).collect::<Vec<_>>().join(",");
+    let head = |texts: &Vec<usize>| {
+        texts.iter().map(|text| TEXTS[*text]).collect::<Vec<_>>().join(",") + &noise(content.padding)
+    };
     Item {
         key,
         version: content.version,
         announced: content.is_announced.then_some(content.version),
         head: content.head.as_ref().map(head),
-        tail: content.tail.map(|bytes| "x".repeat(bytes)),
+        tail: content.tail.map(noise),
         brief: content.brief.map(|brief| brief.to_string()),
         expires: content.expires.map(|minutes| now() + 60 * minutes),
         index_keys,
@@ -151,16 +169,19 @@ fn write(wish: &Wish, versions: &HashMap<Key, u64>) -> Write {
 
 fn contents() -> impl Strategy<Value = Content> {
     let places = proptest::collection::btree_map(0..Index::ALL.len(), 0..2_u8, 0..5);
-    let sizes = prop_oneof![20 => 0..200_usize, 1 => Just(300_000), 1 => Just(420_000)];
+    let sizes = prop_oneof![20 => 0..200_usize, 1 => Just(60_000), 1 => Just(200_000), 1 => Just(800_000)];
+    let paddings = prop_oneof![20 => Just(0_usize), 1 => Just(20_000), 1 => Just(60_000), 1 => Just(800_000)];
     let texts = option::weighted(0.8, vec(0..TEXTS.len(), 0..3));
     let expires = option::weighted(0.3, select(vec![-100_i64, -2, 100]));
-    (1..6_u64, any::<bool>(), expires, option::of(0..9_u8), texts, option::weighted(0.7, sizes), places, 0..3_u8)
-        .prop_map(|(version, is_announced, expires, brief, head, tail, places, sorts)| Content {
+    let heads = (texts, paddings);
+    (1..6_u64, any::<bool>(), expires, option::of(0..9_u8), heads, option::weighted(0.7, sizes), places, 0..3_u8)
+        .prop_map(|(version, is_announced, expires, brief, (head, padding), tail, places, sorts)| Content {
             version,
             is_announced,
             expires,
             brief,
             head,
+            padding,
             tail,
             places,
             sorts,
@@ -356,7 +377,7 @@ impl Compared {
         let range = range.between(from, to).in_direction(*direction);
         let carried = self.dynamodb.carried(&range);
         // What looks into heads is asked only where they are.
-        let has_head = matches!(carried, Projection::All | Projection::Head);
+        let has_head = carried == Projection::Head;
         let range = if has_head { range.containing(texts) } else { range };
         let read_out = if wanted.read_out == ReadOut::Briefs { ReadOut::Items } else { wanted.read_out };
         let wanted = &Wanted { read_out, ..wanted.clone() };
@@ -379,7 +400,7 @@ impl Compared {
         let mut expected = Vec::new();
         while let Ok(records) = tokio::time::timeout(SOON, self.stream.next(100)).await {
             let records = records.unwrap();
-            expected.extend(records.iter().filter_map(told));
+            expected.extend(self.told(&records).await);
             self.stream.acknowledge(&records).unwrap();
         }
         for (_, changes) in &mut self.subjects {
@@ -402,10 +423,42 @@ impl Compared {
         }
     }
 
+    /// Returns what records of the emulator tell of, where anybody follows the item and anything changed.
+    ///
+    /// As the consumer does, it deletes the parts that no item names any longer.
+    async fn told(&self, records: &[StreamRecord]) -> Vec<Told> {
+        let mut told = Vec::new();
+        for record in records {
+            let key = Key { pk: text(&record.keys, "pk"), sk: text(&record.keys, "sk") };
+            let image = |image: &Option<HashMap<String, serde_json::Value>>| image.as_ref().map(image_of);
+            let (before, after) = (image(&record.old_image), image(&record.new_image));
+            let left: Vec<Write> = before.iter().flat_map(Image::part_keys).map(Write::Delete).collect();
+            let whole = async |image: Option<Image>| match image {
+                Some(image) => self.dynamodb.as_told(vec![image]).await.unwrap().0.pop().unwrap(),
+                None => None,
+            };
+            let (before, after) = (whole(before).await, whole(after).await);
+            for some in left.chunks(25) {
+                self.dynamodb.write_many(some.to_vec()).await.unwrap();
+            }
+            if Subject::of(&key).is_some() && before != after {
+                told.push((key, before, after));
+            }
+        }
+        told
+    }
+
     /// Says whether everything fits together in the end.
     async fn finish(mut self) {
         self.consume(7).await;
         self.call(&Call::Walk(100)).await;
+        // Nothing is left that no item names.
+        let keys: Vec<Key> = walked(&self.dynamodb, 100).await.into_iter().map(|item| item.key).collect();
+        let mut named = 0;
+        for key in &keys {
+            named += self.dynamodb.named_parts(key).await.unwrap().len();
+        }
+        assert_eq!(parts_in(&self.dynamodb).await, named);
         for (database, changes) in &mut self.subjects {
             assert_eq!(database.integrity_check().await.unwrap(), Vec::<String>::new());
             assert!(tokio::time::timeout(SOON, changes.next(1)).await.is_err(), "everything is consumed");
@@ -434,14 +487,6 @@ fn known_to_both(item: Item, index: Option<Index>) -> Item {
 /// How long nothing comes until nothing is taken to come.
 const SOON: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// Returns what a record of the emulator tells of, if anybody follows the item and anything changed.
-fn told(record: &StreamRecord) -> Option<Told> {
-    let read = |image: &Option<HashMap<String, serde_json::Value>>| image.as_ref().map(item_of);
-    let key = Key { pk: text(&record.keys, "pk"), sk: text(&record.keys, "sk") };
-    let (before, after) = (read(&record.old_image), read(&record.new_image));
-    (Subject::of(&key).is_some() && before != after).then_some((key, before, after))
-}
-
 /// Returns the changes of each item in their order: that of different items is DynamoDB's own.
 fn of_each_item(changes: &[Told]) -> BTreeMap<&Key, Vec<&Told>> {
     let mut items: BTreeMap<&Key, Vec<&Told>> = BTreeMap::new();
@@ -456,15 +501,9 @@ fn text(attributes: &HashMap<String, serde_json::Value>, name: &str) -> String {
 }
 
 /// Reads an item in DynamoDB's JSON.
-fn item_of(attributes: &HashMap<String, serde_json::Value>) -> Item {
-    let plain = attributes.iter().map(|(name, value)| {
-        let value = match value.get("N").and_then(|number| number.as_str()) {
-            Some(number) => serde_json::from_str(number).unwrap(),
-            None => value["S"].clone(),
-        };
-        (name.clone(), value)
-    });
-    serde_json::from_value(plain.collect()).unwrap()
+fn image_of(attributes: &HashMap<String, serde_json::Value>) -> Image {
+    let typed = attributes.iter().map(|(name, value)| (name.clone(), serde_json::from_value(value.clone()).unwrap()));
+    Image::new(typed.collect::<HashMap<String, serde_dynamo::AttributeValue>>().into()).unwrap()
 }
 
 fn kind_of(outcome: Result<(), error::Error>) -> Option<std::mem::Discriminant<error::Error>> {
@@ -478,12 +517,27 @@ fn by_key(items: Vec<Item>) -> BTreeMap<Key, Item> {
     items
 }
 
+/// Counts the parts of texts, which DynamoDB alone has.
+async fn parts_in(database: &DynamoDb) -> usize {
+    let (mut count, mut start) = (0, None);
+    loop {
+        let (page, _) = database.walk(start, 100).await.unwrap();
+        count += page.items.iter().filter(|item| item.key.sk == PART).count();
+        start = page.next;
+        if start.is_none() {
+            return count;
+        }
+    }
+}
+
 async fn walked(database: &impl Backend, limit: usize) -> Vec<Item> {
     let (mut items, mut start) = (Vec::new(), None);
     loop {
         let (page, _) = database.walk(start, limit).await.unwrap();
-        assert!(page.looked_at <= limit && page.items.len() == page.looked_at);
-        items.extend(page.items);
+        // The emulator has looked at the item that did not fit into a page, too.
+        let is_cut = page.looked_at == page.items.len() + 1 && page.next.is_some();
+        assert!(page.looked_at <= limit && (is_cut || page.items.len() == page.looked_at));
+        items.extend(page.items.into_iter().filter(|item| item.key.sk != PART));
         assert!(items.len() <= MOST_PAGES, "the same items come again and again");
         start = page.next;
         if start.is_none() {

@@ -115,7 +115,7 @@ impl Store {
     /// Adds `artifact`, as the latest of its key if it has one.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] if it doesn't fit into an item of 400 KB.
+    /// [`Error::TooLarge`] if it is over what the store takes.
     pub async fn add_artifact(&self, artifact: &Artifact) -> Result<()> {
         retry_on_conflict(|| async {
             match self.commit(self.artifact_writes(artifact).await?).await {

@@ -7,12 +7,17 @@ use std::fmt;
 
 use super::{
     Item, Key, Store, Write,
+    backend::BodyPart,
     commit::was_written,
     schema::{EntityKind, Piece},
     table,
     unique::Claim,
 };
+use domain::model::Timestamp;
 use error::Result;
+
+/// How long a part of a text may wait for the item that names it, in seconds, before it is taken to be nobody's.
+const PART_MAY_WAIT: f64 = 3_600.0;
 
 /// How many items one page of the walk holds at most.
 const PAGE: usize = 500;
@@ -28,6 +33,8 @@ pub enum Problem {
     BeyondCalendar,
     /// It claims a name or key for a record that is gone.
     ClaimOfNobody,
+    /// It is a part of a text that no item names.
+    PartOfNothing,
 }
 
 impl Problem {
@@ -38,6 +45,7 @@ impl Problem {
             Self::Unreadable(_) => "unreadable",
             Self::BeyondCalendar => "beyond_calendar",
             Self::ClaimOfNobody => "claim_of_nobody",
+            Self::PartOfNothing => "part_of_nothing",
         }
     }
 }
@@ -49,6 +57,7 @@ impl fmt::Display for Problem {
             Self::Unreadable(error) => write!(formatter, "it can't be read: {error}"),
             Self::BeyondCalendar => formatter.write_str("a time in it lies beyond the years 1 to 9999"),
             Self::ClaimOfNobody => formatter.write_str("it claims a name for a record that is gone"),
+            Self::PartOfNothing => formatter.write_str("it is a part of a text that no item names"),
         }
     }
 }
@@ -122,10 +131,23 @@ impl Store {
         if let Err(error) = read {
             return Ok(Some(Problem::Unreadable(error.to_string())));
         }
+        if kind.name == "body_part" {
+            let is_anybodys = self.is_named(item).await?;
+            return Ok(if is_anybodys { None } else { Some(Problem::PartOfNothing) });
+        }
         let Some(claimed) = claimed(kind) else { return Ok(None) };
         let owner = claimed.key_of(&item.record::<Claim>()?.owner.to_string());
         let is_there = self.get_item(&owner).await?.is_some() || self.get_item(&item.key).await?.as_ref() != Some(item);
         Ok(if is_there { None } else { Some(Problem::ClaimOfNobody) })
+    }
+
+    /// Says whether an item names the part `item`, or may be about to, or did until a moment ago.
+    async fn is_named(&self, item: &Item) -> Result<bool> {
+        let part: BodyPart = item.record()?;
+        if Timestamp::now().seconds_since(part.created) < PART_MAY_WAIT {
+            return Ok(true);
+        }
+        Ok(self.backend.named_parts(&part.of).await?.contains(&item.key))
     }
 
     /// Mends `item`; returns whether that could be done.
@@ -133,7 +155,7 @@ impl Store {
         let remove = Write::DeleteVersion(item.key.clone(), item.version);
         let writes = match problem {
             Problem::UnknownKind | Problem::Unreadable(_) => return Ok(false),
-            Problem::ClaimOfNobody => vec![remove],
+            Problem::ClaimOfNobody | Problem::PartOfNothing => vec![remove],
             Problem::BeyondCalendar => match mended(item) {
                 None => return Ok(false),
                 Some(mended) if mended.key == item.key => {
@@ -274,5 +296,28 @@ mod tests {
         let other = Claim::new(table::unique_variable_name("x"), Uuid::new_v4());
         put(&store, store.item(&other, 1).unwrap()).await;
         assert_eq!(check(&store, true).await.0.mended, 1);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_no_item_names_is_found_when_it_may_not_be_about_to_be_named() {
+        let config = EmbeddedDatabase::in_memory().unwrap().sdk_config();
+        let client = Client::from_conf(config);
+        let store = Store::new(client.clone(), "proctor-records", Shards(1));
+        store.create_table().await.unwrap();
+        let mut flow = Flow::new(FlowId::new(), "large", Timestamp::now());
+        flow.tags = (0..4_000).map(|_| Uuid::new_v4().to_string()).collect();
+        store.add_flow(flow.clone()).await.unwrap();
+        assert_eq!(check(&store, true).await.0, Checked { items: 3, found: 0, mended: 0 });
+
+        let age = |hours: f64| Timestamp::now().plus_seconds(-3_600.0 * hours);
+        let part = |created| BodyPart::new(Uuid::new_v4(), 0, table::flow(flow.id), created);
+        for part in [part(age(0.5)), part(age(2.0))] {
+            put(&store, store.item(&part, 1).unwrap()).await;
+        }
+        let (checked, found) = check(&store, true).await;
+        assert_eq!((checked.found, checked.mended), (1, 1));
+        assert_eq!(found[0].problem, Problem::PartOfNothing);
+        assert_eq!(check(&store, true).await.0, Checked { items: 4, found: 0, mended: 0 });
+        assert_eq!(store.flow(flow.id).await.unwrap().unwrap().record.tags, flow.tags);
     }
 }

@@ -5,6 +5,7 @@ use error::{Error, Result};
 
 use super::{
     CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write,
+    backend::{LARGEST_RECORD, text_size},
     commit::retry_on_conflict,
     entity::Each,
     query::{Direction, Range},
@@ -93,12 +94,8 @@ impl Store {
         }
     }
 
-    /// Says whether `letter` fits into an item of the table.
+    /// Says whether `letter` is no larger than the store takes.
     pub fn fits(&self, letter: &DeadLetter) -> Result<bool> {
-        let item = Item::of(letter, 1, self.shards())?;
-        Ok(item.head.map_or(0, |head| head.len()) + item.tail.map_or(0, |tail| tail.len()) <= LARGEST)
+        Ok(text_size(&Item::of(letter, 1, self.shards())?) <= LARGEST_RECORD)
     }
 }
-
-/// How many bytes of JSON an item holds, less what its keys take (AWS: "Item size" is 400 KB).
-const LARGEST: usize = 390_000;

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{
     Item, Key, Record, Store, TableAccess,
+    backend::{LARGEST_RECORD, text_size},
     table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::model::{EventId, ReceivedEvent};
 use error::{Error, Result};
-
-pub use domain::events::lifecycle::LARGEST_EVENT;
 
 /// What the id of every flow run starts with when it is a resource.
 pub const FLOW_RUN_RESOURCE: &str = "prefect.flow-run.";
@@ -59,7 +58,7 @@ impl Store {
     /// Keeps `events` for `retention` seconds after they happened or arrived; an event that is there already stays.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] before anything is written, if an event is over [`LARGEST_EVENT`]. Otherwise the first
+    /// [`Error::TooLarge`] before anything is written, if an event is over [`LARGEST_RECORD`]. Otherwise the first
     /// failure of the store: the caller repeats the batch, which changes nothing twice.
     pub async fn add_events(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
         let items = events.iter().map(|event| self.event_item(event, retention)).collect::<Result<Vec<_>>>()?;
@@ -79,10 +78,9 @@ impl Store {
 
     fn event_item(&self, event: &ReceivedEvent, retention: u64) -> Result<Item> {
         let mut item = Item::of(event, 1, self.shards())?;
-        let size = [&item.head, &item.tail].into_iter().flatten().map(String::len).sum::<usize>();
-        if size > LARGEST_EVENT {
+        if text_size(&item) > LARGEST_RECORD {
             return Err(Error::TooLarge(format!(
-                "The event {} is larger than the {LARGEST_EVENT} bytes that the store takes",
+                "The event {} is larger than the {LARGEST_RECORD} bytes that the store takes",
                 event.id
             )));
         }

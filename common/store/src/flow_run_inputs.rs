@@ -33,7 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] if the flow run has an input under the key, [`Error::NotFound`] without the flow run, and
-    /// [`Error::TooLarge`] for a value that doesn't fit into an item of 400 KB.
+    /// [`Error::TooLarge`] for a value over what the store takes.
     pub async fn add_flow_run_input(&self, input: &FlowRunInput) -> Result<()> {
         if self.flow_run(input.flow_run_id).await?.is_none() {
             return Err(Error::missing("flow-run"));

@@ -79,7 +79,7 @@ use futures::future::BoxFuture;
 
 pub use access::TableAccess;
 pub use backend::{Backend, Consistency};
-use backend::{Counted, DynamoDb, Guarded};
+use backend::{Counted, DynamoDb, Guarded, Image};
 pub use commit::{CommitError, Write};
 pub use entity::{Added, By, Entity};
 use id_cache::IdCache;
@@ -162,6 +162,11 @@ impl Store {
     /// Returns about how many items the table has, for showing progress alone; none if that is not known.
     pub async fn approximate_item_count(&self) -> Option<u64> {
         self.backend.approximate_item_count().await
+    }
+
+    /// Returns the items that a stream tells of by `images`, in their order; none for one of which a part is gone.
+    pub async fn as_told(&self, images: Vec<Image>) -> Result<Vec<Option<Item>>> {
+        Ok(self.backend.as_told(images).await?.0)
     }
 
     /// Reads the item under `key`, strongly consistent.

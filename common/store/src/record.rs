@@ -90,7 +90,7 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,
     /// The fields of the record that filters and sorts look at, as JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none", alias = "own_head")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
     /// The other fields of the record, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     artifacts, automations,
+    backend::BodyPart,
     block_types::InstalledBlockTypes,
     bulk_operations::FlowRunPart,
     data_keys::CurrentDataKey,
@@ -63,8 +64,8 @@ pub const EXPIRES: &str = "expires";
 pub const READ_OUT: &str = "pk, sk, version, head, tail";
 /// The attribute with the little that queries over very many records look at.
 pub const BRIEF: &str = "brief";
-/// The attribute in which DynamoDB has the `head` of a record of [`collections`](is_head_kept) whose heads no index keeps.
-pub const OWN_HEAD: &str = "own_head";
+/// The attribute in which DynamoDB has `head` and `tail` together, of records [whose heads no index keeps](is_head_kept).
+pub const BODY: &str = "body";
 
 ids! {
     ApiKeyId, ArtifactId, AutomationId, BlockDocumentId, BlockSchemaId, BlockTypeId, BulkOperationId, CleanupMessageId,
@@ -266,6 +267,9 @@ entities! {
         = ["unique", "block_document", block_type_id, name] / ["unique"];
     /// which block types were installed last
     installed_block_types() of InstalledBlockTypes = ["installed"] / ["block_types"];
+
+    /// a part of a text that is too long for its item
+    body_part(token: Uuid, number: usize) of BodyPart = ["body_part", token, number] / ["body_part"];
 
     /// a key that the data of block documents is sealed with, which itself only the master key can read
     data_key(key_id: DataKeyId) of DataKey = ["data_keys"] / ["key", key_id];

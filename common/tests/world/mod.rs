@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{
     App, Settings, Store,
     jobs::queue::{Message, Queue},
-    stream::{self, Change},
+    stream::{self, Record},
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedQueue, ReceivedMessage, faults::Faults};
 
@@ -38,13 +38,13 @@ impl World {
     pub(crate) async fn follow_writes(&mut self) {
         while let Ok(records) = tokio::time::timeout(Duration::from_millis(20), self.changes.next(1_000)).await {
             let records = records.unwrap();
-            let changes: Vec<Change> = records
+            let told: Vec<Record> = records
                 .iter()
                 .map(|record| {
-                    Change::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone()).unwrap()
+                    Record::from_json(record.keys.clone(), record.old_image.clone(), record.new_image.clone()).unwrap()
                 })
                 .collect();
-            assert!(stream::consume(&self.app, &self.queue, &changes).await.is_empty());
+            assert!(stream::consume_records(&self.app, &self.queue, told).await.is_empty());
             self.changes.acknowledge(&records).unwrap();
         }
     }

@@ -1,6 +1,9 @@
 //! The database of this machine: SQLite, or the emulator of DynamoDB where functions in processes of their own share it.
 
-use common::{Store, stream::Change};
+use common::{
+    Store,
+    stream::{Change, Record},
+};
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedError, EmbeddedQueue, StreamRecord};
 use sqlite::SqliteError;
 
@@ -84,19 +87,19 @@ impl Changes {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn next(&mut self, limit: usize) -> Result<Vec<Change>, DatabaseError> {
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<Record>, DatabaseError> {
         match self {
             Self::Sqlite(changes) => {
                 let changes = changes.next(limit).await?;
-                let change = |sqlite::Change { key, before, after, .. }| Change { key, before, after };
-                Ok(changes.into_iter().map(change).collect())
+                let record = |sqlite::Change { key, before, after, .. }| Record::from(Change { key, before, after });
+                Ok(changes.into_iter().map(record).collect())
             }
             Self::Emulator(stream, handed_out) => {
                 *handed_out = stream.next(limit).await?;
                 let read = handed_out.iter_mut().filter_map(|record| {
                     let (keys, old, new) =
                         (std::mem::take(&mut record.keys), record.old_image.take(), record.new_image.take());
-                    Change::from_json(keys, old, new)
+                    Record::from_json(keys, old, new)
                         .inspect_err(|error| tracing::error!(%error, "a change can't be read and is passed over"))
                         .ok()
                 });

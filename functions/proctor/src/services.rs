@@ -8,7 +8,8 @@ use common::{
         self, Delivery,
         queue::{Message, Queue},
     },
-    stream::{self, Change},
+    store::access,
+    stream::{self, Batch, Change, Record},
 };
 use embedded::{EmbeddedQueue, ReceivedMessage};
 use tokio::{
@@ -254,10 +255,22 @@ async fn consume(
     app: &App,
     queue: &Queue,
     changes: &mut Changes,
-    next: Result<Vec<Change>, DatabaseError>,
+    next: Result<Vec<Record>, DatabaseError>,
     stopping: &watch::Receiver<bool>,
 ) -> Result<(), DatabaseError> {
-    if consume_patiently(app, queue, next?, stopping).await {
+    let records = next?;
+    let mut batch = match access::within(stream::ACCESS, Batch::read(&app.store, records)).await {
+        Ok(batch) => batch,
+        Err(error) => {
+            tracing::warn!(%error, "changes could not be read and are tried again");
+            tokio::time::sleep(LONGEST_PAUSE).await;
+            return Ok(());
+        }
+    };
+    if consume_patiently(app, queue, std::mem::take(&mut batch.changes), stopping).await {
+        if let Err(error) = access::within(stream::ACCESS, batch.discard(&app.store, None)).await {
+            tracing::warn!(%error, "parts of texts that no item names stay");
+        }
         changes.acknowledge()?;
     }
     Ok(())

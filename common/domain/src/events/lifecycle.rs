@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::model::{Event, EventId, Named, Timestamp};
 use error::Result;
 
-/// The largest event that is kept, in bytes of JSON: what an item of the table holds, less its keys.
-pub const LARGEST_EVENT: usize = 390_000;
+/// The largest event that repeats what another record holds, in bytes of JSON: what Prefect takes of a client.
+pub const LARGEST_EVENT: usize = 1_500_000;
 
 /// A record whose life is told of in events, as Prefect's `<record>_created_event` and its siblings.
 pub trait Lifecycle: Named {

@@ -82,7 +82,7 @@ pub struct Told {
 
 /// How many bytes of a document's texts are kept for events at most; of more than that, none are told of.
 ///
-/// They are in the item a second time, which holds 400 KB together with the sealed data.
+/// They are in the item a second time, besides the sealed data.
 pub const MOST_TOLD: usize = 32 * 1024;
 
 named!(BlockDocument);

@@ -19,7 +19,7 @@ pub mod task_run_recorder;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use change::{Change, Written};
+pub use change::{Batch, Change, Record, Written};
 use futures::future::BoxFuture;
 pub use surroundings::Surroundings;
 
@@ -82,6 +82,29 @@ pub fn consume<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> Box
             waiting.extend(failure.err().map(|error| Failure { place, error }));
         }
         waiting
+    }))
+}
+
+/// Does what follows from what `records` tell of; returns those that wait for what will pass, in their order.
+///
+/// All that come after one that waits are to be told of again together with it, as DynamoDB's stream does.
+pub fn consume_records<'c>(app: &'c App, queue: &'c Queue, records: Vec<Record>) -> BoxFuture<'c, Vec<Failure>> {
+    Box::pin(access::within(ACCESS, async move {
+        let all = records.len();
+        let failed = |error: &Error| (0..all).map(|place| Failure { place, error: error.clone() }).collect();
+        let batch = match Batch::read(&app.store, records).await {
+            Ok(batch) => batch,
+            Err(error) => return failed(&error),
+        };
+        let mut waiting = consume(app, queue, &batch.changes).await;
+        for failure in &mut waiting {
+            failure.place = batch.record_of(failure.place);
+        }
+        let first = waiting.first().map(|failure| failure.place);
+        match batch.discard(&app.store, first).await {
+            Ok(()) => waiting,
+            Err(error) => failed(&error),
+        }
     }))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
+use super::{Backend, Consistency, Image, Metered, Page, Position, Query, Spent};
 use crate::{
     CommitError, Item, Key, Write,
     cost::{self, Kind},
@@ -68,6 +68,20 @@ impl Backend for Counted {
             }
             answer
         })
+    }
+
+    fn as_told(&self, images: Vec<Image>) -> BoxFuture<'_, Result<Metered<Vec<Option<Item>>>>> {
+        Box::pin(async move {
+            let answer = self.0.as_told(images).await;
+            if let Ok((_, spent)) = &answer {
+                cost::add(&Kind::Read, 0, *spent);
+            }
+            answer
+        })
+    }
+
+    fn named_parts<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<Key>>> {
+        self.0.named_parts(key)
     }
 
     fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {

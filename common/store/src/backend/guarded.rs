@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
+use super::{Backend, Consistency, Image, Metered, Page, Position, Query, Spent};
 use crate::{
     CommitError, Item, Key, Write, access,
     query::Range,
@@ -57,6 +57,17 @@ impl Backend for Guarded {
             access::check(&["dynamodb:BatchWriteItem"], None)?;
             self.0.write_many(writes).await
         })
+    }
+
+    fn as_told(&self, images: Vec<Image>) -> BoxFuture<'_, Result<Metered<Vec<Option<Item>>>>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:BatchGetItem"], None)?;
+            self.0.as_told(images).await
+        })
+    }
+
+    fn named_parts<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<Key>>> {
+        self.0.named_parts(key)
     }
 
     fn walk(&self, _start: Option<Position>, _limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {

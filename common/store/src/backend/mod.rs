@@ -18,11 +18,13 @@ use super::{
     table::{Index, Projection},
     tallies::{Tallied, TallyRange},
 };
-use error::Result;
+use error::{Error, Result};
 
 pub use counted::Counted;
+pub(crate) use dynamodb::bodies::BodyPart;
 pub use dynamodb::{
-    DynamoDb,
+    DynamoDb, Image,
+    bodies::TOKEN as PARTS_TOKEN,
     definition::{definition as table_definition, kept},
 };
 pub use guarded::Guarded;
@@ -49,6 +51,12 @@ impl Spent {
     /// Returns what one call took.
     pub fn once(units: f64) -> Self {
         Self { round_trips: 1, units }
+    }
+
+    /// Returns what this and `other` took together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { round_trips: self.round_trips + other.round_trips, units: self.units + other.units }
     }
 }
 
@@ -134,6 +142,22 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// As [`Self::get`]; some of the writes may have been carried out.
     fn write_many(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent>>;
 
+    /// Returns the items that a stream tells of by `images`, in their order; none for one of which a part is gone.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn as_told(&self, images: Vec<Image>) -> BoxFuture<'_, Result<Metered<Vec<Option<Item>>>>> {
+        Box::pin(async move { Ok((images.into_iter().map(Image::whole).collect(), Spent::default())) })
+    }
+
+    /// Returns the keys of the items that the one under `key` names as parts of its texts.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    fn named_parts<'a>(&'a self, _key: &'a Key) -> BoxFuture<'a, Result<Vec<Key>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Reads the next items of the whole table, `limit` at most, for what is no request.
     ///
     /// # Errors
@@ -172,3 +196,31 @@ pub const MOST_WRITES: usize = 25;
 
 /// How many writes one [`Backend::write`] takes (AWS: `TransactWriteItems`).
 pub const LARGEST_TRANSACTION: usize = 100;
+
+/// How many bytes the texts of an item have at most.
+///
+/// A request has 6 MB, and the largest record that follows from one holds it twice, as text in JSON.
+pub const LARGEST_RECORD: usize = 32 * 1024 * 1024;
+
+/// Returns how many bytes the texts of an item have.
+pub fn text_size(item: &Item) -> usize {
+    [&item.head, &item.tail].into_iter().flatten().map(String::len).sum()
+}
+
+/// Refuses `writes` of items that are larger than any database for the table takes.
+///
+/// # Errors
+/// [`Error::TooLarge`] if there is one.
+pub fn check_sizes(writes: &[Write]) -> Result<()> {
+    let is_too_large = |write: &Write| match write {
+        Write::Insert(item) | Write::Replace(item) | Write::Put(item) => text_size(item) > LARGEST_RECORD,
+        Write::Delete(_) | Write::DeleteVersion(..) => false,
+    };
+    if writes.iter().any(is_too_large) {
+        return Err(Error::TooLarge(format!(
+            "The record is larger than the {} MB that the store takes",
+            LARGEST_RECORD / (1024 * 1024)
+        )));
+    }
+    Ok(())
+}

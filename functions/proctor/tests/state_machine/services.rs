@@ -12,7 +12,7 @@ use common::{
     App,
     jobs::{self, Delivery, queue::Message},
     store::select::Window,
-    stream,
+    stream::{self, Batch},
 };
 use embedded::ReceivedMessage;
 use proctor::database::Changes;
@@ -40,12 +40,12 @@ pub(crate) async fn consume_changes(world: Arc<World>, is_over: Arc<AtomicBool>,
 /// Consumes the next changes `times` times; returns whether there were any.
 async fn follow(world: &World, app: &App, changes: &mut Changes, times: usize) -> bool {
     let Ok(batch) = tokio::time::timeout(A_MOMENT, changes.next(50)).await else { return false };
-    let batch = batch.unwrap();
+    let batch = Batch::read(&app.store, batch.unwrap()).await.unwrap();
     let mut is_done = true;
     for _ in 0..times {
-        is_done &= stream::consume(app, &world.queue, &batch).await.is_empty();
+        is_done &= stream::consume(app, &world.queue, &batch.changes).await.is_empty();
     }
-    if is_done {
+    if is_done && batch.discard(&app.store, None).await.is_ok() {
         changes.acknowledge().unwrap();
     }
     true

@@ -63,7 +63,8 @@ fn flow_run(now: Timestamp) -> FlowRun {
 }
 
 fn event(now: Timestamp) -> Result<ReceivedEvent, serde_json::Error> {
-    let related = |role: &str| json!({"prefect.resource.id": format!("prefect.{role}.1"), "prefect.resource.role": role});
+    let related =
+        |role: &str| json!({"prefect.resource.id": format!("prefect.{role}.1"), "prefect.resource.role": role});
     serde_json::from_value(json!({
         "occurred": now, "event": "prefect.flow-run.Running", "id": uuid::Uuid::now_v7(), "received": now,
         "resource": {"prefect.resource.id": "prefect.flow-run.1", "prefect.resource.name": "brave-otter"},

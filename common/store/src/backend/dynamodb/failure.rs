@@ -22,6 +22,9 @@ const PASSING: &[&str] = &[
     "LimitExceededException",
 ];
 
+/// What is said of a record whose keys have no room in an item: its texts have all the room that they need.
+const TOO_LARGE: &str = "The record is larger than the store takes";
+
 /// Turns what the SDK says into our error.
 pub(super) fn failure<E, R>(error: &SdkError<E, R>) -> Error
 where
@@ -36,7 +39,7 @@ where
             if PASSING.contains(&code) {
                 Error::Unavailable(message)
             } else if code == "ValidationException" && is_about_size(said) {
-                Error::TooLarge("The record is larger than the 400 KB that the store takes".into())
+                Error::TooLarge(TOO_LARGE.into())
             } else {
                 Error::Internal(message)
             }
@@ -60,9 +63,7 @@ pub(super) fn cancellation(reasons: &[&str], failure: impl Fn() -> Error) -> Com
         return CommitError::Failed(Error::Unavailable("the table is throttled".into()));
     }
     if reasons.iter().any(|code| matches!(*code, "ItemCollectionSizeLimitExceeded" | "ValidationError")) {
-        return CommitError::Failed(Error::TooLarge(
-            "The record is larger than the 400 KB that the store takes".into(),
-        ));
+        return CommitError::Failed(Error::TooLarge(TOO_LARGE.into()));
     }
     CommitError::Failed(failure())
 }

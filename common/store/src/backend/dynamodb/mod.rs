@@ -1,8 +1,11 @@
 //! DynamoDB: the table in the cloud, and the emulator where DynamoDB itself is meant.
 
+mod attempts;
 mod attributes;
+pub(crate) mod bodies;
 pub(crate) mod definition;
 mod failure;
+mod parts;
 mod reads;
 mod writes;
 
@@ -15,6 +18,7 @@ use aws_sdk_dynamodb::{
 };
 use futures::future::BoxFuture;
 
+pub use self::bodies::Image;
 use self::failure::failure;
 use super::{Backend, Consistency, Metered, Page, Position, Query, Spent};
 use crate::{
@@ -88,21 +92,20 @@ impl Backend for DynamoDb {
         reads::carried(range)
     }
 
-    fn write(&self, mut writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
-        Box::pin(async move {
-            match writes.pop() {
-                None => Ok(Spent::default()),
-                Some(only) if writes.is_empty() => self.write_one(only).await,
-                Some(last) => {
-                    writes.push(last);
-                    self.write_all(writes).await
-                }
-            }
-        })
+    fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
+        Box::pin(self.write_together(writes))
     }
 
     fn write_many(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent>> {
         Box::pin(self.write_batch(writes))
+    }
+
+    fn as_told(&self, images: Vec<Image>) -> BoxFuture<'_, Result<Metered<Vec<Option<Item>>>>> {
+        Box::pin(self.stream_images(images))
+    }
+
+    fn named_parts<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Vec<Key>>> {
+        Box::pin(self.parts_named_by(key))
     }
 
     fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {

@@ -2,11 +2,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, Select};
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, Select},
+};
 
 use super::{
     DynamoDb, UNPROCESSED_RETRIES,
-    attributes::{position, read, start, units, written},
+    attributes::{Attributes, position, read, start, units, written},
+    bodies::{COUNT, HEAD_IN_PARTS, Image, TOKEN},
     failure,
 };
 use crate::{
@@ -16,8 +20,6 @@ use crate::{
     table::{self, Index, Projection},
 };
 use error::{Error, Result};
-
-type Attributes = HashMap<String, AttributeValue>;
 
 impl DynamoDb {
     pub(super) async fn get_one(&self, key: &Key) -> Result<Metered<Vec<Item>>> {
@@ -32,12 +34,29 @@ impl DynamoDb {
             .await
             .map_err(|error| failure(&error))?;
         let spent = Spent::once(units(answer.consumed_capacity.as_slice()));
-        Ok((answer.item.map(read).transpose()?.into_iter().collect(), spent))
+        self.whole(answer.item.into_iter().collect(), spent).await
     }
 
     pub(super) async fn get_batch(&self, keys: &[&Key], consistency: Consistency) -> Result<Metered<Vec<Item>>> {
-        let (mut items, mut spent) = (Vec::with_capacity(keys.len()), Spent::default());
-        let mut pending = keys.iter().map(written).collect::<Result<Vec<_>, _>>()?;
+        let keys = keys.iter().map(written).collect::<Result<Vec<_>>>()?;
+        let (found, spent) = self.attributes_of(keys, consistency).await?;
+        self.whole(found, spent).await
+    }
+
+    /// Reads items and their parts, after what was `spent` on them so far.
+    async fn whole(&self, items: Vec<Attributes>, spent: Spent) -> Result<Metered<Vec<Item>>> {
+        let images = items.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let (items, more) = self.completed(images).await?;
+        Ok((items, spent.and(more)))
+    }
+
+    /// Reads what is under `pending` keys as it is written.
+    pub(super) async fn attributes_of(
+        &self,
+        mut pending: Vec<Attributes>,
+        consistency: Consistency,
+    ) -> Result<Metered<Vec<Attributes>>> {
+        let (mut items, mut spent) = (Vec::with_capacity(pending.len()), Spent::default());
         for attempt in 0..=UNPROCESSED_RETRIES {
             if pending.is_empty() {
                 return Ok((items, spent));
@@ -58,11 +77,8 @@ impl DynamoDb {
                 .send()
                 .await
                 .map_err(|error| failure(&error))?;
-            spent.round_trips += 1;
-            spent.units += units(answer.consumed_capacity.as_deref().unwrap_or_default());
-            for item in answer.responses.unwrap_or_default().remove(&*self.table).unwrap_or_default() {
-                items.push(read(item)?);
-            }
+            spent = spent.and(Spent::once(units(answer.consumed_capacity.as_deref().unwrap_or_default())));
+            items.extend(answer.responses.unwrap_or_default().remove(&*self.table).unwrap_or_default());
             let rest = answer.unprocessed_keys.unwrap_or_default().remove(&*self.table);
             pending = rest.map(|rest| rest.keys).unwrap_or_default();
         }
@@ -105,34 +121,49 @@ impl DynamoDb {
         for (place, text) in range.texts.iter().flatten().enumerate() {
             query = query.expression_attribute_values(format!(":text{place}"), AttributeValue::S(text.clone()));
         }
-        query = query.set_filter_expression(filter_expression(&range.texts, range.index.is_none()));
+        if let Some(filter) = filter_expression(&range.texts) {
+            query =
+                query.filter_expression(filter).expression_attribute_values(":parts", AttributeValue::S("M".into()));
+        }
         query = match range.index {
             Some(index) => query.index_name(index.name()),
             None => query.consistent_read(true),
         };
         query = match wanted.read_out {
-            ReadOut::Nothing => query.select(Select::Count),
             // No index has a `brief`.
             ReadOut::Items | ReadOut::Briefs => query.projection_expression(read_out(range)),
+            ReadOut::Nothing if range.texts.is_empty() => query.select(Select::Count),
+            // Of nearly all items this is nothing.
+            ReadOut::Nothing => named(query.projection_expression(HEAD_IN_PARTS)),
         };
         let answer = query.send().await.map_err(|error| failure(&error))?;
-        let mut page = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
-        let mut spent = Spent::once(units(answer.consumed_capacity.as_slice()));
-        if wanted.read_out != ReadOut::Nothing && carried(range) == Projection::Fetched {
-            page.items = self.fetched(page.items, &mut spent).await?;
-            page.count = page.items.len();
+        let spent = Spent::once(units(answer.consumed_capacity.as_slice()));
+        let (page, images) = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
+        match wanted.read_out {
+            ReadOut::Items | ReadOut::Briefs => {
+                let is_seen = !images.iter().any(Image::has_head_in_parts);
+                let (mut page, spent) = self.whole_page((page, images), spent).await?;
+                page.items.retain(|item| is_seen || contains(item, &range.texts));
+                if carried(range) == Projection::Fetched {
+                    return self.fetched(page, spent).await;
+                }
+                page.count = page.items.len();
+                Ok((page, spent))
+            }
+            ReadOut::Nothing if images.iter().any(Image::has_head_in_parts) => {
+                self.counted(page, images, wanted, spent).await
+            }
+            ReadOut::Nothing => Ok((page, spent)),
         }
-        Ok((page, spent))
     }
 
-    /// Fetches the items that entries of an index stand for, in their order; those that are gone are left out.
-    async fn fetched(&self, entries: Vec<Item>, spent: &mut Spent) -> Result<Vec<Item>> {
-        let keys: Vec<&Key> = entries.iter().map(|entry| &entry.key).collect();
+    /// Fetches the items that the entries of a page stand for, in their order; those that are gone are left out.
+    async fn fetched(&self, page: Page, mut spent: Spent) -> Result<Metered<Page>> {
+        let keys: Vec<&Key> = page.items.iter().map(|entry| &entry.key).collect();
         let batches = keys.chunks(MOST_KEYS).map(|batch| self.get_batch(batch, Consistency::Eventual));
         let mut found: HashMap<Key, Item> = HashMap::with_capacity(keys.len());
         for (items, took) in futures::future::try_join_all(batches).await? {
-            spent.round_trips += took.round_trips;
-            spent.units += took.units;
+            spent = spent.and(took);
             found.extend(items.into_iter().map(|item| (item.key.clone(), item)));
         }
         let whole = |entry: Item| {
@@ -140,7 +171,22 @@ impl DynamoDb {
             // Its place in the order is that of the entry, which an item that has changed since may have left.
             Some(Item { index_keys: entry.index_keys, ..item })
         };
-        Ok(entries.into_iter().filter_map(whole).collect())
+        let items: Vec<Item> = page.items.into_iter().filter_map(whole).collect();
+        Ok((Page { count: items.len(), items, ..page }, spent))
+    }
+
+    /// Counts the items of the page of which only so much was read that those are left to look at whose `head` is in parts.
+    ///
+    /// One whose parts are gone counts: it is about to have another place in the index, or none.
+    async fn counted(&self, page: Page, images: Vec<Image>, wanted: &Query<'_>, spent: Spent) -> Result<Metered<Page>> {
+        let (contents, more) = self.contents(images.iter()).await?;
+        let is_wanted = |image: Image| {
+            let was_unseen = image.has_head_in_parts();
+            let item = image.with(&contents).unwrap_or_else(|image| image.item);
+            !was_unseen || item.head.is_none() || contains(&item, &wanted.range.texts)
+        };
+        let count = images.into_iter().map(is_wanted).filter(|is_wanted| *is_wanted).count();
+        Ok((Page { count, ..page }, spent.and(more)))
     }
 
     pub(super) async fn page_of_all(&self, from: Option<Position>, limit: usize) -> Result<Metered<Page>> {
@@ -155,19 +201,37 @@ impl DynamoDb {
             .send()
             .await
             .map_err(|error| failure(&error))?;
+        let spent = Spent::once(units(answer.consumed_capacity.as_slice()));
         let page = page(answer.count, answer.scanned_count, answer.items, answer.last_evaluated_key)?;
-        Ok((page, Spent::once(units(answer.consumed_capacity.as_slice()))))
+        self.whole_page(page, spent).await
+    }
+
+    /// Reads the parts of a page's items, after what was `spent` on it so far.
+    async fn whole_page(&self, (page, images): (Page, Vec<Image>), spent: Spent) -> Result<Metered<Page>> {
+        let (items, more) = self.completed(images).await?;
+        Ok((Page { items, ..page }, spent.and(more)))
     }
 }
 
-/// Reads a page: how many items it has and how many were looked at, the items, and the key of the last one.
-fn page(count: i32, looked_at: i32, items: Option<Vec<Attributes>>, last: Option<Attributes>) -> Result<Page> {
-    Ok(Page {
+/// Reads a page, and its items as they are written: how many it has, how many were looked at, and where it ends.
+fn page(
+    count: i32,
+    looked_at: i32,
+    items: Option<Vec<Attributes>>,
+    last: Option<Attributes>,
+) -> Result<(Page, Vec<Image>)> {
+    let page = Page {
         count: usize::try_from(count).unwrap_or_default(),
         looked_at: usize::try_from(looked_at).unwrap_or_default(),
-        items: items.unwrap_or_default().into_iter().map(read).collect::<Result<_>>()?,
+        items: Vec::new(),
         next: last.map(position).transpose()?,
-    })
+    };
+    Ok((page, items.unwrap_or_default().into_iter().map(read).collect::<Result<_>>()?))
+}
+
+/// Gives the query the names in [`HEAD_IN_PARTS`].
+fn named(query: QueryFluentBuilder) -> QueryFluentBuilder {
+    query.expression_attribute_names("#token", TOKEN).expression_attribute_names("#count", COUNT)
 }
 
 /// Returns what is read out of an item of `range`: records that the index does not keep are fetched by key.
@@ -186,25 +250,33 @@ pub(super) fn carried(range: &Range) -> Projection {
 /// Returns the attributes that are read out of an item of `range`.
 fn read_out(range: &Range) -> String {
     match range.index {
-        None => format!("{}, {}", table::READ_OUT, table::OWN_HEAD),
+        None => format!("{}, {}", table::READ_OUT, table::BODY),
         Some(index) if carried(range) == Projection::Head => format!("pk, sk, head, {}", index.sort()),
         Some(index) => format!("pk, sk, {}", index.sort()),
     }
 }
 
-/// Returns the expression by which only items are read out whose `head` contains a text of each list, under either name.
-fn filter_expression(texts: &[Vec<String>], is_of_table: bool) -> Option<String> {
-    let mut places = 0..;
-    let contains = |place: usize| {
-        let head = format!("contains(head, :text{place})");
-        if is_of_table { format!("{head} OR contains({}, :text{place})", table::OWN_HEAD) } else { head }
-    };
+/// Returns the condition for items whose `head` contains a text of each list.
+///
+/// One that is in parts is read out whatever it contains, and looked at here ([`contains`]).
+fn filter_expression(texts: &[Vec<String>]) -> Option<String> {
+    let mut index_keys = 0..;
     let lists: Vec<String> = texts
         .iter()
         .map(|list| {
-            let texts = list.iter().zip(&mut places).map(|(_, place)| contains(place));
-            format!("({})", texts.collect::<Vec<_>>().join(" OR "))
+            let contains = list.iter().zip(&mut index_keys).map(|(_, place)| format!("contains(head, :text{place})"));
+            format!("({})", contains.collect::<Vec<_>>().join(" OR "))
         })
         .collect();
-    if lists.is_empty() { None } else { Some(lists.join(" AND ")) }
+    if lists.is_empty() {
+        return None;
+    }
+    let lists = lists.join(" AND ");
+    Some(format!("attribute_type(head, :parts) OR {lists}"))
+}
+
+/// Says whether the `head` of `item` contains a text of each list.
+fn contains(item: &Item, texts: &[Vec<String>]) -> bool {
+    let head = item.head.as_deref().unwrap_or_default();
+    texts.iter().all(|list| list.iter().any(|text| head.contains(text)))
 }
