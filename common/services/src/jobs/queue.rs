@@ -4,11 +4,11 @@
 //! is not written is not, whichever process dies in between. A message says where the work stands in the table, so that
 //! one that comes twice or late finds nothing left to do.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
-    types::{QueueAttributeName, SendMessageBatchRequestEntry},
+    types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,8 @@ impl Queue {
     /// Sends messages, each of which is delivered after a delay of whole seconds, 15 minutes at most.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if one could not be sent; others may have been.
+    /// [`Error::Unavailable`] if one could not be sent, another error if the queue will never take it; others may have been
+    /// sent.
     pub async fn send_later(&self, deliveries: &[(Message, Duration)]) -> Result<()> {
         let batches = deliveries.chunks(BATCH).map(|batch| self.send_batch(batch));
         futures::future::try_join_all(batches).await.map(drop)
@@ -158,13 +159,32 @@ impl Queue {
                 .map_err(|error| Error::Internal(error.to_string()))?;
             request = request.entries(entry);
         }
-        let unavailable = |reason: String| Error::Unavailable(format!("the queue did not take a message: {reason}"));
-        let answer = request.send().await.map_err(|error| unavailable(error.into_service_error().to_string()))?;
-        match answer.failed().first() {
-            None => Ok(()),
-            Some(failure) => Err(unavailable(failure.code().to_owned())),
+        match request.send().await {
+            Ok(answer) => refusal(answer.failed()).map_or(Ok(()), Err),
+            Err(error) => Err(match error.into_service_error() {
+                error if error.is_batch_request_too_long() => Error::TooLarge(not_taken(&error)),
+                error => Error::Unavailable(not_taken(&error)),
+            }),
         }
     }
+}
+
+/// Says why messages of a batch were not taken, if some were not.
+///
+/// What is wrong with a message itself, such as its size, is wrong the next time as well. What passes is told of first, so
+/// that it is tried again.
+fn refusal(failures: &[BatchResultErrorEntry]) -> Option<Error> {
+    let failure = failures.iter().find(|failure| !failure.sender_fault()).or(failures.first())?;
+    let reason = failure.message().unwrap_or(failure.code());
+    Some(if failure.sender_fault() {
+        Error::Internal(not_taken(&reason))
+    } else {
+        Error::Unavailable(not_taken(&reason))
+    })
+}
+
+fn not_taken(reason: &impl Display) -> String {
+    format!("the queue did not take a message: {reason}")
 }
 
 /// Where the queue is, for a handler that only measures it: no handler sends a message.
@@ -219,5 +239,21 @@ impl QueueLocation {
             number.ok_or_else(|| unavailable(format!("no {name}")))
         };
         Ok(QueueDepth { waiting: count(&waiting)?, in_hand: count(&in_hand)?, delayed: count(&delayed)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_the_queue_never_takes_is_told_from_one_that_it_takes_later() {
+        let failure = |id: &str, code: &str, is_ours: bool| {
+            BatchResultErrorEntry::builder().id(id).code(code).sender_fault(is_ours).build().unwrap()
+        };
+        let (large, later) = (failure("0", "InvalidParameterValue", true), failure("1", "InternalError", false));
+        assert!(refusal(&[]).is_none());
+        assert!(!refusal(std::slice::from_ref(&large)).unwrap().is_passing());
+        assert!(refusal(&[large, later]).unwrap().is_passing());
     }
 }

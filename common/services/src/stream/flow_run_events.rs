@@ -60,15 +60,13 @@ pub(super) async fn emit(app: &App, queue: &Queue, written: &[(usize, Written<'_
         match read(*written) {
             Ok(Some(transition)) => transitions.push((*place, transition)),
             Ok(None) => {}
-            Err(error) => {
-                tracing::error!(key = written.after.key.pk, %error, "a flow run can't be read from the stream");
-            }
+            Err(error) => failures.add(*place, error),
         }
     }
     if transitions.is_empty() {
         return;
     }
-    if let Err(error) = emit_all(app, queue, transitions.iter().map(|(_, transition)| transition)).await {
+    if let Err(error) = emit_all(app, queue, &transitions, failures).await {
         failures.add_all(transitions.iter().map(|(place, _)| *place), &error);
     }
 }
@@ -88,14 +86,18 @@ fn read(written: Written<'_>) -> Result<Option<(FlowRun, State, Option<State>)>>
 async fn emit_all(
     app: &App,
     queue: &Queue,
-    transitions: impl Iterator<Item = &(FlowRun, State, Option<State>)> + Clone,
+    transitions: &[(usize, (FlowRun, State, Option<State>))],
+    failures: &mut Failures,
 ) -> Result<()> {
-    let around = Around::read(app, transitions.clone().map(|(run, ..)| run)).await?;
+    let around = Around::read(app, transitions.iter().map(|(_, (run, ..))| run)).await?;
     let mut events: Vec<ReceivedEvent> = Vec::new();
     let mut looks: Vec<Message> = Vec::new();
-    for (run, entered, initial) in transitions {
+    for (place, (run, entered, initial)) in transitions {
         let transition = around.transition(run, initial.as_ref(), entered);
-        events.push(event(&transition)?.receive(app.now()));
+        match event(&transition) {
+            Ok(event) => events.push(event.receive(app.now())),
+            Err(error) => failures.add(*place, error),
+        }
         if transition.deployment.is_some_and(service_levels::watches_runs) {
             looks.push(Message::Timer { of: table::flow_run_watch(run.id) });
         }

@@ -51,7 +51,13 @@ const STATES_WITH_RUN: usize = 90;
 
 /// Records what the events among `written` report.
 pub(super) async fn record(app: &App, written: &[(usize, &Item)], failures: &mut Failures) {
-    let reports: Vec<Report> = written.iter().filter_map(|(place, item)| read(*place, item)).collect();
+    let mut reports: Vec<Report> = Vec::new();
+    for (place, item) in written {
+        match read(*place, item) {
+            Ok(report) => reports.extend(report),
+            Err(error) => failures.add(*place, error),
+        }
+    }
     if reports.is_empty() {
         return;
     }
@@ -73,12 +79,8 @@ pub(super) async fn record(app: &App, written: &[(usize, &Item)], failures: &mut
         .collect()
         .await;
     for (reports, outcome) in outcomes {
-        match outcome {
-            Ok(()) => {}
-            Err(Error::TooLarge(message)) => {
-                tracing::warn!(id = ?reports.first().map(|report| report.task_run_id), message, "a task run is not recorded");
-            }
-            Err(error) => failures.add_all(reports.iter().map(|report| report.place), &error),
+        if let Err(error) = outcome {
+            failures.add_all(reports.iter().map(|report| report.place), &error);
         }
     }
 }
@@ -101,27 +103,21 @@ struct Report {
 }
 
 /// Reads a report from an item; none if it isn't one, or makes no sense.
-fn read(place: usize, item: &Item) -> Option<Report> {
-    let Some(Subject::Event(_)) = Subject::of(&item.key) else { return None };
+fn read(place: usize, item: &Item) -> Result<Option<Report>> {
+    let Some(Subject::Event(_)) = Subject::of(&item.key) else { return Ok(None) };
     // Most events are no reports, and that is said before the payload.
     if !item.head.as_deref().is_some_and(|head| head.contains(EVENTS)) {
-        return None;
+        return Ok(None);
     }
-    let event: ReceivedEvent = match item.record() {
-        Ok(event) => event,
-        Err(error) => {
-            tracing::error!(key = item.key.pk, %error, "an event can't be read from the stream");
-            return None;
-        }
-    };
+    let event: ReceivedEvent = item.record()?;
     if !event.event.starts_with(EVENTS) || event.resource.label(ORCHESTRATION) != Some("client") {
-        return None;
+        return Ok(None);
     }
     let report = Report::new(place, &event);
     if let Err(reason) = &report {
         tracing::warn!(id = %event.id, reason, "an event reports nothing that can be recorded");
     }
-    report.ok()
+    Ok(report.ok())
 }
 
 impl Report {
