@@ -339,10 +339,3 @@ def test_events(pair: Pair) -> None:
     named = {"resource": {"labels": {"prefect.resource.name": "events"}}}
     body = {"filter": {**named, "event": {"prefix": ["prefect.artifact-collection."]}, "order": "ASC"}}
     pair.eventually("POST", "/events/filter", body, until=lambda found: len(found["events"]) == 5)
-
-
-def test_one_that_is_too_large(pair: Pair) -> None:
-    pair.check("POST", f"{PATH}/", {"data": "x" * 500_000})
-    id = add(pair, key="large", data="x" * 390_000)
-    pair.check("PATCH", f"{PATH}/{id}", {"data": "x" * 500_000})
-    pair.check("DELETE", f"{PATH}/{id}")
