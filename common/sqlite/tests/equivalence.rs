@@ -141,8 +141,9 @@ fn item(key: Key, content: &Content) -> Item {
         key,
         version: content.version,
         announced: content.is_announced.then_some(content.version),
-        head: content.head.as_ref().map(head),
-        tail: content.tail.map(noise),
+        // No text of a record is empty, so it doesn't matter whether it is there.
+        head: content.head.as_ref().map(head).filter(|text| !text.is_empty()),
+        tail: content.tail.map(noise).filter(|text| !text.is_empty()),
         brief: content.brief.map(|brief| brief.to_string()),
         expires: content.expires.map(|minutes| now() + 60 * minutes),
         index_keys,
