@@ -62,7 +62,9 @@ fn size(attributes: &Attributes) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::S(text) => text.len(),
         AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
-        // The table has only texts and numbers.
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        // What is in parts says where these are.
+        AttributeValue::M(parts) => 3 + size(parts) + parts.len(),
         _ => 1,
     };
     attributes.iter().map(|(name, of)| name.len() + value(of)).sum()
