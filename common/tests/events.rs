@@ -5,6 +5,7 @@
 use aws_sdk_dynamodb::Client;
 use common::{
     Error, Store,
+    event_counts::{CountsByTime, CountsByValue, Interval, TimeUnit},
     filter::EventFilter,
     model::{ReceivedEvent, Timestamp},
     store::{
@@ -178,4 +179,83 @@ fn the_events_of_a_resource_cost_what_is_answered() {
         assert_eq!(read.unwrap().events.len(), 10);
         assert!(cost.items_read <= 20 && cost.round_trips <= 3, "{cost:?}");
     });
+}
+
+/// Returns an instant so many microseconds after a full hour.
+fn micros(micros: i64) -> Timestamp {
+    Timestamp::from_micros(1_790_000_000_000_000 / 3_600_000_000 * 3_600_000_000 + micros).unwrap()
+}
+
+fn named(occurred: i64, name: &str) -> ReceivedEvent {
+    let document = json!({
+        "occurred": micros(occurred),
+        "event": name,
+        // A label that looks like another event's name.
+        "resource": {"prefect.resource.id": "kettle", "event": "kettle.boiled"},
+        "related": [],
+        "payload": {},
+        "id": Uuid::new_v4(),
+        "received": micros(0),
+    });
+    serde_json::from_value(document).unwrap()
+}
+
+/// Filters that tallies answer, and some that they don't.
+fn counted_filters() -> Vec<(Value, bool)> {
+    vec![
+        (json!({}), true),
+        (json!({"event": {"exclude_name": ["kettle.boiled"]}, "any_resource": {"id_prefix": []}}), true),
+        (json!({"event": {"prefix": ["kettle"], "name": []}, "resource": {"distinct": true}, "order": "ASC"}), true),
+        (json!({"event": {"name": ["kettle.boiled"]}, "resource": {"id": ["kettle"]}}), false),
+        (json!({"any_resource": {"id_prefix": ["k"]}}), false),
+        (json!({"text": {"query": "boiled"}}), false),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// A tally tells what looking at each event tells.
+    #[test]
+    fn tallied_events_are_those_that_are_there(
+        events in prop::collection::vec((0i64..14_400_000_000, 0usize..3), 0..40),
+        (since, length) in (-3_600_000_000i64..9_000_000_000, 0i64..9_000_000_000),
+        rounding in prop::sample::select(vec![1, 1_000_000, 60_000_000, 3_600_000_000]),
+        (unit, interval) in prop::sample::select(vec![
+            (TimeUnit::Hour, 1.0), (TimeUnit::Minute, 1.0), (TimeUnit::Second, 1_000.0), (TimeUnit::Minute, 2.5),
+            (TimeUnit::Second, 45.0), (TimeUnit::Day, 1.0),
+        ]),
+    ) {
+        block_on(async {
+            let store = Store::on(sqlite::Database::in_memory().unwrap(), Shards(1));
+            let names = ["kettle.boiled", "kettle.\"whistled\"", "tea.drunk"];
+            let events: Vec<ReceivedEvent> = events.iter().map(|(at, name)| named(*at, names[*name])).collect();
+            store.add_events(&events, RETENTION).await.unwrap();
+            let since = micros(since / rounding * rounding);
+            let until = Timestamp::from_micros(since.as_micros() + length / rounding * rounding).unwrap();
+            for (mut document, is_tallied) in counted_filters() {
+                document["occurred"] = json!({"since": since, "until": until});
+                let filter: EventFilter = serde_json::from_value(document.clone()).unwrap();
+                let (mut tallied, mut counted) = (CountsByValue::default(), CountsByValue::default());
+                let is_told = store.tallied_events_by_name(&filter, &mut tallied).await.unwrap();
+                assert_eq!(is_told, is_tallied, "{document}");
+                store.heads_of_events(&filter, |event| counted.add_name(event)).await.unwrap();
+                if is_told {
+                    assert_eq!(tallied.into_counts(), counted.into_counts(), "{document}");
+                }
+                let interval = Interval::new(unit, interval).unwrap();
+                let empty = || CountsByTime::new(interval, since, until, micros(18_000_000_000));
+                for by_day in [false, true] {
+                    let make = || if by_day { empty().numbered_by_day() } else { empty() };
+                    let (mut tallied, mut counted) = (make(), make());
+                    let is_told = store.tallied_events_by_time(&filter, &mut tallied).await.unwrap();
+                    assert!(is_tallied || !is_told, "{document}");
+                    store.times_of_events(&filter, |occurred| counted.add(occurred)).await.unwrap();
+                    if is_told {
+                        assert_eq!(tallied.into_counts(), counted.into_counts(), "{document} {interval:?}");
+                    }
+                }
+            }
+        });
+    }
 }

@@ -599,13 +599,16 @@ async fn a_deployment_that_is_polled_is_told_of_once_as_ready() {
 
 #[tokio::test]
 async fn a_change_that_panics_is_put_aside_and_its_neighbours_go_on() {
-    let world = world(&Faults::panics("PutItem", r#"resource.name\":\"a faulty name"#)).await;
+    const FAULTY: &str = "00000000-0000-4000-8000-00000000fa17";
+    const ITS_EVENT: &str = "resource#prefect.flow.00000000-0000-4000-8000-00000000fa17";
+    let world = world(&Faults::panics("PutItem", ITS_EVENT)).await;
     let change = |name: &str| {
-        let flow = Flow::new(FlowId::new(), name, Timestamp::now());
+        let id = if name == "faulty" { FAULTY.parse().unwrap() } else { FlowId::new() };
+        let flow = Flow::new(id, name, Timestamp::now());
         let after = Item { announced: Some(1), ..Item::of(&flow, 1, Shards(2)).unwrap() };
         Change { key: after.key.clone(), before: None, after: Some(after) }
     };
-    let batch = [change("one"), change("a faulty name"), change("another")];
+    let batch = [change("one"), change("faulty"), change("another")];
     for _ in 0..2 {
         world.consume(&batch).await;
     }

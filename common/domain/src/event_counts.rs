@@ -161,11 +161,21 @@ impl CountsByTime {
     /// One outside of the intervals, such as one at the very end of the window, breaks Prefect and is not counted here. In
     /// intervals that begin within a second it may lie before the first one: then Prefect counts it from the last one.
     pub fn add(&mut self, occurred: Timestamp) {
+        self.add_many(occurred, 1);
+    }
+
+    /// Says whether events that occurred at these instants, and between them, are counted in the same interval.
+    pub fn counts_together(&self, one: Timestamp, another: Timestamp) -> bool {
+        self.numbering.number(one) == self.numbering.number(another)
+    }
+
+    /// Counts events as [`Self::add`] does, one of which occurred then, and the others in the same interval.
+    pub fn add_many(&mut self, occurred: Timestamp, events: u64) {
         let index = self.numbering.number(occurred).saturating_sub(self.first);
         let length = i64::try_from(self.counts.len()).unwrap_or(i64::MAX);
         let index = if index < 0 { index + length } else { index };
         if let Some(count) = usize::try_from(index).ok().and_then(|index| self.counts.get_mut(index)) {
-            *count += 1;
+            *count += events;
         }
     }
 
@@ -220,6 +230,15 @@ impl CountsByValue {
         let resource = &event.resource;
         let label = resource.label(RESOURCE_NAME).or_else(|| resource.label("prefect.name"));
         self.add(resource.id(), label.unwrap_or_else(|| resource.id()), event.occurred);
+    }
+
+    /// Counts events of a name, of which the first and the last occurred at these instants.
+    pub fn add_tallied(&mut self, name: &str, events: u64, oldest: Timestamp, latest: Timestamp) {
+        let none = || Counted { label: name.to_owned(), count: 0, labelled: latest, oldest, latest };
+        let counted = self.counts.entry(name.to_owned()).or_insert_with(none);
+        counted.count += events;
+        counted.oldest = counted.oldest.min(oldest);
+        counted.latest = counted.latest.max(latest);
     }
 
     fn add(&mut self, value: &str, label: &str, occurred: Timestamp) {

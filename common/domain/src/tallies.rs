@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// How many microseconds a minute has.
-const MICROS_A_MINUTE: i64 = 60_000_000;
+pub const MICROS_A_MINUTE: i64 = 60_000_000;
 
 /// How many minutes an hour has.
-const MINUTES_AN_HOUR: i64 = 60;
+pub const MINUTES_AN_HOUR: i64 = 60;
 
 /// The fields of a flow run that decide where it is counted, and as what.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

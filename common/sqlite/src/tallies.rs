@@ -74,9 +74,9 @@ fn add(connection: &Connection, table: &str, deltas: &Deltas) -> Result<(), Sqli
 
 /// Sums up the rows in `ranges`.
 pub(crate) fn read(connection: &Connection, ranges: &[TallyRange]) -> Result<Tallied, SqliteError> {
-    const SUMS: &str = "cell, runs, run_time, lateness, late, expected, scope FROM tallies WHERE length = ?1";
+    const SUMS: &str = "cell, runs, run_time, lateness, late, expected, scope, period FROM tallies WHERE length = ?1";
     let mut tallied = Tallied::default();
-    for TallyRange { length, scope, first, last } in ranges {
+    for TallyRange { length, scope, first, last, each } in ranges {
         let periods = "AND period BETWEEN ?2 AND ?3";
         let mut statement = match scope {
             Some(_) => connection.prepare_cached(&format!("SELECT {SUMS} AND scope = ?4 {periods}"))?,
@@ -87,21 +87,25 @@ pub(crate) fn read(connection: &Connection, ranges: &[TallyRange]) -> Result<Tal
             None => statement.query(params![*length as u8, first, last])?,
         };
         // Few cells come again and again, period by period.
-        let mut sums: Vec<(Vec<u8>, String, Sums)> = Vec::new();
+        let mut sums: Vec<(TallyKey, Sums)> = Vec::new();
         while let Some(row) = rows.next()? {
             tallied.rows += 1;
             let (cell, scope) = (row.get_ref(0)?, row.get_ref(6)?);
             let cell = cell.as_str().map_err(rusqlite::Error::from)?;
             let scope = scope.as_blob().map_err(rusqlite::Error::from)?;
             let more = sums_of(row, 1)?;
-            let mut of_scope = sums.iter_mut().rev().take_while(|(of, ..)| of == scope);
-            match of_scope.find(|(_, known, _)| known == cell) {
-                Some((_, _, sums)) => *sums = sums.plus(more),
-                None => sums.push((scope.to_owned(), cell.to_owned(), more)),
+            let period = if *each { row.get(7)? } else { *first };
+            let is_near = |key: &TallyKey| key.scope == scope && key.period == period;
+            let mut near = sums.iter_mut().rev().take_while(|(key, _)| is_near(key));
+            if let Some((_, sums)) = near.find(|(key, _)| key.cell == cell) {
+                *sums = sums.plus(more);
+            } else {
+                let (scope, cell) = (scope.to_owned(), cell.to_owned());
+                sums.push((TallyKey { length: *length, scope, period, cell }, more));
             }
         }
-        for (scope, cell, more) in sums {
-            let sums = tallied.sums.entry((scope, cell)).or_default();
+        for (key, more) in sums {
+            let sums = tallied.sums.entry(key).or_default();
             *sums = sums.plus(more);
         }
     }
@@ -121,21 +125,22 @@ pub(crate) fn fill(connection: &Connection) -> Result<(), SqliteError> {
 
 /// Counts all items that there are into `table`; one that can't be read is reported and left out.
 fn count(connection: &Connection, table: &str) -> Result<(), SqliteError> {
-    let (begins_with, sort) = tallies::FOLLOWED;
-    let mut statement = connection.prepare(
-        "SELECT pk, version, announced, expires, brief, keys, head, tail FROM items
-         WHERE pk >= ?1 AND pk < ?2 AND sk = ?3",
-    )?;
-    let mut rows = statement.query(params![begins_with, format!("{begins_with}\u{10FFFF}"), sort])?;
     let mut deltas = Deltas::new();
-    while let Some(row) = rows.next()? {
-        let key = Key { pk: row.get(0)?, sk: sort.to_owned() };
-        match item::read(row, 1, key.clone()) {
-            Ok(item) => tallies::merge(&mut deltas, tallies::deltas(&key, None, Some(&item))),
-            Err(error) => tracing::error!(%error, ?key, "an item can't be read and is not counted"),
-        }
-        if deltas.len() >= MOST_DELTAS {
-            add(connection, table, &std::mem::take(&mut deltas))?;
+    for (begins_with, sort) in tallies::FOLLOWED {
+        let mut statement = connection.prepare(
+            "SELECT pk, version, announced, expires, brief, keys, head, tail FROM items
+             WHERE pk >= ?1 AND pk < ?2 AND sk = ?3",
+        )?;
+        let mut rows = statement.query(params![begins_with, format!("{begins_with}\u{10FFFF}"), sort])?;
+        while let Some(row) = rows.next()? {
+            let key = Key { pk: row.get(0)?, sk: sort.to_owned() };
+            match item::read(row, 1, key.clone()) {
+                Ok(item) => tallies::merge(&mut deltas, tallies::deltas(&key, None, Some(&item))),
+                Err(error) => tracing::error!(%error, ?key, "an item can't be read and is not counted"),
+            }
+            if deltas.len() >= MOST_DELTAS {
+                add(connection, table, &std::mem::take(&mut deltas))?;
+            }
         }
     }
     add(connection, table, &deltas)

@@ -6,9 +6,12 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use domain::model::{DeploymentId, FlowId, FlowRun, FlowRunId, Seconds, State, StateId, StateType, Timestamp};
+use domain::model::{
+    DeploymentId, FlowId, FlowRun, FlowRunId, ReceivedEvent, Seconds, State, StateId, StateType, Timestamp,
+};
 use futures::future::join_all;
 use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::json;
 use sqlite::{Database, Mode};
 use store::{
     CommitError, Item, Record, Shards, Write,
@@ -47,8 +50,9 @@ fn item(run: &FlowRun, version: u64, expires: bool) -> Item {
 
 /// Sums up all rows of one length.
 async fn all(database: &Database, length: Length) -> BTreeMap<(Vec<u8>, String), Sums> {
-    let range = TallyRange { length, scope: None, first: i64::MIN, last: i64::MAX };
-    database.tallies(&[range]).await.unwrap().0.unwrap().sums
+    let range = TallyRange { length, scope: None, first: i64::MIN, last: i64::MAX, each: false };
+    let sums = database.tallies(&[range]).await.unwrap().0.unwrap().sums;
+    sums.into_iter().map(|(key, sums)| ((key.scope, key.cell), sums)).collect()
 }
 
 /// Says how many runs are counted, and that hours and minutes come to the same.
@@ -118,6 +122,12 @@ async fn filled() -> InFile {
         let run = run(place, TYPES[place % 3], Some(i64::try_from(place).unwrap() * 700_000_000), true);
         in_file.database.write(vec![Write::Insert(item(&run, 1, false))]).await.unwrap();
     }
+    let event: ReceivedEvent = serde_json::from_value(json!({
+        "occurred": micros(0), "received": micros(0), "event": "kettle.boiled", "id": Uuid::from_u128(7),
+        "resource": {"prefect.resource.id": "kettle"}, "related": [], "payload": {},
+    }))
+    .unwrap();
+    in_file.database.write(vec![Write::Insert(Item::of(&event, 1, Shards(1)).unwrap())]).await.unwrap();
     // An item that looks like a run and is none.
     insert(&in_file.database, 1).await;
     in_file
@@ -132,6 +142,7 @@ async fn a_file_without_tallies_has_them_counted_when_it_is_opened() {
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch("DROP TABLE tallies; PRAGMA user_version = 1").unwrap();
     drop(file);
+    assert!(before.1.keys().any(|(_, cell)| cell == "kettle.boiled"));
     for _ in 0..2 {
         let database = Database::open(&path, Mode::Serving).unwrap();
         assert_eq!(counted(&database).await, i64::try_from(RUNS).unwrap());

@@ -44,12 +44,16 @@ async fn count(
             if by.countable == Countable::Day {
                 counts = counts.numbered_by_day();
             }
-            app.store.times_of_events(&filter, |occurred| counts.add(occurred)).await?;
+            if !app.store.tallied_events_by_time(&filter, &mut counts).await? {
+                app.store.times_of_events(&filter, |occurred| counts.add(occurred)).await?;
+            }
             counts.into_counts()
         }
         Countable::Event => {
             let mut counts = CountsByValue::default();
-            app.store.heads_of_events(&filter, |event| counts.add_name(event)).await?;
+            if !app.store.tallied_events_by_name(&filter, &mut counts).await? {
+                app.store.heads_of_events(&filter, |event| counts.add_name(event)).await?;
+            }
             counts.into_counts()
         }
         Countable::Resource => {

@@ -18,8 +18,7 @@ pub struct Arguments {
     /// database. It takes the right to scan the table, which no function has.
     #[arg(long)]
     pub table: Option<String>,
-    /// Mends what can be mended for certain: times beyond the calendar, claims of records that are gone, and tallies of flow
-    /// runs.
+    /// Mends what can be mended for certain: times beyond the calendar, claims of records that are gone, and tallies.
     #[arg(long)]
     pub repair: bool,
     /// How the work and its outcome are shown.
@@ -40,7 +39,7 @@ pub struct Report {
     pub findings: Vec<Found>,
     /// What is wrong with the file of the database itself.
     pub damage: Vec<String>,
-    /// Tallies that differ from the flow runs that there are.
+    /// Tallies of flow runs and events that differ from what there is.
     pub tallies: usize,
     /// Those of them that are right now.
     pub tallies_mended: usize,
@@ -51,7 +50,7 @@ pub struct Report {
 pub struct File {
     /// What is wrong with it, in words.
     pub damage: Vec<String>,
-    /// Tallies that differ from the flow runs that there are; all of them are mended where that is asked for.
+    /// Tallies that differ from what there is; all of them are mended where that is asked for.
     pub tallies: usize,
 }
 
@@ -77,7 +76,7 @@ impl fmt::Display for Report {
         let Self { items, found, mended, damage, tallies, tallies_mended, .. } = self;
         write!(formatter, "{items} items, {found} with something wrong, {mended} mended")?;
         if *tallies > 0 {
-            write!(formatter, "\n{tallies} tallies differ from the flow runs, {tallies_mended} mended")?;
+            write!(formatter, "\n{tallies} tallies differ from what there is, {tallies_mended} mended")?;
         }
         damage.iter().try_for_each(|problem| write!(formatter, "\nthe file is damaged: {problem}"))
     }

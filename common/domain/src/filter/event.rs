@@ -227,6 +227,33 @@ impl EventFilter {
             })
     }
 
+    /// Says whether the filter asks for nothing but the name and when the event occurred, however often it occurred to a resource.
+    pub fn is_tallied(&self) -> bool {
+        let says_nothing = |resource: &EventResourceFilter| {
+            let EventResourceFilter { id, id_prefix, labels, .. } = resource;
+            given(id.as_deref()).is_none() && given(id_prefix.as_deref()).is_none() && has_no_labels(labels.as_ref())
+        };
+        let of_any = |filter: &EventAnyResourceFilter| {
+            let EventAnyResourceFilter { id, id_prefix, labels } = filter;
+            given(id.as_deref()).is_none() && given(id_prefix.as_deref()).is_none() && has_no_labels(labels.as_ref())
+        };
+        let of_related = |filter: &EventRelatedFilter| {
+            let EventRelatedFilter { id, role, resources_in_roles, labels } = filter;
+            let is_about_none = given(id.as_deref()).is_none() && given(role.as_deref()).is_none();
+            is_about_none && given(resources_in_roles.as_deref()).is_none() && has_no_labels(labels.as_ref())
+        };
+        self.ids().is_none()
+            && self.text.is_none()
+            && self.resource.as_ref().is_none_or(says_nothing)
+            && all_of(self.related.as_ref(), of_related)
+            && all_of(self.any_resource.as_ref(), of_any)
+    }
+
+    /// Says whether the filter selects events of this name, whatever else it asks.
+    pub fn matches_name(&self, name: &str) -> bool {
+        self.event.as_ref().is_none_or(|filter| filter.matches(name))
+    }
+
     /// Keeps the first event of each resource where the filter asks for distinct ones; `sorted` is in the filter's order.
     pub fn retain_distinct(&self, sorted: &mut Vec<ReceivedEvent>) {
         if self.resource.as_ref().is_some_and(|filter| filter.distinct) {
@@ -313,6 +340,10 @@ fn involved(event: &ReceivedEvent) -> impl Iterator<Item = Involved<'_>> {
 /// Returns the list unless it is empty, which says nothing.
 fn given<T>(list: Option<&[T]>) -> Option<&[T]> {
     list.filter(|list| !list.is_empty())
+}
+
+fn has_no_labels(labels: Option<&ResourceSpecification>) -> bool {
+    labels.is_none_or(IndexMap::is_empty)
 }
 
 fn all_of<T>(filters: Option<&OneOrMany<T>>, matches: impl Fn(&T) -> bool) -> bool {

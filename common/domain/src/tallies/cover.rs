@@ -16,6 +16,13 @@ pub struct Cover {
     pub edges: Vec<TimeBounds>,
 }
 
+impl Cover {
+    /// Says whether there is no whole minute in the window.
+    pub fn is_of_edges(&self) -> bool {
+        self.hours.is_empty() && self.minutes.iter().all(Range::is_empty)
+    }
+}
+
 /// Returns what makes up the window `bounds`.
 pub fn cover(bounds: TimeBounds) -> Cover {
     let from = bounds.not_before.map(Timestamp::as_micros);
@@ -106,7 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_calendar_has_edges_within_it() {
+    fn the_ends_of_the_calendar_are_minutes_and_an_instant_is_none() {
+        let instant = Some(time(90_000_000));
+        assert!(cover(TimeBounds { not_before: instant, not_after: instant }).is_of_edges());
         let all = cover(TimeBounds { not_before: Some(Timestamp::MIN), not_after: Some(Timestamp::MAX) });
         assert!(all.edges.is_empty() && all.hours.start < 0, "{all:?}");
         let open = cover(TimeBounds { not_before: None, not_after: Some(Timestamp::MAX) });

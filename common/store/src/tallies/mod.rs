@@ -1,13 +1,15 @@
-//! Tallies of flow runs, as a database keeps them beside the table.
+//! Tallies of flow runs and events, as a database keeps them beside the table.
 //!
-//! A database that keeps tallies knows nothing of flow runs: it hands each change of an item to [`deltas`], adds what
+//! A database that keeps tallies knows nothing of what is counted: it hands each change of an item to [`deltas`], adds what
 //! comes back to its rows in the transaction of the change, and sums rows up ([`Backend::tallies`](crate::Backend::tallies)).
 //! One that keeps none answers so, and the planner looks at the runs themselves.
 
+mod events;
 mod query;
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{Item, Key, table::Subject, unreadable};
@@ -55,26 +57,30 @@ pub struct TallyRange {
     pub first: i64,
     /// The last one.
     pub last: i64,
+    /// Whether each period is told by itself.
+    pub each: bool,
 }
 
 /// What is in the rows of some ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallied {
-    /// Scopes and cells with the sums over all periods and ranges.
-    pub sums: BTreeMap<(Vec<u8>, String), Sums>,
+    /// The sums of each range; where a period is not told by itself, they stand under the first one of the range.
+    pub sums: BTreeMap<TallyKey, Sums>,
     /// How many rows were read.
     pub rows: usize,
 }
 
 /// The items whose changes tallies follow: those of partitions that begin with a text, under one sort key.
-pub const FOLLOWED: (&str, &str) = ("flow_run#", "run");
+pub const FOLLOWED: [(&str, &str); 2] = [("flow_run#", "run"), ("event#", "event")];
 
 /// Returns how tallies change when the item under `key` changes; one that can't be read counts as none.
 pub fn deltas(key: &Key, before: Option<&Item>, after: Option<&Item>) -> Deltas {
-    if !matches!(Subject::of(key), Some(Subject::FlowRun(_))) {
-        return Deltas::new();
+    match Subject::of(key) {
+        Some(Subject::FlowRun(_)) => {}
+        Some(Subject::Event(_)) => return events::deltas(before, after),
+        _ => return Deltas::new(),
     }
-    let delta = delta(before.and_then(tallied).as_ref(), after.and_then(tallied).as_ref());
+    let delta = delta(before.and_then(tallied::<TalliedRun>).as_ref(), after.and_then(tallied).as_ref());
     delta.iter().map(|(scope, period, cell, sums)| (key_of(scope, period, cell), sums)).collect()
 }
 
@@ -85,8 +91,8 @@ pub fn merge(deltas: &mut Deltas, more: Deltas) {
     }
 }
 
-/// Reads what of a flow run is tallied, which is all in its `head`.
-fn tallied(item: &Item) -> Option<TalliedRun> {
+/// Reads what of a record is tallied, which is all in its `head`.
+fn tallied<T: DeserializeOwned>(item: &Item) -> Option<T> {
     let head = item.head.as_deref()?;
     let read = |text: &str| serde_json::from_str(text).ok();
     read(head).or_else(|| read(&unreadable::mended_json(head)?))
@@ -125,7 +131,8 @@ mod tests {
     use super::*;
     use crate::{Record, Shards, record::Json, table};
     use domain::model::{
-        DeploymentId, FlowId, FlowRun, FlowRunId, Seconds, State, StateId, StateType, TaskRunId, Timestamp, WorkQueueId,
+        DeploymentId, EventId, FlowId, FlowRun, FlowRunId, Seconds, State, StateId, StateType, TaskRunId, Timestamp,
+        WorkQueueId,
     };
 
     fn run() -> FlowRun {
@@ -146,14 +153,17 @@ mod tests {
     fn what_is_tallied_is_in_the_head() {
         for run in [run(), FlowRun::new(FlowRunId::new(), FlowId::new(), "another", Timestamp::now())] {
             let item = Item::of(&run, 1, Shards(1)).unwrap();
-            assert_eq!(tallied(&item), Some(TalliedRun::from(&run)));
+            assert_eq!(tallied::<TalliedRun>(&item), Some(TalliedRun::from(&run)));
         }
     }
 
     #[test]
-    fn the_items_that_are_followed_are_flow_runs() {
-        let Key { pk, sk } = run().key();
-        assert!(pk.starts_with(FOLLOWED.0) && sk == FOLLOWED.1, "{pk} / {sk}");
+    fn the_items_that_are_followed_are_flow_runs_and_events() {
+        for (Key { pk, sk }, (begins_with, sort)) in
+            [run().key(), table::event(EventId::new())].into_iter().zip(FOLLOWED)
+        {
+            assert!(pk.starts_with(begins_with) && sk == sort, "{pk} / {sk}");
+        }
     }
 
     #[test]

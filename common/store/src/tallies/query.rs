@@ -1,4 +1,4 @@
-//! Queries that tallies answer: counts, histories and average lateness of the flow runs that a filter selects.
+//! Queries of flow runs that tallies answer: counts, histories and average lateness.
 //!
 //! A filter is answered if all of its parts must hold, and each is about what tallies tell apart. What it asks of flows,
 //! deployments, queues and pools is asked of them, once for each leaf and not for each run. A window of the expected
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cell, Length, Sums, TallyRange, leaf, written};
+use super::{Cell, Length, Sums, TallyKey, TallyRange, leaf, written};
 use crate::{
     Store, TableAccess,
     flow_run_query::{FlowRunMatcher, MATCHER, key_bounds},
@@ -20,7 +20,7 @@ use domain::{
     history::History,
     lateness::AverageLateness,
     model::{FlowRun, RunSummary, StateType, Timestamp},
-    tallies::{Cells, Leaf, Scope, TalliedRun, add, cover},
+    tallies::{Cells, Cover, Leaf, Scope, TalliedRun, add, cover},
 };
 use error::Result;
 
@@ -108,7 +108,9 @@ impl Store {
         let of_filter = filters.flow_runs.as_ref().and_then(FlowRunFilter::expected_start_time_bounds);
         let windows: Vec<TimeBounds> =
             history.windows().map(|window| of_filter.map_or(window, |bounds| bounds.and(window))).collect();
-        if windows.iter().map(|window| cover(*window).edges.len()).sum::<usize>() > MOST_EDGES {
+        let covers: Vec<Cover> = windows.iter().map(|window| cover(*window)).collect();
+        let edges: usize = covers.iter().map(|cover| cover.edges.len()).sum();
+        if edges > MOST_EDGES || covers.iter().all(Cover::is_of_edges) {
             return Ok(false);
         }
         let Some(selection) = self.selection(filters).await? else { return Ok(false) };
@@ -158,10 +160,10 @@ impl Store {
         if relations.ask_nothing() && !own.is_some_and(FlowRunFilter::asks_for_deployments) {
             return Ok(Some(Selection { filters, own, scopes: vec![(written(Scope::All), None)] }));
         }
-        let every = TallyRange { length: Length::Whole, scope: None, first: 0, last: 0 };
+        let every = TallyRange { length: Length::Whole, scope: None, first: 0, last: 0, each: false };
         let (Some(found), _) = self.backend.tallies(&[every]).await? else { return Ok(None) };
         let mut leaves = BTreeMap::<Leaf, Cells>::new();
-        for ((scope, cell), sums) in found.sums {
+        for (TallyKey { scope, cell, .. }, sums) in found.sums {
             let Some(leaf) = leaf(&scope) else { continue };
             if own.is_none_or(|filter| filter.matches_leaf(&leaf))
                 && let Ok(cell) = cell.parse()
@@ -200,6 +202,7 @@ impl Store {
                 scope: Some(scope.clone()),
                 first: 0,
                 last: 0,
+                each: false,
             };
             if !self.add_ranges(selection, &unknown.map(whole).collect::<Vec<_>>(), &mut cells).await? {
                 return Ok(None);
@@ -220,7 +223,7 @@ impl Store {
             for (length, periods) in periods {
                 if !periods.is_empty() {
                     let (first, last) = (periods.start, periods.end - 1);
-                    ranges.push(TallyRange { length, scope: Some(scope.clone()), first, last });
+                    ranges.push(TallyRange { length, scope: Some(scope.clone()), first, last, each: false });
                 }
             }
         }
@@ -247,7 +250,7 @@ impl Store {
             return Ok(true);
         }
         let (Some(found), _) = self.backend.tallies(ranges).await? else { return Ok(false) };
-        for ((_, cell), sums) in found.sums {
+        for (TallyKey { cell, .. }, sums) in found.sums {
             if let Ok(cell) = cell.parse() {
                 selection.add(cells, cell, sums);
             }
