@@ -150,7 +150,7 @@ impl World {
 
 /// Returns a text that can't be compressed to less than half.
 fn noise(bytes: usize) -> String {
-    let mut text: String = (0..bytes / 32 + 1).map(|_| Uuid::new_v4().simple().to_string()).collect();
+    let mut text: String = (0..=bytes / 32).map(|_| Uuid::new_v4().simple().to_string()).collect();
     text.truncate(bytes);
     text
 }

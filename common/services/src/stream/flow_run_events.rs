@@ -75,20 +75,18 @@ fn is_transition(item: &Item) -> bool {
     item.is_announced() && matches!(Subject::of(&item.key), Some(Subject::FlowRun(_)))
 }
 
+/// A run, the state that it has entered, and the one before.
+type Entered = (FlowRun, State, Option<State>);
+
 /// Reads the run with its state, and the state before.
-fn read(written: Written<'_>) -> Result<Option<(FlowRun, State, Option<State>)>> {
+fn read(written: Written<'_>) -> Result<Option<Entered>> {
     let mut run: FlowRun = written.after.record()?;
     let before: Option<FlowRun> = written.before.map(Item::record).transpose()?;
     let initial = before.and_then(|before| before.state);
     Ok(run.state.take().map(|entered| (run, entered, initial)))
 }
 
-async fn emit_all(
-    app: &App,
-    queue: &Queue,
-    transitions: &[(usize, (FlowRun, State, Option<State>))],
-    failures: &mut Failures,
-) -> Result<()> {
+async fn emit_all(app: &App, queue: &Queue, transitions: &[(usize, Entered)], failures: &mut Failures) -> Result<()> {
     let around = Around::read(app, transitions.iter().map(|(_, (run, ..))| run)).await?;
     let mut events: Vec<ReceivedEvent> = Vec::new();
     let mut looks: Vec<Message> = Vec::new();

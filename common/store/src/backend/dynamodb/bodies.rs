@@ -331,7 +331,7 @@ mod tests {
 
     /// Returns a text that can't be compressed to less than half.
     fn noise(bytes: usize) -> String {
-        let ids = (0..bytes / 32 + 1).map(|_| Uuid::new_v4().simple().to_string());
+        let ids = (0..=bytes / 32).map(|_| Uuid::new_v4().simple().to_string());
         let mut text: String = ids.collect();
         text.truncate(bytes);
         text

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::{
+    operation::{delete_item::builders::DeleteItemFluentBuilder, put_item::builders::PutItemFluentBuilder},
+    types::ReturnConsumedCapacity,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -118,7 +121,7 @@ impl DynamoDb {
                 put.return_consumed_capacity(ReturnConsumedCapacity::Total)
             })
             .collect();
-        let mut answers = stream::iter(calls).map(|put| put.send()).buffer_unordered(CALLS_AT_ONCE);
+        let mut answers = stream::iter(calls).map(PutItemFluentBuilder::send).buffer_unordered(CALLS_AT_ONCE);
         let mut spent = Ok(Spent::default());
         // Each is waited for, so that none is written after it was deleted.
         while let Some(answer) = answers.next().await {
@@ -142,7 +145,7 @@ impl DynamoDb {
                 self.client.delete_item().table_name(&*self.table).set_key(Some(key.into_iter().flatten().collect()))
             })
             .collect();
-        let mut answers = stream::iter(calls).map(|delete| delete.send()).buffer_unordered(CALLS_AT_ONCE);
+        let mut answers = stream::iter(calls).map(DeleteItemFluentBuilder::send).buffer_unordered(CALLS_AT_ONCE);
         while let Some(answer) = answers.next().await {
             if let Err(error) = answer {
                 tracing::warn!(error = %failure(&error), "a part that no item names stays");
