@@ -177,13 +177,11 @@ pub(crate) async fn facts(stage: &Stage) -> Vec<String> {
     let mut facts: Vec<String> = Vec::new();
     for (key, item) in stage.items().await {
         let kind = |text: &str| text.split('#').next().unwrap_or_default().to_owned();
-        let head: Value =
-            item.get("head").and_then(|head| serde_json::from_str(head["S"].as_str()?).ok()).unwrap_or_default();
+        let head: Value = item.head.and_then(|head| serde_json::from_str(&head).ok()).unwrap_or_default();
         let what = ["event", "type", "state_type", "name"].iter().find_map(|field| head[*field].as_str());
-        let version = item["version"]["N"].as_str().unwrap_or_default();
         let (kind, part) = (kind(&key.pk), kind(&key.sk));
         let name = if part == kind { kind } else { format!("{kind} {part}") };
-        facts.push(format!("{name} v{version} {}", what.unwrap_or_default()));
+        facts.push(format!("{name} v{} {}", item.version, what.unwrap_or_default()));
     }
     facts.sort();
     facts

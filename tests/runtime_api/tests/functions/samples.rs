@@ -93,7 +93,7 @@ async fn consume(stage: &Stage, event: &Value) -> Option<String> {
         return Some(answer.to_string());
     }
     let items = stage.items().await;
-    let heads: Vec<&str> = items.values().filter_map(|item| item.get("head")?["S"].as_str()).collect();
+    let heads: Vec<&str> = items.values().filter_map(|item| item.head.as_deref()).collect();
     for event in ["prefect.flow.created", "prefect.flow-run.Pending"] {
         if !heads.iter().any(|head| head.contains(&format!(r#""event":"{event}""#))) {
             return Some(format!("{event} is not in the table: {heads:#?}"));

@@ -18,7 +18,8 @@ use common::{
     model::{FlowId, FlowRun, FlowRunId, Timestamp},
     orchestration::Client as ProposingClient,
     settings::Variables,
-    store::Key,
+    store::{Item, Key},
+    stream::Change,
     transitions::{Proposal, propose_flow_run_state},
 };
 use embedded::{EmbeddedDatabase, StreamRecord};
@@ -30,7 +31,7 @@ use tokio::net::TcpListener;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The items of a table by their keys.
-pub(crate) type Items = HashMap<Key, HashMap<String, Value>>;
+pub(crate) type Items = HashMap<Key, Item>;
 
 /// A database and the API over it; functions reach it at `url`, and a queue beside it.
 pub(crate) struct Stage {
@@ -124,11 +125,10 @@ impl Stage {
     pub(crate) async fn items(&self) -> Items {
         let mut items = Items::new();
         for record in self.changes().await {
-            let text = |name: &str| record.keys[name]["S"].as_str().unwrap().to_owned();
-            let key = Key { pk: text("pk"), sk: text("sk") };
-            match record.new_image {
-                Some(image) => items.insert(key, image),
-                None => items.remove(&key),
+            let change = Change::from_json(record.keys, record.old_image, record.new_image).unwrap();
+            match change.after {
+                Some(item) => items.insert(change.key, item),
+                None => items.remove(&change.key),
             };
         }
         items
