@@ -374,7 +374,8 @@ def test_pause_that_times_out(runner: Runner, api: Api) -> None:
     finished = runner.run("pausing", "gives_up")
     run_id = json.loads(finished.lines[0])["flow_run_id"]
     assert finished.answer["type"] == "FAILED"
-    assert api.states(run_id) == ran("Paused", "Failed")
+    # Where the server looks for expired pauses before the client says that it gave up, both say so, as with Prefect's own.
+    assert api.states(run_id) in (ran("Paused", "Failed"), ran("Paused", "Failed", "Failed"))
     assert "never resumed" in api.flow_run(run_id)["state"]["message"]
 
 
