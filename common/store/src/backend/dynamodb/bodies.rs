@@ -117,7 +117,6 @@ pub(super) fn encode(item: &Item) -> Result<Encoded> {
     if item.index_keys.get(table::SHARD).is_some_and(|partition| !table::is_head_kept(partition)) {
         return encode_body(item, attributes);
     }
-    let mut parts = Vec::new();
     if let Some(tail) = item.tail.as_deref().filter(|tail| tail.len() >= COMPRESSED_FROM) {
         let compressed = compressed(tail)?;
         if compressed.len() < tail.len() {
@@ -133,11 +132,9 @@ pub(super) fn encode(item: &Item) -> Result<Encoded> {
         (true, false, true) => &["head"],
         (true, false, false) => &["tail", "head"],
     };
+    let mut parts = Vec::new();
     for name in too_long {
-        let text = if *name == "head" { &item.head } else { &item.tail };
-        if let Some(text) = text {
-            cut(&mut attributes, &mut parts, name, text, &item.key)?;
-        }
+        parts.extend(cut(&mut attributes, name, &item.key)?);
     }
     Ok(Encoded { attributes, parts })
 }
@@ -148,16 +145,11 @@ fn encode_body(item: &Item, mut attributes: Attributes) -> Result<Encoded> {
     let body = text(&item.head) + &SEAM.to_string() + &text(&item.tail);
     attributes.retain(|name, _| name != "head" && name != "tail");
     let compressed = compressed(&body)?;
-    let kept = if compressed.len() < body.len() {
-        AttributeValue::B(compressed.into())
-    } else {
-        AttributeValue::S(body.clone())
-    };
+    let kept =
+        if compressed.len() < body.len() { AttributeValue::B(compressed.into()) } else { AttributeValue::S(body) };
     attributes.insert(table::BODY.to_owned(), kept);
-    let mut parts = Vec::new();
-    if size(&attributes) > LARGEST_ITEM {
-        cut(&mut attributes, &mut parts, table::BODY, &body, &item.key)?;
-    }
+    let is_too_long = size(&attributes) > LARGEST_ITEM;
+    let parts = if is_too_long { cut(&mut attributes, table::BODY, &item.key)? } else { Vec::new() };
     Ok(Encoded { attributes, parts })
 }
 
@@ -167,9 +159,14 @@ fn cut_at_seam(body: &str) -> [Option<String>; 2] {
     [head, tail].map(|text| (!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// Puts the text of an attribute into parts.
-fn cut(attributes: &mut Attributes, parts: &mut Vec<Attributes>, name: &str, text: &str, of: &Key) -> Result<()> {
-    let (content, token, created) = (compressed(text)?, Uuid::new_v4(), Timestamp::now());
+/// Puts the text of an attribute of the item under `of` into parts, which it returns, and a reference in its place.
+fn cut(attributes: &mut Attributes, name: &str, of: &Key) -> Result<Vec<Attributes>> {
+    let content = match attributes.remove(name) {
+        Some(AttributeValue::S(text)) => compressed(&text)?,
+        Some(AttributeValue::B(compressed)) => compressed.into_inner(),
+        _ => return Ok(Vec::new()),
+    };
+    let (token, created, mut parts) = (Uuid::new_v4(), Timestamp::now(), Vec::new());
     let pieces = content.chunks(LARGEST_PART);
     let reference = HashMap::from([
         (TOKEN.to_owned(), AttributeValue::S(token.to_string())),
@@ -182,7 +179,7 @@ fn cut(attributes: &mut Attributes, parts: &mut Vec<Attributes>, name: &str, tex
         parts.push(part);
     }
     attributes.insert(name.to_owned(), AttributeValue::M(reference));
-    Ok(())
+    Ok(parts)
 }
 
 /// Returns how many bytes an item has about, by DynamoDB's rules.

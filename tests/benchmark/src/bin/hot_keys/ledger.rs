@@ -13,15 +13,14 @@ use crate::{
 /// What a table of units is read by: the table itself and each index that is written.
 type Column = &'static str;
 
-/// Returns the write units of a step for one run, what followed included.
-pub(crate) fn written(step: &Step, count: usize) -> f64 {
-    let total: f64 = step.asked.values().chain(step.followed.values()).map(|units| units.write).sum();
-    per_run(total, count)
+/// Returns the write units of a step for one of so many runs, what followed included.
+pub(crate) fn written(step: &Step, runs: f64) -> f64 {
+    step.asked.values().chain(step.followed.values()).map(|units| units.write).sum::<f64>() / runs
 }
 
 /// Returns the write units of a whole lifetime of one run.
 pub(crate) fn lifetime(lifetimes: &Lifetimes) -> f64 {
-    lifetimes.steps.iter().map(|step| written(step, lifetimes.count)).sum()
+    lifetimes.steps.iter().map(|step| written(step, lifetimes.runs())).sum()
 }
 
 /// Returns the ledger as a table: for each step and what follows from it the write units by item and index, and the read units.
@@ -37,13 +36,14 @@ pub(crate) fn table(lifetimes: &Lifetimes) -> String {
     let names = columns.iter().copied().collect::<Vec<_>>().join(" | ");
     let mut text = format!("| step | {names} | write units | read units |\n");
     let _ = writeln!(text, "|---|{}", "--:|".repeat(columns.len() + 2));
+    let runs = lifetimes.runs();
     for (name, written, read) in &rows {
         let _ = write!(text, "| {name} |");
         for column in &columns {
-            let units = written.get(column).map(|units| format!("{:.1}", per_run(*units, lifetimes.count)));
+            let units = written.get(column).map(|units| format!("{:.1}", units / runs));
             let _ = write!(text, " {} |", units.unwrap_or_default());
         }
-        let (written, read) = (per_run(written.values().sum(), lifetimes.count), per_run(*read, lifetimes.count));
+        let (written, read) = (written.values().sum::<f64>() / runs, read / runs);
         let _ = writeln!(text, " {written:.1} | {read:.1} |");
     }
     let _ = writeln!(text, "\nWhole lifetime: {:.1} write units.", lifetime(lifetimes));
@@ -56,8 +56,4 @@ fn by_column(units: &BTreeMap<PartitionKey, Units>) -> BTreeMap<Column, f64> {
         *columns.entry(key.of).or_default() += units.write;
     }
     columns
-}
-
-fn per_run(units: f64, count: usize) -> f64 {
-    units / f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -81,6 +81,13 @@ pub(crate) struct Lifetimes {
     pub(crate) steps: Vec<Step>,
 }
 
+impl Lifetimes {
+    /// Returns how many there were, to divide by.
+    pub(crate) fn runs(&self) -> f64 {
+        f64::from(u32::try_from(self.count).unwrap_or(u32::MAX))
+    }
+}
+
 /// What all lifetimes took together of a step of them.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -89,7 +96,7 @@ pub(crate) struct Step {
     /// The units of what followed.
     pub(crate) followed: BTreeMap<PartitionKey, Units>,
     /// How many calls of the database both took.
-    pub(crate) calls: (f64, f64),
+    pub(crate) calls: f64,
 }
 
 /// Records `count` flow runs of one deployment from creation to completion, where the deployment has a limit if `limit` says so.
@@ -306,7 +313,7 @@ impl World {
         let (asked, calls_asked) = self.taken()?;
         self.settle().await?;
         let (followed, calls_followed) = self.taken()?;
-        self.steps.push(Step { name, asked, followed, calls: (calls_asked, calls_followed) });
+        self.steps.push(Step { name, asked, followed, calls: calls_asked + calls_followed });
         Ok(())
     }
 

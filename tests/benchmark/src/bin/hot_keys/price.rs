@@ -48,8 +48,8 @@ const GIGABYTE: f64 = 1e9;
 struct Taken {
     requests: f64,
     units: Units,
-    /// Calls of DynamoDB while a client waits, and in the consumer.
-    calls: (f64, f64),
+    /// Calls of DynamoDB, while a client waits or in the consumer.
+    calls: f64,
 }
 
 impl Taken {
@@ -59,20 +59,19 @@ impl Taken {
         for taken in step.asked.values().chain(step.followed.values()) {
             units.add(*taken, 1.0 / runs);
         }
-        Self { requests: 1.0, units, calls: (step.calls.0 / runs, step.calls.1 / runs) }
+        Self { requests: 1.0, units, calls: step.calls / runs }
     }
 
     fn and(mut self, other: Self, share: f64) -> Self {
         self.requests += other.requests * share;
         self.units.add(other.units, share);
-        self.calls.0 += other.calls.0 * share;
-        self.calls.1 += other.calls.1 * share;
+        self.calls += other.calls * share;
         self
     }
 
     /// Returns the dollars of a million, by what they are paid for.
     fn dollars(self) -> [(&'static str, f64); 7] {
-        let duration = self.requests * OWN + (self.calls.0 + self.calls.1) * CALL;
+        let duration = self.requests * OWN + self.calls * CALL;
         [
             ("DynamoDB, writes", self.units.write * UNITS.write),
             ("DynamoDB, reads", self.units.read * UNITS.read),
@@ -87,19 +86,17 @@ impl Taken {
 
 /// Returns the steps that `name` begins with, averaged, for one run.
 fn average(lifetimes: &Lifetimes, name: &str) -> Taken {
-    let runs = f64::from(u32::try_from(lifetimes.count).unwrap_or(u32::MAX));
     let steps: Vec<&Step> = lifetimes.steps.iter().filter(|step| step.name.starts_with(name)).collect();
     let share = 1.0 / f64::from(u32::try_from(steps.len().max(1)).unwrap_or(u32::MAX));
-    steps.into_iter().fold(Taken::default(), |taken, step| taken.and(Taken::of(step, runs), share))
+    steps.into_iter().fold(Taken::default(), |taken, step| taken.and(Taken::of(step, lifetimes.runs()), share))
 }
 
 /// Returns what a million transitions of flow runs and a million task runs cost, as a table.
 pub(crate) fn table(flow_runs: &Lifetimes, task_runs: &Lifetimes) -> String {
     let transition = average(flow_runs, "set ");
     // A client sends the events of many task runs over one websocket connection, whose messages are billed as requests.
-    let task_run = task_runs.steps.iter().fold(Taken::default(), |taken, step| {
-        taken.and(Taken::of(step, f64::from(u32::try_from(task_runs.count).unwrap_or(u32::MAX))), 1.0)
-    });
+    let task_run =
+        task_runs.steps.iter().fold(Taken::default(), |taken, step| taken.and(Taken::of(step, task_runs.runs()), 1.0));
     let columns = [transition.dollars(), task_run.dollars()];
     let mut text = "| $ | a million transitions with their events | a million task runs |\n|---|--:|--:|\n".to_owned();
     for ((what, transitions), (_, task_runs)) in columns[0].iter().zip(columns[1]) {
