@@ -5,7 +5,7 @@
 
 use common::{
     Store,
-    filter::{DeploymentFacts, FlowFacts, FlowRunFacts, FlowRunSort, RunFilters},
+    filter::{DeploymentFacts, DeploymentSort, FlowFacts, FlowRunFacts, FlowRunSort, FlowSort, RunFilters},
     history::History,
     lateness::AverageLateness,
     model::{
@@ -292,12 +292,31 @@ async fn check(data: &Data, body: &Value, window: Window) {
         assert_eq!(page.iter().map(|run| run.id).collect::<Vec<_>>(), naive, "{sort:?} {window:?} {body}");
     }
     assert_eq!(data.store.count_flow_runs(&filters).await.unwrap(), matching.len() as u64, "{body}");
+    check_with_runs(data, &filters).await;
     let summaries: Vec<RunSummary> = matching.iter().map(RunSummary::from).collect();
     // All are late, some are not yet, and the same within a minute; only tallies depend on that.
     let times = [minute(250), minute(100), instant(100, 2)];
     for now in times.into_iter().take(if data.is_tallied { 3 } else { 1 }) {
         check_estimates(data, body, &filters, &summaries, now).await;
     }
+}
+
+/// Checks which flows and deployments have a run that matches.
+async fn check_with_runs(data: &Data, filters: &RunFilters) {
+    let Some(of_runs) = &filters.flow_runs else { return };
+    let filters = RunFilters { flow_runs: Some(of_runs.clone()), ..RunFilters::default() };
+    let runs: Vec<&FlowRun> = data.runs.iter().filter(|run| data.matches(&filters, run)).collect();
+    let all = Window { offset: 0, limit: 200 };
+    let flows = data.store.flows(&filters, FlowSort::NameAsc, all).await.unwrap();
+    let with_runs = data.flows.iter().filter(|flow| runs.iter().any(|run| run.flow_id == flow.id));
+    assert_eq!(flows.iter().collect::<Vec<_>>(), with_runs.collect::<Vec<_>>(), "{of_runs:?}");
+    let found = data.store.deployments(&filters, DeploymentSort::CreatedDesc, all).await.unwrap();
+    let mut found: Vec<DeploymentId> = found.iter().map(|one| one.id).collect();
+    found.sort();
+    let with_runs = data.deployments.iter().filter(|one| runs.iter().any(|run| run.deployment_id == Some(one.id)));
+    let mut with_runs: Vec<DeploymentId> = with_runs.map(|one| one.id).collect();
+    with_runs.sort();
+    assert_eq!(found, with_runs, "{of_runs:?}");
 }
 
 async fn check_estimates(data: &Data, body: &Value, filters: &RunFilters, summaries: &[RunSummary], now: Timestamp) {

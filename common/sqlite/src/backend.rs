@@ -75,10 +75,10 @@ impl Backend for Database {
     fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
         async move {
             let tallied = if ranges.len() <= FEW_RANGES {
-                self.0.read(|connection| tallies::read(connection, ranges))?
+                self.0.read(|connection| tallies::read(connection, &self.0.pending, ranges))?
             } else {
-                let ranges = ranges.to_owned();
-                self.0.read_aside(move |connection| tallies::read(connection, &ranges)).await?
+                let (ranges, pending) = (ranges.to_owned(), self.0.pending.clone());
+                self.0.read_aside(move |connection| tallies::read(connection, &pending, &ranges)).await?
             };
             Ok((Some(tallied), CALL))
         }

@@ -54,6 +54,11 @@ impl Change {
         Self { key, before, after, number }
     }
 
+    /// Returns its number, which no other change ever has.
+    pub(crate) fn number(&self) -> i64 {
+        self.number
+    }
+
     fn bytes(&self) -> usize {
         [&self.before, &self.after].into_iter().flatten().map(item::size).sum()
     }
@@ -126,6 +131,32 @@ fn read(connection: &Connection, after: i64, limit: usize) -> Result<Read, Sqlit
         }
     }
     Ok(Read { changes, last, is_all: count < limit })
+}
+
+/// Returns the numbers of all changes after the one with the number `after`, in their order.
+pub(crate) fn numbers(connection: &Connection, after: i64) -> Result<Vec<i64>, SqliteError> {
+    let mut statement = connection.prepare_cached("SELECT seq FROM changes WHERE seq > ?1 ORDER BY seq")?;
+    Ok(statement.query_map([after], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Returns the change with a number; none if it can't be read, which is reported.
+pub(crate) fn find(connection: &Connection, number: i64) -> Result<Option<Change>, SqliteError> {
+    let found = read(connection, number.saturating_sub(1), 1)?.changes.pop();
+    Ok(found.filter(|change| change.number == number))
+}
+
+/// Deletes the changes up to a number, of which the last one's number stays.
+pub(crate) fn delete(connection: &Connection, upto: i64) -> Result<(), SqliteError> {
+    connection.prepare_cached("DELETE FROM changes WHERE seq < ?1")?.execute([upto])?;
+    connection
+        .prepare_cached(
+            "UPDATE changes SET pk = '', sk = '',
+                 old_version = NULL, old_brief = NULL, old_keys = NULL, old_head = NULL, old_tail = NULL,
+                 new_version = NULL, new_brief = NULL, new_keys = NULL, new_head = NULL, new_tail = NULL
+             WHERE seq = ?1",
+        )?
+        .execute([upto])?;
+    Ok(())
 }
 
 /// What was read of the table.
@@ -205,29 +236,16 @@ impl Feed {
         }
     }
 
-    /// Deletes consumed changes within a transaction, if they have piled up; of the last one the number stays.
+    /// Returns up to which number consumed changes are to be deleted, if they have piled up ([`delete`]).
     ///
-    /// Should the transaction fail, they are deleted with those that are consumed next.
-    pub(crate) fn trim(&self, connection: &Connection) -> Result<(), SqliteError> {
-        let upto = {
-            let mut waiting = self.waiting();
-            if !waiting.is_trim_due() {
-                return Ok(());
-            }
+    /// Should that fail, they are deleted with those that are consumed next.
+    pub(crate) fn due(&self) -> Option<i64> {
+        let mut waiting = self.waiting();
+        waiting.is_trim_due().then(|| {
             waiting.trimmed = waiting.acknowledged;
             waiting.last_trim = Some(Instant::now());
             waiting.acknowledged
-        };
-        connection.prepare_cached("DELETE FROM changes WHERE seq < ?1")?.execute([upto])?;
-        connection
-            .prepare_cached(
-                "UPDATE changes SET pk = '', sk = '',
-                     old_version = NULL, old_brief = NULL, old_keys = NULL, old_head = NULL, old_tail = NULL,
-                     new_version = NULL, new_brief = NULL, new_keys = NULL, new_head = NULL, new_tail = NULL
-                 WHERE seq = ?1",
-            )?
-            .execute([upto])?;
-        Ok(())
+        })
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -14,6 +14,7 @@ use crate::{
     queue::LocalQueue,
     readers::Readers,
     schema,
+    tallies::pending::Pending,
     writer::Writer,
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) readers: Option<Readers>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) pending: Arc<Pending>,
     pub(crate) long_reads: Semaphore,
     /// Wakes whoever waits for messages.
     pub(crate) sent: tokio::sync::Notify,
@@ -96,13 +98,15 @@ impl Database {
         let mut connection = location.connect(Purpose::Writing)?;
         schema::prepare(&mut connection, location.path())?;
         let (feed, signal) = (Arc::new(Feed::default()), Arc::new(Signal::default()));
+        let pending = Arc::new(Pending::default());
         let told = signal.clone();
         let committed = move |bytes| told.committed(bytes);
         let durability = match location {
             Location::File { durability, .. } => durability,
             Location::Memory => Durability::Process,
         };
-        let writer = Arc::new(Writer::new(connection, location.clone(), durability, feed.clone(), committed));
+        let writer =
+            Arc::new(Writer::new(connection, location.clone(), durability, feed.clone(), pending.clone(), committed));
         let is_in_memory = location.path().is_none();
         let checkpointer = match &server {
             Some(_) if !is_in_memory => Some(Checkpointer::start(&location, Arc::downgrade(&writer), signal)?),
@@ -113,6 +117,7 @@ impl Database {
             readers: (!is_in_memory).then(|| Readers::new(location.clone())),
             writer,
             feed,
+            pending,
             long_reads: Semaphore::new(LONG_READS),
             sent: tokio::sync::Notify::new(),
             location,

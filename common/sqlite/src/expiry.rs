@@ -1,10 +1,7 @@
 //! The end of items whose time has come, as DynamoDB deletes them by itself.
 
 use rusqlite::{Connection, params};
-use store::{
-    Key,
-    tallies::{self, Deltas},
-};
+use store::Key;
 use tokio::sync::oneshot;
 
 use crate::{Database, SqliteError, changes::Change, item, transaction::delete, writer::Job};
@@ -18,14 +15,13 @@ const WEIGHT: usize = 4 * 1024;
 /// Deletes some items that have expired.
 struct Sweep {
     deleted: usize,
-    deltas: Deltas,
     changes: Vec<Change>,
     reply: oneshot::Sender<Result<usize, SqliteError>>,
 }
 
 impl Job for Sweep {
     fn run(&mut self, connection: &Connection) -> Result<(), SqliteError> {
-        (self.deleted, self.deltas, self.changes) = (0, Deltas::new(), Vec::new());
+        (self.deleted, self.changes) = (0, Vec::new());
         let mut statement = connection.prepare_cached(
             "SELECT pk, sk FROM items WHERE expires >= 0 AND expires < unixepoch() ORDER BY expires LIMIT ?1",
         )?;
@@ -36,7 +32,6 @@ impl Job for Sweep {
             .collect::<Result<Vec<_>, _>>()?;
         for key in keys {
             let Some(stored) = item::find(connection, &key)? else { continue };
-            tallies::merge(&mut self.deltas, tallies::deltas(&key, Some(&stored.item), None));
             self.changes.extend(delete(connection, stored)?);
             self.deleted += 1;
         }
@@ -45,10 +40,6 @@ impl Job for Sweep {
 
     fn weight(&self) -> usize {
         AT_ONCE * WEIGHT
-    }
-
-    fn deltas(&mut self) -> Deltas {
-        std::mem::take(&mut self.deltas)
     }
 
     fn changes(&mut self) -> Vec<Change> {
@@ -69,10 +60,7 @@ impl Database {
         let mut deleted = 0;
         loop {
             let (reply, answer) = oneshot::channel();
-            self.0
-                .writer
-                .submit(Box::new(Sweep { deleted: 0, deltas: Deltas::new(), changes: Vec::new(), reply }))
-                .await;
+            self.0.writer.submit(Box::new(Sweep { deleted: 0, changes: Vec::new(), reply })).await;
             let lost = |_| Err(SqliteError::Panicked("nobody told how it ended".into()));
             let swept = answer.await.unwrap_or_else(lost)?;
             deleted += swept;

@@ -7,13 +7,16 @@ use std::{path::Path, time::Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::{SqliteError, tallies};
+use crate::{
+    SqliteError,
+    tallies::{self, pending},
+};
 
 /// What `PRAGMA application_id` says of our files: "Prct".
 const APPLICATION: i64 = 0x5072_6374;
 
 /// The version of the tables, in `PRAGMA user_version`.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// How large a page is, in bytes; fixed when a file is made.
 const PAGE_SIZE: i64 = 4096;
@@ -108,6 +111,7 @@ pub(crate) fn prepare(connection: &mut Connection, path: Option<&Path>) -> Resul
         if kind(&transaction, path)? == Kind::Empty {
             transaction.execute_batch(TABLES)?;
             make_tallies(&transaction)?;
+            make_folded(&transaction)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
@@ -129,6 +133,9 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
             make_tallies(&transaction)?;
             tallies::fill(&transaction)?;
         }
+        if version < 3 {
+            make_folded(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         tracing::info!(
             version,
@@ -144,6 +151,11 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
 /// Makes the table of tallies, which version 2 has.
 fn make_tallies(connection: &Connection) -> Result<(), SqliteError> {
     Ok(connection.execute_batch(&format!("CREATE TABLE tallies {}", tallies::COLUMNS))?)
+}
+
+/// Makes the note up to which change tallies hold all, which version 3 has: they hold all that there are.
+fn make_folded(connection: &Connection) -> Result<(), SqliteError> {
+    Ok(connection.execute_batch(&format!("{}; {}", pending::TABLE, pending::FOLDED))?)
 }
 
 fn kind(connection: &Connection, path: Option<&Path>) -> Result<Kind, SqliteError> {

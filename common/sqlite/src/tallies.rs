@@ -1,7 +1,8 @@
-//! Tallies: rows of sums that every change of an item keeps up to date, in its transaction.
+//! Tallies: rows of sums, and the changes that are not in them yet ([`pending`]).
 //!
-//! What is counted is the store's affair ([`store::tallies`]). A batch of writes that share a commit changes each row
-//! once.
+//! What is counted is the store's affair ([`store::tallies`]).
+
+pub(crate) mod pending;
 
 use rusqlite::{Connection, Row, params};
 use store::{
@@ -10,6 +11,7 @@ use store::{
 };
 
 use crate::{Database, SqliteError, item};
+use pending::Pending;
 
 /// How many rows are changed, at least, before what else is counted is added to them.
 const MOST_DELTAS: usize = 20_000;
@@ -42,12 +44,12 @@ pub(crate) const COLUMNS: &str = "(
     PRIMARY KEY (length, scope, period, cell)
 ) STRICT, WITHOUT ROWID";
 
-/// Adds `deltas` to the tallies; a row that comes to nothing is gone.
-pub(crate) fn apply(connection: &Connection, deltas: &Deltas) -> Result<(), SqliteError> {
-    if deltas.is_empty() { Ok(()) } else { add(connection, TALLIES, deltas) }
-}
-
-fn add(connection: &Connection, table: &str, deltas: &Deltas) -> Result<(), SqliteError> {
+/// Adds sums to rows of `table`; a row that comes to nothing is gone.
+fn add<'k>(
+    connection: &Connection,
+    table: &str,
+    deltas: impl IntoIterator<Item = (&'k TallyKey, Sums)>,
+) -> Result<(), SqliteError> {
     // A sum beyond 64 bits is a float for SQLite, whose cast ends at their edge.
     let sum = |column: &str| format!("{column} = CAST(row.{column} + excluded.{column} AS INTEGER)");
     let sums = ["runs", "run_time", "lateness", "late", "expected"].map(sum).join(", ");
@@ -72,8 +74,31 @@ fn add(connection: &Connection, table: &str, deltas: &Deltas) -> Result<(), Sqli
     Ok(())
 }
 
-/// Sums up the rows in `ranges`.
-pub(crate) fn read(connection: &Connection, ranges: &[TallyRange]) -> Result<Tallied, SqliteError> {
+fn each(deltas: &Deltas) -> impl Iterator<Item = (&TallyKey, Sums)> {
+    deltas.iter().map(|(key, sums)| (key, *sums))
+}
+
+/// Sums up the rows in `ranges`, with what is pending.
+pub(crate) fn read(connection: &Connection, pending: &Pending, ranges: &[TallyRange]) -> Result<Tallied, SqliteError> {
+    // One moment for the rows and for what is not in them.
+    let transaction = connection.unchecked_transaction()?;
+    let mut tallied = read_rows(&transaction, ranges)?;
+    let unfolded = pending.unfolded(&transaction)?;
+    transaction.commit()?;
+    if unfolded.iter().all(|(_, deltas)| deltas.is_empty()) {
+        return Ok(tallied);
+    }
+    let sums = pending::sum(&unfolded);
+    for range in ranges {
+        for (key, sums) in pending::within(&sums, range) {
+            let period = if range.each { key.period } else { range.first };
+            tallies::add(&mut tallied.sums, TallyKey { period, ..key.clone() }, sums);
+        }
+    }
+    Ok(tallied)
+}
+
+fn read_rows(connection: &Connection, ranges: &[TallyRange]) -> Result<Tallied, SqliteError> {
     const SUMS: &str = "cell, runs, run_time, lateness, late, expected, scope, period FROM tallies WHERE length = ?1";
     let mut tallied = Tallied::default();
     for TallyRange { length, scope, first, last, each } in ranges {
@@ -105,8 +130,7 @@ pub(crate) fn read(connection: &Connection, ranges: &[TallyRange]) -> Result<Tal
             }
         }
         for (key, more) in sums {
-            let sums = tallied.sums.entry(key).or_default();
-            *sums = sums.plus(more);
+            tallies::add(&mut tallied.sums, key, more);
         }
     }
     Ok(tallied)
@@ -135,23 +159,30 @@ fn count(connection: &Connection, table: &str) -> Result<(), SqliteError> {
         while let Some(row) = rows.next()? {
             let key = Key { pk: row.get(0)?, sk: sort.to_owned() };
             match item::read(row, 1, key.clone()) {
-                Ok(item) => tallies::merge(&mut deltas, tallies::deltas(&key, None, Some(&item))),
+                Ok(item) => {
+                    for (key, sums) in tallies::deltas(&key, None, Some(&item)) {
+                        tallies::add(&mut deltas, key, sums);
+                    }
+                }
                 Err(error) => tracing::error!(%error, ?key, "an item can't be read and is not counted"),
             }
             if deltas.len() >= MOST_DELTAS {
-                add(connection, table, &std::mem::take(&mut deltas))?;
+                add(connection, table, each(&std::mem::take(&mut deltas)))?;
             }
         }
     }
-    add(connection, table, &deltas)
+    add(connection, table, each(&deltas))
 }
 
-/// Counts all items anew; returns what has to be added to the tallies so that they are right.
-fn differences(connection: &Connection) -> Result<Deltas, SqliteError> {
+/// Counts all items anew; returns what has to be added to the rows so that they are right, once all is folded.
+fn differences(connection: &Connection, pending: &Pending) -> Result<Deltas, SqliteError> {
     // One moment for all that is compared.
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(&format!("DROP TABLE IF EXISTS {RECOUNTED}; CREATE TABLE {RECOUNTED} {COLUMNS}"))?;
     count(&transaction, RECOUNTED)?;
+    // What is pending is in the items, and not yet in the rows.
+    let unfolded = pending.unfolded(&transaction)?;
+    add(&transaction, RECOUNTED, pending::sum(&unfolded).into_iter().map(|(key, sums)| (key, -sums)))?;
     let mut differences = Deltas::new();
     for (table, other, sign) in [(RECOUNTED, TALLIES, 1), (TALLIES, RECOUNTED, -1)] {
         let mut statement = transaction.prepare(&format!("SELECT * FROM {table} EXCEPT SELECT * FROM {other}"))?;
@@ -164,7 +195,7 @@ fn differences(connection: &Connection) -> Result<Deltas, SqliteError> {
             };
             let key = TallyKey { length, scope: row.get(1)?, period: row.get(2)?, cell: row.get(3)? };
             let sums = sums_of(row, 4)?;
-            tallies::merge(&mut differences, [(key, if sign > 0 { sums } else { -sums })].into());
+            tallies::add(&mut differences, key, if sign > 0 { sums } else { -sums });
         }
     }
     transaction.execute_batch(&format!("DROP TABLE {RECOUNTED}"))?;
@@ -180,12 +211,13 @@ impl Database {
     /// # Errors
     /// Those of the database.
     pub async fn check_tallies(&self, mends: bool) -> Result<usize, SqliteError> {
-        let differences = self.0.read_aside(differences).await?;
+        let pending = self.0.pending.clone();
+        let differences = self.0.read_aside(move |connection| differences(connection, &pending)).await?;
         let count = differences.len();
         let mut left = differences.into_iter().peekable();
         while mends && left.peek().is_some() {
             let some: Deltas = left.by_ref().take(MENDED_AT_ONCE).collect();
-            self.0.writer.write(some.len() * WEIGHT, move |connection| apply(connection, &some)).await?;
+            self.0.writer.write(some.len() * WEIGHT, move |connection| add(connection, TALLIES, each(&some))).await?;
         }
         Ok(count)
     }

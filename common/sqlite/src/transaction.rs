@@ -1,11 +1,7 @@
 //! Writes of items: all conditions are checked before the first write, so that a refused one undoes nothing.
 
 use rusqlite::{Connection, params};
-use store::{
-    CommitError, Item, Key, Write,
-    table::Subject,
-    tallies::{self, Deltas},
-};
+use store::{CommitError, Item, Key, Write, table::Subject};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -21,7 +17,6 @@ pub(crate) struct Transaction {
     writes: Vec<Write>,
     weight: usize,
     outcome: Outcome,
-    deltas: Deltas,
     reply: oneshot::Sender<Result<(), CommitError>>,
 }
 
@@ -34,13 +29,12 @@ enum Outcome {
 
 impl Transaction {
     pub(crate) fn new(writes: Vec<Write>, weight: usize, reply: oneshot::Sender<Result<(), CommitError>>) -> Self {
-        Self { writes, weight, outcome: Outcome::Done(Vec::new()), deltas: Deltas::new(), reply }
+        Self { writes, weight, outcome: Outcome::Done(Vec::new()), reply }
     }
 }
 
 impl Job for Transaction {
     fn run(&mut self, connection: &Connection) -> Result<(), SqliteError> {
-        self.deltas.clear();
         let mut found = Vec::with_capacity(self.writes.len());
         for (place, write) in self.writes.iter().enumerate() {
             let stored = item::find(connection, key(write))?;
@@ -50,10 +44,6 @@ impl Job for Transaction {
             }
             found.push(stored);
         }
-        for (write, stored) in self.writes.iter().zip(&found) {
-            let before = stored.as_ref().map(|stored| &stored.item);
-            tallies::merge(&mut self.deltas, tallies::deltas(key(write), before, after(write)));
-        }
         let done = self.writes.iter().zip(found).map(|(write, stored)| carry_out(connection, write, stored));
         self.outcome = Outcome::Done(done.collect::<Result<_, _>>()?);
         Ok(())
@@ -61,10 +51,6 @@ impl Job for Transaction {
 
     fn weight(&self) -> usize {
         self.weight
-    }
-
-    fn deltas(&mut self) -> Deltas {
-        std::mem::take(&mut self.deltas)
     }
 
     fn changes(&mut self) -> Vec<Change> {

@@ -17,7 +17,6 @@ use std::{
 };
 
 use rusqlite::Connection;
-use store::tallies::Deltas;
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::oneshot,
@@ -25,9 +24,9 @@ use tokio::{
 
 use crate::{
     Durability, SqliteError,
-    changes::{Change, Feed},
+    changes::{self, Change, Feed},
     connection::Location,
-    tallies,
+    tallies::pending::Pending,
     writability::Writability,
 };
 
@@ -52,11 +51,6 @@ pub(crate) trait Job: Send {
 
     /// Returns about how many bytes it writes.
     fn weight(&self) -> usize;
-
-    /// Returns how tallies change by what it did.
-    fn deltas(&mut self) -> Deltas {
-        Deltas::new()
-    }
 
     /// Takes the changes that it made of items that somebody follows.
     fn changes(&mut self) -> Vec<Change> {
@@ -100,6 +94,7 @@ pub(crate) struct Writer {
     location: Location,
     durability: Durability,
     feed: Arc<Feed>,
+    pending: Arc<Pending>,
     writability: Writability,
     /// Told about how many bytes were committed.
     committed: Box<dyn Fn(usize) + Send + Sync>,
@@ -149,6 +144,7 @@ impl Writer {
         location: Location,
         durability: Durability,
         feed: Arc<Feed>,
+        pending: Arc<Pending>,
         committed: impl Fn(usize) + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -157,6 +153,7 @@ impl Writer {
             location,
             durability,
             feed,
+            pending,
             writability: Writability::default(),
             committed: Box::new(committed),
         }
@@ -268,7 +265,8 @@ impl Writer {
     }
 
     fn succeed(&self, mut batch: Vec<Box<dyn Job>>) {
-        self.feed.push(batch.iter_mut().flat_map(|job| job.changes()));
+        let changes = batch.iter_mut().flat_map(|job| job.changes());
+        self.feed.push(changes.inspect(|change| self.pending.note(change)));
         for job in batch {
             job.settle(Ok(()));
         }
@@ -305,17 +303,31 @@ impl Writer {
     fn attempt_in(&self, connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
         let outside = |error: rusqlite::Error| Failure::Outside(error.into());
         connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(outside)?;
-        let mut deltas = Deltas::new();
+        let folded = self.tidy(connection).map_err(Failure::Outside)?;
         for job in batch {
             catch_unwind(AssertUnwindSafe(|| job.run(connection)))
                 .unwrap_or_else(|panic| Err(SqliteError::Panicked(words_of(&*panic))))
                 .map_err(Failure::InJob)?;
-            store::tallies::merge(&mut deltas, job.deltas());
         }
-        tallies::apply(connection, &deltas).map_err(Failure::InJob)?;
-        self.feed.trim(connection).map_err(Failure::Outside)?;
         connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(outside)?;
+        if let Some(upto) = folded {
+            self.pending.forget(upto);
+        }
         Ok(())
+    }
+
+    /// Deletes consumed changes and folds tallies, if it is time to; returns up to which change they are folded then.
+    fn tidy(&self, connection: &Connection) -> Result<Option<i64>, SqliteError> {
+        let consumed = self.feed.due();
+        if consumed.is_none() && !self.pending.are_many() {
+            return Ok(None);
+        }
+        // A change that is deleted is in the rows before.
+        let folded = self.pending.fold(connection)?;
+        if let Some(upto) = consumed {
+            changes::delete(connection, upto)?;
+        }
+        Ok(Some(folded))
     }
 
     fn queued(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
@@ -407,13 +419,12 @@ mod tests {
         let commits = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let (location, counted) = (Location::Memory, commits.clone());
         let connection = location.connect(crate::connection::Purpose::Writing).unwrap();
-        connection
-            .execute_batch("CREATE TABLE write_probe (id INTEGER PRIMARY KEY, at); CREATE TABLE changes (seq)")
-            .unwrap();
+        connection.execute_batch("CREATE TABLE write_probe (id INTEGER PRIMARY KEY, at)").unwrap();
         let count = move |_| {
             counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         };
-        let writer = Arc::new(Writer::new(connection, location, Durability::Process, Arc::default(), count));
+        let writer =
+            Arc::new(Writer::new(connection, location, Durability::Process, Arc::default(), Arc::default(), count));
         let outcomes = write_all(&writer, &[Then::Ends; 60]).await;
         assert!(outcomes.iter().all(Result::is_ok));
         assert_eq!(commits.load(std::sync::atomic::Ordering::SeqCst), 1);

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::model::{
     DeploymentId, FlowId, FlowRun, FlowRunId, ReceivedEvent, Seconds, State, StateId, StateType, Timestamp,
@@ -68,7 +68,8 @@ type Wish = (usize, Option<(StateType, Option<i64>, bool)>);
 
 fn wishes() -> impl Strategy<Value = Vec<Vec<Wish>>> {
     let content = (select(TYPES.to_vec()), option::of(0i64..9_000_000_000), any::<bool>());
-    vec(vec((0..RUNS, option::weighted(0.7, content)), 1..8), 1..12)
+    // Enough that some of them are folded.
+    vec(vec((0..RUNS, option::weighted(0.7, content)), 1..8), 1..70)
 }
 
 /// Carries out a wish on the version that was read, which another one may have replaced meanwhile.
@@ -92,7 +93,7 @@ async fn carry_out(database: &Database, (place, content): Wish) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(30))]
 
     #[test]
     fn tallies_are_what_counting_gives_whoever_comes_first(rounds in wishes()) {
@@ -133,6 +134,14 @@ async fn filled() -> InFile {
     in_file
 }
 
+/// Lets the rows hold all that was written before.
+async fn fold(database: &Database) {
+    let mut changes = database.changes();
+    while let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(1), changes.next(100)).await {
+        changes.acknowledge();
+    }
+}
+
 #[tokio::test]
 async fn a_file_without_tallies_has_them_counted_when_it_is_opened() {
     let InFile { directory, database } = filled().await;
@@ -140,7 +149,7 @@ async fn a_file_without_tallies_has_them_counted_when_it_is_opened() {
     let path = directory.path().join("proctor.db");
     drop(database);
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute_batch("DROP TABLE tallies; PRAGMA user_version = 1").unwrap();
+    file.execute_batch("DROP TABLE tallies; DROP TABLE folded; PRAGMA user_version = 1").unwrap();
     drop(file);
     assert!(before.1.keys().any(|(_, cell)| cell == "kettle.boiled"));
     for _ in 0..2 {
@@ -151,10 +160,23 @@ async fn a_file_without_tallies_has_them_counted_when_it_is_opened() {
 }
 
 #[tokio::test]
+async fn what_another_process_wrote_counts_at_once() {
+    let InFile { directory, database } = filled().await;
+    let beside = Database::open(&directory.path().join("proctor.db"), Mode::Beside).unwrap();
+    for number in 0..300 {
+        let (writes, reads) = if number % 3 == 0 { (&beside, &database) } else { (&database, &beside) };
+        carry_out(writes, (number % RUNS, Some((TYPES[number % 3], Some(0), false)))).await;
+        assert_eq!(all(writes, Length::Whole).await, all(reads, Length::Whole).await);
+    }
+    assert_eq!(counted(&beside).await, i64::try_from(RUNS).unwrap());
+}
+
+#[tokio::test]
 async fn tallies_that_are_wrong_are_found_and_mended_beside_writes() {
     let InFile { directory, database } = filled().await;
     let file = rusqlite::Connection::open(directory.path().join("proctor.db")).unwrap();
     let change = |sql: &str| assert!(file.execute(sql, []).unwrap() > 0, "{sql}");
+    fold(&database).await;
     change("UPDATE tallies SET runs = runs + 5 WHERE length = 0 AND scope = x''");
     change("DELETE FROM tallies WHERE length = 1");
     change("INSERT INTO tallies VALUES (2, x'', 7, 'RUNNING|000|Running', 1, 2, 3, 4, 5)");

@@ -8,6 +8,7 @@ use super::{
     relations::Relations,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
+    tallies::{self, WithRuns},
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -21,7 +22,7 @@ pub const FILTER: TableAccess = COUNT.via(&[Index::Lookup]);
 
 /// What [`Store::count_deployments`] touches: the deployments by their names or flows, and the runs of each.
 pub const COUNT: TableAccess =
-    TableAccess::READS.via(&[Index::ByName, Index::ByParent, Index::ByDeployment, Index::Related]);
+    tallies::READ.via(&[Index::ByName, Index::ByParent, Index::ByDeployment, Index::Related]);
 
 /// What [`Store::count_own_deployments`] touches.
 pub const COUNT_OWN: TableAccess = TableAccess::READS.via(&[Index::ByParent]);
@@ -87,11 +88,12 @@ impl Store {
 struct DeploymentMatcher<'f> {
     filters: &'f RunFilters,
     relations: Relations<'f>,
+    with_runs: WithRuns<'f>,
 }
 
 impl<'f> DeploymentMatcher<'f> {
     fn new(filters: &'f RunFilters) -> Self {
-        Self { filters, relations: Relations::of_deployments(filters) }
+        Self { filters, relations: Relations::of_deployments(filters), with_runs: WithRuns::new(filters) }
     }
 }
 
@@ -110,8 +112,7 @@ impl Matcher<Deployment> for DeploymentMatcher<'_> {
         }
         let mut kept = Vec::new();
         for deployment in found {
-            let group = table::runs_of_deployment(deployment.id);
-            if store.has_flow_run(Index::ByDeployment, &group, self.filters).await? {
+            if self.with_runs.are_of_deployment(store, deployment.id).await? {
                 kept.push(deployment);
             }
         }

@@ -8,6 +8,7 @@ use super::{
     relations,
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
+    tallies::{self, WithRuns},
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -20,8 +21,11 @@ use error::Result;
 pub const FILTER: TableAccess = COUNT.via(&[Index::Lookup]);
 
 /// What [`Store::count_flows`] touches.
-pub const COUNT: TableAccess =
-    relations::BOUND.and(relations::MATCHING).and(flow_run_query::HAS_ONE).via(&[Index::ByName, Index::ByParent]);
+pub const COUNT: TableAccess = relations::BOUND
+    .and(relations::MATCHING)
+    .and(flow_run_query::HAS_ONE)
+    .and(tallies::READ)
+    .via(&[Index::ByName, Index::ByParent]);
 
 impl Store {
     /// Returns the flows that `filters` select, within `window`, in the order of `sort`.
@@ -30,13 +34,13 @@ impl Store {
     /// that matches its own and is in a work pool that matches.
     pub async fn flows(&self, filters: &RunFilters, sort: FlowSort, window: Window) -> Result<Vec<Flow>> {
         let source = self.flow_source(filters, sort).await?;
-        self.select(source, &mut FlowMatcher(filters), |a, b| sort.compare(a, b), window).await
+        self.select(source, &mut FlowMatcher::new(filters), |a, b| sort.compare(a, b), window).await
     }
 
     /// Counts the flows that `filters` select.
     pub async fn count_flows(&self, filters: &RunFilters) -> Result<u64> {
         let source = self.flow_source(filters, FlowSort::default()).await?;
-        self.select_count(source, &mut FlowMatcher(filters)).await
+        self.select_count(source, &mut FlowMatcher::new(filters)).await
     }
 
     async fn flow_source(&self, filters: &RunFilters, sort: FlowSort) -> Result<Source> {
@@ -76,12 +80,15 @@ impl Store {
     }
 }
 
-/// Decides which flows match.
-struct FlowMatcher<'f>(&'f RunFilters);
+/// Decides which flows match, and remembers which have runs that do.
+struct FlowMatcher<'f> {
+    filters: &'f RunFilters,
+    with_runs: WithRuns<'f>,
+}
 
 impl Matcher<Flow> for FlowMatcher<'_> {
     fn matches_all(&self) -> bool {
-        self.0.ask_nothing()
+        self.filters.ask_nothing()
     }
 
     async fn keep(&mut self, store: &Store, flows: Vec<Flow>) -> Result<Vec<Flow>> {
@@ -95,19 +102,23 @@ impl Matcher<Flow> for FlowMatcher<'_> {
     }
 }
 
-impl FlowMatcher<'_> {
+impl<'f> FlowMatcher<'f> {
+    fn new(filters: &'f RunFilters) -> Self {
+        Self { filters, with_runs: WithRuns::new(filters) }
+    }
+
     async fn matches(&self, store: &Store, flow: &Flow) -> Result<bool> {
-        let RunFilters { flows, flow_runs, task_runs, deployments, work_pools, .. } = self.0;
+        let RunFilters { flows, flow_runs, task_runs, deployments, work_pools, .. } = self.filters;
         if let Some(filter) = flows
             && !store.flow_matches(filter, flow).await?
         {
             return Ok(false);
         }
         let of_deployments = deployments.is_some() || work_pools.is_some();
-        if of_deployments && !store.has_deployment(flow.id, self.0).await? {
+        if of_deployments && !store.has_deployment(flow.id, self.filters).await? {
             return Ok(false);
         }
         let of_runs = flow_runs.is_some() || task_runs.is_some();
-        Ok(!of_runs || store.has_flow_run(Index::ByParent, &table::runs_of_flow(flow.id), self.0).await?)
+        Ok(!of_runs || self.with_runs.are_of_flow(store, flow.id).await?)
     }
 }

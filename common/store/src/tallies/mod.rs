@@ -5,6 +5,7 @@
 //! One that keeps none answers so, and the planner looks at the runs themselves.
 
 mod events;
+mod places;
 mod query;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use uuid::Uuid;
 use super::{Item, Key, table::Subject, unreadable};
 use domain::tallies::{Leaf, Period, Scope, TalliedRun, delta};
 
-pub use domain::tallies::{Cell, Sums};
+pub use domain::tallies::{Cell, Sums, add};
+pub(crate) use places::WithRuns;
 pub use query::READ;
 
 /// Where rows of tallies are, and where one is.
@@ -82,13 +84,6 @@ pub fn deltas(key: &Key, before: Option<&Item>, after: Option<&Item>) -> Deltas 
     }
     let delta = delta(before.and_then(tallied::<TalliedRun>).as_ref(), after.and_then(tallied).as_ref());
     delta.iter().map(|(scope, period, cell, sums)| (key_of(scope, period, cell), sums)).collect()
-}
-
-/// Adds `more` to `deltas`; what comes to nothing is gone.
-pub fn merge(deltas: &mut Deltas, more: Deltas) {
-    for (key, sums) in more {
-        domain::tallies::add(deltas, key, sums);
-    }
 }
 
 /// Reads what of a record is tallied, which is all in its `head`.

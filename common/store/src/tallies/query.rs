@@ -28,7 +28,7 @@ use error::Result;
 pub const READ: TableAccess = MATCHER.and(relations::BOUND).via(&[Index::ByTime, Index::ByState]);
 
 /// How many leaves a window is looked up of; where a filter selects more of them, the runs are looked at.
-const MOST_LEAVES: usize = 500;
+pub(super) const MOST_LEAVES: usize = 500;
 
 /// How many windows of less than a minute are read for a history; where it has more of them, all runs are looked at.
 const MOST_EDGES: usize = 60;
