@@ -53,23 +53,21 @@ fn add<'k>(
     // A sum beyond 64 bits is a float for SQLite, whose cast ends at their edge.
     let sum = |column: &str| format!("{column} = CAST(row.{column} + excluded.{column} AS INTEGER)");
     let sums = ["runs", "run_time", "lateness", "late", "expected"].map(sum).join(", ");
+    // What it comes to is not asked for by RETURNING, which makes a table of its own each time.
     let mut change = connection.prepare_cached(&format!(
         "INSERT INTO {table} AS row (length, scope, period, cell, runs, run_time, lateness, late, expected)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT DO UPDATE SET {sums}
-         RETURNING runs = 0 AND run_time = 0 AND lateness = 0 AND late = 0 AND expected = 0"
+         ON CONFLICT DO UPDATE SET {sums}"
+    ))?;
+    let mut remove = connection.prepare_cached(&format!(
+        "DELETE FROM {table} WHERE length = ?1 AND scope = ?2 AND period = ?3 AND cell = ?4
+         AND runs = 0 AND run_time = 0 AND lateness = 0 AND late = 0 AND expected = 0"
     ))?;
     for (TallyKey { length, scope, period, cell }, sums) in deltas {
         let [runs, run_time, lateness, late, expected] = sums.to_array();
-        let key = (*length as u8, scope, period, cell);
-        let is_nothing: bool = change
-            .query_row(params![key.0, key.1, key.2, key.3, runs, run_time, lateness, late, expected], |row| {
-                row.get(0)
-            })?;
-        if is_nothing {
-            let remove = format!("DELETE FROM {table} WHERE length = ?1 AND scope = ?2 AND period = ?3 AND cell = ?4");
-            connection.prepare_cached(&remove)?.execute(params![key.0, key.1, key.2, key.3])?;
-        }
+        let length = *length as u8;
+        change.execute(params![length, scope, period, cell, runs, run_time, lateness, late, expected])?;
+        remove.execute(params![length, scope, period, cell])?;
     }
     Ok(())
 }
