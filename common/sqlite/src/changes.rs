@@ -139,6 +139,12 @@ pub(crate) fn numbers(connection: &Connection, after: i64) -> Result<Vec<i64>, S
     Ok(statement.query_map([after], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
+/// Returns the number of the last change.
+pub(crate) fn last(connection: &Connection) -> Result<i64, SqliteError> {
+    let mut statement = connection.prepare_cached("SELECT ifnull(max(seq), 0) FROM changes")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
 /// Returns the change with a number; none if it can't be read, which is reported.
 pub(crate) fn find(connection: &Connection, number: i64) -> Result<Option<Change>, SqliteError> {
     let found = read(connection, number.saturating_sub(1), 1)?.changes.pop();

@@ -99,6 +99,12 @@ impl Database {
         schema::prepare(&mut connection, location.path())?;
         let (feed, signal) = (Arc::new(Feed::default()), Arc::new(Signal::default()));
         let pending = Arc::new(Pending::default());
+        if server.is_some()
+            && let Err(error) = pending.fold_what_is_left(&mut connection)
+        {
+            // Such as a full disk: nothing is lost by it, and the server says so when it is written to.
+            tracing::warn!(%error, "tallies could not be folded");
+        }
         let told = signal.clone();
         let committed = move |bytes| told.committed(bytes);
         let durability = match location {

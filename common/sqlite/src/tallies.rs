@@ -81,18 +81,16 @@ pub(crate) fn read(connection: &Connection, pending: &Pending, ranges: &[TallyRa
     // One moment for the rows and for what is not in them.
     let transaction = connection.unchecked_transaction()?;
     let mut tallied = read_rows(&transaction, ranges)?;
-    let unfolded = pending.unfolded(&transaction)?;
-    transaction.commit()?;
-    if unfolded.iter().all(|(_, deltas)| deltas.is_empty()) {
-        return Ok(tallied);
-    }
-    let sums = pending::sum(&unfolded);
-    for range in ranges {
-        for (key, sums) in pending::within(&sums, range) {
-            let period = if range.each { key.period } else { range.first };
-            tallies::add(&mut tallied.sums, TallyKey { period, ..key.clone() }, sums);
+    pending.with_unfolded(&transaction, |unfolded| {
+        for range in ranges {
+            for (key, sums) in pending::within(unfolded, range) {
+                let period = if range.each { key.period } else { range.first };
+                tallies::add(&mut tallied.sums, TallyKey { period, ..key.clone() }, sums);
+            }
         }
-    }
+        Ok(())
+    })?;
+    transaction.commit()?;
     Ok(tallied)
 }
 
@@ -179,8 +177,9 @@ fn differences(connection: &Connection, pending: &Pending) -> Result<Deltas, Sql
     transaction.execute_batch(&format!("DROP TABLE IF EXISTS {RECOUNTED}; CREATE TABLE {RECOUNTED} {COLUMNS}"))?;
     count(&transaction, RECOUNTED)?;
     // What is pending is in the items, and not yet in the rows.
-    let unfolded = pending.unfolded(&transaction)?;
-    add(&transaction, RECOUNTED, pending::sum(&unfolded).into_iter().map(|(key, sums)| (key, -sums)))?;
+    pending.with_unfolded(&transaction, |unfolded| {
+        add(&transaction, RECOUNTED, each(unfolded).map(|(key, sums)| (key, -sums)))
+    })?;
     let mut differences = Deltas::new();
     for (table, other, sign) in [(RECOUNTED, TALLIES, 1), (TALLIES, RECOUNTED, -1)] {
         let mut statement = transaction.prepare(&format!("SELECT * FROM {table} EXCEPT SELECT * FROM {other}"))?;

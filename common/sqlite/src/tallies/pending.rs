@@ -10,10 +10,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use store::tallies::{self, Deltas, Sums, TallyKey, TallyRange};
 
-use super::{TALLIES, add};
+use super::{TALLIES, add, each};
 use crate::{
     SqliteError,
     changes::{self, Change},
@@ -28,9 +28,24 @@ pub(crate) const TABLE: &str = "CREATE TABLE folded (upto INTEGER NOT NULL) STRI
 /// Notes that the rows hold all changes that there are.
 pub(crate) const FOLDED: &str = "INSERT INTO folded SELECT ifnull(max(seq), 0) FROM changes";
 
-/// How each change that was committed since the last fold changes tallies, by the change's number.
+/// What was committed since the last fold.
 #[derive(Debug, Default)]
-pub(crate) struct Pending(Mutex<BTreeMap<i64, Arc<Deltas>>>);
+pub(crate) struct Pending {
+    /// How each change changes tallies, by the change's number.
+    changes: Mutex<BTreeMap<i64, Arc<Deltas>>>,
+    /// The sums that were asked for last.
+    sums: Mutex<Unfolded>,
+}
+
+/// What changes come to that are not in the rows.
+#[derive(Debug, Default)]
+struct Unfolded {
+    /// The number up to which changes are in the rows.
+    after: i64,
+    /// The number of the last change that is summed up here.
+    last: i64,
+    sums: Deltas,
+}
 
 impl Pending {
     /// Remembers a change that was committed.
@@ -52,24 +67,56 @@ impl Pending {
 
     /// Adds to the rows all that is not in them; returns the number of the last change that is in them now.
     pub(crate) fn fold(&self, connection: &Connection) -> Result<i64, SqliteError> {
-        let after = folded(connection)?;
-        let unfolded = self.since(connection, after)?;
-        let Some(upto) = unfolded.last().map(|(number, _)| *number) else { return Ok(after) };
-        add(connection, TALLIES, sum(&unfolded))?;
-        connection.prepare_cached("UPDATE folded SET upto = ?1")?.execute([upto])?;
-        Ok(upto)
+        let mut unfolded = Unfolded::after(folded(connection)?);
+        self.extend(connection, &mut unfolded)?;
+        if unfolded.last > unfolded.after {
+            add(connection, TALLIES, each(&unfolded.sums))?;
+            connection.prepare_cached("UPDATE folded SET upto = ?1")?.execute([unfolded.last])?;
+        }
+        Ok(unfolded.last)
     }
 
-    /// Returns what is not in the rows, as the transaction of `connection` sees both.
-    pub(crate) fn unfolded(&self, connection: &Connection) -> Result<Vec<(i64, Arc<Deltas>)>, SqliteError> {
-        self.since(connection, folded(connection)?)
+    /// Folds what a process left behind, which would be read anew for each question.
+    pub(crate) fn fold_what_is_left(&self, connection: &mut Connection) -> Result<(), SqliteError> {
+        if folded(connection)? < changes::last(connection)? {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            self.fold(&transaction)?;
+            transaction.commit()?;
+        }
+        Ok(())
     }
 
-    /// Returns what the changes after a number come to, in their order.
-    fn since(&self, connection: &Connection, after: i64) -> Result<Vec<(i64, Arc<Deltas>)>, SqliteError> {
-        let numbers = changes::numbers(connection, after)?;
-        let deltas = |number| Ok((number, self.of(connection, number)?));
-        numbers.into_iter().map(deltas).collect()
+    /// Calls `look` with the sums of all that is not in the rows, as the transaction of `connection` sees both.
+    pub(crate) fn with_unfolded<T>(
+        &self,
+        connection: &Connection,
+        look: impl FnOnce(&Deltas) -> Result<T, SqliteError>,
+    ) -> Result<T, SqliteError> {
+        let (after, last) = (folded(connection)?, changes::last(connection)?);
+        let mut kept = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.after > after || kept.last > last {
+            // Somebody else looks at a later moment.
+            drop(kept);
+            let mut own = Unfolded::after(after);
+            self.extend(connection, &mut own)?;
+            return look(&own.sums);
+        }
+        if kept.after < after {
+            *kept = Unfolded::after(after);
+        }
+        self.extend(connection, &mut kept)?;
+        look(&kept.sums)
+    }
+
+    /// Adds the changes that came after the last one that is summed up, as the transaction of `connection` sees them.
+    fn extend(&self, connection: &Connection, unfolded: &mut Unfolded) -> Result<(), SqliteError> {
+        for number in changes::numbers(connection, unfolded.last)? {
+            for (key, more) in self.of(connection, number)?.iter() {
+                tallies::add(&mut unfolded.sums, key.clone(), *more);
+            }
+            unfolded.last = number;
+        }
+        Ok(())
     }
 
     /// Returns what the change with a number comes to, from memory if this process made it.
@@ -84,7 +131,7 @@ impl Pending {
     }
 
     fn changes(&self) -> MutexGuard<'_, BTreeMap<i64, Arc<Deltas>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,24 +140,26 @@ fn folded(connection: &Connection) -> Result<i64, SqliteError> {
     Ok(connection.prepare_cached("SELECT upto FROM folded")?.query_row([], |row| row.get(0))?)
 }
 
-/// Sums up what changes come to, row by row.
-pub(crate) fn sum(changes: &[(i64, Arc<Deltas>)]) -> BTreeMap<&TallyKey, Sums> {
-    let mut sums = BTreeMap::new();
-    for (key, more) in changes.iter().flat_map(|(_, deltas)| deltas.iter()) {
-        tallies::add(&mut sums, key, *more);
+impl Unfolded {
+    /// Returns nothing yet of what came after the change with a number.
+    fn after(number: i64) -> Self {
+        Self { after: number, last: number, sums: Deltas::new() }
     }
-    sums
 }
 
 /// Returns the rows of `range` among `sums`.
-pub(crate) fn within<'s>(
-    sums: &'s BTreeMap<&TallyKey, Sums>,
-    range: &'s TallyRange,
-) -> impl Iterator<Item = (&'s TallyKey, Sums)> {
+pub(crate) fn within<'s>(sums: &'s Deltas, range: &'s TallyRange) -> impl Iterator<Item = (&'s TallyKey, Sums)> {
     let TallyRange { length, scope, first, last, .. } = range;
-    let (start, scope) = (scope.clone().unwrap_or_default(), scope.as_deref());
-    let start = TallyKey { length: *length, scope: start, period: i64::MIN, cell: String::new() };
-    let here = move |key: &TallyKey| key.length == *length && scope.is_none_or(|scope| key.scope == scope);
-    let rows = sums.range::<TallyKey, _>(start..).take_while(move |(key, _)| here(key));
-    rows.filter(move |(key, _)| (*first..=*last).contains(&key.period)).map(|(key, sums)| (*key, *sums))
+    let start = TallyKey {
+        length: *length,
+        scope: scope.clone().unwrap_or_default(),
+        period: if scope.is_some() { *first } else { i64::MIN },
+        cell: String::new(),
+    };
+    let is_near = move |key: &TallyKey| {
+        let is_of_scope = |scope: &Vec<u8>| key.scope == *scope && key.period <= *last;
+        key.length == *length && scope.as_ref().is_none_or(is_of_scope)
+    };
+    let rows = sums.range(start..).take_while(move |(key, _)| is_near(key));
+    rows.filter(move |(key, _)| (*first..=*last).contains(&key.period)).map(|(key, sums)| (key, *sums))
 }
