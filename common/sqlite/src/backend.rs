@@ -4,6 +4,8 @@ use futures::{FutureExt, future::BoxFuture};
 use store::{
     CommitError, Item, Key, Write,
     backend::{Backend, Consistency, MOST_WRITES, Metered, Page, Position, Query, Spent, check_sizes},
+    query::Range,
+    table::Projection,
     tallies::{Tallied, TallyRange},
 };
 use tokio::sync::oneshot;
@@ -43,6 +45,10 @@ impl Backend for Database {
             Ok((page, CALL))
         }
         .boxed()
+    }
+
+    fn carried(&self, range: &Range) -> Projection {
+        reading::carried(range)
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

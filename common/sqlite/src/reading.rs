@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params, params_from_iter, types::ValueRef};
 use store::{
     Item, Key,
     backend::{Page, Position, Query, ReadOut},
-    query::Direction,
+    query::{Direction, Range},
     table::{Index, ORDERS, PARTITION, Projection, SORT},
 };
 
@@ -24,6 +24,16 @@ const LARGEST_PAGE: usize = 1024 * 1024;
 
 /// Where the row of the last item is noted in a [`Position`], beside what it is sorted by.
 const ROW: &str = "row";
+
+/// Returns what a query of `range` reads out of an item.
+///
+/// An entry leads to the item's row anyway, for its key, and the whole record is there.
+pub(crate) fn carried(range: &Range) -> Projection {
+    match range.index.map(Index::projection) {
+        Some(projection @ (Projection::Head | Projection::Orders)) if !range.is_whole => projection,
+        _ => Projection::All,
+    }
+}
 
 /// Reads the items under `keys`, without missing ones.
 pub(crate) fn get(connection: &Connection, keys: &[&Key]) -> Result<Vec<Item>, SqliteError> {
@@ -46,6 +56,7 @@ pub(crate) struct Plan {
     read_out: ReadOut,
     limit: usize,
     start: Option<Start>,
+    projection: Projection,
 }
 
 /// Where the page before ended.
@@ -75,6 +86,7 @@ impl Plan {
             read_out: *read_out,
             limit: (*limit).max(1),
             start: start.map(|start| start.ok_or_else(unknown)).transpose()?,
+            projection: carried(range),
         })
     }
 
@@ -247,7 +259,7 @@ impl Columns {
 
     fn of(plan: &Plan) -> Self {
         let is_read = plan.read_out == ReadOut::Items;
-        let projection = plan.index.map(Index::projection);
+        let projection = plan.index.map(|_| plan.projection);
         let carries = |those: &[Projection]| projection.is_none_or(|projection| those.contains(&projection));
         let carries_head = carries(&[Projection::All, Projection::Head]);
         Self {

@@ -476,8 +476,10 @@ fn plain(items: Vec<Item>) -> Vec<Item> {
 /// SQLite has at hand may be more than what DynamoDB keeps in the index.
 fn known_to_both(item: Item, index: Option<Index>) -> Item {
     let mut item = Item { announced: None, expires: None, brief: None, ..item };
-    if index.map(Index::projection) == Some(Projection::Head) {
-        (item.version, item.tail) = (0, None);
+    match index.map(Index::projection) {
+        Some(Projection::Head) => (item.version, item.tail) = (0, None),
+        Some(Projection::Keys) => (item.version, item.head, item.tail) = (0, None, None),
+        _ => {}
     }
     if let Some(index) = index {
         item.index_keys.retain(|name, _| *name == index.sort());

@@ -53,6 +53,9 @@ pub struct Range {
     pub direction: Direction,
     /// Lists of texts: an item is read out only if its `head` contains a text of each list.
     pub texts: Vec<Vec<String>>,
+    /// Whether every item is wanted whole, in which case a database that has it at hand reads it out at once.
+    #[serde(default)]
+    pub is_whole: bool,
 }
 
 impl Range {
@@ -65,6 +68,7 @@ impl Range {
             to: None,
             direction: Direction::Ascending,
             texts: Vec::new(),
+            is_whole: false,
         }
     }
 
@@ -113,6 +117,13 @@ impl Range {
     #[must_use]
     pub fn containing(mut self, texts: Vec<Vec<String>>) -> Self {
         self.texts = texts;
+        self
+    }
+
+    /// Reads every item whole where it is at hand.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.is_whole = true;
         self
     }
 

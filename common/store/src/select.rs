@@ -286,7 +286,7 @@ impl Store {
             Source::Ordered(range) => vec![range],
             Source::Unordered(ranges) => ranges,
         };
-        for range in ranges {
+        for range in ranges.into_iter().map(Range::whole) {
             let projection = self.carried(&range);
             let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
             while let Some(items) = reader.more().await? {

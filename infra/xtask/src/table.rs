@@ -40,10 +40,10 @@ This is everything that is in the one DynamoDB table, and every way that leads t
     );
     for index in Index::ALL {
         let projection = match index.projection() {
-            Projection::All => "`head` and `tail`",
+            // There an entry that carries nothing leads to the item's row all the same.
+            Projection::All | Projection::Keys | Projection::Fetched => "`head` and `tail`",
             Projection::Head => "`head` and `brief`",
             Projection::Orders => "the sort keys of the other orders",
-            Projection::Keys | Projection::Fetched => "",
         };
         let (name, partition, sort) = (index.name(), index.partition(), index.sort());
         let _ = writeln!(text, "| `{name}` | `{partition}` | `{sort}` | {projection} |");
