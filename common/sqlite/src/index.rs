@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use rusqlite::{Connection, params};
-use store::table::Index;
+use store::table::{Index, ORDERS};
 
 use crate::SqliteError;
 
@@ -26,6 +26,11 @@ static DECLARED: LazyLock<Vec<Declared>> = LazyLock::new(|| {
 /// Returns an index as the tables know it.
 pub(crate) fn declared(index: Index) -> Option<&'static Declared> {
     DECLARED.iter().find(|declared| declared.index == index)
+}
+
+/// Says whether a key is what items are sorted by in one of the other orders ([`ORDERS`]).
+pub(crate) fn is_order(key: &str) -> bool {
+    DECLARED.iter().any(|declared| declared.sort == key && ORDERS.contains(&declared.index))
 }
 
 /// Returns the number of an index in the file.

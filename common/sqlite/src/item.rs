@@ -1,6 +1,12 @@
 //! Items as rows, and how large they are.
 
+use std::fmt;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{
+    Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use store::{Item, Key};
 
 use crate::{SqliteError, index::Keys};
@@ -46,6 +52,39 @@ pub(crate) fn keys(text: Option<&str>) -> Result<Keys, SqliteError> {
             serde_json::from_str(text).map_err(|error| SqliteError::Malformed(format!("the keys of an item: {error}")))
         },
     )
+}
+
+/// Reads those of the column `keys` that `are_wanted`, by their names, and passes the others over.
+///
+/// What is sorted by another order than its index's is thousands of items, of which each has a dozen keys.
+pub(crate) fn some_keys(text: Option<&str>, are_wanted: impl Fn(&str) -> bool) -> Result<Keys, SqliteError> {
+    let Some(text) = text else { return Ok(Keys::new()) };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_map(Wanted(are_wanted));
+    read.map_err(|error| SqliteError::Malformed(format!("the keys of an item: {error}")))
+}
+
+struct Wanted<W>(W);
+
+impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Wanted<W> {
+    type Value = Keys;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+        let mut keys = Keys::new();
+        // No name of an index has a character that JSON escapes.
+        while let Some(name) = map.next_key::<&'de str>()? {
+            if (self.0)(name) {
+                keys.insert(name.to_owned(), map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(keys)
+    }
 }
 
 /// Writes the column `keys`.

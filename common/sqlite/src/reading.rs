@@ -10,7 +10,7 @@ use store::{
     Item, Key,
     backend::{Page, Position, Query, ReadOut},
     query::{Direction, Range},
-    table::{Index, ORDERS, PARTITION, Projection, SORT},
+    table::{Index, PARTITION, Projection, SORT},
 };
 
 use crate::{
@@ -195,12 +195,8 @@ impl Plan {
         let (key, index_keys) = if self.index.is_none() {
             (Key { pk: self.partition.clone(), sk: sorted_by }, Keys::new())
         } else {
-            let mut carried = Keys::new();
-            if columns.orders {
-                let mut all = item::keys(text(row, Columns::KEYS)?)?;
-                let orders = ORDERS.into_iter().filter_map(index::declared);
-                carried.extend(orders.filter_map(|order| all.remove_entry(&order.sort)));
-            }
+            let mut carried =
+                if columns.orders { item::some_keys(text(row, Columns::KEYS)?, index::is_order)? } else { Keys::new() };
             carried.insert(sort.to_owned(), sorted_by);
             (Key { pk: row.get(Columns::PK)?, sk: row.get(Columns::SK)? }, carried)
         };
