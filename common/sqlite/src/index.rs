@@ -28,9 +28,10 @@ pub(crate) fn declared(index: Index) -> Option<&'static Declared> {
     DECLARED.iter().find(|declared| declared.index == index)
 }
 
-/// Says whether a key is what items are sorted by in one of the other orders ([`ORDERS`]).
+/// Says whether a key is what items are sorted by in one of their orders: by start time, or another one ([`ORDERS`]).
 pub(crate) fn is_order(key: &str) -> bool {
-    DECLARED.iter().any(|declared| declared.sort == key && ORDERS.contains(&declared.index))
+    let is_of = |declared: &Declared| declared.index == Index::ByStart || ORDERS.contains(&declared.index);
+    DECLARED.iter().any(|declared| declared.sort == key && is_of(declared))
 }
 
 /// Returns the number of an index in the file.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params, params_from_iter, types::ValueRef};
 use store::{
     Item, Key,
     backend::{Page, Position, Query, ReadOut},
-    query::{Direction, Range},
+    query::{Direction, Range, Wanted},
     table::{Index, PARTITION, Projection, SORT},
 };
 
@@ -29,8 +29,9 @@ const ROW: &str = "row";
 ///
 /// An entry leads to the item's row anyway, for its key, and the whole record is there.
 pub(crate) fn carried(range: &Range) -> Projection {
-    match range.index.map(Index::projection) {
-        Some(projection @ (Projection::Head | Projection::Orders)) if !range.is_whole => projection,
+    match (range.index.map(Index::projection), range.wanted) {
+        (Some(_), Wanted::Orders) => Projection::Orders,
+        (Some(projection @ (Projection::Head | Projection::Orders)), Wanted::Declared) => projection,
         _ => Projection::All,
     }
 }

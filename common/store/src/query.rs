@@ -53,9 +53,21 @@ pub struct Range {
     pub direction: Direction,
     /// Lists of texts: an item is read out only if its `head` contains a text of each list.
     pub texts: Vec<Vec<String>>,
-    /// Whether every item is wanted whole, in which case a database that has it at hand reads it out at once.
+    /// What is wanted of each item, which a database that has it at hand reads out at once.
     #[serde(default)]
-    pub is_whole: bool,
+    pub wanted: Wanted,
+}
+
+/// What is wanted of the items of a range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// What the index is declared to carry.
+    #[default]
+    Declared,
+    /// All of them.
+    Whole,
+    /// The sort keys of the other orders, by which all of them are to be sorted.
+    Orders,
 }
 
 impl Range {
@@ -68,7 +80,7 @@ impl Range {
             to: None,
             direction: Direction::Ascending,
             texts: Vec::new(),
-            is_whole: false,
+            wanted: Wanted::Declared,
         }
     }
 
@@ -120,10 +132,10 @@ impl Range {
         self
     }
 
-    /// Reads every item whole where it is at hand.
+    /// Says what is wanted of each item.
     #[must_use]
-    pub fn whole(mut self) -> Self {
-        self.is_whole = true;
+    pub fn wanting(mut self, wanted: Wanted) -> Self {
+        self.wanted = wanted;
         self
     }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     Item, Key, Record, Store, cost,
-    query::{Direction, Range, Reader},
+    query::{Direction, Range, Reader, Wanted},
     table::{Index, Projection},
     unreadable,
 };
@@ -170,6 +170,9 @@ impl Store {
         compare: impl Fn(&R, &R) -> Ordering,
         window: Window,
     ) -> Result<Vec<R>> {
+        // Texts are looked for in heads; without them sort keys are enough.
+        let wanted = if matcher.texts().is_empty() { Wanted::Orders } else { Wanted::Declared };
+        let narrow = narrow.wanting(wanted);
         let (projection, order) = (self.carried(&narrow), Order::of(&ordered));
         let mut reader = self.read(narrow.containing(matcher.texts_in(projection)), TURNS[0]);
         let mut ordered = Ordered::new(self, ordered, matcher.matches_all(), window);
@@ -286,7 +289,7 @@ impl Store {
             Source::Ordered(range) => vec![range],
             Source::Unordered(ranges) => ranges,
         };
-        for range in ranges.into_iter().map(Range::whole) {
+        for range in ranges.into_iter().map(|range| range.wanting(Wanted::Whole)) {
             let projection = self.carried(&range);
             let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
             while let Some(items) = reader.more().await? {
