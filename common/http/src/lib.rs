@@ -7,6 +7,7 @@
 mod authentication;
 mod boundary;
 pub mod bulk;
+pub mod connection;
 mod contract_layer;
 mod cors;
 mod csrf;

@@ -19,7 +19,7 @@ use aws_runtime::{
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SystemTimeSource};
 use aws_smithy_runtime::client::{
     identity::IdentityCache,
-    orchestrator::operation::Operation,
+    orchestrator::operation::{Operation, OperationBuilder},
     retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier},
 };
 use aws_smithy_runtime_api::{
@@ -31,7 +31,7 @@ use aws_smithy_runtime_api::{
         },
         behavior_version::BehaviorVersion,
         http::SharedHttpClient,
-        identity::SharedIdentityResolver,
+        identity::{SharedIdentityCache, SharedIdentityResolver},
         orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
         runtime_components::RuntimeComponentsBuilder,
         runtime_plugin::StaticRuntimePlugin,
@@ -88,6 +88,13 @@ impl Caller {
         let http_client = config.http_client().ok_or_else(|| missing("HTTP client"))?;
         Ok(Self { region, credentials, http_client })
     }
+
+    /// Returns the address of a service, which a variable that ends with `suffix` may name, or one of all services.
+    pub(crate) fn endpoint(&self, service: &str, suffix: &str) -> String {
+        let variable = |name: &str| std::env::var(name).ok();
+        let named = variable(&format!("{ENDPOINT}_{suffix}")).or_else(|| variable(ENDPOINT));
+        named.unwrap_or_else(|| endpoint_in(service, &self.region))
+    }
 }
 
 /// What is asked of a service.
@@ -135,9 +142,7 @@ impl fmt::Debug for Service {
 impl Service {
     /// Prepares calls of a service.
     pub(crate) fn new(protocol: Protocol, caller: Caller) -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
-        let endpoint = variable(&format!("{ENDPOINT}_{}", protocol.endpoint)).or_else(|| variable(ENDPOINT));
-        let endpoint = endpoint.unwrap_or_else(|| endpoint_in(protocol.name, &caller.region));
+        let endpoint = caller.endpoint(protocol.name, protocol.endpoint);
         Self { protocol, operation: operation(protocol, &endpoint, caller) }
     }
 
@@ -167,12 +172,31 @@ fn endpoint_in(service: &str, region: &str) -> String {
 }
 
 fn operation(protocol: Protocol, endpoint: &str, caller: Caller) -> Operation<Question, Answer, ErrorMetadata> {
+    let (connect, attempt) = PATIENCE;
+    signed(protocol.name, endpoint, caller, IdentityCache::no_cache())
+        .standard_retry(&RetryConfig::standard())
+        .retry_classifier(HttpStatusCodeClassifier::default())
+        .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
+        .retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(connect).operation_attempt_timeout(attempt).build())
+        .serializer(request)
+        .deserializer(answer)
+        .build()
+}
+
+/// Prepares calls of a service that are signed; what they say, and how long they may take, is left to add.
+pub(crate) fn signed(
+    service: &'static str,
+    endpoint: &str,
+    caller: Caller,
+    identities: SharedIdentityCache,
+) -> OperationBuilder {
     let Caller { region, credentials, http_client } = caller;
     let mut signing = Layer::new("signing");
     signing.store_put(AuthSchemeOptionResolverParams::new(()));
     signing.store_put(SigV4OperationSigningConfig {
         region: Some(SigningRegion::from(Region::new(region))),
-        name: Some(SigningName::from_static(protocol.name)),
+        name: Some(SigningName::from_static(service)),
         ..SigV4OperationSigningConfig::default()
     });
     let identity = SharedIdentityResolver::new(credentials);
@@ -181,26 +205,17 @@ fn operation(protocol: Protocol, endpoint: &str, caller: Caller) -> Operation<Qu
         .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
             StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
         )))
-        .with_identity_cache(Some(IdentityCache::no_cache()))
+        .with_identity_cache(Some(identities))
         .with_identity_resolver(SCHEME_ID, identity);
-    let (connect, attempt) = PATIENCE;
     Operation::builder()
-        .service_name(protocol.name)
+        .service_name(service)
         .operation_name("call")
         .behavior_version(BehaviorVersion::latest())
         .http_client(http_client)
         .endpoint_url(endpoint)
         .runtime_plugin(StaticRuntimePlugin::new().with_config(signing.freeze()).with_runtime_components(signer))
-        .standard_retry(&RetryConfig::standard())
-        .retry_classifier(HttpStatusCodeClassifier::default())
-        .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
-        .retry_classifier(AwsErrorCodeClassifier::<ErrorMetadata>::new())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(connect).operation_attempt_timeout(attempt).build())
         .sleep_impl(TokioSleep::new())
         .time_source(SystemTimeSource::new())
-        .serializer(request)
-        .deserializer(answer)
-        .build()
 }
 
 fn request(question: Question) -> std::result::Result<HttpRequest, BoxError> {

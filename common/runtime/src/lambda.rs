@@ -307,6 +307,38 @@ pub enum SocketRoute {
     Disconnect,
 }
 
+impl SocketRoute {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Connect, Self::Message, Self::Disconnect];
+
+    /// Returns the name of the function.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Connect => "websocket_connect",
+            Self::Message => "websocket_message",
+            Self::Disconnect => "websocket_disconnect",
+        }
+    }
+
+    /// Returns the key of API Gateway's route.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Connect => "$connect",
+            Self::Message => "$default",
+            Self::Disconnect => "$disconnect",
+        }
+    }
+
+    /// Returns what API Gateway calls an event of the route.
+    pub fn event_type(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::Message => "MESSAGE",
+            Self::Disconnect => "DISCONNECT",
+        }
+    }
+}
+
 /// Runs the Lambda function of a `route` of the websockets until the runtime ends the process.
 ///
 /// `PROCTOR_CONNECTIONS_URL` names the gateway's endpoint for connections, where clients are sent to and cut.
@@ -322,29 +354,44 @@ async fn serve_websocket(route: SocketRoute) -> Result<(), Error> {
     let sockets = Sockets::new(app.clone());
     let (app, sockets) = (&app, &sockets);
     lambda_runtime::run(lambda_runtime::service_fn(|event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| async move {
-        let request = event.payload;
-        let Some(id) = &request.request_context.connection_id else { return Err(Error::from("no connection")) };
-        let answer = match route {
-            SocketRoute::Connect => match socket_of(&request) {
-                Some(socket) => sockets.connect(id, socket, &headers_of(&request)).await?,
-                None => Answer::Refused,
-            },
-            SocketRoute::Message => sockets.receive(id, request.body.as_deref().unwrap_or_default()).await,
-            SocketRoute::Disconnect => {
-                sockets.disconnect(id).await?;
-                Answer::Nothing
-            }
-        };
-        if answer == Answer::HangUp
-            && let Err(error) = connections::cut(app, id).await
-        {
-            // Of a failure, API Gateway would tell the client in words that it does not understand.
-            tracing::error!(%error, "what was known of a connection is left to expire");
-        }
-        Ok(answer_of_socket(answer))
+        answer_websocket(app, sockets, route, event.payload).await
     }))
     .await
 }
+
+/// Answers what a gateway tells the function of `route`.
+///
+/// # Errors
+/// If the request has no connection, or the table can't be reached.
+pub async fn answer_websocket(
+    app: &App,
+    sockets: &Sockets,
+    route: SocketRoute,
+    request: ApiGatewayWebsocketProxyRequest,
+) -> Result<Value, Error> {
+    let Some(id) = &request.request_context.connection_id else { return Err(Error::from("no connection")) };
+    let answer = match route {
+        SocketRoute::Connect => match socket_of(&request) {
+            Some(socket) => sockets.connect(id, socket, &headers_of(&request)).await?,
+            None => Answer::Refused,
+        },
+        SocketRoute::Message => sockets.receive(id, request.body.as_deref().unwrap_or_default()).await,
+        SocketRoute::Disconnect => {
+            sockets.disconnect(id).await?;
+            Answer::Nothing
+        }
+    };
+    if answer == Answer::HangUp
+        && let Err(error) = connections::cut(app, id).await
+    {
+        // Of a failure, API Gateway would tell the client in words that it does not understand.
+        tracing::error!(%error, "what was known of a connection is left to expire");
+    }
+    Ok(answer_of_socket(answer))
+}
+
+/// The only stage of the WebSocket API, which is the path to which the distribution leads all websockets.
+pub const WEBSOCKET_STAGE: &str = "websockets";
 
 /// The parameter in which the distribution says the path that the client asked for: a WebSocket API knows no path.
 pub const PATH_PARAMETER: &str = "path";

@@ -2,7 +2,8 @@
 
 mod aws_json;
 pub mod connect;
-mod gateway;
+pub mod gateway;
+pub mod invoke;
 pub mod key_file;
 pub mod kms;
 pub mod lambda;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use access::{Reading, SecretSource, StoredSecret};
+use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use domain::access::Secret;
 use error::{Error, Result};
@@ -50,7 +51,37 @@ pub async fn auth_string(id: &str, http_client: SharedHttpClient) -> Result<Stor
 /// # Errors
 /// If there is no such secret, or it can't be read.
 pub async fn origin_value(id: &str, http_client: SharedHttpClient) -> Result<StoredSecret> {
-    StoredSecret::read(Box::new(OriginValue(StoredValue::new(id, http_client)?))).await
+    StoredSecret::read(Box::new(TwoValues(StoredValue::new(id, http_client)?))).await
+}
+
+/// Prepares to read the value that functions show to the relay, from the secret `id`.
+///
+/// # Errors
+/// [`Error::Internal`] if the environment names no region.
+pub(crate) fn relay_value(id: &str, http_client: SharedHttpClient) -> Result<RelayValue> {
+    Ok(RelayValue(StoredValue::new(id, http_client)?))
+}
+
+/// Reads the value that functions show to the relay from the secret `id`, as the SDK is configured.
+///
+/// The previous value is right as well: a function that runs has it until it is refused.
+///
+/// # Errors
+/// If there is no such secret, or it can't be read.
+pub async fn relay_values(id: &str, config: &SdkConfig) -> Result<StoredSecret> {
+    let service = Service::new(SECRETS_MANAGER, Caller::of_config(config)?);
+    StoredSecret::read(Box::new(TwoValues(StoredValue { id: id.into(), service }))).await
+}
+
+/// The value that functions show to the relay.
+#[derive(Debug)]
+pub(crate) struct RelayValue(StoredValue);
+
+impl RelayValue {
+    /// Reads the value that is in use.
+    pub(crate) async fn read(&self) -> Result<Secret> {
+        self.0.read(Label::Current).await?.ok_or_else(|| self.0.unreadable("it is not there"))
+    }
 }
 
 #[derive(Debug)]
@@ -65,10 +96,11 @@ impl SecretSource for AuthString {
     }
 }
 
+/// A value that is right as long as it is the current one or the one before.
 #[derive(Debug)]
-struct OriginValue(StoredValue);
+struct TwoValues(StoredValue);
 
-impl SecretSource for OriginValue {
+impl SecretSource for TwoValues {
     fn read(&self) -> Reading<'_> {
         Box::pin(async move {
             let Some(current) = self.0.read(Label::Current).await? else { return Ok(Vec::new()) };

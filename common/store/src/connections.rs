@@ -7,12 +7,23 @@ use super::{
 };
 use domain::{
     interests::Interest,
-    model::{ApiKeyId, Connection, Subscription},
+    model::{ApiKeyId, Connection, Subscription, Timestamp, is_relayed},
 };
 use error::Result;
 
 /// How long a connection is kept, in seconds: API Gateway ends it after two hours (AWS: "Amazon API Gateway quotas").
-pub(super) const KEPT_SECONDS: f64 = 2.25 * 3_600.0;
+const KEPT_SECONDS: f64 = 2.25 * 3_600.0;
+
+/// How long a connection of the relay is kept, in seconds, which has no end: longer than a machine runs.
+///
+/// What a relay leaves that died is gone when somebody sends to it.
+const RELAYED_KEPT_SECONDS: f64 = 400.0 * 86_400.0;
+
+/// Returns until when `connection` is kept.
+pub(super) fn kept_until(connection: &Connection) -> Timestamp {
+    let seconds = if is_relayed(&connection.id) { RELAYED_KEPT_SECONDS } else { KEPT_SECONDS };
+    connection.opened.plus_seconds(seconds)
+}
 
 crate::json_record!(Connection);
 
@@ -97,7 +108,21 @@ impl Store {
 
     pub(super) fn connection_item(&self, connection: &Connection, version: u64) -> Result<Item> {
         let mut item = Item::of(connection, version, self.shards())?;
-        item.expires = Some(connection.opened.plus_seconds(KEPT_SECONDS).as_seconds());
+        item.expires = Some(kept_until(connection).as_seconds());
         Ok(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::model::Socket;
+
+    #[test]
+    fn a_connection_of_the_relay_outlives_those_of_api_gateway() {
+        let opened = Timestamp::now();
+        let kept = |id: &str| kept_until(&Connection::new(id, opened, Socket::EventsOut)).seconds_since(opened);
+        assert!(kept("L0SM9cOFvHcCIhw=") < 3.0 * 3_600.0);
+        assert!(kept("relay.00000000000000000000000000000000") > 365.0 * 86_400.0);
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Item, Key, Record, Store, Write,
     commit::was_written,
-    connections::KEPT_SECONDS,
+    connections::kept_until,
     query::Range,
     table::{self, IndexKey, Shards},
 };
@@ -159,7 +159,7 @@ impl Store {
 }
 
 fn expires(connection: &Connection) -> i64 {
-    connection.opened.plus_seconds(KEPT_SECONDS).as_seconds()
+    kept_until(connection).as_seconds()
 }
 
 /// For how many interests notes are written in one transaction.

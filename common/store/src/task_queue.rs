@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Item, Key, Record, Store, TableAccess, Versioned, Write,
     commit::was_written,
-    connections::KEPT_SECONDS as CONNECTION_KEPT,
+    connections::kept_until,
     query::Range,
     table::{self, IndexKey, Shards},
     task_workers::KEPT_SECONDS,
@@ -95,7 +95,7 @@ impl Store {
     async fn is_held(&self, id: &str, now: Timestamp) -> Result<bool> {
         let connection = self.connection(id).await?;
         // DynamoDB may take days to delete what has expired.
-        Ok(connection.is_some_and(|found| found.record.opened.plus_seconds(CONNECTION_KEPT) > now))
+        Ok(connection.is_some_and(|found| kept_until(&found.record) > now))
     }
 
     /// Returns the write that changes a queued run of this version.

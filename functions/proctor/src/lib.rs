@@ -4,7 +4,6 @@ pub mod assets;
 pub mod backup;
 pub mod check;
 pub mod completions;
-pub mod connection;
 pub mod data_keys;
 pub mod database;
 pub mod database_server;

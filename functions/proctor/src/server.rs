@@ -21,7 +21,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use common::{App, Error, access::operations::PROBES, settings::ServerLimits};
+use common::{App, Error, access::operations::PROBES, http::connection::Connection, settings::ServerLimits};
 use embedded::EmbeddedDatabase;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -35,7 +35,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{connection::Connection, database_server, page::Page};
+use crate::{database_server, page::Page};
 
 /// How many connections there may be beyond the limit, for load balancers' probes and for saying that there is no room.
 const SPARE: u16 = 32;

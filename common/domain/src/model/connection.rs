@@ -154,6 +154,16 @@ impl Subscription {
     }
 }
 
+/// What the ids of the relay's connections begin with; API Gateway's are in Base64, which has no dot.
+pub const RELAYED: &str = "relay.";
+
+/// Tells whether the relay holds the connection `id`, rather than API Gateway.
+///
+/// An id is made by what holds the connection, and never by its client.
+pub fn is_relayed(id: &str) -> bool {
+    id.starts_with(RELAYED)
+}
+
 /// Returns the id by which what was handed through a gateway's connection is known.
 pub fn connection_uuid(id: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes())

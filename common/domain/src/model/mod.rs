@@ -54,8 +54,8 @@ pub use bulk_operation::{BulkAction, BulkFailure, BulkOperation, BulkOperationId
 pub use cleanup_message::{CleanupKind, CleanupMessage, CleanupMessageId, Reservation};
 pub use concurrency_limit::{ConcurrencyLimit, ConcurrencyLimitId};
 pub use connection::{
-    Connection, EventSubscription, HandedTaskRun, LogSubscription, PoolSubscription, Socket, Subscription,
-    TaskWorkerSubscription, connection_uuid,
+    Connection, EventSubscription, HandedTaskRun, LogSubscription, PoolSubscription, RELAYED, Socket, Subscription,
+    TaskWorkerSubscription, connection_uuid, is_relayed,
 };
 pub use csrf_token::CsrfToken;
 pub use data_key::{DataKey, DataKeyId};

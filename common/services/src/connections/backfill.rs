@@ -21,6 +21,7 @@ use store::{
 };
 
 use super::{
+    largest_message,
     listening::REMEMBERED,
     send,
     telling::{event_text, log_line_text},
@@ -123,7 +124,7 @@ async fn tell_of_events(app: &App, queue: &Queue, id: &str, wanted: &EventSubscr
         let page = app.settings.live.backfill_page;
         let read = app.store.read_events(&filter, after.as_deref(), page, Counting::PageOnly).await?;
         for event in &read.events {
-            if let Some(text) = look.is_about(event.received).then(|| event_text(event)).flatten()
+            if let Some(text) = look.is_about(event.received).then(|| event_text(event, largest_message(id))).flatten()
                 && !send(app, id, &text).await?
             {
                 return Ok(());
@@ -148,7 +149,7 @@ async fn tell_of_logs(app: &App, id: &str, wanted: &LogSubscription, look: &Look
     timestamp.after = Some(timestamp.after.map_or(earliest, |after| after.max(earliest)));
     let page = Window { offset: 0, limit: MOST_LINES };
     for log in app.store.logs(&filter, LogSort::TimestampAsc, page).await? {
-        if let Some(text) = look.is_about(log.created).then(|| log_line_text(&log)).flatten()
+        if let Some(text) = look.is_about(log.created).then(|| log_line_text(&log, largest_message(id))).flatten()
             && wanted.filter.matches(&log)
             && !send(app, id, &text).await?
         {

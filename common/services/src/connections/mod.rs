@@ -34,7 +34,7 @@ use crate::{
 use listening::Heard;
 
 pub use ending::end;
-pub use sending::{LARGEST_MESSAGE, cut, send};
+pub use sending::{LARGEST_MESSAGE, LARGEST_RELAYED_MESSAGE, cut, largest_message, send};
 
 /// What the stream's consumer, the job runner and the schedule do with the table to tell clients.
 pub const ACCESS: TableAccess = TableAccess::WRITES;

@@ -2,13 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use domain::model::is_relayed;
 use error::Result;
 
 use super::{Undelivered, end};
 use crate::App;
 
-/// The largest message that the gateway takes, in bytes (AWS: "Amazon API Gateway quotas", message payload size).
+/// The largest message that API Gateway takes, in bytes (AWS: "Amazon API Gateway quotas", message payload size).
 pub const LARGEST_MESSAGE: usize = 128 * 1024;
+
+/// The largest message that is sent through the relay, in bytes.
+///
+/// Some are a function's answer, which may have 6 MB (AWS: "Lambda quotas") and in which quotes take two bytes.
+pub const LARGEST_RELAYED_MESSAGE: usize = 3 * 1024 * 1024;
+
+/// Returns how large a message through the connection `id` may be, in bytes.
+pub fn largest_message(id: &str) -> usize {
+    if is_relayed(id) { LARGEST_RELAYED_MESSAGE } else { LARGEST_MESSAGE }
+}
 
 /// How long a message is posted again and again that the gateway refuses for the moment.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -25,7 +36,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// [`error::Error::Unavailable`] if the table can't be reached.
 pub async fn send(app: &App, id: &str, text: &str) -> Result<bool> {
     let Some(connections) = &app.connections else { return Ok(false) };
-    if text.len() > LARGEST_MESSAGE {
+    if text.len() > largest_message(id) {
         tracing::error!(id, bytes = text.len(), "a message is too large for a websocket of the gateway");
         return cut(app, id).await.map(|()| false);
     }

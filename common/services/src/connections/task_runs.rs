@@ -21,7 +21,7 @@ use domain::{
 use error::Result;
 use store::Versioned;
 
-use super::{LARGEST_MESSAGE, cut, end, may_be_told, send};
+use super::{cut, end, largest_message, may_be_told, send};
 use crate::{
     App,
     background_tasks::{self, Asking, Offer},
@@ -92,7 +92,7 @@ async fn hand(app: &App, found: &Versioned<Connection>) -> Result<Option<String>
     };
     while let Some(Offer { run, queued: Versioned { record, version } }) = background_tasks::offer(app, &asking).await?
     {
-        let Some(text) = text_of(&run) else { return Ok(None) };
+        let Some(text) = text_of(&run, largest_message(id)) else { return Ok(None) };
         let place = app.store.queued_task_run_change(&record, version)?;
         let handed = HandedTaskRun { queued: record, version: version + 1 };
         let busy = with_hand(&found.record, worker, Some(handed));
@@ -108,15 +108,15 @@ async fn hand(app: &App, found: &Versioned<Connection>) -> Result<Option<String>
     Ok(None)
 }
 
-/// Writes the message that hands a run out; one that the gateway would not take goes without what the run's inputs came
+/// Writes the message that hands a run out; one of more than `largest` bytes goes without what the run's inputs came
 /// from.
-fn text_of(run: &TaskRun) -> Option<String> {
-    let text = json::to_string(run).ok().filter(|text| text.len() <= LARGEST_MESSAGE);
+fn text_of(run: &TaskRun, largest: usize) -> Option<String> {
+    let text = json::to_string(run).ok().filter(|text| text.len() <= largest);
     text.or_else(|| {
         tracing::warn!(id = %run.id, "a task run goes without its inputs, for it is too large for a websocket");
         let mut short = serde_json::to_value(run).ok()?;
         short["task_inputs"] = serde_json::json!({});
-        json::to_string(&short).ok().filter(|text| text.len() <= LARGEST_MESSAGE)
+        json::to_string(&short).ok().filter(|text| text.len() <= largest)
     })
     .or_else(|| {
         tracing::error!(id = %run.id, "a task run can't be handed out, for it is too large for a websocket");

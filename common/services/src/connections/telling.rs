@@ -16,7 +16,7 @@ use domain::{
 use error::Result;
 use store::listeners::Listener;
 
-use super::{Connections, LARGEST_MESSAGE, backfill, cut, may_be_told, send};
+use super::{Connections, backfill, cut, largest_message, may_be_told, send};
 use crate::{
     App,
     live::{News, PoolChange, log_text, message},
@@ -30,6 +30,22 @@ const READER: Role = Role::ReadOnly;
 
 /// What a worker of a pool must at least be.
 const WORKER: Role = Role::Worker;
+
+/// What is told of one thing, by how large a message may be: it is written once, however many are told of it.
+struct Texts<W>(BTreeMap<usize, Option<String>>, W);
+
+impl<W: Fn(usize) -> Option<String>> Texts<W> {
+    /// Writes it, when it is asked for, by `write`, which is told how large it may be.
+    fn new(write: W) -> Self {
+        Self(BTreeMap::new(), write)
+    }
+
+    /// Returns the text for a connection.
+    fn of(&mut self, connection: &str) -> Option<String> {
+        let largest = largest_message(connection);
+        self.0.entry(largest).or_insert_with(|| (self.1)(largest)).clone()
+    }
+}
 
 /// What is to be told, by connection.
 #[derive(Debug, Default)]
@@ -75,14 +91,14 @@ pub async fn tell_events(app: &App, events: &[ReceivedEvent]) -> Result<()> {
         events.iter().filter(|event| !told.has(event.id)).collect()
     };
     for event in &new {
-        let mut text = None;
+        let mut texts = Texts::new(|largest| event_text(event, largest));
         for listener in connections.heard.listeners(&app.store, &interests::of_event(event)).await?.iter() {
             let Subscription::Events(wanted) = &listener.subscription else { continue };
-            if is_told_live(wanted.live_from, event.received, now) && wanted.filter.matches(event) {
-                let text = text.get_or_insert_with(|| event_text(event)).clone();
-                if let Some(text) = text {
-                    outbox.add(listener, text);
-                }
+            if is_told_live(wanted.live_from, event.received, now)
+                && wanted.filter.matches(event)
+                && let Some(text) = texts.of(&listener.connection)
+            {
+                outbox.add(listener, text);
             }
         }
     }
@@ -101,17 +117,16 @@ fn is_told_live(live_from: Timestamp, received: Timestamp, now: Timestamp) -> bo
     received >= live_from || now >= live_from.plus_seconds(backfill::VISIBLE_AFTER)
 }
 
-/// Writes the message that tells of an event; one that the gateway would not take goes without its payload, and says
+/// Writes the message that tells of an event; one of more than `largest` bytes goes without its payload, and says
 /// so.
-pub(super) fn event_text(event: &ReceivedEvent) -> Option<String> {
+pub(super) fn event_text(event: &ReceivedEvent, largest: usize) -> Option<String> {
     let text = message("event", serde_json::to_value(event))?;
-    if text.len() <= LARGEST_MESSAGE {
+    if text.len() <= largest {
         return Some(text);
     }
     let bytes = text.len();
     tracing::warn!(id = %event.id, bytes, "an event is told without its payload, for it is too large for a websocket");
-    let why =
-        format!("this event has {bytes} bytes, and a websocket takes {LARGEST_MESSAGE}; POST /events/filter has it");
+    let why = format!("this event has {bytes} bytes, and a websocket takes {largest}; POST /events/filter has it");
     let mut short = serde_json::to_value(event).ok()?;
     short["payload"] = json!({ "proctor.omitted": why });
     message("event", Ok(short))
@@ -128,32 +143,32 @@ pub async fn tell_logs(app: &App, logs: &[Log]) -> Result<()> {
     }
     let (mut outbox, now) = (Outbox::default(), app.now());
     for log in logs {
-        let mut text = None;
+        let mut texts = Texts::new(|largest| log_line_text(log, largest));
         for listener in connections.heard.listeners(&app.store, &interests::of_log(log)).await?.iter() {
             let Subscription::Logs(wanted) = &listener.subscription else { continue };
-            if is_told_live(wanted.live_from, log.created, now) && wanted.filter.matches(log) {
-                let text = text.get_or_insert_with(|| log_line_text(log)).clone();
-                if let Some(text) = text {
-                    outbox.add(listener, text);
-                }
+            if is_told_live(wanted.live_from, log.created, now)
+                && wanted.filter.matches(log)
+                && let Some(text) = texts.of(&listener.connection)
+            {
+                outbox.add(listener, text);
             }
         }
     }
     outbox.send(app).await
 }
 
-/// Writes the message that tells of a line; of one that the gateway would not take, as much as it takes.
-pub(super) fn log_line_text(log: &Log) -> Option<String> {
+/// Writes the message that tells of a line; of one that has more than `largest` bytes, as much as fits.
+pub(super) fn log_line_text(log: &Log, largest: usize) -> Option<String> {
     let text = log_text(log)?;
-    if text.len() <= LARGEST_MESSAGE {
+    if text.len() <= largest {
         return Some(text);
     }
     tracing::warn!(id = %log.id, bytes = text.len(), "a log line is cut, for it is too large for a websocket");
     // A character takes six bytes at most where JSON escapes it.
-    let end = log.message.floor_char_boundary(LARGEST_MESSAGE / 8);
+    let end = log.message.floor_char_boundary(largest / 8);
     let whole = log.message.len();
     let message = format!("{}… (cut: the line has {whole} bytes, POST /logs/filter has it)", &log.message[..end]);
-    log_text(&Log { message, ..log.clone() }).filter(|text| text.len() <= LARGEST_MESSAGE)
+    log_text(&Log { message, ..log.clone() }).filter(|text| text.len() <= largest)
 }
 
 /// Tells the workers that are connected what has become of their pools.
@@ -205,7 +220,7 @@ async fn tell_worker(app: &App, connections: &Connections, listener: Listener, n
 mod tests {
     use serde_json::Value;
 
-    use super::*;
+    use super::{super::LARGEST_MESSAGE, *};
 
     #[test]
     fn what_is_too_large_for_a_websocket_is_told_as_far_as_it_fits() {
@@ -215,17 +230,19 @@ mod tests {
             "payload": {"text": "x".repeat(LARGEST_MESSAGE)},
         }))
         .unwrap();
-        let text = event_text(&event).unwrap();
+        let text = event_text(&event, LARGEST_MESSAGE).unwrap();
         let told: Value = serde_json::from_str(&text).unwrap();
         assert!(text.len() <= LARGEST_MESSAGE && told["event"]["resource"]["prefect.resource.id"] == "r");
         assert!(told["event"]["payload"]["proctor.omitted"].as_str().unwrap().contains("/events/filter"));
+        let whole = event_text(&event, largest_message("relay.0")).unwrap();
+        assert!(whole.len() > LARGEST_MESSAGE && !whole.contains("proctor.omitted"), "the relay takes it");
         let log: Log = serde_json::from_value(json!({
             "id": uuid::Uuid::nil(), "created": "2026-01-31T09:30:00Z", "updated": "2026-01-31T09:30:00Z",
             "name": "a", "level": 20,
             "message": "\u{1}".repeat(2 * LARGEST_MESSAGE), "timestamp": "2026-01-31T09:30:00Z",
         }))
         .unwrap();
-        let text = log_line_text(&log).unwrap();
+        let text = log_line_text(&log, LARGEST_MESSAGE).unwrap();
         assert!(text.len() <= LARGEST_MESSAGE && text.contains("/logs/filter"));
     }
 

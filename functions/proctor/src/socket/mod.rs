@@ -19,13 +19,11 @@ use common::{
     App,
     access::Caller,
     domain::access::Role,
-    http::{Json, limits::Limits},
+    http::{Json, connection::Meter, limits::Limits},
     socket::handshake::{self, Authentication, Opening},
 };
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
-
-use crate::connection::Meter;
 
 /// The largest message, in bytes, as Prefect's server takes it.
 const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;

@@ -11,13 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::http::limits::{Full, Held, Limits, PROGRESS};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::Sleep,
 };
+
+use crate::limits::{Full, Held, Limits, PROGRESS};
 
 /// The connection of a client, which is one of those that there may be at once for as long as it lives.
 #[derive(Debug)]
