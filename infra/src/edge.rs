@@ -3,7 +3,7 @@
 use common::lambda::PATH_PARAMETER;
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, firewall, only_if, origin, page, reference, substitute, websocket};
+use crate::{attribute, firewall, only_if, origin, page, reference, relay, substitute, websocket};
 
 /// The managed policy `CachingDisabled` (AWS: "Use managed cache policies").
 const CACHING_DISABLED: &str = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
@@ -44,7 +44,7 @@ pub(crate) fn resources() -> Map<String, Value> {
                     "MinimumProtocolVersion": "TLSv1.2_2021",
                     "SslSupportMethod": "sni-only"
                 })),
-                "Origins": [api(HTTP, "HttpApi"), api(WEBSOCKETS, "WebsocketApi"), page::origin()],
+                "Origins": [api(HTTP, "HttpApi"), websockets(), page::origin()],
                 "OriginGroups": page::origin_groups(HTTP),
                 "CacheBehaviors": behaviours(),
                 "DefaultCacheBehavior": page::default_behaviour(),
@@ -69,10 +69,10 @@ fn behaviours() -> Vec<Value> {
             ]
         })
     };
-    let of_the_http_api = |path: String| {
+    let not_cached = |path: String, origin: &str| {
         json!({
             "PathPattern": path,
-            "TargetOriginId": HTTP,
+            "TargetOriginId": origin,
             "ViewerProtocolPolicy": "https-only",
             "AllowedMethods": page::ALL_METHODS,
             "CachePolicyId": CACHING_DISABLED,
@@ -80,10 +80,17 @@ fn behaviours() -> Vec<Value> {
         })
     };
     let mut behaviours: Vec<Value> = websocket::PATHS.into_iter().map(websocket).collect();
-    behaviours.push(of_the_http_api(format!("{}/*", common::http::PREFIX)));
-    behaviours.extend(DOCUMENTS.map(|path| of_the_http_api(path.to_owned())));
+    behaviours.push(not_cached(format!("{}/*", common::http::PREFIX), HTTP));
+    behaviours.extend(DOCUMENTS.map(|path| not_cached(path.to_owned(), HTTP)));
     behaviours.extend(page::behaviours());
+    // What functions ask of the relay.
+    behaviours.push(only_if("HasRelay", &not_cached(format!("{}/*", relay::PATH), WEBSOCKETS)));
     behaviours
+}
+
+/// Declares what holds the websockets as an origin.
+fn websockets() -> Value {
+    json!({ "Fn::If": ["HasRelay", relay::origin(WEBSOCKETS), api(WEBSOCKETS, "WebsocketApi")] })
 }
 
 /// Declares an API as an origin.

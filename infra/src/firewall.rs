@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{attribute, only_if, reference, substitute};
+use crate::{attribute, only_if, reference, relay, substitute};
 
 /// The rules of AWS's common set that only count (AWS: "Baseline rule groups").
 const COUNTED: [&str; 6] = [
@@ -25,7 +25,9 @@ pub(crate) fn resources() -> Map<String, Value> {
         "Name": "rate",
         "Priority": 0,
         "Action": { "Block": { "CustomResponse": { "ResponseCode": 429 } } },
-        "Statement": { "RateBasedStatement": { "AggregateKeyType": "IP", "Limit": reference("WebAclRate") } },
+        "Statement": { "RateBasedStatement": {
+            "AggregateKeyType": "IP", "Limit": reference("WebAclRate"), "ScopeDownStatement": not_for_the_relay()
+        } },
         "VisibilityConfig": visibility("rate")
     });
     let common = json!({
@@ -53,6 +55,19 @@ pub(crate) fn resources() -> Map<String, Value> {
         }
     });
     Map::from_iter([("Firewall".to_owned(), list)])
+}
+
+/// Returns what leaves out the calls of functions, which share few addresses; the relay refuses those of others unread.
+fn not_for_the_relay() -> Value {
+    let of_functions = json!({
+        "ByteMatchStatement": {
+            "FieldToMatch": { "UriPath": {} },
+            "PositionalConstraint": "STARTS_WITH",
+            "SearchString": format!("{}/", relay::PATH),
+            "TextTransformations": [{ "Priority": 0, "Type": "NONE" }]
+        }
+    });
+    json!({ "NotStatement": { "Statement": of_functions } })
 }
 
 /// Returns the ARN of the list of rules that CloudFront goes by: the stack's, one that is given, or none.

@@ -16,6 +16,7 @@ mod operations;
 mod origin;
 mod page;
 mod parameters;
+mod relay;
 mod resource;
 mod root;
 mod stream;
@@ -42,6 +43,7 @@ pub fn templates() -> BTreeMap<String, Value> {
     templates.insert(file(WEBSOCKETS), websocket::stack());
     templates.insert(file(WORK), jobs::template());
     templates.insert(file(ORIGIN), origin::stack());
+    templates.insert(file(RELAY), relay::stack());
     let root = root::template(&templates);
     templates.insert(ROOT.into(), root);
     templates
@@ -58,6 +60,8 @@ const WEBSOCKETS: &str = "websockets";
 const WORK: &str = "work";
 /// The nested stack of what lets only CloudFront through.
 const ORIGIN: &str = "origin";
+/// The nested stack of the relay.
+const RELAY: &str = "relay_host";
 
 /// Returns the resources of the API that have routes: CloudFormation takes no stack that holds nothing.
 fn resources() -> impl Iterator<Item = (&'static str, &'static [&'static Route])> {
@@ -66,7 +70,7 @@ fn resources() -> impl Iterator<Item = (&'static str, &'static [&'static Route])
 
 /// Returns the names of all nested stacks.
 fn stacks() -> impl Iterator<Item = &'static str> {
-    resources().map(|(name, _)| name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK, ORIGIN])
+    resources().map(|(name, _)| name).chain([FALLBACK, STREAM, WEBSOCKETS, WORK, ORIGIN, RELAY])
 }
 
 fn file(stack: &str) -> String {

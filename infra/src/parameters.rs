@@ -11,10 +11,36 @@ const RETENTIONS: [u32; 22] =
 /// Returns the parameters of the root stack.
 pub(crate) fn of_the_root() -> Value {
     let mut parameters = of_the_stack();
-    for (name, parameter) in of_the_page().as_object().into_iter().flatten() {
-        parameters[name] = parameter.clone();
+    for more in [of_the_page(), of_a_machine()] {
+        for (name, parameter) in more.as_object().into_iter().flatten() {
+            parameters[name] = parameter.clone();
+        }
     }
     parameters
+}
+
+/// Returns whether there is a relay, and on what it runs.
+fn of_a_machine() -> Value {
+    json!({
+        "Relay": {
+            "Type": "String", "Default": "false", "AllowedValues": ["true", "false"],
+            "Description": "Whether a machine that is always on holds the websockets, in API Gateway's place: messages of \
+                up to 6 MB, and connections without end"
+        },
+        "RelayPrefixList": {
+            "Type": "String", "Default": "", "AllowedPattern": "(pl-[0-9a-f]+)?",
+            "Description": "Where Relay is true: the id of the prefix list com.amazonaws.global.cloudfront.origin-facing \
+                in this region"
+        },
+        "RelayInstanceType": {
+            "Type": "String", "Default": "t4g.nano", "AllowedPattern": "[a-z0-9-]+\\.[a-z0-9-]+",
+            "Description": "The kind of machine that the relay runs on, of the Architecture"
+        },
+        "RelayConnections": {
+            "Type": "Number", "Default": 1000, "MinValue": 1, "MaxValue": 65535,
+            "Description": "How many connections the relay holds at once; a t4g.nano has room for 1000"
+        }
+    })
 }
 
 /// Returns how the page is shown.
@@ -222,6 +248,7 @@ pub(crate) fn conditions_of_the_root() -> Value {
         "PrefersSecondUi": is("DefaultUi", "v2"),
         "FramesNothing": is("PageFrameAncestors", "'none'"),
         "FramesItself": is("PageFrameAncestors", "'self'"),
+        "HasRelay": is("Relay", "true"),
         "HasWebAcl": is_set("WebAcl"),
         "MakesWebAcl": is("WebAcl", "create"),
         "HasBudget": not(&is("MonthlyBudget", "0")),
@@ -240,6 +267,11 @@ pub(crate) fn rules() -> Value {
             rule(is_set("CustomDomain"), is_set("CertificateArn"), "CustomDomain needs CertificateArn"),
         "ABudgetHasAnAddress":
             rule(not(&is("MonthlyBudget", "0")), is_set("BudgetEmail"), "MonthlyBudget needs BudgetEmail"),
+        "ARelayHasAPrefixList": rule(
+            is("Relay", "true"),
+            is_set("RelayPrefixList"),
+            "Relay needs RelayPrefixList; infra/README.md has the command that finds it"
+        ),
         "AFirewallIsMadeInItsRegion": rule(
             is("WebAcl", "create"),
             is("AWS::Region", "us-east-1"),
@@ -285,8 +317,11 @@ pub(crate) const OF_SECRETS: [&str; 2] = ["SecretsKey", "FormerSecretsKey"];
 /// What a nested stack with a function that measures the queue takes besides.
 pub(crate) const OF_MEASURING_THE_QUEUE: [&str; 2] = ["Queue", "QueueUrl"];
 
+/// What a nested stack with functions that reach clients of the relay takes besides.
+pub(crate) const OF_REACHING_THE_RELAY: [&str; 2] = ["RelaySecret", "RelayUrl"];
+
 /// What the nested stack of the stream's consumer takes besides.
-pub(crate) const OF_THE_STREAM: [&str; 11] = [
+pub(crate) const OF_THE_STREAM: [&str; 13] = [
     "Table",
     "WebsocketApi",
     "TableStream",
@@ -294,6 +329,8 @@ pub(crate) const OF_THE_STREAM: [&str; 11] = [
     "QueueUrl",
     "StreamParallelization",
     "StreamReservedConcurrency",
+    "RelaySecret",
+    "RelayUrl",
     "Shards",
     "EventRetention",
     "RunRetention",
@@ -301,9 +338,11 @@ pub(crate) const OF_THE_STREAM: [&str; 11] = [
 ];
 
 /// What the nested stack of the queue takes besides.
-pub(crate) const OF_THE_QUEUE: [&str; 10] = [
+pub(crate) const OF_THE_QUEUE: [&str; 12] = [
     "Table",
     "WebsocketApi",
+    "RelaySecret",
+    "RelayUrl",
     "JobConcurrency",
     "JobReservedConcurrency",
     "SecretsKey",
@@ -314,11 +353,30 @@ pub(crate) const OF_THE_QUEUE: [&str; 10] = [
     "CorsOrigins",
 ];
 
+/// What the nested stack of the relay takes, which has no functions.
+const OF_THE_RELAY: [&str; 7] = [
+    "Stage",
+    "Architecture",
+    "RelaySecret",
+    "RelayPrefixList",
+    "RelayInstanceType",
+    "RelayConnections",
+    "AlarmTopicArn",
+];
+
 /// Declares the parameters of a nested stack: those of every one, and `more`, of the root's types or else text.
 pub(crate) fn of_a_nested_stack(more: &[&str]) -> Value {
+    declared(OF_ALL.iter().chain(more))
+}
+
+/// Declares the parameters of the nested stack of the relay.
+pub(crate) fn of_the_relay() -> Value {
+    declared(OF_THE_RELAY.iter())
+}
+
+fn declared<'n>(names: impl Iterator<Item = &'n &'n str>) -> Value {
     let root = of_the_root();
     let kind = |name: &str| root.get(name).map_or_else(|| "String".into(), |parameter| parameter["Type"].clone());
-    let names = OF_ALL.iter().chain(more);
     names.map(|name| ((*name).to_owned(), json!({ "Type": kind(name) }))).collect::<Map<_, _>>().into()
 }
 
@@ -332,8 +390,11 @@ pub(crate) fn conditions_of_a_nested_stack(resources: &Map<String, Value>) -> Va
     let reserved = reserved.into_iter().find(|name| used.contains(&format!("\"{name}\""))).unwrap_or_default();
     let conditions = [
         ("HasFormerSecretsKey", is_set("FormerSecretsKey")),
+        ("HasAlarmTopic", is_set("AlarmTopicArn")),
         ("HasKeys", is("AuthMode", "keys")),
         ("HasPassword", is("AuthMode", "basic")),
+        ("HasRelay", is_set("RelaySecret")),
+        ("IsArm", is("Architecture", "arm64")),
         ("IsClosed", is_set("Authorizer")),
         ("IsTraced", is("Tracing", "true")),
         (RESERVES, not(&is(reserved, "0"))),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ORIGIN, WEBSOCKETS, WORK, api, assets, attribute, cost, edge, file, firewall, logical_id, logs, operations, origin,
-    page, parameters, reference, stacks, substitute, table, websocket,
+    ORIGIN, RELAY, WEBSOCKETS, WORK, api, assets, attribute, cost, edge, file, firewall, logical_id, logs, operations,
+    origin, page, parameters, reference, relay, stacks, substitute, table, websocket,
 };
 
 /// Renders the root stack's template, over the rendered templates of the `nested` stacks.
@@ -21,6 +21,7 @@ pub(crate) fn template(nested: &BTreeMap<String, Value>) -> Value {
     resources.extend(operations::resources());
     resources.extend(logs::resources());
     resources.extend(origin::resources());
+    resources.extend(relay::secret());
     resources.extend(firewall::resources());
     resources.extend(cost::resources());
     resources.insert("AuthString".into(), auth_string());
@@ -47,9 +48,12 @@ fn nested_stack(stack: &str, template: &Value) -> Value {
         "UpdateReplacePolicy": "Delete",
         "Properties": { "TemplateURL": file(stack), "Parameters": values }
     });
-    if stack == ORIGIN {
-        declared["Condition"] = "ClosesOrigin".into();
-    }
+    let condition = match stack {
+        ORIGIN => "ClosesOrigin",
+        RELAY => "HasRelay",
+        _ => return declared,
+    };
+    declared["Condition"] = condition.into();
     declared
 }
 
@@ -65,6 +69,9 @@ fn value(stack: &str, name: &str) -> Value {
         "ApiUrl" => address(common::http::PREFIX),
         "PrefersSecondUi" => json!({ "Fn::If": ["PrefersSecondUi", "true", "false"] }),
         "OriginSecret" => attribute("OriginSecret", "Id"),
+        "RelaySecret" if stack == RELAY => reference("RelaySecret"),
+        "RelaySecret" => json!({ "Fn::If": ["HasRelay", reference("RelaySecret"), ""] }),
+        "RelayUrl" => relay::url(),
         "Queue" | "QueueUrl" => output(WORK, name),
         "TableStream" => attribute("Table", "StreamArn"),
         _ => reference(name),
@@ -168,6 +175,11 @@ fn outputs() -> Value {
         "OriginSecretArn": {
             "Description": "The secret that CloudFront shows to the APIs",
             "Value": attribute("OriginSecret", "Id")
+        },
+        "RelaySecretArn": {
+            "Condition": "HasRelay",
+            "Description": "The secret that functions show to the relay",
+            "Value": reference("RelaySecret")
         },
         "SecretsKeyArn": {
             "Description": "The KMS key that the data of blocks is sealed with, which outlives the stack",

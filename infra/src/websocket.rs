@@ -9,11 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::{TIMEOUT, connection_by, throttle},
     function::{Environment, Function},
-    logs, only_if, origin, parameters, reference, substitute, template,
+    logs, only_if, origin, parameters, reference, relay, substitute, template,
 };
 
-/// The name of the API's only stage, which is the path of its connections.
-pub(crate) const STAGE: &str = "websockets";
+pub(crate) use common::lambda::WEBSOCKET_STAGE as STAGE;
 
 /// The paths of the websockets, as patterns of a distribution's behaviours.
 pub(crate) const PATHS: [&str; 5] =
@@ -52,8 +51,8 @@ pub(crate) enum Reach {
     LooksAfter,
 }
 
-/// Lets a function reach the connections of the API that the parameter `api` names: by its role, and by its
-/// environment.
+/// Lets a function reach the connections of the API that the parameter `api` names, and those of the relay if there is
+/// one: by its role, and by its environment.
 pub(crate) fn reaching(function: &mut Function, api: &str, reach: Reach) -> Value {
     let methods: &[&str] = match reach {
         Reach::Sends => &["DELETE", "POST"],
@@ -67,12 +66,15 @@ pub(crate) fn reaching(function: &mut Function, api: &str, reach: Reach) -> Valu
         "Action": ["execute-api:ManageConnections"],
         "Resource": methods.iter().map(connections).collect::<Vec<_>>()
     }));
+    relay::reaching(&mut function.statements);
     substitute(&format!("https://${{{api}}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{STAGE}"))
 }
 
 /// Tells a function that is declared where the connections are.
 pub(crate) fn tell(declared: &mut Map<String, Value>, id: &str, address: Value) {
-    declared[id]["Properties"]["Environment"]["Variables"][CONNECTIONS_URL] = address;
+    let variables = &mut declared[id]["Properties"]["Environment"]["Variables"];
+    variables[CONNECTIONS_URL] = address;
+    relay::tell(variables);
 }
 
 /// Declares the API and its only stage, for the root stack.
@@ -123,7 +125,8 @@ pub(crate) fn stack() -> Value {
     }
     let uses_secrets = gateway::ACCESS.secrets != Secrets::Nothing;
     let secrets = parameters::OF_SECRETS.into_iter().filter(|_| uses_secrets);
-    let taken: Vec<&str> = parameters::OF_THE_API.into_iter().chain(secrets).collect();
+    let taken: Vec<&str> =
+        parameters::OF_THE_API.into_iter().chain(secrets).chain(parameters::OF_REACHING_THE_RELAY).collect();
     template(
         "Proctor: the functions of the WebSocket API",
         &[

@@ -335,9 +335,10 @@ fn every_websocket_of_the_contract_goes_to_the_websocket_api() {
 #[test]
 fn cloudfront_shows_a_secret_that_the_authorizer_alone_can_read() {
     let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();
-    let origins = distribution["Origins"].as_array().unwrap().iter();
-    let apis: Vec<&Value> = origins.filter(|origin| origin.get("CustomOriginConfig").is_some()).collect();
-    assert_eq!(apis.len(), 2);
+    let websockets = &distribution["Origins"][1]["Fn::If"];
+    assert_eq!(websockets[0], "HasRelay");
+    let apis = [&distribution["Origins"][0], &websockets[2]];
+    assert!(apis.iter().all(|origin| origin.get("CustomOriginConfig").is_some()));
     for origin in apis {
         let headers = &origin["OriginCustomHeaders"];
         assert_eq!(headers[0]["HeaderName"], "x-origin-verify");
@@ -459,6 +460,83 @@ fn the_key_of_blocks_is_made_where_none_is_given_and_stays_with_the_table() {
 }
 
 #[test]
+fn the_relay_is_an_option() {
+    let root = &infra::templates()[infra::ROOT];
+    assert_eq!(root["Parameters"]["Relay"]["Default"], "false");
+    for id in ["RelayHost", "RelaySecret"] {
+        assert_eq!(root["Resources"][id]["Condition"], "HasRelay", "{id}");
+    }
+    let distribution = distribution();
+    let relay = under("HasRelay", &distribution["Origins"][1]).clone();
+    assert!(relay["VpcOriginConfig"]["VpcOriginId"].is_object() && relay.get("OriginCustomHeaders").is_none());
+    assert_eq!(relay["Id"], "websockets", "the websockets' paths lead there");
+    let functions = under("HasRelay", distribution["CacheBehaviors"].as_array().unwrap().last().unwrap()).clone();
+    assert_eq!((&functions["PathPattern"], &functions["TargetOriginId"]), (&json!("/relay/*"), &json!("websockets")));
+    assert!(functions["AllowedMethods"].to_string().contains("POST"));
+    for (_, template) in infra::templates() {
+        for (id, resource) in resources(&template) {
+            let variables = &resource["Properties"]["Environment"]["Variables"];
+            if variables.get("PROCTOR_CONNECTIONS_URL").is_some() {
+                assert_eq!(under("HasRelay", &variables["PROCTOR_RELAY_URL"]), &json!({ "Ref": "RelayUrl" }), "{id}");
+                let role = template["Resources"][format!("{id}Role")].to_string();
+                assert!(role.contains(r#"{"Fn::If":["HasRelay",{"Sid":"ReadsWhatTheRelayAsksFor""#), "{id}");
+            }
+        }
+    }
+    let rule = &root["Rules"]["ARelayHasAPrefixList"];
+    assert!(rule["Assertions"].to_string().contains("RelayPrefixList"));
+}
+
+#[test]
+fn nobody_but_cloudfront_gets_to_the_relay_and_it_may_do_three_things() {
+    let role = resource("relay_host.json", "Role");
+    let allowed: Vec<(Value, String)> = statements(&role)
+        .into_iter()
+        .filter(|statement| statement.get("Sid").is_some())
+        .map(|statement| (statement["Action"].clone(), statement["Resource"].to_string()))
+        .collect();
+    assert_eq!(allowed.len(), 3);
+    assert_eq!(allowed[0].0, json!(["lambda:InvokeFunction"]));
+    for function in ["websocket_connect", "websocket_message", "websocket_disconnect"] {
+        assert!(allowed[0].1.contains(&format!(":function:proctor-${{Stage}}-{function}\"")), "{}", allowed[0].1);
+    }
+    assert_eq!(allowed[1], (json!(["secretsmanager:GetSecretValue"]), json!({ "Ref": "RelaySecret" }).to_string()));
+    assert_eq!(allowed[2], (json!(["lambda:GetLayerVersion"]), json!({ "Ref": "Binary" }).to_string()));
+
+    let ingress = |group: &str| resource("relay_host.json", group)["Properties"]["SecurityGroupIngress"].clone();
+    let machine = ingress("MachineSecurity");
+    assert_eq!(machine.as_array().unwrap().len(), 1);
+    assert_eq!(machine[0]["SourceSecurityGroupId"], json!({ "Fn::GetAtt": ["BalancerSecurity", "GroupId"] }));
+    let balancer = ingress("BalancerSecurity");
+    let sources: Vec<&Value> = balancer
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule.get("SourcePrefixListId").unwrap_or(&rule["CidrIp"]))
+        .collect();
+    let network = resource("relay_host.json", "Network")["Properties"]["CidrBlock"].clone();
+    assert_eq!(sources, [&json!({ "Ref": "RelayPrefixList" }), &network]);
+    assert_eq!(resource("relay_host.json", "Balancer")["Properties"]["Scheme"], "internal");
+    for subnet in ["InnerA", "InnerB"] {
+        assert!(infra::templates()["relay_host.json"]["Resources"].get(format!("{subnet}Routes")).is_none());
+    }
+    let data = resource("relay_host.json", "Machine")["Properties"]["LaunchTemplateData"].clone();
+    assert_eq!(data["MetadataOptions"]["HttpTokens"], "required");
+    assert!(data.get("KeyName").is_none());
+    let start = data["UserData"]["Fn::Base64"]["Fn::Sub"].as_str().unwrap();
+    assert!(start.contains("PROCTOR_RELAY_SECRET=${RelaySecret}") && !start.contains("resolve:"));
+}
+
+#[test]
+fn never_do_two_relays_run_at_once() {
+    let group = resource("relay_host.json", "Machines");
+    let properties = &group["Properties"];
+    assert_eq!((&properties["MinSize"], &properties["MaxSize"]), (&json!("1"), &json!("1")));
+    assert_eq!(properties["InstanceMaintenancePolicy"]["MaxHealthyPercentage"], 100);
+    assert_eq!(group["UpdatePolicy"]["AutoScalingRollingUpdate"]["MinInstancesInService"], 0);
+}
+
+#[test]
 fn a_firewall_is_an_option() {
     let distribution = resource(infra::ROOT, "Distribution")["Properties"]["DistributionConfig"].clone();
     let chosen = under("HasWebAcl", &distribution["WebACLId"]);
@@ -545,7 +623,9 @@ fn the_api_is_never_cached_and_the_page_as_long_as_its_files_say() {
         |behaviour: &Value| ["http", "websockets"].contains(&behaviour["TargetOriginId"].as_str().unwrap());
     let distribution = distribution();
     let behaviours = distribution["CacheBehaviors"].as_array().unwrap();
-    for behaviour in behaviours.iter().chain([&distribution["DefaultCacheBehavior"]]) {
+    let behaviours =
+        behaviours.iter().map(|one| if one.get("Fn::If").is_some() { under("HasRelay", one) } else { one });
+    for behaviour in behaviours.chain([&distribution["DefaultCacheBehavior"]]) {
         let (disabled, optimized) = ("4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "658327ea-f89d-4fab-a63d-7e88639e58f6");
         assert_eq!(behaviour["CachePolicyId"], if is_of_the_api(behaviour) { disabled } else { optimized });
         assert_eq!(behaviour["Compress"].as_bool().unwrap_or_default(), !is_of_the_api(behaviour));

@@ -39,6 +39,8 @@ def configuration() -> dict:
 def behaviour_of(config: dict, path: str) -> dict:
     """Returns the behaviour of a path: the first whose pattern fits, or else the default."""
     for behaviour in config["CacheBehaviors"]:
+        if "PathPattern" not in behaviour:  # the relay's, which there is under a condition alone
+            continue
         pattern = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in behaviour["PathPattern"])
         if re.fullmatch(pattern, path):
             return behaviour

@@ -52,10 +52,15 @@ def binaries() -> Path:
     return Path(os.environ.get("PROCTOR_BINARIES", target / "debug"))
 
 
-def functions(template: dict) -> list[str]:
-    """Returns the names of the functions in a template."""
-    resources = template["Resources"].values()
-    return [Path(one["Properties"]["Code"]).name for one in resources if one["Type"] == "AWS::Lambda::Function"]
+def built(template: dict) -> list[str]:
+    """Returns the names of the binaries that a template wants: those of its functions, and the relay's, which is a layer's."""
+    found = []
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            found.append(Path(resource["Properties"]["Code"]).name)
+        elif resource["Type"] == "AWS::Lambda::LayerVersion" and "/target/" in resource["Properties"]["Content"]:
+            found.append(Path(resource["Properties"]["Content"]).name)
+    return found
 
 
 def prefect_environment() -> Path:
@@ -89,7 +94,7 @@ def lay_out(directory: Path, port: int, put_binary: Callable[[str, Path], object
             transform(template, port)
         layers_lie_on_this_machine(template, layer)
         (templates / source.name).write_text(json.dumps(template, indent=2))
-        for function in functions(template):
+        for function in built(template):
             bootstrap = directory / "target" / "lambda" / function / "bootstrap"
             bootstrap.parent.mkdir(parents=True)
             put_binary(function, bootstrap)

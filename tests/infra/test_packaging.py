@@ -12,7 +12,8 @@ CHANGED = "read_flow"
 
 
 def artefacts(running: Emulator, root: Path) -> dict[str, str]:
-    """Packages with `sam package`, as `sam deploy` does; returns the key of each function's artefact, and of the layer's."""
+    """Packages with `sam package`, as `sam deploy` does; returns the key of each function's artefact, and of
+    each layer's."""
     packaged = root.parent / "packaged.yaml"
     emulator.run(
         running, TOOLS / "sam", "package", "--template-file", root, "--s3-bucket", BUCKET, "--region", REGION,
@@ -24,6 +25,8 @@ def artefacts(running: Emulator, root: Path) -> dict[str, str]:
         nested = client(running, "s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
         for function in resources(nested, "AWS::Lambda::Function"):
             found[function["FunctionName"]["Fn::Sub"]] = function["Code"]["S3Key"]
+        for layer in resources(nested, "AWS::Lambda::LayerVersion"):
+            found[layer["LayerName"]["Fn::Sub"]] = layer["Content"]["S3Key"]
     packaged.unlink()
     return found
 
@@ -37,7 +40,7 @@ def test_only_the_changed_function_has_a_new_artefact(tmp_path: Path) -> None:
         root = emulator.lay_out(tmp_path, running.port, lambda function, bootstrap: bootstrap.write_text(function))
         built = tmp_path / "target" / "lambda"
         before = artefacts(running, root)
-        assert len(set(before.values())) == len(list(built.iterdir())) + 1, "each function, and the layer"
+        assert len(set(before.values())) == len(list(built.iterdir())) + 1, "each function, the relay, and the layer"
         for bootstrap in built.glob("*/bootstrap"):
             bootstrap.touch()  # a build that changes nothing but the time
         (built / CHANGED / "bootstrap").write_text("changed")

@@ -50,8 +50,8 @@ def origins_are_asked_alone(template: Template, _port: int) -> None:
             groups = config.pop("OriginGroups")["Items"]
             firsts = {group["Id"]: group["Members"]["Items"][0]["OriginId"] for group in groups}
             for behaviour in [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]:
-                origin = behaviour["TargetOriginId"]
-                behaviour["TargetOriginId"] = firsts.get(origin, origin)
+                if origin := behaviour.get("TargetOriginId"):  # the relay's is there under a condition alone
+                    behaviour["TargetOriginId"] = firsts.get(origin, origin)
 
 
 # What CloudFront has beside the event of a function, made of the event.
@@ -93,7 +93,7 @@ def connections_are_cut_on_this_machine(template: Template, port: int) -> None:
     On this machine no name leads to the API.
     """
     for resource in template["Resources"].values():
-        variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+        variables = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
         if address := variables.get("PROCTOR_CONNECTIONS_URL"):
             api, stage = re.match(r"https://(\$\{\w+\}).*/(.+)", address["Fn::Sub"]).groups()
             address["Fn::Sub"] = f"http://127.0.0.1:{port}/_aws/execute-api/{api}/{stage}"
