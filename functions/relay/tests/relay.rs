@@ -517,7 +517,8 @@ async fn a_message_that_grows_too_large_in_the_event_is_refused() {
 #[tokio::test]
 async fn what_many_clients_begin_to_send_is_bounded() {
     let running = Running::before(Told::default(), &["--megabytes", "8"]).await;
-    let part = [&[0x81, 0xff][..], &(5_u64 * 1024 * 1024).to_be_bytes(), &[0; 4], &[b'x'; 4 * 1024 * 1024]].concat();
+    let begun = "x".repeat(4 * 1024 * 1024);
+    let part = [&[0x81, 0xff][..], &(5_u64 * 1024 * 1024).to_be_bytes(), &[0; 4], begun.as_bytes()].concat();
     let mut streams = Vec::new();
     for _ in 0..4 {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
