@@ -1,12 +1,13 @@
-//! The relay, for who needs larger messages and longer connections than API Gateway's (docs/decisions/0017-the-relay.md).
+//! The relay, for who needs larger messages and longer connections than API Gateway's
+//! (docs/decisions/0017-the-relay.md).
 //!
 //! One small machine holds the websockets. A group of one replaces it when it is not well, and a load balancer is its
 //! address meanwhile, which CloudFront knows as an origin within the VPC: nothing here has an address that the internet
 //! leads to, but for what the machine itself asks of AWS. Never do two machines run at once: one does not know the
 //! other's connections, and would call them gone.
 //!
-//! `sam deploy` uploads what Lambda runs, and nothing else. So the binary is the content of a layer, which no function has:
-//! its version is named in the machine's template, and another binary replaces the machine.
+//! `sam deploy` uploads what Lambda runs, and nothing else. So the binary is the content of a layer, which no function
+//! has: its version is named in the machine's template, and another binary replaces the machine.
 
 use common::lambda::SocketRoute;
 use serde_json::{Map, Value, json};
@@ -88,7 +89,10 @@ pub(crate) fn stack() -> Value {
     resources.extend(balancer());
     resources.extend(machine());
     let outputs = json!({
-        "Origin": { "Description": "The id of the load balancer as CloudFront's origin", "Value": attribute("Origin", "Id") },
+        "Origin": {
+            "Description": "The id of the load balancer as CloudFront's origin",
+            "Value": attribute("Origin", "Id")
+        },
         "Address": { "Description": "The load balancer's name", "Value": attribute("Balancer", "DNSName") }
     });
     template(
@@ -127,7 +131,10 @@ fn network() -> Map<String, Value> {
         ),
         (
             "OuterRoutes".to_owned(),
-            json!({ "Type": "AWS::EC2::RouteTable", "Properties": { "VpcId": reference("Network"), "Tags": [name()] } }),
+            json!({
+                "Type": "AWS::EC2::RouteTable",
+                "Properties": { "VpcId": reference("Network"), "Tags": [name()] }
+            }),
         ),
         (
             "OuterRoute".to_owned(),
@@ -186,7 +193,11 @@ fn subnets(kind: &str) -> Vec<Value> {
 
 /// Declares who may speak to whom: CloudFront to the load balancer, that one to the machine, and the machine to AWS.
 fn security() -> Map<String, Value> {
-    let tcp = |port: u16, description: &str| json!({ "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "Description": description });
+    let tcp = |port: u16, description: &str| {
+        json!({
+            "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "Description": description
+        })
+    };
     let rule = |port: u16, description: &str, field: &str, value: Value| {
         let mut rule = tcp(port, description);
         rule[field] = value;
@@ -323,7 +334,11 @@ fn function(route: SocketRoute) -> Value {
 }
 
 fn machine() -> Map<String, Value> {
-    let allow = |sid: &str, action: &str, resource: Value| json!({ "Sid": sid, "Effect": "Allow", "Action": [action], "Resource": resource });
+    let allow = |sid: &str, action: &str, resource: Value| {
+        json!({
+            "Sid": sid, "Effect": "Allow", "Action": [action], "Resource": resource
+        })
+    };
     let functions: Vec<Value> = SocketRoute::ALL.into_iter().map(function).collect();
     let statements = [
         allow("InvokesTheFunctionsOfTheWebsockets", "lambda:InvokeFunction", functions.into()),

@@ -104,8 +104,8 @@ pub(crate) async fn open(
 
 /// Asks the function whether the connection may be opened.
 ///
-/// A client that leaves meanwhile ends the request and this with it, but not the function, which notes the connection: the
-/// farewell comes after that.
+/// A client that leaves meanwhile ends the request and this with it, but not the function, which notes the connection:
+/// the farewell comes after that.
 async fn ask(relay: &Arc<Relay>, id: &str, outbox: &Arc<Outbox>) -> Result<Value, NotInvoked> {
     let (tell, told) = oneshot::channel();
     let (relay, id, outbox) = (relay.clone(), id.to_owned(), outbox.clone());

@@ -1,5 +1,5 @@
-//! A relay that holds websockets in API Gateway's place, for who needs more than that carries: frames of more than 32 KB,
-//! and connections of more than two hours.
+//! A relay that holds websockets in API Gateway's place, for who needs more than that carries: frames of more than 32
+//! KB, and connections of more than two hours.
 //!
 //! The relay knows no protocol and no table. Of each connection, message and end it tells the functions that API
 //! Gateway would tell, with the same events, and functions reach its clients by the same calls

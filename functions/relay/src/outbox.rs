@@ -1,8 +1,8 @@
 //! What waits for a client, and how its connection is told to end.
 //!
-//! A function that tells a client of something does not wait until the client has read it. So much of it may wait, of one
-//! client and of all: a client that is behind is cut, and comes again; where all together fill the memory, the function is
-//! told to try again.
+//! A function that tells a client of something does not wait until the client has read it. So much of it may wait, of
+//! one client and of all: a client that is behind is cut, and comes again; where all together fill the memory, the
+//! function is told to try again.
 
 use std::{
     collections::HashMap,

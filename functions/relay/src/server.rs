@@ -18,7 +18,8 @@ use tower::ServiceExt;
 
 use crate::{Peer, Relay, outbox::End, routes};
 
-/// How many connections there may be beyond those of clients: those of CloudFront for what functions ask, and of probes.
+/// How many connections there may be beyond those of clients: those of CloudFront for what functions ask, and of
+/// probes.
 const SPARE: usize = 256;
 
 /// The largest head of a request, in bytes.

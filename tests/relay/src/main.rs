@@ -1,8 +1,8 @@
 //! What is behind the relay in the cloud, in one process, so that the relay's own binary can be tested with it.
 //!
 //! The functions of the websockets are the real ones. They are invoked over HTTP as Lambda is asked to, and reach
-//! clients through the relay alone, as does the stream's consumer. What the relay and the functions need beside is here in
-//! small: the one operation of Lambda, and the one of Secrets Manager. Addresses and credentials come from the
+//! clients through the relay alone, as does the stream's consumer. What the relay and the functions need beside is
+//! here in small: the one operation of Lambda, and the one of Secrets Manager. Addresses and credentials come from the
 //! environment, as they do in Lambda.
 
 use std::{
