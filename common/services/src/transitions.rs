@@ -22,8 +22,8 @@ use domain::{
 };
 use error::{Error, Result};
 use store::{
-    CommitError, Item, Key, Record, Store, TableAccess, Versioned, Write, commit, slots::Slots, table, task_runs,
-    unique::Claim,
+    CommitError, Item, Key, Store, TableAccess, Versioned, Write, commit, slots::Slots, states::StatefulRun, table,
+    task_runs, unique::Claim,
 };
 
 use crate::{App, timers};
@@ -135,22 +135,12 @@ pub async fn propose_task_run_state(app: &App, id: TaskRunId, proposal: &Proposa
 }
 
 /// A kind of run that the store keeps.
-pub trait StoredRun: Run + Record {
+pub trait StoredRun: Run + StatefulRun {
     /// What the kind is called in an error message.
     const KIND: &'static str;
 
     /// Returns the flow run without which the run counts as gone: what a deletion takes along may be removed later.
     fn enclosing_flow_run(&self) -> Option<FlowRunId>;
-
-    /// Returns the id of the state that the run enters next.
-    fn next_state_id(&self) -> StateId;
-
-    /// Lets the run remember that it has entered its current state after `before`, with the timer of that state; returns the
-    /// writes of states that are kept by themselves.
-    ///
-    /// # Errors
-    /// If they can't be written.
-    fn remember(&mut self, store: &Store, before: Option<&State>, timer: Option<Timestamp>) -> Result<Vec<Write>>;
 }
 
 impl StoredRun for FlowRun {
@@ -159,14 +149,6 @@ impl StoredRun for FlowRun {
     fn enclosing_flow_run(&self) -> Option<FlowRunId> {
         None
     }
-
-    fn next_state_id(&self) -> StateId {
-        self.id.state_id(self.past.entered.saturating_add(1))
-    }
-
-    fn remember(&mut self, store: &Store, before: Option<&State>, timer: Option<Timestamp>) -> Result<Vec<Write>> {
-        store.remember_state(self, before, timer)
-    }
 }
 
 impl StoredRun for TaskRun {
@@ -174,14 +156,6 @@ impl StoredRun for TaskRun {
 
     fn enclosing_flow_run(&self) -> Option<FlowRunId> {
         self.flow_run_id
-    }
-
-    fn next_state_id(&self) -> StateId {
-        StateId::new()
-    }
-
-    fn remember(&mut self, store: &Store, _before: Option<&State>, timer: Option<Timestamp>) -> Result<Vec<Write>> {
-        self.state.iter().map(|state| store.put_state(self.key(), state, timer)).collect()
     }
 }
 
@@ -428,7 +402,7 @@ fn run_item<R: StoredRun>(
 ) -> Result<(Item, Vec<Write>)> {
     let Some(state) = plan.entered() else { return Ok((app.store.item(&plan.run, version)?, Vec::new())) };
     let mut run = plan.run.clone();
-    let apart = run.remember(&app.store, before, timer(app, plan, state))?;
+    let apart = app.store.remember_state(&mut run, before, timer(app, plan, state))?;
     Ok((Item { announced: Some(version), ..app.store.item(&run, version)? }, apart))
 }
 
@@ -495,7 +469,9 @@ async fn effects<R: StoredRun>(app: &App, plan: &Plan<R>, now: Timestamp) -> Res
 async fn parent_task_run(app: &App, id: TaskRunId, state: &State, now: Timestamp) -> Result<Vec<Write>> {
     let Some(run) = app.store.task_run(id).await? else { return Ok(Vec::new()) };
     let policy = task_policy(state, true);
-    let mut transition = Transition::new(run.record, state.clone());
+    // By an id of its run's it is found without an item of its own.
+    let state = State { id: run.record.next_state_id(), ..state.clone() };
+    let mut transition = Transition::new(run.record, state);
     transition.now = now;
     transition.settings = settings(app);
     transition.facts = facts(&app.store, &policy.needs(&transition), transition.now).await?;

@@ -193,7 +193,8 @@ impl Store {
             }
             Some(Subject::TaskRun(_)) => {
                 let mut run: TaskRun = found_run.record()?;
-                if put_data(run.state.as_mut(), result, data) {
+                let within = run.past.left.iter_mut().find(|state| state.id == result.state);
+                if put_data(within.or(run.state.as_mut()), result, data) {
                     writes.push(self.replace(&run, version)?);
                 }
             }

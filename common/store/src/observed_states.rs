@@ -91,12 +91,12 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Returns the states that an item holds: that of a state, or a flow run's with those that are kept nowhere else.
+    /// Returns the states that an item holds: that of a state, or a run's that are kept nowhere else.
     ///
     /// What can't be read is logged.
     pub fn of(item: &Item) -> Vec<Self> {
         match Subject::of(&item.key) {
-            Some(Subject::FlowRun(_)) => {
+            Some(Subject::FlowRun(_) | Subject::TaskRun(_)) => {
                 let at = |state: State| Self::new(table::state(&item.key, state.timestamp, state.id), state);
                 states_within(item).into_iter().map(at).collect()
             }
@@ -108,15 +108,24 @@ impl Sighting {
         }
     }
 
-    /// Returns the state that was entered when an item was written: that of a state, or a flow run's if it is kept nowhere else.
-    pub fn entered(item: &Item) -> Option<Self> {
-        match Subject::of(&item.key) {
-            Some(Subject::FlowRun(_)) => {
-                let run = item.readable::<FlowRun>().filter(|run| !run.past.has_current_apart())?;
-                let state = run.state?;
-                Some(Self::new(table::state(&item.key, state.timestamp, state.id), state))
+    /// Returns the states that were entered when an item was written that was `before`: that of a state, or a run's that are
+    /// kept nowhere else.
+    pub fn entered(before: Option<&Item>, after: &Item) -> Vec<Self> {
+        match Subject::of(&after.key) {
+            // Reports of the states of a task run come late, and several at once.
+            Some(Subject::TaskRun(_)) => {
+                let known = before.map(Self::of).unwrap_or_default();
+                Self::of(after).into_iter().filter(|seen| !known.contains(seen)).collect()
             }
-            _ => Self::of(item).pop(),
+            // What is not announced is no new state of a run.
+            _ if before.is_some() && !after.is_announced() => Vec::new(),
+            Some(Subject::FlowRun(_)) => {
+                let run = after.readable::<FlowRun>().filter(|run| !run.past.has_current_apart());
+                let state = run.and_then(|run| run.state);
+                let at = |state: State| Self::new(table::state(&after.key, state.timestamp, state.id), state);
+                state.map(at).into_iter().collect()
+            }
+            _ => Self::of(after),
         }
     }
 
@@ -310,7 +319,7 @@ mod tests {
         let run = table::flow_run(FlowRunId::new());
         store.commit(vec![store.put_state(run.clone(), &state, None).unwrap()]).await.unwrap();
         let key = table::state(&run, state.timestamp, state.id);
-        Sighting::entered(&store.get_item(&key).await.unwrap().unwrap()).unwrap()
+        Sighting::entered(None, &store.get_item(&key).await.unwrap().unwrap()).remove(0)
     }
 
     async fn observed(store: &Store) -> Vec<(String, f64, f64)> {

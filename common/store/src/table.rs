@@ -306,7 +306,7 @@ groups! {
     active_runs_of_work_queue(queue_id: WorkQueueId) = ["active", queue_id];
     /// the runs of a work queue in `occupying` that are being cancelled
     cancelling_runs_of_work_queue(queue_id: WorkQueueId) = ["cancelling", queue_id];
-    /// a state, in `lookup`
+    /// a state, in `lookup`, and the task run that has ended in it, in `related`
     state_lookup(state_id: StateId) = ["state", state_id];
     /// the states of a type and name by when they were entered, in `by_name`
     states_called(state_type: StateType, name: &str) = ["states", (state_type => state_type.as_str()), name];
@@ -436,9 +436,9 @@ indexes! {
     /// All flows, deployments, variables, bulk operations and API keys by creation time, all runs by id, states by id,
     /// log chunks and artifacts by task run, events by resource, block documents by block schema.
     Lookup "lookup" carries Keys, keyed by own / own;
-    /// Events and artifacts by their flow run, block documents by their type, subflow runs by the flow run and task run around them, states of flow
-    /// runs, leases, workers, pools, queues and cleanups by when the server acts on them, deployments by when their schedules are
-    /// looked at next.
+    /// Events and artifacts by their flow run, block documents by their type, subflow runs by the flow run and task run around
+    /// them, task runs by the state that they have ended in, states of flow runs, leases, workers, pools, queues and cleanups by
+    /// when the server acts on them, deployments by when their schedules are looked at next.
     Related "related" carries Keys, keyed by own / own;
     /// Flow runs by the type of their state, then by start time as in `by_start`.
     ByState "by_state" carries Orders, keyed by own / by_start;
@@ -545,7 +545,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the leases on slots of a tag's concurrency limit", &[Items("listed_lease"), Get("lease")]),
     asked("the inputs of a flow run, by creation", &[Get("flow_run"), Items("flow_run_input")]),
     asked("the logs of a flow run, by time", &[Items("log_chunk")]),
-    asked("the newest state of a task's cache key", &[Items("cached_state"), Get("task_run_state")]),
+    asked("the newest state of a task's cache key", &[Items("cached_state"), Get("task_run"), Get("task_run_state")]),
     asked("the artifacts of a key, by creation", &[Items("keyed_artifact"), Get("artifact")]),
     asked("the automations that have to do with a resource", &[Items("related_automation"), Get("automation")]),
     asked("whether other automations are evaluated", &[Get("evaluated_automations")]),
@@ -559,6 +559,20 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked(
         "a state by an id that does not tell its run",
         &[Items("flow_run_state"), Group(I::Lookup, "state_lookup"), Get("flow_run_state")],
+    ),
+    asked(
+        "the last state of a task run by its id",
+        &[Items("task_run_state"), Group(I::Lookup, "state_lookup"), Group(I::Related, "state_lookup"), Get("event")],
+    ),
+    asked(
+        "an earlier state of a task run by its id, while its event is kept",
+        &[
+            Items("task_run_state"),
+            Group(I::Lookup, "state_lookup"),
+            Group(I::Related, "state_lookup"),
+            Get("event"),
+            Get("unique_task_run"),
+        ],
     ),
     asked("the logs of a task run, by time", &[Group(I::Lookup, "task_logs_lookup"), Get("log_chunk")]),
     asked("the artifacts of a task run, by creation", &[Group(I::Lookup, "artifacts_of_task_run"), Get("artifact")]),

@@ -8,7 +8,7 @@ use super::{
     commit::{self, retry_on_conflict},
     query::{Direction, Range},
     slots::Slots,
-    states::HistoricState,
+    states::StatefulRun,
     table::{self, Collection, Index, IndexKey, Shards},
 };
 use domain::model::{
@@ -37,7 +37,7 @@ impl Record for TaskRun {
         "total_run_time",
     ];
 
-    const SPARSE: &'static [&'static str] = &["state"];
+    const SPARSE: &'static [&'static str] = &["state", "past"];
 
     fn key(&self) -> Key {
         table::task_run(self.id)
@@ -57,6 +57,12 @@ impl Record for TaskRun {
         if let Some(flow_run) = self.flow_run_id {
             let pk = shards.within(&table::runs_in_flow_run(flow_run), self.id.0);
             index_keys.push(IndexKey { index: Index::ByParent, pk, sk: expected });
+        }
+        // The event with the id of its last state, which its answers name, is gone some time later.
+        let ended_in = self.state.as_ref().filter(|state| state.is_terminal() && !self.past.has_current_apart());
+        if let Some(state) = ended_in.filter(|state| !self.is_told_by(state.id)) {
+            let pk = table::state_lookup(state.id);
+            index_keys.push(IndexKey { index: Index::Related, pk, sk: self.id.to_string() });
         }
         index_keys
     }
@@ -198,8 +204,7 @@ impl Store {
         while let Some(items) = reader.more().await? {
             for cached in items.iter().filter_map(Item::readable::<CachedState>) {
                 if cached.expiration.is_none_or(|time| time > now) {
-                    let key = table::state(&cached.run, cached.timestamp, cached.id);
-                    return Ok(self.get::<HistoricState>(&key).await?.map(|found| found.record.state));
+                    return self.state_at(&cached.run, cached.timestamp, cached.id).await;
                 }
             }
         }

@@ -5,7 +5,7 @@ use common::{
     App, Error, Result,
     http::{Body, Json, Route, extract::FromClient},
     model::{
-        self, FlowRunId, Object, StateCreate, StateId, StateType, TaskRun, TaskRunId, TaskRunPolicy, Timestamp,
+        self, FlowRunId, Object, StateCreate, StateType, TaskRun, TaskRunId, TaskRunPolicy, Timestamp,
         name::random_name, task_run::RunInput,
     },
     task_run_creation::{self, NewTaskRun},
@@ -67,7 +67,7 @@ impl TaskRunCreate {
             task_inputs: self.task_inputs,
             ..TaskRun::new(id, self.task_key, self.dynamic_key, name, app.now())
         };
-        let (state, now) = (StateId::new(), run.created);
+        let (state, now) = (run.id.state_id(1), run.created);
         let state = match self.state {
             Some(proposed) => proposed.into_state(state, now),
             None => model::State::new(state, StateType::Pending, now),

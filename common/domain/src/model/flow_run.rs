@@ -6,11 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{
-    BlockDocumentId, DeploymentId, FlowId, LeaseId, Object, QueueAssignment, RunSummary, Seconds, State, StateId,
-    StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId, id::id_type,
+    BlockDocumentId, DeploymentId, FlowId, LeaseId, Object, PastStates, QueueAssignment, RunSummary, Seconds, State,
+    StateId, StateType, TaskRunId, Timestamp, WorkPoolId, WorkQueueId, run_id::run_id,
 };
 
-id_type! {
+run_id! {
     /// The id of a flow run.
     FlowRunId
 }
@@ -209,79 +209,6 @@ pub struct FlowRun {
     pub job_variables: Option<Object>,
 }
 
-/// What a flow run remembers of the states that it has entered.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PastStates {
-    /// How many states it has entered.
-    #[serde(default)]
-    pub entered: u32,
-    /// Whether its current state is also kept by itself.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_apart: bool,
-    /// When the server acts on the run if it is still in this state, unless what is apart says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Timestamp>,
-    /// The states that it has left and that are not kept by themselves, the oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<State>,
-}
-
-impl PastStates {
-    /// Says whether the current state is kept by itself: always where nothing was remembered.
-    pub fn has_current_apart(&self) -> bool {
-        self.is_apart || self.entered == 0
-    }
-
-    /// Says whether there is nothing to remember.
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl FlowRunId {
-    /// How many states of a run have ids of their run at most.
-    const MOST_STATES: u32 = 1 << 8;
-
-    /// Makes a time-ordered id (UUID version 7), from which the ids of the run's states follow.
-    pub fn new() -> Self {
-        Self::with_low_bits(Uuid::now_v7(), 0)
-    }
-
-    /// Returns a new id of the `number`th state of the run, from 1, with which [`Self::of_state`] finds the run.
-    ///
-    /// Two ids of the same number are as a rule different, and ids of different numbers always. A run whose id was made
-    /// elsewhere, and one that enters very many states, has states with ids like any other.
-    pub fn state_id(self, number: u32) -> StateId {
-        let salt = u32::from(Uuid::new_v4().as_bytes()[0]);
-        match u16::try_from((number.min(Self::MOST_STATES) << 8) | salt) {
-            Ok(place) if (1..Self::MOST_STATES).contains(&number) && Self::with_low_bits(self.0, 0) == self => {
-                StateId(Self::with_low_bits(self.0, place).0)
-            }
-            _ => StateId::new(),
-        }
-    }
-
-    /// Returns the run whose state has the id, if that was made by [`Self::state_id`].
-    pub fn of_state(state: StateId) -> Self {
-        Self::with_low_bits(state.0, 0)
-    }
-
-    /// Replaces the last 16 bits by what follows from the others and `place`.
-    ///
-    /// They look as random as the others, so that records are spread over shards by them.
-    fn with_low_bits(id: Uuid, place: u16) -> Self {
-        let mut bytes = *id.as_bytes();
-        let [upper @ .., _, _] = &bytes;
-        let mixed = upper
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-        #[allow(clippy::cast_possible_truncation, reason = "16 bits of it are wanted")]
-        let low = ((mixed >> 24) as u16).wrapping_add(place);
-        [bytes[14], bytes[15]] = low.to_be_bytes();
-        Self(Uuid::from_bytes(bytes))
-    }
-}
-
 impl FlowRun {
     /// Makes a flow run without a state, created at `now`, everything else at the contract's defaults.
     pub fn new(id: FlowRunId, flow_id: FlowId, name: impl Into<String>, now: Timestamp) -> Self {
@@ -365,18 +292,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-
-    #[test]
-    fn the_id_of_a_state_tells_its_run() {
-        let run = FlowRunId::new();
-        let ids: Vec<StateId> = (1..FlowRunId::MOST_STATES).map(|number| run.state_id(number)).collect();
-        assert!(ids.iter().all(|id| FlowRunId::of_state(*id) == run && id.0 != run.0));
-        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-        assert!(ids.iter().all(|id| id.0.get_version_num() == 7));
-        assert_ne!(FlowRunId::of_state(run.state_id(FlowRunId::MOST_STATES)), run, "then it is one like any other");
-        let elsewhere = FlowRunId(Uuid::nil());
-        assert_ne!(FlowRunId::of_state(elsewhere.state_id(1)), elsewhere);
-    }
 
     fn now() -> Timestamp {
         "2026-01-31T09:30:00Z".parse().unwrap()

@@ -3,9 +3,9 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FlowRunId, Object, RunSummary, Seconds, State, StateId, StateType, Timestamp, id::typed_id};
+use super::{FlowRunId, Object, PastStates, RunSummary, Seconds, State, StateId, StateType, Timestamp, run_id::run_id};
 
-typed_id! {
+run_id! {
     /// The id of a task run.
     TaskRunId
 }
@@ -150,6 +150,9 @@ pub struct TaskRun {
     /// The id of the current state.
     #[serde(default)]
     pub state_id: Option<StateId>,
+    /// The states that the run was in: never answered.
+    #[serde(default, skip_serializing_if = "PastStates::is_empty")]
+    pub past: PastStates,
     /// Where the inputs come from, by parameter name.
     #[serde(default)]
     pub task_inputs: IndexMap<String, Vec<RunInput>>,
@@ -215,6 +218,7 @@ impl TaskRun {
             tags: Vec::new(),
             labels: Object::new(),
             state_id: None,
+            past: PastStates::default(),
             task_inputs: IndexMap::new(),
             state_type: None,
             state_name: None,
@@ -246,6 +250,7 @@ impl TaskRun {
     pub fn with_estimates(mut self, now: Timestamp) -> Self {
         self.estimated_run_time = Some(self.estimated_run_time(now));
         self.estimated_start_time_delta = Some(self.estimated_start_time_delta(now));
+        self.past = PastStates::default();
         self
     }
 }

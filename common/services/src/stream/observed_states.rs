@@ -33,10 +33,9 @@ pub(super) async fn follow(app: &App, queue: &Queue, changes: &[Change], failure
     let mut batches: HashMap<(StateType, String), Batch> = HashMap::new();
     for (place, change) in changes.iter().enumerate() {
         let (seen, gone) = match (&change.before, &change.after) {
-            (Some(before), None) => (None, Sighting::of(before)),
-            // What is not announced is no new state of a run.
-            (before, Some(after)) if before.is_none() || after.is_announced() => (Sighting::entered(after), Vec::new()),
-            _ => continue,
+            (Some(before), None) => (Vec::new(), Sighting::of(before)),
+            (before, Some(after)) => (Sighting::entered(before.as_ref(), after), Vec::new()),
+            (None, None) => continue,
         };
         let told = seen.into_iter().map(|seen| (seen, false)).chain(gone.into_iter().map(|gone| (gone, true)));
         for (sighting, is_gone) in told {

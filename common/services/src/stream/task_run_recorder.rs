@@ -11,8 +11,8 @@
 //! As Prefect's foreign key has it, nothing is recorded for a flow run that is not there, so that reports which come
 //! after its deletion leave nothing behind.
 //!
-//! A report may come any number of times and in any order: a state's key and content derive from its event, and the
-//! run is written under a condition on its version, together with the states that were reported for it.
+//! A report may come any number of times and in any order: a state's id and content derive from its event, and the run is
+//! written under a condition on its version, with the states that were reported for it. What it knows is not written again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -23,14 +23,15 @@ use uuid::Uuid;
 use super::Failures;
 use domain::{
     model::{
-        FlowRunId, Object, ReceivedEvent, State, StateDetails, StateId, StateType, TaskRun, TaskRunId, Timestamp,
-        name::random_name,
+        EventId, FlowRunId, Object, ReceivedEvent, State, StateDetails, StateId, StateType, TaskRun, TaskRunId,
+        Timestamp, name::random_name,
     },
     precedence::{Place, Precedence},
 };
 use error::{Error, Result};
 use store::{
     CommitError, Item, Key, Store, Versioned, Write, commit,
+    states::ReportedState,
     table::{self, Subject},
     unique::Claim,
 };
@@ -99,6 +100,8 @@ struct Report {
     sent: Vec<Field>,
     /// The state that it says this one follows.
     follows: Option<StateId>,
+    /// The event.
+    event: EventId,
     received: Timestamp,
 }
 
@@ -139,6 +142,7 @@ impl Report {
             state,
             sent,
             follows: event.follows.map(|event| StateId(event.0)),
+            event: event.id,
             received: event.received,
         })
     }
@@ -373,18 +377,19 @@ async fn write(
 ) -> Result<(), CommitError> {
     let version = stored.as_ref().map_or(0, |stored| stored.version);
     let before = stored.map(|stored| stored.record);
-    let precedence = precedence(store, id, before.as_ref(), reports).await?;
-    let (after, states) = recorded(id, before.clone(), reports, &precedence);
-    let (mut writes, mut told) = (Vec::new(), HashSet::new());
-    // Several reports may tell of the same state, and a transaction takes each item once.
-    for (state, follows) in states.iter().filter(|(state, _)| told.insert((state.timestamp, state.id))) {
-        writes.push(store.put_reported_state(id, state, *follows)?);
+    let (known, precedence) = precedence(store, id, before.as_ref(), reports).await?;
+    let Recorded { run, states } = recorded(id, before.clone(), reports, &precedence);
+    let Some(mut after) = run else { return Ok(()) };
+    let current = before.as_ref().and_then(|run| run.state.as_ref());
+    let states = states.into_iter().filter(|reported| !known.contains(&reported.state.id)).collect();
+    let (mut writes, is_new) = store.remember_reports(&mut after, current, states)?;
+    if !is_new && before.as_ref() == Some(&after) {
+        return Ok(());
     }
     while writes.len() > STATES_WITH_RUN {
         let rest = writes.split_off(STATES_WITH_RUN);
         store.commit(std::mem::replace(&mut writes, rest)).await?;
     }
-    let Some(after) = after else { return store.commit(writes).await };
     let (had, has) = (before.as_ref().and_then(natural_key), natural_key(&after));
     if had != has {
         writes.extend(had.map(Write::Delete));
@@ -398,13 +403,14 @@ async fn write(
     store.commit(writes).await
 }
 
-/// Returns what has to be known of the order of a run's states to place `reports` among them.
+/// Returns which states are known besides those in the run, and what has to be known of the order of a run's states to
+/// place `reports` among them.
 async fn precedence(
     store: &Store,
     id: TaskRunId,
     before: Option<&TaskRun>,
     reports: &[Report],
-) -> Result<Precedence, CommitError> {
+) -> Result<(HashSet<StateId>, Precedence), CommitError> {
     let of_batch = |mut precedence: Precedence| {
         for report in reports {
             precedence.note(report.state.id, report.follows);
@@ -412,25 +418,28 @@ async fn precedence(
         precedence
     };
     let told = of_batch(Precedence::default());
-    let Some(current) = before.and_then(|run| run.state.as_ref()) else { return Ok(told) };
-    if reports.iter().all(|report| told.follows(report.state.id, current.id)) {
-        return Ok(told);
+    let current = before.and_then(|run| run.state.as_ref());
+    if current.is_none_or(|current| reports.iter().all(|report| told.follows(report.state.id, current.id))) {
+        return Ok((HashSet::new(), told));
     }
-    Ok(of_batch(store.precedence(id).await?))
+    let (known, precedence) = store.precedence(id).await?;
+    Ok((known, of_batch(precedence)))
 }
 
-/// Decides what `reports` make of a run: the run as it is then, if it changes, and the states for its history, each with
-/// the one that it follows.
-fn recorded(
-    id: TaskRunId,
-    before: Option<TaskRun>,
-    reports: &[Report],
-    precedence: &Precedence,
-) -> (Option<TaskRun>, Vec<(State, Option<StateId>)>) {
+/// What some reports make of a run.
+struct Recorded {
+    /// The run, if there is one then.
+    run: Option<TaskRun>,
+    /// The states for its history.
+    states: Vec<ReportedState>,
+}
+
+/// Decides what `reports` make of a run.
+fn recorded(id: TaskRunId, before: Option<TaskRun>, reports: &[Report], precedence: &Precedence) -> Recorded {
     let mut by_time: Vec<Report> = reports.to_vec();
     by_time.sort_by_key(|report| report.state.timestamp);
     let mut in_order = precedence.sort(by_time, |report| report.state.id);
-    let (mut run, mut is_changed) = (before, false);
+    let mut run = before;
     for report in &mut in_order {
         report.state.state_details.task_run_id = Some(id);
         match &mut run {
@@ -441,15 +450,15 @@ fn recorded(
                 }
                 report.apply(&mut new);
                 run = Some(new);
-                is_changed = true;
             }
-            Some(run) if report.supersedes(run.state.as_ref(), precedence) => {
-                report.apply(run);
-                is_changed = true;
-            }
+            Some(run) if report.supersedes(run.state.as_ref(), precedence) => report.apply(run),
             Some(_) => {}
         }
     }
-    let states = in_order.into_iter().map(|report| (report.state, report.follows)).collect();
-    (run.filter(|_| is_changed), states)
+    let reported = |report: Report| ReportedState {
+        is_told_by_event: report.state.id.0 == report.event.0,
+        state: report.state,
+        follows: report.follows,
+    };
+    Recorded { run, states: in_order.into_iter().map(reported).collect() }
 }
