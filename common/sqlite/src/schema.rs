@@ -16,7 +16,10 @@ use crate::{
 const APPLICATION: i64 = 0x5072_6374;
 
 /// The version of the tables, in `PRAGMA user_version`.
-pub(crate) const VERSION: i64 = 3;
+///
+/// Version 2 has tallies, and 3 the note up to which change they hold all. In version 4 task runs hold their states, which
+/// earlier ones look for beside them.
+pub(crate) const VERSION: i64 = 4;
 
 /// How large a page is, in bytes; fixed when a file is made.
 const PAGE_SIZE: i64 = 4096;
