@@ -1,7 +1,7 @@
 //! Texts of any size in items of DynamoDB, which takes 400 KB an item and 4 MB a transaction.
 //!
-//! Records of which no index keeps the `head` ([`table::is_head_kept`]) have both texts in one, `body`, which is compressed: they
-//! are many, and a write of each kilobyte is paid for. Of others a long `tail` is compressed. Where an item is larger than [`LARGEST_ITEM`] all the same, its texts are cut into parts,
+//! Records of which no index keeps the `head` ([`table::is_head_kept`]) have both texts in one, `body`, which is compressed
+//! ([`deflate`]): they are many, and a write of each kilobyte is paid for. Of others a long `tail` is compressed. Where an item is larger than [`LARGEST_ITEM`] all the same, its texts are cut into parts,
 //! which are items of their own ([`table::body_part`]). The type of the attribute says how its text is kept: `S` as it is,
 //! `B` compressed, `M` in parts. So indexes carry it as they carry any other. Filters look for texts in `head`, which is
 //! therefore never compressed alone.
@@ -9,17 +9,16 @@
 //! Parts have a token that no other write has. They are there before the item that names them, and are never changed.
 //! What names them no longer is told of by the stream, whose consumer deletes them after everything else.
 
-use std::{
-    collections::HashMap,
-    io::{Read, Write as _},
-};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::attributes::{Attributes, written};
+use super::{
+    attributes::{Attributes, written},
+    deflate::{compressed, compressed_with_words, decompressed},
+};
 use crate::{
     Item, Key, Record,
     table::{self, IndexKey, Shards},
@@ -144,7 +143,7 @@ fn encode_body(item: &Item, mut attributes: Attributes) -> Result<Encoded> {
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_owned();
     let body = text(&item.head) + &SEAM.to_string() + &text(&item.tail);
     attributes.retain(|name, _| name != "head" && name != "tail");
-    let compressed = compressed(&body)?;
+    let compressed = compressed_with_words(&body)?;
     let kept =
         if compressed.len() < body.len() { AttributeValue::B(compressed.into()) } else { AttributeValue::S(body) };
     attributes.insert(table::BODY.to_owned(), kept);
@@ -194,20 +193,6 @@ fn held(value: &AttributeValue) -> usize {
         AttributeValue::B(bytes) => bytes.as_ref().len(),
         _ => REFERENCE,
     }
-}
-
-fn compressed(text: &str) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| Error::Internal(format!("a text can't be compressed: {error}"));
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).map_err(failed)?;
-    encoder.finish().map_err(failed)
-}
-
-/// Returns the text that was compressed, unless it is damaged.
-fn decompressed(bytes: &[u8]) -> Option<String> {
-    let mut text = String::new();
-    ZlibDecoder::new(bytes).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 /// An item as DynamoDB has it: parts of its texts may be missing, which are items of their own.

@@ -4,6 +4,7 @@ mod attempts;
 mod attributes;
 pub(crate) mod bodies;
 pub(crate) mod definition;
+mod deflate;
 mod failure;
 mod parts;
 mod reads;
