@@ -19,6 +19,7 @@ use common::{
     orchestration::Client as ProposingClient,
     store::{Item, Shards, Write, backend::LARGEST_RECORD, event_query::Counting, select::Window, table},
     stream::{Change, consume},
+    task_run_creation::{self, NewTaskRun},
     transitions::{Proposal, propose_flow_run_state},
 };
 use embedded::{
@@ -281,6 +282,68 @@ fn a_late_report_changes_only_the_history() {
             states.iter().map(|state| state.r#type).collect::<Vec<_>>(),
             [StateType::Running, StateType::Completed]
         );
+    });
+}
+
+/// As an earlier version wrote it, each state is an item, and the run remembers none.
+#[test]
+fn a_run_whose_states_are_apart_goes_on() {
+    block_on(async {
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let (store, first) = (&world.app.store, State::new(StateId::new(), StateType::Pending, time(0)));
+        let mut run = TaskRun::new(id, "add-1", id.to_string(), "add-0", time(0));
+        (run.state_id, run.state_type, run.state) = (Some(first.id), Some(first.r#type), Some(first.clone()));
+        let apart = store.put_state(table::task_run(id), &first, None).unwrap();
+        store.commit(vec![store.insert(&run).unwrap(), apart]).await.unwrap();
+        for (seconds, r#type) in [(2, StateType::Completed), (1, StateType::Running), (3, StateType::Crashed)] {
+            world.consume(&[change(&report(id, None, seconds, r#type, &json!({})))]).await;
+        }
+        let (run, states) = world.recorded(id).await;
+        assert_eq!(run.unwrap().state_type, Some(StateType::Crashed));
+        let types: Vec<_> = states.iter().map(|state| state.r#type).collect();
+        assert_eq!(types, [StateType::Pending, StateType::Running, StateType::Completed, StateType::Crashed]);
+        assert_eq!(store.task_run_state(first.id).await.unwrap(), Some(first));
+    });
+}
+
+#[test]
+fn a_claim_without_a_run_gives_the_next_one_its_id() {
+    block_on(async {
+        for is_reported in [true, false] {
+            let world = world(&Faults::default()).await;
+            let flow_run = world.flow_run(FlowRunId::new()).await;
+            let (claimed, other) = (TaskRunId::new(), TaskRunId::new());
+            let claim = world.app.store.claim(table::unique_task_run(Some(flow_run), "shared", "0"), claimed).unwrap();
+            world.app.store.commit(vec![claim]).await.unwrap();
+            if is_reported {
+                let keys = json!({"task_key": "shared", "dynamic_key": "0"});
+                world.consume(&[change(&report(other, Some(flow_run), 1, StateType::Pending, &keys))]).await;
+            } else {
+                let mut run = TaskRun::new(other, "shared", "0", "shared-0", time(0));
+                run.flow_run_id = Some(flow_run);
+                let state = State::new(StateId::new(), StateType::Pending, time(1));
+                let new = NewTaskRun { run, state };
+                let made = task_run_creation::create(&world.app, &new, &ProposingClient::default()).await.unwrap();
+                assert_eq!((made.run.id, made.is_new), (claimed, true));
+            }
+            let (run, states) = world.recorded(claimed).await;
+            assert_eq!(run.unwrap().state_type, Some(StateType::Pending));
+            assert_eq!(states.len(), 1);
+            assert_eq!(world.recorded(other).await, (None, Vec::new()));
+        }
+    });
+}
+
+#[test]
+fn a_claim_without_a_run_is_nothing_to_record_for() {
+    block_on(async {
+        let (world, id) = (world(&Faults::default()).await, TaskRunId::new());
+        let gone = FlowRunId::new();
+        let claim = world.app.store.claim(table::unique_task_run(Some(gone), "shared", "0"), id).unwrap();
+        world.app.store.commit(vec![claim]).await.unwrap();
+        let keys = json!({"task_key": "shared", "dynamic_key": "0"});
+        world.consume(&[change(&report(id, Some(gone), 1, StateType::Pending, &keys))]).await;
+        assert_eq!(world.recorded(id).await, (None, Vec::new()));
     });
 }
 

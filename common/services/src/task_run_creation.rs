@@ -39,21 +39,11 @@ pub async fn create(app: &App, new: &NewTaskRun, client: &Client) -> Result<Made
 
 async fn add(app: &App, new: &NewTaskRun, client: Client) -> Result<Made, CommitError> {
     let TaskRun { id, created, flow_run_id, task_key, dynamic_key, .. } = &new.run;
-    let (run, state) = (new.run.clone(), new.state.clone());
-    let policy = task_policy(&state, true);
-    let (run, entering) = Box::pin(transitions::create(app, run, Some(state), policy, client)).await?;
-    let mut writes: Vec<Write> =
-        vec![app.store.claim(table::unique_task_run(*flow_run_id, task_key, dynamic_key), *id)?];
-    writes.extend(entering);
-    let refused = match app.store.commit(writes).await {
-        Ok(()) => {
-            if new.state.state_details.deferred == Some(true) {
-                app.live.tell_of_queued_tasks();
-            }
-            return Ok(Made { run, is_new: true });
-        }
+    let key = table::unique_task_run(*flow_run_id, task_key, dynamic_key);
+    let claim = app.store.claim(key.clone(), *id)?;
+    let refused = match enter(app, new.clone(), client.clone(), claim).await {
         Err(refused @ CommitError::ConditionFailed(_)) => refused,
-        Err(error) => return Err(error),
+        outcome => return outcome,
     };
     match app.store.task_run_by_key(*flow_run_id, task_key, dynamic_key).await? {
         Some(found) => {
@@ -62,6 +52,27 @@ async fn add(app: &App, new: &NewTaskRun, client: Client) -> Result<Made, Commit
             Ok(Made { run: found.record, is_new })
         }
         None if app.store.task_run(*id).await?.is_some() => Err(Error::integrity_conflict().into()),
-        None => Err(refused),
+        // The claim may have been written without the run, whose id it gives.
+        None => match app.store.claim_on(&key).await? {
+            Some(found) => {
+                let owner = found.record.owner;
+                let run = TaskRun { id: owner.into(), ..new.run.clone() };
+                let claim = app.store.take_over(key, owner, found.version)?;
+                enter(app, NewTaskRun { run, state: new.state.clone() }, client, claim).await
+            }
+            None => Err(refused),
+        },
     }
+}
+
+/// Writes a new run with its first state and its claim.
+async fn enter(app: &App, new: NewTaskRun, client: Client, claim: Write) -> Result<Made, CommitError> {
+    let is_deferred = new.state.state_details.deferred == Some(true);
+    let policy = task_policy(&new.state, true);
+    let (run, entering) = Box::pin(transitions::create(app, new.run, Some(new.state), policy, client)).await?;
+    app.store.commit(std::iter::once(claim).chain(entering).collect()).await?;
+    if is_deferred {
+        app.live.tell_of_queued_tasks();
+    }
+    Ok(Made { run, is_new: true })
 }

@@ -23,7 +23,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
     let cached = store.cache_state("cache key", None, &key, &state).unwrap();
     store.commit(vec![store.put_state(key, &state, None).unwrap(), cached]).await.unwrap();
     let (last, earlier) = (StateId::new(), StateId::new());
-    let ended = world.task_run(|run| ended_in(run, last)).await;
+    world.task_run(|run| ended_in(run, last)).await;
     let event = serde_json::from_value(json!({
         "occurred": now, "received": now, "event": "prefect.task-run.Pending", "id": earlier,
         "resource": {"prefect.resource.id": format!("prefect.task-run.{}", TaskRunId::new())},

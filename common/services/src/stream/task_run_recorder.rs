@@ -13,6 +13,9 @@
 //!
 //! A report may come any number of times and in any order: a state's id and content derive from its event, and the run is
 //! written under a condition on its version, with the states that were reported for it. What it knows is not written again.
+//!
+//! The claim on a run's natural key is written before the run, not with it, which costs half as much. It gives the run's id,
+//! so whoever finds a claim without a run writes that run, and the claim with it: both may be about to be deleted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -70,9 +73,9 @@ pub(super) async fn record(app: &App, written: &[(usize, &Item)], failures: &mut
     let groups = grouped(reports, &known);
     let outcomes: Vec<_> = stream::iter(groups)
         .map(|(id, reports)| {
-            let loaded = known.runs.get(&id).cloned();
+            let found = known.of(id, &reports);
             async move {
-                let outcome = record_group(&app.store, id, loaded, &reports).await;
+                let outcome = record_group(&app.store, id, found, &reports).await;
                 (reports, outcome)
             }
         })
@@ -274,8 +277,8 @@ fields! {
 #[derive(Debug, Default)]
 struct Known {
     runs: HashMap<TaskRunId, Versioned<TaskRun>>,
-    /// Which run has a natural key.
-    owners: HashMap<Key, TaskRunId>,
+    /// Which run has a natural key, and the version of the claim.
+    owners: HashMap<Key, (TaskRunId, u64)>,
     /// The flow runs that are there, of those that a new task run belongs to.
     flow_runs: HashSet<FlowRunId>,
 }
@@ -294,10 +297,10 @@ impl Known {
                 known.add(item.versioned()?);
             } else {
                 let owner = TaskRunId(item.record::<Claim>()?.owner);
-                known.owners.insert(item.key, owner);
+                known.owners.insert(item.key, (owner, item.version));
             }
         }
-        for owner in known.owners.values().filter(|owner| !known.runs.contains_key(*owner)) {
+        for (owner, _) in known.owners.values().filter(|(owner, _)| !known.runs.contains_key(owner)) {
             owned_by_others.push(table::task_run(*owner));
         }
         for run in store.get_many(&owned_by_others).await? {
@@ -314,9 +317,12 @@ impl Known {
         Ok(known)
     }
 
+    fn owner(&self, report: &Report) -> Option<TaskRunId> {
+        self.owners.get(&report.natural_key()?).map(|(owner, _)| *owner)
+    }
+
     fn has_run_of(&self, report: &Report) -> bool {
-        self.runs.contains_key(&report.task_run_id)
-            || report.natural_key().is_some_and(|key| self.owners.contains_key(&key))
+        [Some(report.task_run_id), self.owner(report)].into_iter().flatten().any(|id| self.runs.contains_key(&id))
     }
 
     /// Says whether the report is to be recorded: its task run is known, or nothing is missing that it belongs to.
@@ -324,9 +330,28 @@ impl Known {
         report.run.flow_run_id.is_none_or(|id| self.flow_runs.contains(&id)) || self.has_run_of(report)
     }
 
+    /// Returns what is stored of the run `id` that `reports` are of.
+    fn of(&self, id: TaskRunId, reports: &[Report]) -> Found {
+        let claim = |key: Key| match self.owners.get(&key) {
+            Some((owner, version)) if *owner == id => Some((key, *version)),
+            _ => None,
+        };
+        Found {
+            run: self.runs.get(&id).cloned(),
+            claimed: reports.iter().filter_map(Report::natural_key).find_map(claim),
+        }
+    }
+
     fn add(&mut self, run: Versioned<TaskRun>) {
         self.runs.insert(run.record.id, run);
     }
+}
+
+/// What is stored of a run.
+struct Found {
+    run: Option<Versioned<TaskRun>>,
+    /// The natural key that is the run's, whether it is there or not, and the version of the claim.
+    claimed: Option<(Key, u64)>,
 }
 
 /// Sorts reports by the run that they are recorded under.
@@ -334,7 +359,8 @@ impl Known {
 /// That is the run with the report's natural key, whatever id the report has: clients that retry a flow run may give
 /// the same task run another id. Where no run has the key yet, the first report of the batch gives the id.
 fn grouped(reports: Vec<Report>, known: &Known) -> BTreeMap<TaskRunId, Vec<Report>> {
-    let mut owners = known.owners.clone();
+    let mut owners: HashMap<Key, TaskRunId> =
+        known.owners.iter().map(|(key, (owner, _))| (key.clone(), *owner)).collect();
     let mut groups: BTreeMap<TaskRunId, Vec<Report>> = BTreeMap::new();
     for report in reports {
         let id = match report.natural_key() {
@@ -346,14 +372,9 @@ fn grouped(reports: Vec<Report>, known: &Known) -> BTreeMap<TaskRunId, Vec<Repor
     groups
 }
 
-/// Records `reports` under the run `id`, of which `loaded` was stored.
-async fn record_group(
-    store: &Store,
-    id: TaskRunId,
-    loaded: Option<Versioned<TaskRun>>,
-    reports: &[Report],
-) -> Result<()> {
-    let mut at = (id, loaded);
+/// Records `reports` under the run `id`, of which so much was `found`.
+async fn record_group(store: &Store, id: TaskRunId, found: Found, reports: &[Report]) -> Result<()> {
+    let mut at = (id, found);
     for attempt in 0..commit::ATTEMPTS {
         match write(store, at.0, at.1, reports).await {
             Ok(()) => return Ok(()),
@@ -361,22 +382,16 @@ async fn record_group(
             Err(CommitError::ConditionFailed(_) | CommitError::Contended) => commit::back_off(attempt).await,
         }
         let known = Known::load(store, reports).await?;
-        let owner = reports.iter().filter_map(Report::natural_key).find_map(|key| known.owners.get(&key).copied());
-        let id = owner.unwrap_or(id);
-        at = (id, known.runs.get(&id).cloned());
+        let id = reports.iter().find_map(|report| known.owner(report)).unwrap_or(id);
+        at = (id, known.of(id, reports));
     }
     Err(Error::Unavailable("too many requests write the same task run".into()))
 }
 
-/// Writes what follows from `reports` for the run `id`, which is stored as `stored`.
-async fn write(
-    store: &Store,
-    id: TaskRunId,
-    stored: Option<Versioned<TaskRun>>,
-    reports: &[Report],
-) -> Result<(), CommitError> {
-    let version = stored.as_ref().map_or(0, |stored| stored.version);
-    let before = stored.map(|stored| stored.record);
+/// Writes what follows from `reports` for the run `id`, of which so much was `found`.
+async fn write(store: &Store, id: TaskRunId, found: Found, reports: &[Report]) -> Result<(), CommitError> {
+    let version = found.run.as_ref().map_or(0, |stored| stored.version);
+    let before = found.run.map(|stored| stored.record);
     let (known, precedence) = precedence(store, id, before.as_ref(), reports).await?;
     let Recorded { run, states } = recorded(id, before.clone(), reports, &precedence);
     let Some(mut after) = run else { return Ok(()) };
@@ -391,12 +406,15 @@ async fn write(
         store.commit(std::mem::replace(&mut writes, rest)).await?;
     }
     let (had, has) = (before.as_ref().and_then(natural_key), natural_key(&after));
-    if had != has {
-        writes.extend(had.map(Write::Delete));
-        if let Some(key) = has {
-            writes.push(store.claim(key, id)?);
+    if let Some(key) = has.clone().filter(|_| had != has) {
+        match (&before, found.claimed.filter(|(claimed, _)| *claimed == key)) {
+            (Some(_), Some(_)) => {}
+            (Some(_), None) => writes.push(store.claim(key, id)?),
+            (None, Some((_, version))) => writes.push(store.take_over(key, id, version)?),
+            (None, None) => store.commit(vec![store.claim(key, id)?]).await?,
         }
     }
+    writes.extend(had.filter(|had| Some(had) != has.as_ref()).map(Write::Delete));
     let mut item = Item::of(&after, version + 1, store.shards())?;
     item.announced = Some(item.version);
     writes.push(if version == 0 { Write::Insert(item) } else { Write::Replace(item) });
