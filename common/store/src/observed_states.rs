@@ -108,8 +108,8 @@ impl Sighting {
         }
     }
 
-    /// Returns the states that were entered when an item was written that was `before`: that of a state, or a run's that are
-    /// kept nowhere else.
+    /// Returns the states that were entered when an item was written that was `before`: that of a state, or a run's
+    /// that are kept nowhere else.
     pub fn entered(before: Option<&Item>, after: &Item) -> Vec<Self> {
         match Subject::of(&after.key) {
             // Reports of the states of a task run come late, and several at once.

@@ -1,11 +1,12 @@
 //! The states of runs in the table: a run's history, and each state by its id.
 //!
 //! A run's item holds its states, so that a transition is one write. A state has an item of its own if something has to
-//! find it by itself: a timer of a subflow run, its name where that is unusual, its id where nothing tells the run. When an
-//! item gets long, the oldest states move out of it, in the transition that would make it longer.
+//! find it by itself: a timer of a subflow run, its name where that is unusual, its id where nothing tells the run.
+//! When an item gets long, the oldest states move out of it, in the transition that would make it longer.
 //!
-//! The states of task runs are told by events, in any order, and have the ids of these. The event tells the run of a state
-//! for as long as it is kept, and a run that has ended is found by the id of its last state, which its answers name.
+//! The states of task runs are told by events, in any order, and have the ids of these. The event tells the run of a
+//! state for as long as it is kept, and a run that has ended is found by the id of its last state, which its answers
+//! name.
 
 use std::collections::HashSet;
 
@@ -196,8 +197,8 @@ impl Store {
         Ok(Write::Put(Item::of(&HistoricState::new(run, state.clone(), timer), 1, self.shards())?))
     }
 
-    /// Lets `run`, which was in the state `before`, remember that it has entered its current one, on which the server acts at
-    /// the time of `timer`; returns the writes of the states that are kept by themselves from now on.
+    /// Lets `run`, which was in the state `before`, remember that it has entered its current one, on which the server
+    /// acts at the time of `timer`; returns the writes of the states that are kept by themselves from now on.
     pub fn remember_state<R: StatefulRun>(
         &self,
         run: &mut R,
@@ -224,8 +225,9 @@ impl Store {
         Ok(writes)
     }
 
-    /// Lets `run`, which was in the state `before`, remember what was `reported`, in which its current state is if that is
-    /// another one; returns the writes of the states that are kept by themselves from now on, and whether anything is new.
+    /// Lets `run`, which was in the state `before`, remember what was `reported`, in which its current state is if that
+    /// is another one; returns the writes of the states that are kept by themselves from now on, and whether anything
+    /// is new.
     ///
     /// Of reports of one state the first counts.
     pub fn remember_reports(
@@ -273,8 +275,8 @@ impl Store {
         Ok((writes, is_new))
     }
 
-    /// Takes the oldest states out of what the run under the key `run` remembers, as far as that is too long for its item;
-    /// returns the writes that keep them by themselves.
+    /// Takes the oldest states out of what the run under the key `run` remembers, as far as that is too long for its
+    /// item; returns the writes that keep them by themselves.
     fn shed(&self, run: &Key, past: &mut PastStates) -> Result<Vec<Write>> {
         let mut sizes = past.left.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
         let mut writes = Vec::new();
@@ -406,14 +408,14 @@ pub(crate) fn states_within(item: &Item) -> Vec<State> {
 
 fn history_within(item: &Item) -> Vec<HistoricState> {
     match Subject::of(&item.key) {
-        Some(Subject::FlowRun(_)) => item.readable::<FlowRun>().map(history_in),
-        Some(Subject::TaskRun(_)) => item.readable::<TaskRun>().map(history_in),
+        Some(Subject::FlowRun(_)) => item.readable::<FlowRun>().as_ref().map(history_in),
+        Some(Subject::TaskRun(_)) => item.readable::<TaskRun>().as_ref().map(history_in),
         _ => None,
     }
     .unwrap_or_default()
 }
 
-fn history_in<R: StatefulRun>(run: R) -> Vec<HistoricState> {
+fn history_in<R: StatefulRun>(run: &R) -> Vec<HistoricState> {
     let (key, past) = (run.key(), run.past());
     let current = run.current().filter(|_| !past.has_current_apart());
     let entered = |state: &State| {

@@ -18,7 +18,9 @@ pub struct PastStates {
     /// When the server acts on the run if it is still in this state, unless what is apart says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// The states that it has left, or of which it was told late, and that are not kept by themselves, the oldest first.
+    /// The states that it has left, or of which it was told late, and that are not kept by themselves.
+    ///
+    /// The oldest one is the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<State>,
     /// Which state each state follows that is not kept by itself, where whoever reported it has said so.

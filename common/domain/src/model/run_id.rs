@@ -21,10 +21,10 @@ macro_rules! run_id {
                 Self($crate::model::run_id::new())
             }
 
-            /// Returns a new id of the `number`th state of the run, from 1, with which [`Self::of_state`] finds the run.
+            /// Returns a new id of the `number`th state of the run, from 1, by which [`Self::of_state`] finds the run.
             ///
-            /// Two ids of the same number are as a rule different, and ids of different numbers always. A run whose id was
-            /// made elsewhere, and one that enters very many states, has states with ids like any other.
+            /// Two ids of the same number are as a rule different, and ids of different numbers always. A run whose id
+            /// was made elsewhere, and one that enters very many states, has states with ids like any other.
             pub fn state_id(self, number: u32) -> $crate::model::StateId {
                 $crate::model::run_id::of_next_state(self.0, number)
             }

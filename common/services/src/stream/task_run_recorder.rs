@@ -11,11 +11,12 @@
 //! As Prefect's foreign key has it, nothing is recorded for a flow run that is not there, so that reports which come
 //! after its deletion leave nothing behind.
 //!
-//! A report may come any number of times and in any order: a state's id and content derive from its event, and the run is
-//! written under a condition on its version, with the states that were reported for it. What it knows is not written again.
+//! A report may come any number of times and in any order: a state's id and content derive from its event, and the run
+//! is written under a condition on its version, with the states that were reported for it. What it knows is not written
+//! again.
 //!
-//! The claim on a run's natural key is written before the run, not with it, which costs half as much. It gives the run's id,
-//! so whoever finds a claim without a run writes that run, and the claim with it: both may be about to be deleted.
+//! The claim on a run's natural key is written before the run, not with it, which costs half as much. It gives the run's
+//! id, so whoever finds a claim without a run writes that run, and the claim with it: both may be about to be deleted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,8 +1,9 @@
 //! Texts compressed by zlib, those of runs and events with the words that nearly all of them have.
 //!
-//! A record of a run has two kilobytes or three, most of them names of fields. What is compressed by itself has to spell each
-//! of them out once, so these texts are compressed with a dictionary ([`WORDS`]), as zlib has it. The stream names the
-//! dictionary by its checksum, and has none where there was none, so any text is read whenever it was written.
+//! A record of a run has two kilobytes or three, most of them names of fields. What is compressed by itself has to
+//! spell each of them out once, so these texts are compressed with a dictionary ([`WORDS`]), as zlib has it. The stream
+//! names the dictionary by its checksum, and has none where there was none, so any text is read whenever it was
+//! written.
 
 use std::io::Write as _;
 
@@ -18,9 +19,13 @@ const WORDS: &str = include_str!("words.txt");
 /// How much room a text gets that is read, more than it has compressed, before it gets more.
 const ROOM: usize = 4;
 
+/// How hard a text is compressed that may be megabytes long: zlib's first level makes no codes for the letters of a
+/// text.
+const OF_LONG: Compression = Compression::new(2);
+
 /// Compresses a text by itself.
 pub(super) fn compressed(text: &str) -> Result<Vec<u8>> {
-    written(ZlibEncoder::new(Vec::new(), Compression::fast()), text)
+    written(ZlibEncoder::new(Vec::new(), OF_LONG), text)
 }
 
 /// Compresses a text of a run or an event.
