@@ -18,6 +18,9 @@ use crate::{
     model::{DeploymentId, FlowId, FlowRun, Seconds, StateType, TaskRunId, Timestamp, WorkQueueId},
 };
 
+/// How many microseconds a second has.
+pub const MICROS_A_SECOND: i64 = 1_000_000;
+
 /// How many microseconds a minute has.
 pub const MICROS_A_MINUTE: i64 = 60_000_000;
 

@@ -18,8 +18,8 @@ const APPLICATION: i64 = 0x5072_6374;
 /// The version of the tables, in `PRAGMA user_version`.
 ///
 /// Version 2 has tallies, and 3 the note up to which change they hold all. In version 4 task runs hold their states, which
-/// earlier ones look for beside them.
-pub(crate) const VERSION: i64 = 4;
+/// earlier ones look for beside them. Version 5 counts events by the second as well.
+pub(crate) const VERSION: i64 = 5;
 
 /// How large a page is, in bytes; fixed when a file is made.
 const PAGE_SIZE: i64 = 4096;
@@ -132,11 +132,10 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
     // Another process may have come first.
     if let Kind::Ours(version) = kind(&transaction, path)? {
         let began = Instant::now();
-        if version < 2 {
+        if version < 5 {
+            transaction.execute_batch("DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS folded")?;
             make_tallies(&transaction)?;
             tallies::fill(&transaction)?;
-        }
-        if version < 3 {
             make_folded(&transaction)?;
         }
         transaction.pragma_update(None, "user_version", VERSION)?;
@@ -151,12 +150,12 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
     Ok(())
 }
 
-/// Makes the table of tallies, which version 2 has.
+/// Makes the table of tallies.
 fn make_tallies(connection: &Connection) -> Result<(), SqliteError> {
     Ok(connection.execute_batch(&format!("CREATE TABLE tallies {}", tallies::COLUMNS))?)
 }
 
-/// Makes the note up to which change tallies hold all, which version 3 has: they hold all that there are.
+/// Makes the note up to which change tallies hold all: they hold all that there are.
 fn make_folded(connection: &Connection) -> Result<(), SqliteError> {
     Ok(connection.execute_batch(&format!("{}; {}", pending::TABLE, pending::FOLDED))?)
 }

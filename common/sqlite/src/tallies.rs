@@ -188,7 +188,8 @@ fn differences(connection: &Connection, pending: &Pending) -> Result<Deltas, Sql
             let length = match row.get::<_, u8>(0)? {
                 0 => Length::Whole,
                 1 => Length::Hour,
-                _ => Length::Minute,
+                2 => Length::Minute,
+                _ => Length::Second,
             };
             let key = TallyKey { length, scope: row.get(1)?, period: row.get(2)?, cell: row.get(3)? };
             let sums = sums_of(row, 4)?;

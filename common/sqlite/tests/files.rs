@@ -49,10 +49,10 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     assert!(matches!(refused("CREATE TABLE a (b); CREATE TABLE _stream_records (id)"), SqliteError::Former(_)));
     drop(Database::open(&directory.path().join("other.db"), Mode::Serving).unwrap());
     let newer = rusqlite::Connection::open(directory.path().join("other.db")).unwrap();
-    newer.pragma_update(None, "user_version", 5).unwrap();
+    newer.pragma_update(None, "user_version", 6).unwrap();
     drop(newer);
     let error = Database::open(&directory.path().join("other.db"), Mode::Beside).unwrap_err();
-    assert!(matches!(error, SqliteError::Newer { found: 5, known: 4, .. }), "{error}");
+    assert!(matches!(error, SqliteError::Newer { found: 6, known: 5, .. }), "{error}");
     fs::write(&path, "no database, however long the text in it may be, ".repeat(100)).unwrap();
     assert!(matches!(Database::open(&path, Mode::Serving).unwrap_err(), SqliteError::Foreign(_)));
 }
@@ -64,7 +64,7 @@ fn the_words_of_a_refusal_name_the_file_and_what_to_do() {
         SqliteError::InUse(path.clone()),
         SqliteError::Former(path.clone()),
         SqliteError::Foreign(path.clone()),
-        SqliteError::Newer { path, found: 5, known: 4 },
+        SqliteError::Newer { path, found: 6, known: 5 },
     ] {
         let words = error.to_string();
         assert!(words.contains("/somewhere/proctor.db") && words.contains("--data"), "{words}");

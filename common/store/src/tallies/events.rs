@@ -16,7 +16,7 @@ use domain::{
     event_counts::{CountsByTime, CountsByValue},
     filter::{EventFilter, TimeBounds},
     model::{ReceivedEvent, Timestamp},
-    tallies::{Cover, MICROS_A_MINUTE, MINUTES_AN_HOUR, add, cover},
+    tallies::{Cover, MICROS_A_MINUTE, MICROS_A_SECOND, MINUTES_AN_HOUR, add, cover},
 };
 use error::Result;
 use serde_json::json;
@@ -45,8 +45,8 @@ pub(super) fn deltas(before: Option<&Item>, after: Option<&Item>) -> Deltas {
     let mut deltas = Deltas::new();
     for (event, runs) in [(before, -1), (after, 1)] {
         let Some(TalliedEvent { occurred, event }) = event.and_then(tallied) else { continue };
-        let minute = occurred.as_micros().div_euclid(MICROS_A_MINUTE);
-        for (length, period) in [(Length::Hour, minute.div_euclid(MINUTES_AN_HOUR)), (Length::Minute, minute)] {
+        for length in [Length::Hour, Length::Minute, Length::Second] {
+            let period = occurred.as_micros().div_euclid(micros(length));
             let key = TallyKey { length, scope: EVENTS.to_vec(), period, cell: event.clone() };
             add(&mut deltas, key, Sums { runs, ..Sums::default() });
         }
@@ -59,10 +59,18 @@ fn rows(length: Length, first: i64, end: i64) -> TallyRange {
     TallyRange { length, scope: Some(EVENTS.to_vec()), first, last: end - 1, each: true }
 }
 
+/// Returns how many microseconds a period has in which events are counted.
+fn micros(length: Length) -> i64 {
+    match length {
+        Length::Hour => MINUTES_AN_HOUR * MICROS_A_MINUTE,
+        Length::Second => MICROS_A_SECOND,
+        _ => MICROS_A_MINUTE,
+    }
+}
+
 /// Returns the first instant of a period and the last one.
 fn limits(length: Length, period: i64) -> TimeBounds {
-    let minutes = if length == Length::Hour { MINUTES_AN_HOUR } else { 1 };
-    let micros = minutes.saturating_mul(MICROS_A_MINUTE);
+    let micros = micros(length);
     let start = period.saturating_mul(micros);
     let instant = |micros| Some(Timestamp::nearest_to_micros(micros));
     TimeBounds { not_before: instant(start), not_after: instant(start.saturating_add(micros - 1)) }
@@ -86,11 +94,13 @@ impl Store {
                 names.entry(cell).or_default().add(length, period, sums.runs);
             }
         }
-        if !self.narrow_to_minutes(&mut names).await? {
-            return Ok(false);
+        for (length, shorter) in [(Length::Hour, Length::Minute), (Length::Minute, Length::Second)] {
+            if !self.narrow(&mut names, length, shorter).await? {
+                return Ok(false);
+            }
         }
         for (name, named) in names {
-            let Named { events, first: Some((_, first)), last: Some((_, last)) } = named else { continue };
+            let Named { events, first: Some(first), last: Some(last) } = named else { continue };
             let oldest = self.end_of_events(&name, first, Direction::Ascending).await?;
             let latest = self.end_of_events(&name, last, Direction::Descending).await?;
             counts.add_tallied(&name, u64::try_from(events).unwrap_or_default(), oldest, latest);
@@ -151,34 +161,43 @@ impl Store {
         Ok(if ranges.is_empty() { Some(Tallied::default()) } else { self.backend.tallies(ranges).await?.0 })
     }
 
-    /// Finds out in which minutes the first and last events of each name are, where the hours are known; says whether it can.
-    async fn narrow_to_minutes(&self, names: &mut BTreeMap<String, Named>) -> Result<bool> {
+    /// Finds out in which of the shorter periods the first and last events of each name are, where the longer ones are known;
+    /// says whether it can.
+    ///
+    /// Where the shorter ones are not counted, the longer ones stay.
+    async fn narrow(&self, names: &mut BTreeMap<String, Named>, length: Length, shorter: Length) -> Result<bool> {
         let ends = names.values().flat_map(|named| named.first.into_iter().chain(named.last));
-        let hours: BTreeSet<i64> = ends.filter(|(length, _)| *length == Length::Hour).map(|(_, hour)| hour).collect();
-        let minutes = |hour: &i64| rows(Length::Minute, hour * MINUTES_AN_HOUR, (hour + 1) * MINUTES_AN_HOUR);
-        let ranges: Vec<TallyRange> = hours.iter().map(minutes).collect();
+        let periods: BTreeSet<i64> = ends.filter(|(of, _)| *of == length).map(|(_, period)| period).collect();
+        let within = micros(length) / micros(shorter);
+        let ranges: Vec<TallyRange> =
+            periods.iter().map(|period| rows(shorter, period * within, (period + 1) * within)).collect();
         let Some(found) = self.events_tallied(&ranges).await? else { return Ok(false) };
-        // In ascending order of the minutes.
+        // In ascending order.
         let mut of_name = BTreeMap::<String, Vec<i64>>::new();
         for TallyKey { period, cell, .. } in found.sums.into_keys() {
             of_name.entry(cell).or_default().push(period);
         }
         for (name, named) in names.iter_mut() {
-            let minutes = of_name.get(name).map_or(&[][..], Vec::as_slice);
-            let within = |hour: i64| minutes.iter().filter(move |minute| minute.div_euclid(MINUTES_AN_HOUR) == hour);
-            if let Some((Length::Hour, hour)) = named.first {
-                named.first = within(hour).min().map(|minute| (Length::Minute, *minute));
+            let shorter_ones = of_name.get(name).map_or(&[][..], Vec::as_slice);
+            let inside = |period: i64| shorter_ones.iter().filter(move |one| one.div_euclid(within) == period);
+            if let Some((_, period)) = named.first.filter(|(of, _)| *of == length) {
+                named.first = inside(period).min().map(|one| (shorter, *one)).or(named.first);
             }
-            if let Some((Length::Hour, hour)) = named.last {
-                named.last = within(hour).max().map(|minute| (Length::Minute, *minute));
+            if let Some((_, period)) = named.last.filter(|(of, _)| *of == length) {
+                named.last = inside(period).max().map(|one| (shorter, *one)).or(named.last);
             }
         }
         Ok(true)
     }
 
-    /// Returns when the first event of a name in a direction occurred in a minute; the minute's edge if there is none any more.
-    async fn end_of_events(&self, name: &str, minute: i64, direction: Direction) -> Result<Timestamp> {
-        let limits = limits(Length::Minute, minute);
+    /// Returns when the first event of a name in a direction occurred in a period; the period's edge if there is none any more.
+    async fn end_of_events(
+        &self,
+        name: &str,
+        (length, period): (Length, i64),
+        direction: Direction,
+    ) -> Result<Timestamp> {
+        let limits = limits(length, period);
         let (from, to) = (limits.not_before.map(Timestamp::sortable), limits.not_after.map(Timestamp::sortable));
         let range = Range::all(self, Index::ByTime, Collection::Events).between(from, to).in_direction(direction);
         let named = range.containing(vec![vec![format!("\"event\":{}", json!(name))]]);

@@ -43,6 +43,8 @@ pub enum Length {
     Hour = 1,
     /// A minute.
     Minute = 2,
+    /// A second, which events alone are counted by.
+    Second = 3,
 }
 
 /// How rows change.
