@@ -24,6 +24,7 @@ use error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub(crate) use crate::key::bounded;
 use crate::{
     artifacts, automations,
     backend::BodyPart,
@@ -39,6 +40,7 @@ use crate::{
     schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
     slots,
     states::HistoricState,
+    tallies::fill::TallyFill,
     task_runs, triggers,
     unique::Claim,
     watches,
@@ -212,6 +214,9 @@ entities! {
     /// work that failed for good
     dead_letter(letter_id: DeadLetterId) => DeadLetter(DeadLetterId) of DeadLetter
         = ["dead_letter", letter_id] / ["dead_letter"];
+
+    /// how far runs and events are counted that were there before tallies
+    tally_fill() => TallyFill of TallyFill = ["tallies"] / ["fill"];
 
     /// the change that measures how far the consumer of the table's stream is behind
     stream_probe() => StreamProbe of StreamProbe = ["stream"] / ["probe"];

@@ -10,7 +10,7 @@ use crate::{
     cost::{self, Kind},
     query::Range,
     table::{Index, Projection},
-    tallies::{Tallied, TallyRange},
+    tallies::{CountedBatch, Tallied, TallyRange},
 };
 use error::Result;
 
@@ -91,8 +91,31 @@ impl Backend for Counted {
     fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
         Box::pin(async move {
             let answer = self.0.tallies(ranges).await;
-            if let Ok((Some(tallied), spent)) = &answer {
-                cost::add_page("tallies", ranges.len(), tallied.rows, *spent);
+            match &answer {
+                Ok((Some(tallied), spent)) => cost::add_page("tallies", ranges.len(), tallied.rows, *spent),
+                // It took a read to see that there are none.
+                Ok((None, spent)) if *spent != Spent::default() => cost::add(&Kind::Read, 0, *spent),
+                _ => {}
+            }
+            answer
+        })
+    }
+
+    fn count<'a>(&'a self, batch: &'a CountedBatch) -> BoxFuture<'a, Result<Spent>> {
+        Box::pin(async move {
+            let answer = self.0.count(batch).await;
+            if let Ok(spent) = &answer {
+                cost::add(&Kind::Write, 0, *spent);
+            }
+            answer
+        })
+    }
+
+    fn mark_counted<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Metered<usize>>> {
+        Box::pin(async move {
+            let answer = self.0.mark_counted(keys).await;
+            if let Ok((count, spent)) = &answer {
+                cost::add(&Kind::Write, *count, *spent);
             }
             answer
         })

@@ -9,7 +9,7 @@ use crate::{
     CommitError, Item, Key, Write, access,
     query::Range,
     table::Projection,
-    tallies::{Tallied, TallyRange},
+    tallies::{CountedBatch, Tallied, TallyRange},
 };
 use error::{Error, Result};
 
@@ -78,6 +78,17 @@ impl Backend for Guarded {
         Box::pin(async move {
             access::check(&["dynamodb:Query"], None)?;
             self.0.tallies(ranges).await
+        })
+    }
+
+    fn count<'a>(&'a self, batch: &'a CountedBatch) -> BoxFuture<'a, Result<Spent>> {
+        self.0.count(batch)
+    }
+
+    fn mark_counted<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Metered<usize>>> {
+        Box::pin(async move {
+            access::check(&["dynamodb:BatchGetItem"], None)?;
+            self.0.mark_counted(keys).await
         })
     }
 

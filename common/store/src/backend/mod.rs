@@ -16,7 +16,7 @@ use super::{
     CommitError, Item, Key, Write,
     query::Range,
     table::{Index, Projection},
-    tallies::{Tallied, TallyRange},
+    tallies::{CountedBatch, Tallied, TallyRange},
 };
 use error::{Error, Result};
 
@@ -182,6 +182,24 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// As [`Self::get`].
     fn tallies<'a>(&'a self, _ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
         Box::pin(async { Ok((None, Spent::default())) })
+    }
+
+    /// Adds a batch of the table's stream to the tallies, or what of it was not added before.
+    ///
+    /// A database that keeps tallies in the transactions of its writes has nothing to add.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; a part of it may be added.
+    fn count<'a>(&'a self, _batch: &'a CountedBatch) -> BoxFuture<'a, Result<Spent>> {
+        Box::pin(async { Ok(Spent::default()) })
+    }
+
+    /// Marks the items under `keys`, [`MOST_KEYS`] at most, so that the stream counts them; returns how many had no mark.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; some of them may be marked.
+    fn mark_counted<'a>(&'a self, _keys: &'a [Key]) -> BoxFuture<'a, Result<Metered<usize>>> {
+        Box::pin(async { Ok((0, Spent::default())) })
     }
 
     /// Returns about how many items the table has, for showing progress alone; none if that is not known.

@@ -22,7 +22,7 @@ use error::Result;
 use serde_json::json;
 
 /// The scope of all events; scopes of flow runs are empty or begin with a smaller number.
-const EVENTS: [u8; 1] = [0xE0];
+pub(super) const EVENTS: [u8; 1] = [0xE0];
 
 /// How many windows of less than a minute are read for counts by time; where there are more, all events are looked at.
 const MOST_EDGES: usize = 120;

@@ -4,9 +4,14 @@
 //! comes back to its rows in the transaction of the change, and sums rows up ([`Backend::tallies`](crate::Backend::tallies)).
 //! One that keeps none answers so, and the planner looks at the runs themselves.
 
+mod counting;
 mod events;
+pub mod fill;
 mod places;
+#[cfg(test)]
+mod proof;
 mod query;
+mod recount;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +21,8 @@ use uuid::Uuid;
 use super::{Item, Key, table::Subject, unreadable};
 use domain::tallies::{Leaf, Period, Scope, TalliedRun, delta};
 
+pub use counting::{CountedBatch, CountedChange};
+pub(crate) use counting::{cut, is_followed, is_usual, tallied_fields};
 pub use domain::tallies::{Cell, Sums, add};
 pub(crate) use places::WithRuns;
 pub use query::READ;
@@ -86,6 +93,13 @@ pub fn deltas(key: &Key, before: Option<&Item>, after: Option<&Item>) -> Deltas 
     }
     let delta = delta(before.and_then(tallied::<TalliedRun>).as_ref(), after.and_then(tallied).as_ref());
     delta.iter().map(|(scope, period, cell, sums)| (key_of(scope, period, cell), sums)).collect()
+}
+
+/// Adds `more` to `deltas`; what comes to nothing is gone.
+pub fn merge(deltas: &mut Deltas, more: Deltas) {
+    for (key, sums) in more {
+        add(deltas, key, sums);
+    }
 }
 
 /// Reads what of a record is tallied, which is all in its `head`.

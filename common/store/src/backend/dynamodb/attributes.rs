@@ -5,7 +5,10 @@ use std::{collections::HashMap, num::ParseIntError, str::FromStr};
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity};
 use serde::Serialize;
 
-use super::bodies::{CONTENT, Image};
+use super::{
+    bodies::{CONTENT, Image},
+    tallies::COUNTED,
+};
 use crate::{Item, Key, backend::Position, table};
 use error::{Error, Result};
 
@@ -31,6 +34,7 @@ pub(super) fn read(attributes: Attributes) -> Result<Image> {
             (table::PARTITION, AttributeValue::S(text)) => item.key.pk = text,
             (table::SORT, AttributeValue::S(text)) => item.key.sk = text,
             ("head" | "tail" | table::BODY, text) => image.take(&name, text)?,
+            (COUNTED, mark) => image.mark = Some(mark),
             // What a part holds is asked for by its key ([`content`]).
             (CONTENT, AttributeValue::B(_)) => {}
             (_, AttributeValue::S(text)) => {

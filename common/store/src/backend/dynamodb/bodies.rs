@@ -18,10 +18,12 @@ use uuid::Uuid;
 use super::{
     attributes::{Attributes, written},
     deflate::{compressed, compressed_with_words, decompressed},
+    tallies::{COUNTED, counted},
 };
 use crate::{
     Item, Key, Record,
     table::{self, IndexKey, Shards},
+    tallies::is_followed,
 };
 use domain::model::Timestamp;
 use error::{Error, Result};
@@ -147,7 +149,13 @@ fn encode_body(item: &Item, mut attributes: Attributes) -> Result<Encoded> {
     let kept =
         if compressed.len() < body.len() { AttributeValue::B(compressed.into()) } else { AttributeValue::S(body) };
     attributes.insert(table::BODY.to_owned(), kept);
+    if is_followed(&item.key) {
+        attributes.insert(COUNTED.to_owned(), counted(None, true));
+    }
     let is_too_long = size(&attributes) > LARGEST_ITEM;
+    if is_too_long && is_followed(&item.key) {
+        attributes.insert(COUNTED.to_owned(), counted(item.head.as_deref(), false));
+    }
     let parts = if is_too_long { cut(&mut attributes, table::BODY, &item.key)? } else { Vec::new() };
     Ok(Encoded { attributes, parts })
 }
@@ -203,11 +211,13 @@ pub struct Image {
     head: Option<Parts>,
     tail: Option<Parts>,
     body: Option<Parts>,
+    /// That the stream counts the item, and what is counted of it where that is in parts.
+    pub(super) mark: Option<AttributeValue>,
 }
 
 impl From<Item> for Image {
     fn from(item: Item) -> Self {
-        Self { item, head: None, tail: None, body: None }
+        Self { item, head: None, tail: None, body: None, mark: None }
     }
 }
 
@@ -238,6 +248,15 @@ impl Image {
     /// Returns the item, if nothing of it is in parts.
     pub fn whole(self) -> Option<Item> {
         self.is_whole().then_some(self.item)
+    }
+
+    /// Returns the item as far as tallies count it, if the stream counts it.
+    pub(crate) fn counted(self) -> Option<Item> {
+        match &self.mark {
+            Some(AttributeValue::S(head)) => Some(Item { head: Some(head.clone()), ..self.item }),
+            Some(_) => self.whole(),
+            None => None,
+        }
     }
 
     /// Takes the text of `head`, `tail` or both as an attribute has it.

@@ -8,6 +8,7 @@ mod deflate;
 mod failure;
 mod parts;
 mod reads;
+mod tallies;
 mod writes;
 
 use std::{fmt, sync::Arc};
@@ -26,6 +27,7 @@ use crate::{
     CommitError, Item, Key, Write,
     query::Range,
     table::{self, Projection},
+    tallies::{CountedBatch, Tallied, TallyRange},
 };
 use error::{Error, Result};
 
@@ -37,6 +39,7 @@ const UNPROCESSED_RETRIES: u32 = 6;
 pub struct DynamoDb {
     client: Client,
     table: Arc<str>,
+    completeness: tallies::Completeness,
 }
 
 impl fmt::Debug for DynamoDb {
@@ -48,7 +51,7 @@ impl fmt::Debug for DynamoDb {
 impl DynamoDb {
     /// Takes a client, and the table's name.
     pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), completeness: tallies::Completeness::default() }
     }
 
     async fn make_table(&self) -> Result<()> {
@@ -111,6 +114,18 @@ impl Backend for DynamoDb {
 
     fn walk(&self, start: Option<Position>, limit: usize) -> BoxFuture<'_, Result<Metered<Page>>> {
         Box::pin(self.page_of_all(start, limit))
+    }
+
+    fn tallies<'a>(&'a self, ranges: &'a [TallyRange]) -> BoxFuture<'a, Result<Metered<Option<Tallied>>>> {
+        Box::pin(self.tallied(ranges))
+    }
+
+    fn count<'a>(&'a self, batch: &'a CountedBatch) -> BoxFuture<'a, Result<Spent>> {
+        Box::pin(self.count_batch(batch))
+    }
+
+    fn mark_counted<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Metered<usize>>> {
+        Box::pin(self.mark(keys))
     }
 
     fn create(&self) -> BoxFuture<'_, Result<()>> {

@@ -11,7 +11,7 @@ use super::{
     DynamoDb, UNPROCESSED_RETRIES,
     attributes::{Attributes, position, read, start, units, written},
     bodies::{COUNT, HEAD_IN_PARTS, Image, TOKEN},
-    failure,
+    failure, tallies,
 };
 use crate::{
     Item, Key,
@@ -195,6 +195,9 @@ impl DynamoDb {
             .scan()
             .table_name(&*self.table)
             .consistent_read(true)
+            // They are no records.
+            .filter_expression("NOT begins_with(pk, :tallies)")
+            .expression_attribute_values(":tallies", AttributeValue::S(tallies::PREFIX.to_owned()))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(from.map(start))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
