@@ -557,3 +557,14 @@ async fn what_kills_its_worker_again_and_again_is_put_aside_and_ends_its_operati
     assert_eq!(world.history(runs[3]).await, [StateType::Running]);
     assert_eq!(world.app.store.dead_letters(all).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn the_fill_of_tallies_looks_at_all_runs_in_steps_and_ends() {
+    let mut world = world(&Faults::default()).await;
+    world.add_runs(401).await;
+    world.app.store.begin_tally_fill(Timestamp::now()).await.unwrap();
+    world.app.store.begin_tally_fill(Timestamp::now()).await.unwrap();
+    world.settle(3).await;
+    let fill = world.app.store.tally_fill().await.unwrap().unwrap().record;
+    assert!(fill.is_complete() && fill.marked == 0, "every write of this version marks what it writes: {fill:?}");
+}

@@ -146,7 +146,7 @@ impl Function<'_> {
     }
 }
 
-const TABLE: &str = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}";
+pub(crate) const TABLE: &str = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}";
 
 fn table_statements(access: TableAccess) -> Vec<Value> {
     let mut statements = Vec::new();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     attribute,
     function::{Environment, Function, reserved},
-    parameters, reference,
+    parameters, reference, tallies,
     websocket::{self, Reach},
 };
 
@@ -36,12 +36,15 @@ pub(crate) fn template() -> Value {
         timeout: TIMEOUT,
         access: ACCESS,
         reads_assets: false,
-        statements: vec![json!({
-            "Sid": "WorksOffTheQueue",
-            "Effect": "Allow",
-            "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"],
-            "Resource": queue
-        })],
+        statements: vec![
+            json!({
+                "Sid": "WorksOffTheQueue",
+                "Effect": "Allow",
+                "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"],
+                "Resource": queue
+            }),
+            tallies::on_items("MarksAsCounted", "dynamodb:UpdateItem", &["flow_run#*", "event#*"]),
+        ],
         environment: Environment::Table,
     };
     let address = websocket::reaching(&mut function, "WebsocketApi", Reach::Sends);

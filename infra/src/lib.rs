@@ -21,6 +21,7 @@ mod resource;
 mod root;
 mod stream;
 mod table;
+mod tallies;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub fn templates() -> BTreeMap<String, Value> {
 
 /// The nested stack, and the function, of what API Gateway has no route for.
 const FALLBACK: &str = registry::functions::FALLBACK;
-/// The nested stack of the consumer of the table's stream.
+/// The nested stack of the consumers of the table's stream.
 const STREAM: &str = "stream";
 /// The nested stack of the functions behind the WebSocket API.
 const WEBSOCKETS: &str = "websockets";

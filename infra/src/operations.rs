@@ -6,7 +6,9 @@ use common::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{STREAM, WORK, attribute, only_if, origin::AUTHORIZER, reference, stream::CONSUMER, substitute};
+use crate::{
+    STREAM, WORK, attribute, only_if, origin::AUTHORIZER, reference, stream::CONSUMER, substitute, tallies::COUNTER,
+};
 
 /// An alarm to be declared: a sum or maximum over five minutes that is more than it should be.
 struct Alarm {
@@ -74,8 +76,17 @@ fn alarms() -> Vec<Alarm> {
             more_than: 300_000,
         },
         Alarm {
+            id: "TalliesLagAlarm".into(),
+            description: "Counts are more than five minutes old; after 24 hours the stream loses what is not counted",
+            namespace: "AWS/Lambda",
+            metric: "IteratorAge",
+            statistic: "Maximum",
+            dimensions: vec![("FunctionName", substitute(&format!("proctor-${{Stage}}-{COUNTER}")))],
+            more_than: 300_000,
+        },
+        Alarm {
             id: "DeadLettersAlarm".into(),
-            description: "Changes grew as old as the stream before its consumer had them",
+            description: "Changes grew as old as the stream before a consumer of it had them",
             namespace: "AWS/SQS",
             metric: "ApproximateNumberOfMessagesVisible",
             statistic: "Maximum",
@@ -177,6 +188,7 @@ fn dashboard() -> Value {
     let table = |metric: &str| json!(["AWS/DynamoDB", metric, "TableName", "${Table}"]);
     let consumer =
         |metric: &str| json!(["AWS/Lambda", metric, "FunctionName", format!("proctor-${{Stage}}-{CONSUMER}")]);
+    let counter = |metric: &str| json!(["AWS/Lambda", metric, "FunctionName", format!("proctor-${{Stage}}-{COUNTER}")]);
     let ours = |metric: &str| json!(["Proctor", metric, "Table", "${Table}"]);
     let search = |metric: &str, statistic: &str| {
         let expression = format!(
@@ -192,7 +204,7 @@ fn dashboard() -> Value {
         ("Each request at the store", "Average", vec![ours("StoreRoundTrips"), ours("ReadUnits"), ours("WriteUnits")]),
         ("Conflicts and retries at the store", "Sum", vec![ours("Conflicts"), ours("Retries")]),
         ("Put aside, and unreadable", "Sum", vec![ours("DeadLetters"), ours("UnreadableRecords")]),
-        ("Stream: milliseconds behind", "Maximum", vec![consumer("IteratorAge")]),
+        ("Stream: milliseconds behind", "Maximum", vec![consumer("IteratorAge"), counter("IteratorAge")]),
         ("Capacity units", "Sum", vec![table("ConsumedReadCapacityUnits"), table("ConsumedWriteCapacityUnits")]),
     ];
     let mut widgets = Vec::new();

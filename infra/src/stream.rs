@@ -1,4 +1,4 @@
-//! The nested stack of the consumer of the table's stream, and of where it puts what it could not consume.
+//! The nested stack of the consumers of the table's stream, and of where records go that nobody could consume.
 
 use common::{
     store::{
@@ -13,7 +13,7 @@ use crate::{
     attribute,
     function::{Environment, Function, reserved},
     jobs::{QUEUE_URL, dead_letters},
-    parameters, reference,
+    parameters, reference, tallies,
     websocket::{self, Reach},
 };
 
@@ -25,38 +25,40 @@ const TIMEOUT: u32 = 60;
 
 /// Renders the nested stack.
 pub(crate) fn template() -> Value {
+    let reads_and_gives_up = [
+        json!({
+            "Sid": "ReadsTheStream",
+            "Effect": "Allow",
+            "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+            "Resource": reference("TableStream")
+        }),
+        json!({
+            "Sid": "ListsStreams",
+            "Effect": "Allow",
+            "Action": ["dynamodb:ListStreams"],
+            "Resource": "*"
+        }),
+        json!({
+            "Sid": "GivesUp",
+            "Effect": "Allow",
+            "Action": ["sqs:SendMessage"],
+            "Resource": attribute("DeadLetters", "Arn")
+        }),
+    ];
+    let mut statements = reads_and_gives_up.to_vec();
+    statements.push(json!({
+        "Sid": "LeavesWork",
+        "Effect": "Allow",
+        "Action": ["sqs:SendMessage"],
+        "Resource": reference("Queue")
+    }));
     let mut function = Function {
         name: CONSUMER,
         description: "What follows from a write: events, recorded task runs, removals, what clients are told".into(),
         timeout: TIMEOUT,
         access: ACCESS,
         reads_assets: false,
-        statements: vec![
-            json!({
-                "Sid": "ReadsTheStream",
-                "Effect": "Allow",
-                "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
-                "Resource": reference("TableStream")
-            }),
-            json!({
-                "Sid": "ListsStreams",
-                "Effect": "Allow",
-                "Action": ["dynamodb:ListStreams"],
-                "Resource": "*"
-            }),
-            json!({
-                "Sid": "GivesUp",
-                "Effect": "Allow",
-                "Action": ["sqs:SendMessage"],
-                "Resource": attribute("DeadLetters", "Arn")
-            }),
-            json!({
-                "Sid": "LeavesWork",
-                "Effect": "Allow",
-                "Action": ["sqs:SendMessage"],
-                "Resource": reference("Queue")
-            }),
-        ],
+        statements,
         environment: Environment::Table,
     };
     let address = websocket::reaching(&mut function, "WebsocketApi", Reach::Sends);
@@ -67,11 +69,12 @@ pub(crate) fn template() -> Value {
     resources[&id]["Properties"]["ReservedConcurrentExecutions"] = reserved("StreamReservedConcurrency");
     resources
         .extend(Map::from_iter([("DeadLetters".to_owned(), dead_letters()), (format!("{id}Source"), source(&id))]));
+    resources.extend(tallies::resources(reads_and_gives_up.to_vec()));
     let outputs = json!({
         "DeadLetters": { "Description": "The queue of what was given up", "Value": attribute("DeadLetters", "QueueName") }
     });
     crate::template(
-        "Proctor: the consumer of the table's stream",
+        "Proctor: the consumers of the table's stream",
         &[
             ("Parameters", parameters::of_a_nested_stack(&parameters::OF_THE_STREAM)),
             ("Conditions", parameters::conditions_of_a_nested_stack(&resources)),

@@ -361,7 +361,7 @@ fn cloudfront_shows_a_secret_that_the_authorizer_alone_can_read() {
 }
 
 /// The functions that know no callers: they are not called by clients, or anybody may call them.
-const KNOW_NOBODY: [&str; 7] = [
+const KNOW_NOBODY: [&str; 8] = [
     "authorize_origin",
     "websocket_disconnect",
     "fire_timers",
@@ -369,6 +369,7 @@ const KNOW_NOBODY: [&str; 7] = [
     "job_runner",
     "perform_readiness_check",
     "stream_consumer",
+    "tally_consumer",
 ];
 
 #[test]
@@ -397,6 +398,21 @@ fn the_password_is_in_no_environment_and_only_who_asks_for_it_can_read_it() {
         assert!(parameters.values().all(|parameter| parameter.get("NoEcho").is_none()), "no secret is a parameter");
     }
     assert_eq!(others, KNOW_NOBODY.into());
+}
+
+#[test]
+fn tallies_are_written_by_one_function_a_batch_of_a_shard_at_a_time() {
+    let stream = infra::templates()["stream.json"].clone();
+    let source = &stream["Resources"]["TallyConsumerSource"]["Properties"];
+    assert_eq!(source["ParallelizationFactor"], 1);
+    assert!(source["TumblingWindowInSeconds"].as_u64().unwrap() > 0, "without a window no event names its shard");
+    let updates: BTreeSet<String> = all_of("AWS::IAM::Role")
+        .iter()
+        .flat_map(statements)
+        .filter(|statement| statement["Action"].to_string().contains("UpdateItem"))
+        .map(|statement| statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].to_string())
+        .collect();
+    assert_eq!(updates, [r#"["flow_run#*","event#*"]"#, r#"["tally#*"]"#].map(ToOwned::to_owned).into());
 }
 
 #[test]

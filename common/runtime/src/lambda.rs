@@ -232,7 +232,7 @@ async fn consume_queue(app: &App, queue: &Queue, event: SqsEvent) -> Value {
 }
 
 /// What is done for an invocation that no request made, as far as its report goes.
-trait Work {
+pub(crate) trait Work {
     fn is_done(&self) -> bool;
 }
 
@@ -256,7 +256,12 @@ fn batch_failures(items: impl IntoIterator<Item = String>) -> Value {
 }
 
 /// Does `work`, and tells of it as the boundary does of a request.
-async fn reported<W: Work>(app: &App, operation: &'static str, request_id: String, work: impl Future<Output = W>) -> W {
+pub(crate) async fn reported<W: Work>(
+    app: &App,
+    operation: &'static str,
+    request_id: String,
+    work: impl Future<Output = W>,
+) -> W {
     let started = Instant::now();
     let ((answer, cost), context) = observed(cost::measured(work)).await;
     let outcome = if answer.is_done() { Outcome::Done } else { Outcome::Failed };
@@ -267,7 +272,7 @@ async fn reported<W: Work>(app: &App, operation: &'static str, request_id: Strin
 }
 
 /// Returns an image of an item, if there is one: no item is without attributes.
-fn image(image: serde_dynamo::Item) -> Option<serde_dynamo::Item> {
+pub(crate) fn image(image: serde_dynamo::Item) -> Option<serde_dynamo::Item> {
     (!image.is_empty()).then_some(image)
 }
 
@@ -423,11 +428,11 @@ fn answer_of_socket(answer: Answer) -> Value {
 }
 
 /// Runs `work` on a runtime of one thread: a function serves one request at a time.
-fn start(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+pub(crate) fn start(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-fn finish(outcome: Result<(), Error>) -> ExitCode {
+pub(crate) fn finish(outcome: Result<(), Error>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

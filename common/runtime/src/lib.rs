@@ -10,4 +10,5 @@ pub mod lambda;
 pub mod logging;
 pub mod outward;
 pub mod secrets;
+pub mod tally_consumer;
 pub mod tls;

@@ -27,6 +27,7 @@ pub mod result_storage;
 pub mod scheduler;
 pub mod service_levels;
 pub mod stream;
+pub mod tally_consumer;
 pub mod task_run_creation;
 pub mod timers;
 pub mod transitions;

@@ -8,6 +8,9 @@ pub const FALLBACK: &str = "fallback";
 /// The function that consumes the table's stream.
 pub const STREAM_CONSUMER: &str = "stream_consumer";
 
+/// The function that counts what the table's stream tells.
+pub const TALLY_CONSUMER: &str = "tally_consumer";
+
 /// The function that runs the jobs of the queue.
 pub const JOB_RUNNER: &str = "job_runner";
 
@@ -29,6 +32,8 @@ pub enum Trigger {
     Unrouted,
     /// A batch of the table's stream.
     Stream,
+    /// A batch of a window of the table's stream.
+    Window,
     /// A connection, a message or a farewell of a websocket.
     Socket,
     /// A batch of the queue of jobs.
@@ -54,6 +59,7 @@ pub fn functions() -> Vec<Function> {
     let others = [
         (FALLBACK, Trigger::Unrouted),
         (STREAM_CONSUMER, Trigger::Stream),
+        (TALLY_CONSUMER, Trigger::Window),
         (JOB_RUNNER, Trigger::Queue),
         (FIRE_TIMERS, Trigger::Schedule),
         (AUTHORIZE_ORIGIN, Trigger::Gateway),

@@ -10,6 +10,7 @@ pub mod progress;
 pub mod queue;
 pub mod removals;
 pub mod schedules;
+pub mod tally_fill;
 pub mod timers;
 
 use std::time::Duration;
@@ -145,6 +146,7 @@ async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()
         Message::ObservedState { state_type, state_name } => {
             app.store.look_for_observed_state(*state_type, state_name).await.map(drop)
         }
+        Message::TallyFill { step } => tally_fill::step(app, *step).await,
         Message::Backfill { connection, look } => backfill::step(app, queue, connection, look).await,
         Message::Removal { of, is_second_look } => {
             let look = if *is_second_look { Look::Second } else { Look::First };

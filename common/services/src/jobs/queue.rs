@@ -99,6 +99,11 @@ pub enum Message {
         /// The cleanup.
         message: Box<CleanupMessage>,
     },
+    /// A step of the count of runs and events that were there before tallies.
+    TallyFill {
+        /// How many steps were done when the message was sent.
+        step: u64,
+    },
     /// A look at what happened before a client was told of events as they happen.
     Backfill {
         /// The gateway's id of the connection.

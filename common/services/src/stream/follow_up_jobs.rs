@@ -9,6 +9,7 @@ use store::{
     Item,
     bulk_operations::FlowRunPart,
     table::{self, Index, Subject},
+    tallies::fill::TallyFill,
 };
 
 use crate::{
@@ -57,6 +58,7 @@ fn messages(app: &App, written: Written<'_>) -> Result<Vec<(Message, Duration)>>
         Some(Subject::DeadLetter(letter)) if item.is_announced() => {
             Ok(vec![(Message::Redrive { letter }, Duration::ZERO)])
         }
+        Some(Subject::TallyFill) => tally_fill(app, item),
         Some(Subject::Connection) => backfill(app, written),
         Some(Subject::FlowRunWatch(_) | Subject::DeploymentWatch(_) | Subject::TriggerState(_)) => Ok(watch(app, item)),
         _ => Ok(Vec::new()),
@@ -71,6 +73,16 @@ fn next_step(item: &Item) -> Result<Vec<(Message, Duration)>> {
     }
     let step = Message::BulkStep { operation: part.operation, part: part.number, step: part.step };
     Ok(vec![(step, Duration::ZERO)])
+}
+
+/// Asks for the next step of the count of what was there before tallies.
+fn tally_fill(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> {
+    let fill: TallyFill = item.record()?;
+    if fill.is_complete() {
+        return Ok(Vec::new());
+    }
+    let wait = fill.due.seconds_since(app.now()).max(0.0).ceil();
+    Ok(vec![(Message::TallyFill { step: fill.step }, Duration::from_secs_f64(wait))])
 }
 
 /// Has the schedules of a deployment looked at that was made or changed.

@@ -3,7 +3,7 @@
 use common::store::Key;
 use futures::{StreamExt, stream};
 use registry::functions::{
-    FALLBACK, FIRE_TIMERS, Function, JOB_RUNNER, STREAM_CONSUMER, Trigger, WEBSOCKETS, functions,
+    FALLBACK, FIRE_TIMERS, Function, JOB_RUNNER, STREAM_CONSUMER, TALLY_CONSUMER, Trigger, WEBSOCKETS, functions,
 };
 use serde_json::{Value, json};
 
@@ -78,6 +78,7 @@ async fn try_out(function: Function) -> Result<(), String> {
             if is_redirect { None } else { Some(answer.to_string()) }
         }
         Trigger::Stream => consume(&stage, &event).await,
+        Trigger::Window => count(&stage, &event).await,
         Trigger::Socket => hold(&stage, name, &event).await,
         Trigger::Queue => run_jobs(&stage, &event).await,
         Trigger::Schedule => look_for_what_is_due(&stage, &event).await,
@@ -101,6 +102,14 @@ async fn consume(stage: &Stage, event: &Value) -> Option<String> {
     }
     let task_run = Key { pk: "task_run#01980000-0000-7000-8000-000000000002".into(), sk: "run".into() };
     if items.contains_key(&task_run) { None } else { Some(format!("the task run is not in the table: {heads:#?}")) }
+}
+
+/// Checks that nothing failed to the consumer that counts, and that the count of what was there before has begun.
+async fn count(stage: &Stage, event: &Value) -> Option<String> {
+    let answer = stage.ask(TALLY_CONSUMER, event).await;
+    let has_begun = stage.app.store.tally_fill().await.unwrap().is_some();
+    let is_done = answer == json!({"state": {}, "batchItemFailures": []}) && has_begun;
+    if is_done { None } else { Some(answer.to_string()) }
 }
 
 /// Checks that the worker does what a message asks for: the sample's is about what is due.
