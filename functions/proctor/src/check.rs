@@ -1,6 +1,6 @@
 //! `check`: finds what can't be read, on the local database or on a deployed table, and mends what can be mended.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 use clap::Args;
 use common::{
@@ -18,7 +18,8 @@ pub struct Arguments {
     /// database. It takes the right to scan the table, which no function has.
     #[arg(long)]
     pub table: Option<String>,
-    /// Mends what can be mended for certain: times beyond the calendar, claims of records that are gone, and tallies.
+    /// Mends what can be mended for certain: times beyond the calendar, claims of records that are gone, and tallies of
+    /// the local database.
     #[arg(long)]
     pub repair: bool,
     /// How the work and its outcome are shown.
@@ -45,13 +46,15 @@ pub struct Report {
     pub tallies_mended: usize,
 }
 
-/// What was found in the file of the database itself.
+/// What was found beside the items: in the file of the database itself, and by counting.
 #[derive(Debug, Default)]
 pub struct File {
     /// What is wrong with it, in words.
     pub damage: Vec<String>,
-    /// Tallies that differ from what there is; all of them are mended where that is asked for.
+    /// Tallies that differ from what there is.
     pub tallies: usize,
+    /// Whether all of them are right now.
+    pub are_mended: bool,
 }
 
 /// What is wrong with an item.
@@ -82,6 +85,19 @@ impl fmt::Display for Report {
     }
 }
 
+/// How long the tallies of a deployed table may lag, before what differs is counted again.
+const LAG: Duration = Duration::from_secs(30);
+
+/// Counts all that the tallies of a deployed table count; returns how many of these differ.
+///
+/// # Errors
+/// Those of the store.
+pub async fn recount(store: &Store, form: Form) -> Result<usize> {
+    let progress = form.progress();
+    progress.count("Counting runs and events", "items", None);
+    Ok(store.tallies_that_differ(LAG).await?.map_or(0, |differences| differences.len()))
+}
+
 /// Looks at every item of `store`, in whose file `file` was found; prints what is wrong, a line each as it is found, unless a document has it in the end.
 ///
 /// Returns what was found, and whether all lines could be printed.
@@ -101,8 +117,8 @@ pub async fn carry_out(store: &Store, file: File, repairs: bool, form: Form) -> 
         Step::Found(finding) => printed = progress.aside(|| output::print(&line(finding))),
     });
     let Checked { items, found, mended } = checked.await?;
-    let File { damage, tallies } = file;
-    let tallies_mended = if repairs { tallies } else { 0 };
+    let File { damage, tallies, are_mended } = file;
+    let tallies_mended = if are_mended { tallies } else { 0 };
     Ok((Report { items, found, mended, findings, damage, tallies, tallies_mended }, printed))
 }
 

@@ -382,12 +382,15 @@ async fn back_up(arguments: &Arguments, command: &backup::Arguments) -> Result<(
 async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result<(), Failure> {
     let check::Arguments { table, repair, form } = command;
     let (store, file) = if table.is_some() {
-        (store(arguments, table.as_ref()).await?, check::File::default())
+        let store = store(arguments, table.as_ref()).await?;
+        let differing = check::recount(&store, form).await;
+        let tallies = differing.map_err(|error| arguments.place(table.as_ref()).failed("count the table", error))?;
+        (store, check::File { tallies, ..check::File::default() })
     } else {
         let (database, store) = local(arguments)?;
         let tallies = database.check_tallies(repair).await.map_err(DatabaseError::from)?;
         let damage = database.integrity_check().await.map_err(DatabaseError::from)?;
-        (store, check::File { damage, tallies })
+        (store, check::File { damage, tallies, are_mended: repair })
     };
     let outcome = check::carry_out(&store, file, repair, form).await;
     let (report, lines) =
