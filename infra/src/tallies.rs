@@ -27,7 +27,8 @@ const GATHERED: u32 = 5;
 /// How long a window is, in seconds: the longest, for only its end costs an invocation.
 const WINDOW: u32 = 900;
 
-/// Returns the statement that allows `action` on items of the table whose partition keys are like `keys`, and on no others.
+/// Returns the statement that allows `action` on items of the table whose partition keys are like `keys`, and on no
+/// others.
 pub(crate) fn on_items(sid: &str, action: &str, keys: &[&str]) -> Value {
     json!({
         "Sid": sid,
@@ -60,6 +61,7 @@ pub(crate) fn resources(mut statements: Vec<Value>) -> Map<String, Value> {
 }
 
 fn source(function: &str) -> Value {
+    let filter = |(begins_with, sort)| json!({ "Pattern": pattern(begins_with, sort).to_string() });
     json!({
         "Type": "AWS::Lambda::EventSourceMapping",
         "DependsOn": format!("{function}Role"),
@@ -79,7 +81,7 @@ fn source(function: &str) -> Value {
             "MaximumRecordAgeInSeconds": -1,
             "DestinationConfig": { "OnFailure": { "Destination": attribute("DeadLetters", "Arn") } },
             "FilterCriteria": {
-                "Filters": FOLLOWED.map(|(begins_with, sort)| json!({ "Pattern": pattern(begins_with, sort).to_string() }))
+                "Filters": FOLLOWED.map(filter)
             }
         }
     })

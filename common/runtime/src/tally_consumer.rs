@@ -1,9 +1,9 @@
 //! The Lambda function that counts what the table's stream tells, in the order of each of its shards.
 //!
-//! Its event source mapping has a tumbling window for one reason: only with a window does an event say of which shard its
-//! records are (AWS: "Implementing stateful DynamoDB stream processing in Lambda"). The window's state is not used, so that
-//! nothing is lost with it: each batch is written before it is answered. At the end of a window Lambda invokes the function
-//! without records.
+//! Its event source mapping has a tumbling window for one reason: only with a window does an event say of which shard
+//! its records are (AWS: "Implementing stateful DynamoDB stream processing in Lambda"). The window's state is not used,
+//! so that nothing is lost with it: each batch is written before it is answered. At the end of a window Lambda invokes
+//! the function without records.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
 //! Changes of a stream as they are counted by a consumer that may be told of each of them more than once.
 //!
-//! An item is counted if it says so: every write marks runs and events as counted, and [`Backend::mark_counted`] marks those
-//! that an older version wrote. The mark is in the image, so that each change says by itself what it takes away and what
-//! it adds, and nothing is counted before its mark or twice.
+//! An item is counted if it says so: every write marks runs and events as counted, and [`Backend::mark_counted`] marks
+//! those that an older version wrote. The mark is in the image, so that each change says by itself what it takes away
+//! and what it adds, and nothing is counted before its mark or twice.
 //!
 //! [`Backend::mark_counted`]: crate::Backend::mark_counted
 
@@ -33,7 +33,8 @@ const FIELDS: [&str; 11] = [
 /// What the names of events begin with that runs make of their states.
 const OF_STATES: [&str; 2] = ["prefect.flow-run.", "prefect.task-run."];
 
-/// How many bytes of a cell are kept: a client's name may be as long as a request, and an item of DynamoDB takes 400 KB.
+/// How many bytes of a cell are kept: a client's name may be as long as a request, and an item of DynamoDB takes 400
+/// KB.
 const LONGEST_CELL: usize = 10_000;
 
 /// How a change of an item changes tallies, and where it stands in its stream.
@@ -87,8 +88,8 @@ impl CountedChange {
 impl Store {
     /// Adds to the tallies what a batch of a stream's shard tells, and nothing of it that was added before.
     ///
-    /// One batch of a shard is to be counted before the next one begins. It may be counted again at any time, by another
-    /// process, cut in other places.
+    /// One batch of a shard is to be counted before the next one begins. It may be counted again at any time, by
+    /// another process, cut in other places.
     ///
     /// # Errors
     /// Those of the database; a part of the batch may be counted, and a repeat counts the rest.

@@ -6,8 +6,8 @@
 //! meanwhile: a write that comes first has marked the item, and one that comes later finds it counted.
 //!
 //! A pass in which nothing was left to be marked shows that all is counted. In a new table that is the first one. Where
-//! something was left, another pass follows after [`PAUSE`]: functions of the version before may still write, and the stream's
-//! consumer gets time to count what was marked.
+//! something was left, another pass follows after [`PAUSE`]: functions of the version before may still write, and the
+//! stream's consumer gets time to count what was marked.
 
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,8 @@ impl Store {
         self.get(&table::tally_fill()).await
     }
 
-    /// Looks at the next page of items, and marks those that are not counted; at the end of a pass, decides what follows.
+    /// Looks at the next page of items, and marks those that are not counted; at the end of a pass, decides what
+    /// follows.
     pub async fn go_on_filling_tallies(&self, fill: &mut TallyFill, now: Timestamp) -> Result<()> {
         let Some((range, partition)) = fill.rest.first().and_then(|range| Some((range, range.partitions.first()?)))
         else {

@@ -503,7 +503,8 @@ async fn the_watermarks_of_shards_that_are_closed_for_two_days_are_removed() {
     assert_eq!(counted.values().map(|sums| sums.runs).max(), Some(20 * 6));
 }
 
-/// Returns what it costs to count a transition and its event, where so many come a second, of runs of so many deployments.
+/// Returns what it costs to count a transition and its event, where so many come a second, of runs of so many
+/// deployments.
 ///
 /// The second number is without the minutes of leaves.
 async fn units_of_a_transition(per_second: usize, deployments: u128) -> [f64; 2] {

@@ -1,7 +1,7 @@
 //! A recount of all that tallies count, for `proctor check` on a deployed table.
 //!
-//! It goes on beside writes, and tallies lag behind them. So what differs is counted once more a while later: a tally is
-//! reported only if it differs both times, and by as much.
+//! It goes on beside writes, and tallies lag behind them. So what differs is counted once more a while later: a tally
+//! is reported only if it differs both times, and by as much.
 
 use std::time::Duration;
 

@@ -1,15 +1,15 @@
 //! Tallies in DynamoDB: an item for each scope and period, changed by a consumer of the table's stream alone.
 //!
 //! The usual cells of a period share an item, with one number each for what is summed up. A cell with another name, of
-//! which there may be any number, is an item of its own behind it. So the items of some periods are one range of sort keys, and
-//! no item grows without end.
+//! which there may be any number, is an item of its own behind it. So the items of some periods are one range of sort
+//! keys, and no item grows without end.
 //!
-//! **Nothing is counted twice.** An item has for each shard of the stream a watermark: the number of the last change that is
-//! counted in it. One update adds numbers and moves the watermark, on the condition that the watermark is before
-//! all changes that it adds. Where it is not, the watermark tells which changes are left. So each item by itself holds exactly
-//! the changes up to its watermark, wherever batches are cut, whoever dies between two updates, and whoever comes late.
-//! The watermark moves even where changes cancel each other out: a slower consumer that has only the first of them must
-//! find that it is late.
+//! **Nothing is counted twice.** An item has for each shard of the stream a watermark: the number of the last change
+//! that is counted in it. One update adds numbers and moves the watermark, on the condition that the watermark is
+//! before all changes that it adds. Where it is not, the watermark tells which changes are left. So each item by itself
+//! holds exactly the changes up to its watermark, wherever batches are cut, whoever dies between two updates, and
+//! whoever comes late. The watermark moves even where changes cancel each other out: a slower consumer that has only
+//! the first of them must find that it is late.
 //!
 //! **Watermarks of closed shards are removed** when they are older than anything that the stream may still tell of.
 
@@ -347,7 +347,8 @@ impl DynamoDb {
         Ok((mark.map(|(sequence, _)| sequence), spent))
     }
 
-    /// Removes the watermarks of `item` that are too old at the `time` of a change to keep anything from being counted twice.
+    /// Removes the watermarks of `item` that are too old at the `time` of a change to keep anything from being counted
+    /// twice.
     async fn remove_old_watermarks(&self, key: &Key, item: &Attributes, time: i64) -> Result<Spent> {
         let limit = time.saturating_sub(WATERMARK_KEPT);
         let is_old = |value| watermark(value).is_some_and(|(_, time)| time < limit);
@@ -420,7 +421,8 @@ impl DynamoDb {
         Ok((range, self.all_of(pk, bounds, is_bounded).await?))
     }
 
-    /// Reads the items of a partition whose sort keys lie within bounds; nothing if they are to fit into a page and don't.
+    /// Reads the items of a partition whose sort keys lie within bounds; nothing if they are to fit into a page and
+    /// don't.
     async fn all_of(
         &self,
         pk: String,
