@@ -22,8 +22,9 @@ use crate::{SqliteError, database::Shared, item};
 /// How long the consumer sleeps at most before it looks for changes that another process wrote.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long the consumer waits after a write for others that it can take with it.
-const LINGER: Duration = Duration::from_millis(5);
+/// How much time lies between two batches at least, so that the consumer takes many writes at once of those who write
+/// again and again. What is written after a pause is consumed at once.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// How many changes wait in memory at most.
 const MOST_CHANGES: usize = 2_000;
@@ -269,6 +270,8 @@ pub struct Changes {
     /// Whether there may be changes in the table that never were in memory: at the start, and when another process
     /// writes.
     is_in_table: bool,
+    /// When the consumer was woken last.
+    woken: Option<Instant>,
 }
 
 impl std::fmt::Debug for Changes {
@@ -284,7 +287,7 @@ impl Changes {
             waiting.is_followed = true;
             waiting.acknowledged
         };
-        Self { database, acknowledged, handed_out: acknowledged, is_in_table: true }
+        Self { database, acknowledged, handed_out: acknowledged, is_in_table: true, woken: None }
     }
 
     /// Waits for changes and returns the oldest ones, `limit` at most, in the order of their writes.
@@ -324,7 +327,11 @@ impl Changes {
             self.trim().await?;
             is_in_memory = true;
             if tokio::time::timeout(POLL_INTERVAL, self.database.feed.written.notified()).await.is_ok() {
-                tokio::time::sleep(LINGER).await;
+                // A sleep of no time may take a millisecond.
+                if let Some(left) = self.woken.and_then(|woken| INTERVAL.checked_sub(woken.elapsed())) {
+                    tokio::time::sleep(left).await;
+                }
+                self.woken = Some(Instant::now());
             } else {
                 self.is_in_table = true;
             }
