@@ -289,7 +289,12 @@ impl Store {
             Source::Ordered(range) => vec![range],
             Source::Unordered(ranges) => ranges,
         };
-        for range in ranges.into_iter().map(|range| range.wanting(Wanted::Whole)) {
+        for range in ranges {
+            // Of keys alone each record would be fetched by itself.
+            let range = match self.carried(&range) {
+                Projection::Keys | Projection::Orders => range.wanting(Wanted::Whole),
+                Projection::All | Projection::Head | Projection::Fetched => range,
+            };
             let projection = self.carried(&range);
             let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
             while let Some(items) = reader.more().await? {
