@@ -384,7 +384,7 @@ async fn check_store(arguments: &Arguments, command: check::Arguments) -> Result
     let (store, file) = if table.is_some() {
         let store = store(arguments, table.as_ref()).await?;
         let differing = check::recount(&store, form).await;
-        let tallies = differing.map_err(|error| arguments.place(table.as_ref()).failed("count the table", error))?;
+        let tallies = differing.map_err(|error| arguments.place(table.as_ref()).failed("check the database", error))?;
         (store, check::File { tallies, ..check::File::default() })
     } else {
         let (database, store) = local(arguments)?;
