@@ -518,7 +518,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_with_the_changes_that_failed() {
-        let faults = Faults::on("TransactWriteItems");
+        let faults = Faults::on("PutItem");
         let database = EmbeddedDatabase::in_memory().unwrap();
         let config = EmbeddedDatabase::config_with(faults.before(database.http_client()));
         let settings = Settings::default();
