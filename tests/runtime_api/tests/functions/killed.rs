@@ -182,7 +182,9 @@ pub(crate) async fn facts(stage: &Stage) -> Vec<String> {
         let what = ["event", "type", "state_type", "name"].iter().find_map(|field| head[*field].as_str());
         let (kind, part) = (kind(&key.pk), kind(&key.sk));
         let name = if part == kind { kind } else { format!("{kind} {part}") };
-        facts.push(format!("{name} v{} {}", item.version, what.unwrap_or_default()));
+        // Whoever finds a claim of a record that was never written takes it over, which is a write more.
+        let version = if name == "unique" { 1 } else { item.version };
+        facts.push(format!("{name} v{version} {}", what.unwrap_or_default()));
     }
     facts.sort();
     facts
