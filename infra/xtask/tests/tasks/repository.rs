@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 /// What the generator reads and writes, and what a workspace consists of.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "Cargo.toml",
     "CargoLambda.toml",
     "common",
@@ -14,6 +14,7 @@ const PARTS: [&str; 9] = [
     "functions",
     "infra",
     "tests/benchmark",
+    "tests/relay",
     "tests/runtime_api",
 ];
 
