@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,7 +99,18 @@ def test_a_key_that_reads_looks_at_every_page_but_blocks(
             window.is_well()
             assert not window.page.get_by_text("orchard-secret").count()
         else:
+            if path == "/events":
+                wait_for_feed(window, address, *texts)
             window.open(address).shows(*texts).is_well()
+
+
+def wait_for_feed(window: Watched, address: str, text: str) -> None:
+    """Opens the feed until it tells of what has just happened: the second interface's ends some time before now."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        window.open(address).page.wait_for_timeout(3000)
+        if window.page.get_by_text(text).count():
+            return
 
 
 @BASES
