@@ -155,11 +155,7 @@ fn count(connection: &Connection, table: &str) -> Result<(), SqliteError> {
         while let Some(row) = rows.next()? {
             let key = Key { pk: row.get(0)?, sk: sort.to_owned() };
             match item::read(row, 1, key.clone()) {
-                Ok(item) => {
-                    for (key, sums) in tallies::deltas(&key, None, Some(&item)) {
-                        tallies::add(&mut deltas, key, sums);
-                    }
-                }
+                Ok(item) => tallies::merge(&mut deltas, tallies::deltas(&key, None, Some(&item))),
                 Err(error) => tracing::error!(%error, ?key, "an item can't be read and is not counted"),
             }
             if deltas.len() >= MOST_DELTAS {

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{Item, Key, table::Subject, unreadable};
-use domain::tallies::{Leaf, Period, Scope, TalliedRun, delta};
+use domain::tallies::{Cover, Leaf, Period, Scope, TalliedRun, delta};
 
 pub use counting::{CountedBatch, CountedChange};
 pub(crate) use counting::{cut, is_followed, is_usual, tallied_fields};
@@ -70,6 +70,30 @@ pub struct TallyRange {
     pub last: i64,
     /// Whether each period is told by itself.
     pub each: bool,
+}
+
+impl TallyRange {
+    /// Returns the rows of all time of a scope, or of each scope by itself.
+    fn whole(scope: Option<Vec<u8>>) -> Self {
+        Self { length: Length::Whole, scope, first: 0, last: 0, each: false }
+    }
+
+    /// Returns the rows of the hours and minutes of a window, of each of `scopes`.
+    fn within<'s>(cover: &Cover, scopes: impl IntoIterator<Item = &'s Vec<u8>>) -> Vec<Self> {
+        let Cover { hours, minutes: [before, after], .. } = cover;
+        let periods = [(Length::Hour, hours), (Length::Minute, before), (Length::Minute, after)];
+        let of_scope = |scope: &'s Vec<u8>| {
+            let some = periods.iter().filter(|(_, periods)| !periods.is_empty());
+            some.map(|(length, periods)| Self {
+                length: *length,
+                scope: Some(scope.clone()),
+                first: periods.start,
+                last: periods.end - 1,
+                each: false,
+            })
+        };
+        scopes.into_iter().flat_map(of_scope).collect()
+    }
 }
 
 /// What is in the rows of some ranges.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use tokio::sync::OnceCell;
 
-use super::{Cell, Length, TallyKey, TallyRange, leaf, query::MOST_LEAVES, written};
+use super::{Cell, TallyKey, TallyRange, leaf, query::MOST_LEAVES, written};
 use crate::{
     Store,
     flow_run_query::{FlowRunMatcher, key_bounds},
@@ -15,7 +15,7 @@ use crate::{
 use domain::{
     filter::{FlowRunFilter, RunFilters},
     model::{DeploymentId, FlowId, FlowRun},
-    tallies::{Cover, Leaf, Scope, TalliedRun, cover},
+    tallies::{Leaf, Scope, TalliedRun, cover},
 };
 use error::Result;
 
@@ -63,7 +63,7 @@ impl Store {
         if filters.task_runs.is_some() || own.is_some_and(|filter| !filter.is_tallied()) {
             return Ok(None);
         }
-        let every = TallyRange { length: Length::Whole, scope: None, first: 0, last: 0, each: false };
+        let every = TallyRange::whole(None);
         let Some(at_any_time) = self.leaves_in(&[every], own).await? else { return Ok(None) };
         let Some(window) = own.and_then(FlowRunFilter::expected_start_time_bounds) else {
             return Ok(Some(at_any_time));
@@ -74,24 +74,14 @@ impl Store {
         if at_any_time.len() > MOST_LEAVES {
             return Ok(None);
         }
-        let Cover { hours, minutes: [before, after], edges } = cover(window);
-        let periods = [(Length::Hour, hours), (Length::Minute, before), (Length::Minute, after)];
-        let range = |leaf: &Leaf, length, first, last| TallyRange {
-            length,
-            scope: Some(written(Scope::Leaf(*leaf))),
-            first,
-            last,
-            each: false,
-        };
-        let some = periods.iter().filter(|(_, periods)| !periods.is_empty());
-        let of_all = some.flat_map(|(length, periods)| {
-            at_any_time.iter().map(move |leaf| range(leaf, *length, periods.start, periods.end - 1))
-        });
-        let Some(mut leaves) = self.leaves_in(&of_all.collect::<Vec<_>>(), own).await? else { return Ok(None) };
-        for edge in edges {
+        let cover = cover(window);
+        let scopes: Vec<Vec<u8>> = at_any_time.iter().map(|leaf| written(Scope::Leaf(*leaf))).collect();
+        let ranges = TallyRange::within(&cover, &scopes);
+        let Some(mut leaves) = self.leaves_in(&ranges, own).await? else { return Ok(None) };
+        let of_runs = RunFilters { flow_runs: filters.flow_runs.clone(), ..RunFilters::default() };
+        for edge in cover.edges {
             let (from, to) = key_bounds(Some(edge));
             let range = Range::all(self, Index::ByTime, Collection::FlowRuns).between(from, to);
-            let of_runs = RunFilters { flow_runs: filters.flow_runs.clone(), ..RunFilters::default() };
             let visit = |found: Vec<FlowRun>| leaves.extend(found.iter().map(|run| TalliedRun::from(run).leaf()));
             Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(&of_runs), visit)).await?;
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cell, Length, Sums, TallyKey, TallyRange, leaf, written};
+use super::{Cell, Sums, TallyKey, TallyRange, leaf, written};
 use crate::{
     Store, TableAccess,
     flow_run_query::{FlowRunMatcher, MATCHER, key_bounds},
@@ -160,7 +160,7 @@ impl Store {
         if relations.ask_nothing() && !own.is_some_and(FlowRunFilter::asks_for_deployments) {
             return Ok(Some(Selection { filters, own, scopes: vec![(written(Scope::All), None)] }));
         }
-        let every = TallyRange { length: Length::Whole, scope: None, first: 0, last: 0, each: false };
+        let every = TallyRange::whole(None);
         let (Some(found), _) = self.backend.tallies(&[every]).await? else { return Ok(None) };
         let mut leaves = BTreeMap::<Leaf, Cells>::new();
         for (TallyKey { scope, cell, .. }, sums) in found.sums {
@@ -197,13 +197,7 @@ impl Store {
         let mut cells = Cells::new();
         let Some(window) = window else {
             let unknown = selection.scopes.iter().filter(|(_, known)| known.is_none());
-            let whole = |(scope, _): &(Vec<u8>, _)| TallyRange {
-                length: Length::Whole,
-                scope: Some(scope.clone()),
-                first: 0,
-                last: 0,
-                each: false,
-            };
+            let whole = |(scope, _): &(Vec<u8>, _)| TallyRange::whole(Some(scope.clone()));
             if !self.add_ranges(selection, &unknown.map(whole).collect::<Vec<_>>(), &mut cells).await? {
                 return Ok(None);
             }
@@ -216,17 +210,7 @@ impl Store {
             return Ok(None);
         }
         let cover = cover(window);
-        let periods =
-            [(Length::Hour, &cover.hours), (Length::Minute, &cover.minutes[0]), (Length::Minute, &cover.minutes[1])];
-        let mut ranges = Vec::new();
-        for (scope, _) in &selection.scopes {
-            for (length, periods) in periods {
-                if !periods.is_empty() {
-                    let (first, last) = (periods.start, periods.end - 1);
-                    ranges.push(TallyRange { length, scope: Some(scope.clone()), first, last, each: false });
-                }
-            }
-        }
+        let ranges = TallyRange::within(&cover, selection.scopes.iter().map(|(scope, _)| scope));
         if !self.add_ranges(selection, &ranges, &mut cells).await? {
             return Ok(None);
         }
