@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use domain::{
-    model::{Automation, CreatedBy, Deployment, Flow, FlowRun, Object, State},
+    model::{Automation, CreatedBy, Deployment, Flow, FlowRun, FlowRunId, Object, State},
     orchestration::{Client, policy::flow_policy},
 };
 use error::{Error, Result};
@@ -14,7 +14,8 @@ use crate::{App, transitions};
 
 /// A flow run to be made, and the state that it begins in.
 ///
-/// The ids of both stay the same however often the making is tried.
+/// The ids of both stay the same however often the making is tried, unless another request has claimed its idempotency key
+/// and has not made a run yet: then it has the claim's id.
 #[derive(Clone, Debug)]
 pub struct NewFlowRun {
     /// The run, without a state.
@@ -37,6 +38,18 @@ impl NewFlowRun {
     fn unique_key(&self) -> Option<&str> {
         self.run.idempotency_key.as_deref().filter(|key| !key.is_empty())
     }
+
+    /// Returns the same run under the id that its idempotency key was claimed for.
+    fn under(&self, id: FlowRunId) -> Self {
+        let mut same = self.clone();
+        (same.run.id, same.state.id) = (id, id.state_id(1));
+        same
+    }
+
+    /// Says that `found` is there, and whether it is this one, by the moment in which both were asked for.
+    fn made(&self, found: FlowRun) -> Made {
+        Made { is_new: found.created == self.run.created, run: found }
+    }
 }
 
 /// Makes a flow run, or finds the one under its idempotency key.
@@ -57,20 +70,19 @@ pub async fn create_with(app: &App, new: &NewFlowRun, client: &Client, beside: &
 
 async fn add(app: &App, new: &NewFlowRun, client: Client, beside: &[Write]) -> Result<Made, CommitError> {
     let holder = match new.unique_key() {
-        Some(key) => app.store.flow_run_by_key(new.run.flow_id, key).await?,
+        Some(key) => app.store.flow_run_by_key(new.run.flow_id, key, app.now()).await?,
         None => KeyHolder::Nobody,
     };
-    if let KeyHolder::Run(found) = holder {
-        // With our id, the write before was carried out, only its answer was lost.
-        let is_new = found.id == new.run.id;
-        return Ok(Made { run: *found, is_new });
-    }
-    let (run, mut writes) = Box::pin(enter(app, new, client, &holder)).await?;
-    writes.extend_from_slice(beside);
-    match app.store.commit(writes).await {
-        Ok(()) => Ok(Made { run, is_new: true }),
-        Err(refused @ CommitError::ConditionFailed(_)) => match app.store.flow_run(new.run.id).await? {
-            Some(found) => Ok(Made { run: found.record, is_new: true }),
+    let promised = match holder {
+        // With our time, the write before was carried out, only its answer was lost.
+        KeyHolder::Run(found) => return Ok(new.made(*found)),
+        KeyHolder::Promised(id, _) => new.under(id),
+        KeyHolder::Nobody | KeyHolder::Gone(_) => new.clone(),
+    };
+    match Box::pin(write(app, &promised, client, &holder, beside)).await {
+        Ok(run) => Ok(Made { run, is_new: true }),
+        Err(refused @ CommitError::ConditionFailed(_)) => match app.store.flow_run(promised.run.id).await? {
+            Some(found) => Ok(new.made(found.record)),
             // Prefect never looks for a run under an empty key, and yet keeps it unique.
             None if new.run.idempotency_key.as_deref() == Some("") => Err(Error::integrity_conflict().into()),
             // Another request took the key, or changed the parent task run, between our look and our write.
@@ -80,23 +92,41 @@ async fn add(app: &App, new: &NewFlowRun, client: Client, beside: &[Write]) -> R
     }
 }
 
+/// Decides the run's first state and writes the run with its claim; returns it.
+async fn write(
+    app: &App,
+    new: &NewFlowRun,
+    client: Client,
+    holder: &KeyHolder,
+    beside: &[Write],
+) -> Result<FlowRun, CommitError> {
+    let (run, mut writes) = Box::pin(enter(app, new, client)).await?;
+    writes.extend_from_slice(beside);
+    if let Some(key) = &run.idempotency_key {
+        let is_alone = writes.len() == 1 && new.unique_key().is_some() && app.store.are_transactions_dear();
+        let key = table::unique_flow_run(run.flow_id, key);
+        match holder {
+            KeyHolder::Gone(version) | KeyHolder::Promised(_, version) => {
+                writes.push(app.store.take_over(key, run.id, *version)?);
+            }
+            KeyHolder::Nobody | KeyHolder::Run(_) if is_alone => {
+                app.store.commit(vec![app.store.claim_ahead(key, run.id, app.now())?]).await?;
+            }
+            KeyHolder::Nobody | KeyHolder::Run(_) => writes.push(app.store.claim(key, run.id)?),
+        }
+    }
+    app.store.commit(writes).await?;
+    Ok(run)
+}
+
 /// Decides the run's first state; returns the run and what writes it.
-async fn enter(app: &App, new: &NewFlowRun, client: Client, holder: &KeyHolder) -> Result<(FlowRun, Vec<Write>)> {
+async fn enter(app: &App, new: &NewFlowRun, client: Client) -> Result<(FlowRun, Vec<Write>)> {
     let mut run = new.run.clone();
     if let Some(parent) = run.parent_task_run_id {
         let parent = app.store.task_run(parent).await?.ok_or_else(Error::integrity_conflict)?;
         run.parent_flow_run_id = parent.record.flow_run_id;
     }
-    let (run, mut writes) =
-        Box::pin(transitions::create(app, run, Some(new.state.clone()), flow_policy(true), client)).await?;
-    if let Some(key) = &run.idempotency_key {
-        let key = table::unique_flow_run(run.flow_id, key);
-        writes.push(match holder {
-            KeyHolder::Gone(version) => app.store.take_over(key, run.id, *version)?,
-            KeyHolder::Nobody | KeyHolder::Run(_) => app.store.claim(key, run.id)?,
-        });
-    }
-    Ok((run, writes))
+    Box::pin(transitions::create(app, run, Some(new.state.clone()), flow_policy(true), client)).await
 }
 
 /// Puts the client's labels over the system's, and both over those of the flow.

@@ -122,6 +122,8 @@ pub enum KeyHolder {
     Nobody,
     /// A flow run has it.
     Run(Box<FlowRun>),
+    /// A flow run has it that is about to be made, or was given up; its id and the version of its claim.
+    Promised(FlowRunId, u64),
     /// A flow run had it that has expired since; the version of its claim.
     Gone(u64),
 }
@@ -148,13 +150,17 @@ impl Store {
         }
     }
 
-    /// Looks for the flow run of `flow` under its idempotency key.
-    pub async fn flow_run_by_key(&self, flow: FlowId, idempotency_key: &str) -> Result<KeyHolder> {
+    /// Looks for the flow run of `flow` under its idempotency key, at `now`.
+    pub async fn flow_run_by_key(&self, flow: FlowId, idempotency_key: &str, now: Timestamp) -> Result<KeyHolder> {
         let Some(claim) = self.claim_on(&table::unique_flow_run(flow, idempotency_key)).await? else {
             return Ok(KeyHolder::Nobody);
         };
-        let run = self.flow_run(claim.record.owner.into()).await?;
-        Ok(run.map_or(KeyHolder::Gone(claim.version), |run| KeyHolder::Run(Box::new(run.record))))
+        let owner = claim.record.owner.into();
+        Ok(match self.flow_run(owner).await? {
+            Some(run) => KeyHolder::Run(Box::new(run.record)),
+            None if claim.record.is_open(now) => KeyHolder::Promised(owner, claim.version),
+            None => KeyHolder::Gone(claim.version),
+        })
     }
 
     /// Deletes the flow run `id`, and gives the slot back that it holds, at `now`; returns whether there was such a run.

@@ -144,6 +144,11 @@ impl Store {
         Ok(item)
     }
 
+    /// Says whether a write costs twice as much with others, all of them or none, as it does by itself.
+    pub fn are_transactions_dear(&self) -> bool {
+        self.backend.are_transactions_dear()
+    }
+
     /// Returns over how many shards the table's collections are spread.
     pub fn shards(&self) -> Shards {
         self.shards

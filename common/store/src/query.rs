@@ -14,12 +14,16 @@ pub use domain::filter::Direction;
 use error::{Error, Result};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The largest page that one query asks for.
 const LARGEST_PAGE: usize = 1_000;
 
 /// The most items that a reader's caller is taken to know that it needs.
 const FAR: usize = 10_000;
+
+/// How long an id is in a key.
+const LENGTH_OF_ID: usize = 36;
 
 /// How many partitions are asked at once; more would wait for connections instead.
 const AT_ONCE: usize = 64;
@@ -154,7 +158,12 @@ impl Range {
 
     /// Returns the largest sort key that can start with `to`: followed by the largest character.
     pub fn last(&self) -> Option<String> {
-        self.to.as_ref().map(|to| format!("{to}\u{10FFFF}"))
+        self.to.as_deref().map(Self::last_with)
+    }
+
+    /// Returns the largest sort key that can start with `start`.
+    pub(crate) fn last_with(start: &str) -> String {
+        format!("{start}\u{10FFFF}")
     }
 
     /// Returns the partitions that can hold anything: none if the range ends before it starts, which DynamoDB refuses.
@@ -431,6 +440,11 @@ fn just_after(key: &str) -> String {
 
 /// Returns the end of a range of sort keys that leaves out `key` and all that come after it.
 fn just_before(key: &str) -> String {
+    // An id stays one: the one before.
+    let (start, id) = key.split_at_checked(key.len().saturating_sub(LENGTH_OF_ID)).unwrap_or((key, ""));
+    if let Some(before) = id.parse::<Uuid>().ok().and_then(|id| id.as_u128().checked_sub(1)) {
+        return format!("{start}{}", Uuid::from_u128(before));
+    }
     let mut characters = key.chars();
     let last = characters.next_back().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1)));
     characters.chain(last).collect()

@@ -1,4 +1,4 @@
-//! Claims on unique names and keys: items of their own, written in the same transaction as what they name.
+//! Claims on unique names and keys: items of their own, written in the same transaction as what they name, or before it.
 //!
 //! So uniqueness never depends on an eventually consistent index.
 
@@ -15,6 +15,9 @@ use error::Result;
 /// How long a passing claim holds, in seconds: 30 days.
 const KEPT_SECONDS: f64 = 30.0 * 24.0 * 3_600.0;
 
+/// For how long a claim waits for its record, in seconds: no request takes longer, and no record is gone so soon.
+const OPEN_SECONDS: f64 = 15.0 * 60.0;
+
 /// Says which record owns a unique name or key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
@@ -23,19 +26,29 @@ pub struct Claim {
     pub key: Key,
     /// The id of the record that owns the name or key.
     pub owner: Uuid,
+    /// When it was made, if that was before its record.
+    #[serde(default)]
+    pub ahead: Option<Timestamp>,
 }
 
 impl Claim {
     /// Makes the claim of the record `owner` on `key`.
     pub fn new(key: Key, owner: impl Into<Uuid>) -> Self {
-        Self { key, owner: owner.into() }
+        Self { key, owner: owner.into(), ahead: None }
+    }
+
+    /// Says whether the record may still come that the claim was made for, of which nothing is there at `now`.
+    ///
+    /// Whoever finds such a claim makes the record with the claim's id, so that there is one whoever is faster.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.ahead.is_some_and(|since| now < since.plus_seconds(OPEN_SECONDS))
     }
 }
 
 crate::json_record!(Claim);
 
 impl Record for Claim {
-    const HEAD: &'static [&'static str] = &["owner"];
+    const HEAD: &'static [&'static str] = &["owner", "ahead"];
 
     fn key(&self) -> Key {
         self.key.clone()
@@ -72,6 +85,12 @@ impl Store {
     /// Returns the write that takes `key` over for `owner` from a claim whose owner is gone, read at `version`.
     pub fn take_over(&self, key: Key, owner: impl Into<Uuid>, version: u64) -> Result<Write> {
         Ok(Write::Replace(Item::of(&Claim::new(key, owner), version + 1, self.shards())?))
+    }
+
+    /// Returns the write that claims `key` for `owner` at `now`, before the record is written, refused if another has it.
+    pub fn claim_ahead(&self, key: Key, owner: impl Into<Uuid>, now: Timestamp) -> Result<Write> {
+        let claim = Claim { ahead: Some(now), ..Claim::new(key, owner) };
+        Ok(Write::Insert(Item::of(&claim, 1, self.shards())?))
     }
 
     /// Returns the write that claims `key` for `owner`, refused if another record has it.

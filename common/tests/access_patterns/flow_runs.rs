@@ -54,7 +54,7 @@ async fn one() -> Vec<Probe> {
     };
     store.begin_bulk_operation(&operation, &[]).await.unwrap();
     let by_key = async {
-        let holder = store.flow_run_by_key(run.flow_id, "key").await?;
+        let holder = store.flow_run_by_key(run.flow_id, "key", now).await?;
         Ok(matches!(holder, KeyHolder::Run(_)))
     };
     let inputs = FlowRunInputFilter { prefix: String::new(), exclude_keys: Vec::new() };

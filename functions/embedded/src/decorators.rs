@@ -65,6 +65,10 @@ impl Backend for Failing {
         self.inner.carried(range)
     }
 
+    fn are_transactions_dear(&self) -> bool {
+        self.inner.are_transactions_dear()
+    }
+
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         Box::pin(async move {
             match self.fault(if writes.len() == 1 { "PutItem" } else { "TransactWriteItems" }) {
@@ -164,6 +168,10 @@ impl Backend for Lagging {
 
     fn carried(&self, range: &Range) -> Projection {
         self.fresh.carried(range)
+    }
+
+    fn are_transactions_dear(&self) -> bool {
+        self.fresh.are_transactions_dear()
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

@@ -178,7 +178,7 @@ mod tests {
         let image = |version: &str| {
             attributes(json!({
                 "pk": {"S": "flow#1"}, "sk": {"S": "flow"}, "version": {"N": version}, "announced": {"N": "3"},
-                "head": {"S": "{}"}, "collection_pk": {"S": "flows#0"},
+                "head": {"S": "{}"}, "all": {"S": "flows#0"},
             }))
         };
         let change = Change::from_json(keys(), Some(image("2")), Some(image("3"))).unwrap();

@@ -51,6 +51,10 @@ impl Backend for Counted {
         self.0.carried(range)
     }
 
+    fn are_transactions_dear(&self) -> bool {
+        self.0.are_transactions_dear()
+    }
+
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         Box::pin(async move {
             let answer = self.0.write(writes).await;

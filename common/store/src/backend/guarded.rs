@@ -45,6 +45,10 @@ impl Backend for Guarded {
         self.0.carried(range)
     }
 
+    fn are_transactions_dear(&self) -> bool {
+        self.0.are_transactions_dear()
+    }
+
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         Box::pin(async move {
             access::check(&["dynamodb:PutItem", "dynamodb:DeleteItem"], None)?;

@@ -26,6 +26,7 @@ pub use dynamodb::{
     DynamoDb, Image,
     bodies::TOKEN as PARTS_TOKEN,
     definition::{definition as table_definition, kept},
+    spelling::{attribute_name, in_full},
 };
 pub use guarded::Guarded;
 
@@ -134,6 +135,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`CommitError::ConditionFailed`] names the first write whose condition failed.
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>>;
+
+    /// Says whether a write costs twice as much with others, all of them or none, as it does by itself.
+    fn are_transactions_dear(&self) -> bool {
+        false
+    }
 
     /// Carries out `writes` that have no condition and touch an item once each, [`MOST_WRITES`] at most, in no order and not as
     /// a whole.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     bodies::{CONTENT, Image},
+    spelling,
     tallies::COUNTED,
 };
 use crate::{Item, Key, backend::Position, table};
@@ -18,6 +19,17 @@ pub(super) type Attributes = HashMap<String, AttributeValue>;
 /// Turns a key, an item or anything like them into attributes.
 pub(super) fn written<T: Serialize>(value: T) -> Result<Attributes> {
     serde_dynamo::to_item(value).map_err(|error| Error::Internal(format!("an item could not be written: {error}")))
+}
+
+/// Turns an item into attributes, with the keys of indexes as they are spelled here.
+pub(super) fn written_item(item: &Item) -> Result<Attributes> {
+    let mut attributes = written(item)?;
+    for (attribute, text) in &item.index_keys {
+        attributes.remove(attribute);
+        let (name, text) = spelling::spelled(attribute, text);
+        attributes.insert(name.to_owned(), AttributeValue::S(text.into_owned()));
+    }
+    Ok(attributes)
 }
 
 /// Reads the attributes of an item; any that is not named below is a key of an index.
@@ -38,7 +50,8 @@ pub(super) fn read(attributes: Attributes) -> Result<Image> {
             // What a part holds is asked for by its key ([`content`]).
             (CONTENT, AttributeValue::B(_)) => {}
             (_, AttributeValue::S(text)) => {
-                item.index_keys.insert(name, text);
+                let (attribute, text) = spelling::in_full(name, text);
+                item.index_keys.insert(attribute, text);
             }
             _ => return Err(Error::Internal(format!("the attribute {name} of an item is of another type"))),
         }
@@ -58,13 +71,17 @@ pub(super) fn content(mut attributes: Attributes) -> Result<(Key, Vec<u8>)> {
 
 /// Turns a position into the start of the next page.
 pub(super) fn start(position: Position) -> Attributes {
-    position.into_iter().map(|(name, text)| (name, AttributeValue::S(text))).collect()
+    let spelled = |(attribute, text): (String, String)| {
+        let (name, text) = spelling::spelled(&attribute, &text);
+        (name.to_owned(), AttributeValue::S(text.into_owned()))
+    };
+    position.into_iter().map(spelled).collect()
 }
 
 /// Turns the end of a page into a position: every attribute of a key is a text.
 pub(super) fn position(key: Attributes) -> Result<Position> {
     let text = |(name, value)| match value {
-        AttributeValue::S(text) => Ok((name, text)),
+        AttributeValue::S(text) => Ok(spelling::in_full(name, text)),
         _ => Err(Error::Internal(format!("the attribute {name} of a key is no text"))),
     };
     key.into_iter().map(text).collect()
@@ -97,7 +114,7 @@ mod tests {
             expires: Some(-1),
             index_keys: BTreeMap::from([("by_time_sk".to_owned(), "x".to_owned())]),
         };
-        assert_eq!(read(written(&item).unwrap()).unwrap(), Image::from(item));
+        assert_eq!(read(written_item(&item).unwrap()).unwrap(), Image::from(item));
         let odd = HashMap::from([("head".to_owned(), AttributeValue::Bool(true))]);
         assert!(read(odd).is_err());
         let no_parts = HashMap::from([("tail".to_owned(), AttributeValue::M(HashMap::new()))]);

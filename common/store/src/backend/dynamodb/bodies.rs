@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    attributes::{Attributes, written},
+    attributes::{Attributes, written_item},
     deflate::{compressed, compressed_with_words, decompressed},
     tallies::{COUNTED, counted},
 };
@@ -113,7 +113,7 @@ pub(super) struct Encoded {
 
 /// Turns an item into attributes, and its texts into parts where they are too long for it.
 pub(super) fn encode(item: &Item) -> Result<Encoded> {
-    let mut attributes = written(item)?;
+    let mut attributes = written_item(item)?;
     attributes.remove(table::BRIEF);
     if item.index_keys.get(table::SHARD).is_some_and(|partition| !table::is_head_kept(partition)) {
         return encode_body(item, attributes);
@@ -181,7 +181,7 @@ fn cut(attributes: &mut Attributes, name: &str, of: &Key) -> Result<Vec<Attribut
     ]);
     for (number, piece) in pieces.enumerate() {
         let part = BodyPart::new(token, number, of.clone(), created);
-        let mut part = written(Item::of(&part, 1, Shards(1))?)?;
+        let mut part = written_item(&Item::of(&part, 1, Shards(1))?)?;
         part.insert(CONTENT.to_owned(), AttributeValue::B(piece.into()));
         parts.push(part);
     }

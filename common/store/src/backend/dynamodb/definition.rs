@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
+use super::spelling::attribute_name;
 use crate::table::{Index, PARTITION, Projection, SORT};
 
 /// Returns the attributes that DynamoDB keeps in `index` besides keys ([`is_head_kept`](crate::table::is_head_kept)).
@@ -43,7 +44,7 @@ pub fn definition(
         );
     let keys: BTreeSet<String> = Index::ALL.into_iter().flat_map(|index| [index.partition(), index.sort()]).collect();
     for key in keys {
-        request = request.attribute_definitions(text_attribute(&key)?);
+        request = request.attribute_definitions(text_attribute(attribute_name(&key))?);
     }
     for index in Index::ALL {
         let projection = aws_sdk_dynamodb::types::Projection::builder();
@@ -56,7 +57,7 @@ pub fn definition(
         request = request.global_secondary_indexes(
             GlobalSecondaryIndex::builder()
                 .index_name(index.name())
-                .set_key_schema(Some(key_schema(&index.partition(), &index.sort())?))
+                .set_key_schema(Some(key_schema(attribute_name(&index.partition()), attribute_name(&index.sort()))?))
                 .projection(projection.build())
                 .build()?,
         );

@@ -8,6 +8,7 @@ mod deflate;
 mod failure;
 mod parts;
 mod reads;
+pub(crate) mod spelling;
 mod tallies;
 mod writes;
 
@@ -94,6 +95,10 @@ impl Backend for DynamoDb {
 
     fn carried(&self, range: &Range) -> Projection {
         reads::carried(range)
+    }
+
+    fn are_transactions_dear(&self) -> bool {
+        true
     }
 
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {

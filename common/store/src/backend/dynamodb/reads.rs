@@ -11,7 +11,7 @@ use super::{
     DynamoDb, UNPROCESSED_RETRIES,
     attributes::{Attributes, position, read, start, units, written},
     bodies::{COUNT, HEAD_IN_PARTS, Image, TOKEN},
-    failure, tallies,
+    failure, spelling, tallies,
 };
 use crate::{
     Item, Key,
@@ -95,25 +95,27 @@ impl DynamoDb {
             Some(index) => (index.partition(), index.sort()),
             None => (table::PARTITION.to_owned(), table::SORT.to_owned()),
         };
-        let to = range.last();
+        let to = range.to.as_ref().map(|to| Range::last_with(&spelling::bound(&sk, to)));
+        let (partition, value) = spelling::spelled(&pk, wanted.partition);
         let sort_condition = match (&range.from, &to) {
-            (Some(_), Some(_)) => format!(" AND {sk} BETWEEN :from AND :to"),
-            (Some(_), None) => format!(" AND {sk} >= :from"),
-            (None, Some(_)) => format!(" AND {sk} <= :to"),
-            (None, None) => String::new(),
+            (Some(_), Some(_)) => " AND #sort BETWEEN :from AND :to",
+            (Some(_), None) => " AND #sort >= :from",
+            (None, Some(_)) => " AND #sort <= :to",
+            (None, None) => "",
         };
         let mut query = self
             .client
             .query()
             .table_name(&*self.table)
-            .key_condition_expression(format!("{pk} = :pk{sort_condition}"))
-            .expression_attribute_values(":pk", AttributeValue::S(wanted.partition.to_owned()))
+            .key_condition_expression(format!("#partition = :pk{sort_condition}"))
+            .expression_attribute_names("#partition", partition)
+            .expression_attribute_values(":pk", AttributeValue::S(value.into_owned()))
             .scan_index_forward(range.direction == Direction::Ascending)
             .limit(i32::try_from(wanted.limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(wanted.start.clone().map(start))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         if let Some(from) = &range.from {
-            query = query.expression_attribute_values(":from", AttributeValue::S(from.clone()));
+            query = query.expression_attribute_values(":from", AttributeValue::S(spelling::bound(&sk, from).into_owned()));
         }
         if let Some(to) = to {
             query = query.expression_attribute_values(":to", AttributeValue::S(to));
@@ -129,6 +131,10 @@ impl DynamoDb {
             Some(index) => query.index_name(index.name()),
             None => query.consistent_read(true),
         };
+        let is_read_out = wanted.read_out != ReadOut::Nothing && range.index.is_some();
+        if is_read_out || !sort_condition.is_empty() {
+            query = query.expression_attribute_names("#sort", spelling::attribute_name(&sk));
+        }
         query = match wanted.read_out {
             // No index has a `brief`.
             ReadOut::Items | ReadOut::Briefs => query.projection_expression(read_out(range)),
@@ -254,8 +260,8 @@ pub(super) fn carried(range: &Range) -> Projection {
 fn read_out(range: &Range) -> String {
     match range.index {
         None => format!("{}, {}", table::READ_OUT, table::BODY),
-        Some(index) if carried(range) == Projection::Head => format!("pk, sk, head, {}", index.sort()),
-        Some(index) => format!("pk, sk, {}", index.sort()),
+        Some(_) if carried(range) == Projection::Head => "pk, sk, head, #sort".to_owned(),
+        Some(_) => "pk, sk, #sort".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::store::{
-    backend::kept,
+    backend::{attribute_name, in_full, kept},
     table::{Index, PARTITION, SORT},
 };
 
@@ -111,7 +111,9 @@ pub(crate) fn write_units(
 fn index_units(index: Index, old: Option<&Attributes>, new: Option<&Attributes>) -> Vec<(String, f64)> {
     let entry = |item: Option<&Attributes>| {
         let entry = projected(index, item?)?;
-        Some((text(&entry, &index.partition())?.to_owned(), text(&entry, &index.sort())?.to_owned(), entry))
+        let [partition, sort] = keys_of(index);
+        let (value, sort) = (text(&entry, &partition)?.to_owned(), text(&entry, &sort)?.to_owned());
+        Some((in_full(partition, value).1, sort, entry))
     };
     let alone = |partition: String, entry: &Attributes| (partition, units(size(entry), WRITTEN_AT_ONCE));
     match (entry(old), entry(new)) {
@@ -125,9 +127,14 @@ fn index_units(index: Index, old: Option<&Attributes>, new: Option<&Attributes>)
     }
 }
 
+/// Returns what DynamoDB calls the attributes that an index is keyed by.
+fn keys_of(index: Index) -> [String; 2] {
+    [index.partition(), index.sort()].map(|attribute| attribute_name(&attribute).to_owned())
+}
+
 /// Returns what an index holds of an item; nothing if the item lacks one of the index's keys.
 fn projected(index: Index, item: &Attributes) -> Option<Attributes> {
-    let keys = [index.partition(), index.sort()];
+    let keys = keys_of(index);
     if !keys.iter().all(|key| item.contains_key(key)) {
         return None;
     }
@@ -141,7 +148,7 @@ mod tests {
     use super::*;
 
     fn item(attributes: &[(&str, &str)]) -> Attributes {
-        let keys = [("pk", "run#1"), ("sk", "run"), ("collection_pk", "runs#0"), ("by_time_sk", "1")];
+        let keys = [("pk", "run#1"), ("sk", "run"), ("all", "runs#0"), ("time", "1")];
         let texts = keys.iter().chain(attributes);
         texts.map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned()))).collect()
     }
@@ -166,10 +173,10 @@ mod tests {
         let by_time = Some(Index::ByTime);
         assert_eq!(of(&written(&[("tail", "a")], &[("tail", "b")]), by_time, "runs#0"), 0.0, "it is not projected");
         assert_eq!(of(&written(&[("head", "a")], &[("head", "b")]), by_time, "runs#0"), 1.0);
-        assert_eq!(of(&written(&[("by_time_sk", "1")], &[("by_time_sk", "2")]), by_time, "runs#0"), 2.0);
-        let moved = written(&[("collection_pk", "runs#0")], &[("collection_pk", "runs#1")]);
+        assert_eq!(of(&written(&[("time", "1")], &[("time", "2")]), by_time, "runs#0"), 2.0);
+        let moved = written(&[("all", "runs#0")], &[("all", "runs#1")]);
         assert_eq!((of(&moved, by_time, "runs#0"), of(&moved, by_time, "runs#1")), (1.0, 1.0));
-        let named = [("by_name_sk", "name")];
+        let named = [("name", "name")];
         assert_eq!(of(&written(&[], &named), Some(Index::ByName), "runs#0"), 1.0);
         assert_eq!(of(&written(&named, &[]), Some(Index::ByName), "runs#0"), 1.0);
         let long = "x".repeat(3_000);

@@ -18,15 +18,14 @@ use common::{
         queue::{Message, Queue},
     },
     model::{Deployment, DeploymentId, Flow, FlowRun, FlowRunId, State, StateType, Timestamp},
-    orchestration::{Client, policy::flow_policy},
+    flow_run_creation::{self, NewFlowRun},
+    orchestration::Client,
     store::{
         Shards,
-        commit::retry_on_conflict,
-        table::{self, Subject},
+        table::Subject,
         work_pools::StoredWorkPool,
     },
     stream::{self, Change},
-    transitions,
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedQueue};
 use serde_json::{Value, json};
@@ -238,27 +237,19 @@ impl World {
         let pool = store.work_pool("pool").await?.ok_or("the pool is there")?.record.pool;
         let key = format!("scheduled {} {number}", deployment.id);
         let id = FlowRunId::new();
-        let run = retry_on_conflict(|| async {
-            let now = self.app.now();
-            store.flow_run_by_key(flow.id, &key).await?;
-            let mut run = FlowRun::new(id, flow.id, format!("brave-otter-{number}"), now);
-            run.deployment_id = Some(deployment.id);
-            run.work_queue_id = deployment.work_queue_id;
-            run.work_queue_name.clone_from(&deployment.work_queue_name);
-            run.work_pool_id = Some(pool.id);
-            run.tags.clone_from(&deployment.tags);
-            run.idempotency_key = Some(key.clone());
-            run.parameters.insert("source".into(), format!("s3://bucket/orders/part-{number:07}.parquet").into());
-            run.parameters.insert("batch".into(), number.into());
-            // So long ago that the server looks whether it is late, as it does with every run that was not yet due.
-            let due = State::new(id.state_id(1), StateType::Scheduled, now.plus_seconds(-60.0));
-            let (run, mut writes) =
-                Box::pin(transitions::create(&self.app, run, Some(due), flow_policy(true), Client::default())).await?;
-            writes.push(store.claim(table::unique_flow_run(flow.id, &key), run.id)?);
-            store.commit(writes).await?;
-            Ok(run)
-        })
-        .await?;
+        let now = self.app.now();
+        let mut run = FlowRun::new(id, flow.id, format!("brave-otter-{number}"), now);
+        run.deployment_id = Some(deployment.id);
+        run.work_queue_id = deployment.work_queue_id;
+        run.work_queue_name.clone_from(&deployment.work_queue_name);
+        run.work_pool_id = Some(pool.id);
+        run.tags.clone_from(&deployment.tags);
+        run.idempotency_key = Some(key);
+        run.parameters.insert("source".into(), format!("s3://bucket/orders/part-{number:07}.parquet").into());
+        run.parameters.insert("batch".into(), number.into());
+        // So long ago that the server looks whether it is late, as it does with every run that was not yet due.
+        let state = State::new(id.state_id(1), StateType::Scheduled, now.plus_seconds(-60.0));
+        let run = flow_run_creation::create(&self.app, &NewFlowRun { run, state }, &Client::default()).await?.run;
         Ok(run.id)
     }
 
