@@ -5,10 +5,12 @@
 
 use std::{path::Path, time::Instant};
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use store::table::{Index, null};
 
 use crate::{
     SqliteError,
+    index::number,
     tallies::{self, pending},
 };
 
@@ -18,8 +20,9 @@ const APPLICATION: i64 = 0x5072_6374;
 /// The version of the tables, in `PRAGMA user_version`.
 ///
 /// Version 2 has tallies, and 3 the note up to which change they hold all. In version 4 task runs hold their states, which
-/// earlier ones look for beside them. Version 5 counts events by the second as well.
-pub(crate) const VERSION: i64 = 5;
+/// earlier ones look for beside them. Version 5 counts events by the second as well. In version 6 runs have no place in the
+/// orders by end and next start while they have no such time, where earlier ones look for all of them.
+pub(crate) const VERSION: i64 = 6;
 
 /// How large a page is, in bytes; fixed when a file is made.
 const PAGE_SIZE: i64 = 4096;
@@ -138,6 +141,9 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
             tallies::fill(&transaction)?;
             make_folded(&transaction)?;
         }
+        if version < 6 {
+            leave_out(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         tracing::info!(
             version,
@@ -147,6 +153,29 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
         );
     }
     transaction.commit()?;
+    Ok(())
+}
+
+/// Takes the places away that runs have by end and next start without such a time.
+fn leave_out(connection: &Connection) -> Result<(), SqliteError> {
+    // What stands for no time comes before every time.
+    let (nothing, times) = (null(), "0");
+    for (index, runs, all) in [
+        (Index::ByEnd, "flow_run", "flow_runs"),
+        (Index::ByNextStart, "flow_run", "flow_runs"),
+        (Index::ByNextStart, "task_run", "task_runs"),
+    ] {
+        connection.execute(
+            "DELETE FROM index_entries WHERE i = ?1 AND p >= ?2 || '#' AND p < ?2 || '$' AND s >= ?3 AND s < ?4",
+            params![number(index), all, nothing, times],
+        )?;
+        let path = format!("$.{}", index.sort());
+        connection.execute(
+            "UPDATE items SET keys = json_remove(keys, ?1) WHERE pk >= ?2 || '#' AND pk < ?2 || '$' AND sk = 'run' \
+             AND keys ->> ?1 >= ?3 AND keys ->> ?1 < ?4",
+            params![path, runs, nothing, times],
+        )?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,12 @@ use std::{
 };
 
 use sqlite::{Database, Mode, SqliteError};
-use store::{Write, backend::Backend, query::Range, table::Index};
+use store::{
+    Item, Key, Write,
+    backend::Backend,
+    query::Range,
+    table::{self, Index, null},
+};
 use support::{InFile, find, insert, item};
 
 #[tokio::test]
@@ -49,10 +54,10 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     assert!(matches!(refused("CREATE TABLE a (b); CREATE TABLE _stream_records (id)"), SqliteError::Former(_)));
     drop(Database::open(&directory.path().join("other.db"), Mode::Serving).unwrap());
     let newer = rusqlite::Connection::open(directory.path().join("other.db")).unwrap();
-    newer.pragma_update(None, "user_version", 6).unwrap();
+    newer.pragma_update(None, "user_version", 7).unwrap();
     drop(newer);
     let error = Database::open(&directory.path().join("other.db"), Mode::Beside).unwrap_err();
-    assert!(matches!(error, SqliteError::Newer { found: 6, known: 5, .. }), "{error}");
+    assert!(matches!(error, SqliteError::Newer { found: 7, known: 6, .. }), "{error}");
     fs::write(&path, "no database, however long the text in it may be, ".repeat(100)).unwrap();
     assert!(matches!(Database::open(&path, Mode::Serving).unwrap_err(), SqliteError::Foreign(_)));
 }
@@ -64,11 +69,47 @@ fn the_words_of_a_refusal_name_the_file_and_what_to_do() {
         SqliteError::InUse(path.clone()),
         SqliteError::Former(path.clone()),
         SqliteError::Foreign(path.clone()),
-        SqliteError::Newer { path, found: 6, known: 5 },
+        SqliteError::Newer { path, found: 7, known: 6 },
     ] {
         let words = error.to_string();
         assert!(words.contains("/somewhere/proctor.db") && words.contains("--data"), "{words}");
     }
+}
+
+#[tokio::test]
+async fn runs_of_an_older_file_lose_the_places_that_no_time_gave_them() {
+    let InFile { directory, database } = InFile::new();
+    let mut runs = [item(1, 1, 10), item(2, 1, 10)];
+    for (run, times) in runs.iter_mut().zip([[null(), null()], ["2026-01-31T09:30:00.000000Z".to_owned(), null()]]) {
+        for (index, time) in [Index::ByEnd, Index::ByNextStart].into_iter().zip(times) {
+            run.index_keys.insert(index.sort(), table::sort_with_id(&time, &run.key.pk));
+        }
+    }
+    let mut block = Item { key: Key { pk: "block_document#1".into(), sk: "block_document".into() }, ..item(3, 1, 10) };
+    block.index_keys.insert(Index::ByEnd.sort(), "! is a name\u{1}1".into());
+    block.index_keys.insert(Index::ByEnd.partition(), "block_documents#0".into());
+    let all = runs.iter().chain([&block]).cloned().map(Write::Insert).collect();
+    database.write(all).await.unwrap();
+    let path = directory.path().join("proctor.db");
+    drop(database);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let places = |file: &rusqlite::Connection| -> Vec<(i64, String)> {
+        let mut entries = file.prepare("SELECT i, s FROM index_entries WHERE i IN (3, 4) ORDER BY i, s").unwrap();
+        entries.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(places(&file).len(), 5);
+    file.execute_batch("PRAGMA user_version = 5").unwrap();
+    drop(file);
+    let database = Database::open(&path, Mode::Serving).unwrap();
+    let [unending, ended] = [find(&database, 1).await.unwrap(), find(&database, 2).await.unwrap()];
+    let has = |item: &Item, index: Index| item.index_keys.contains_key(&index.sort());
+    assert!(!has(&unending, Index::ByEnd) && has(&ended, Index::ByEnd));
+    assert!(!has(&unending, Index::ByNextStart) && !has(&ended, Index::ByNextStart));
+    assert_eq!(unending.index_keys[&Index::ByStart.sort()], runs[0].index_keys[&Index::ByStart.sort()]);
+    drop(database);
+    let kept = places(&rusqlite::Connection::open(&path).unwrap());
+    assert_eq!(kept.len(), 2);
+    assert!(kept[0].1.starts_with("! is a name") && kept[1].1.starts_with("2026"), "{kept:?}");
 }
 
 /// What this process writes, where it is the one that is killed.

@@ -55,11 +55,12 @@ impl Record for FlowRun {
         let mut index_keys = vec![
             IndexKey { index: Index::ByStart, pk: all.clone(), sk: started.clone() },
             IndexKey { index: Index::ByTime, pk: all.clone(), sk: by_time(self.expected_start_time) },
-            IndexKey { index: Index::ByNextStart, pk: all.clone(), sk: by_time(self.next_scheduled_start_time) },
-            IndexKey { index: Index::ByEnd, pk: all.clone(), sk: by_time(self.end_time) },
             IndexKey { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
-            IndexKey { index: Index::Lookup, pk: all, sk: self.id.to_string() },
+            IndexKey { index: Index::Lookup, pk: all.clone(), sk: self.id.to_string() },
         ];
+        let timely = [(Index::ByNextStart, self.next_scheduled_start_time), (Index::ByEnd, self.end_time)];
+        let timely = timely.into_iter().filter(|(_, time)| time.is_some());
+        index_keys.extend(timely.map(|(index, time)| IndexKey { index, pk: all.clone(), sk: by_time(time) }));
         let mut grouped = |index: Index, group: String, sk: String| {
             index_keys.push(IndexKey { index, pk: shards.of_groups_in(index).within(&group, self.id.0), sk });
         };

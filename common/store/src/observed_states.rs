@@ -21,9 +21,10 @@ use uuid::Uuid;
 use super::{
     CommitError, Item, Key, Record, Store, TableAccess, Write,
     commit::retry_on_conflict,
+    cost,
     entity::Each,
     query::{Direction, Range},
-    select::{Source, Window},
+    select::{Matcher, Source, Window},
     states::{HistoricState, states_within},
     table::{self, Collection, Index, IndexKey, Shards, Subject},
 };
@@ -60,7 +61,7 @@ impl Record for StoredObservedState {
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, self.key().pk.as_bytes());
         let pk = shards.of(Collection::ObservedStates, id);
         let by_name = format!("{}\u{1}{state_name}", state_type.as_str());
-        let by_time = format!("{}\u{1}{by_name}", latest_first(*last_seen));
+        let by_time = format!("{}\u{1}{by_name}", minute_of(&latest_first(*last_seen)));
         vec![
             IndexKey { index: Index::ByName, pk: pk.clone(), sk: table::sort_with_id(&by_name, id) },
             IndexKey { index: Index::Lookup, pk, sk: table::sort_with_id(&by_time, id) },
@@ -76,6 +77,17 @@ fn latest_first(time: Timestamp) -> String {
     };
     time.sortable().chars().map(complement).collect()
 }
+
+/// Returns what a time written by [`latest_first`] begins with up to its minute.
+///
+/// Types and names are in order by the minute alone, so that the many that are seen many times in one don't move in the
+/// index each time, which is paid for.
+fn minute_of(time: &str) -> &str {
+    time.get(..MINUTE).unwrap_or(time)
+}
+
+/// How long a time is without its seconds.
+const MINUTE: usize = "2026-01-31T09:30".len();
 
 /// A state in the history of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +173,11 @@ impl StoredObservedState {
     }
 }
 
+/// Returns the minute that an entry of the index stands at.
+fn minute_in<'i>(item: &'i Item, sort: &str) -> &'i str {
+    item.index_keys.get(sort).map_or("", |key| minute_of(key))
+}
+
 /// What [`Store::observed_states`] touches.
 pub const READ: TableAccess = TableAccess::READS.via(&[Index::ByName, Index::Lookup]);
 
@@ -172,15 +189,49 @@ impl Store {
         sort: ObservedStateSort,
         limit: usize,
     ) -> Result<Vec<ObservedState>> {
-        let index = match sort {
-            ObservedStateSort::NameAsc => Index::ByName,
-            ObservedStateSort::LastSeenDesc => Index::Lookup,
-        };
-        let source = Source::Ordered(Range::all(self, index, Collection::ObservedStates));
+        let range = |index| Range::all(self, index, Collection::ObservedStates);
         let matches = prefix.map(|prefix| move |stored: &StoredObservedState| prefix.matches(&stored.observed));
         let compare = |a: &StoredObservedState, b: &StoredObservedState| sort.compare(&a.observed, &b.observed);
-        let found = self.select(source, &mut Each(matches), compare, Window { offset: 0, limit }).await?;
+        let found = match sort {
+            ObservedStateSort::NameAsc => {
+                let source = Source::Ordered(range(Index::ByName));
+                self.select(source, &mut Each(matches), compare, Window { offset: 0, limit }).await?
+            }
+            ObservedStateSort::LastSeenDesc => {
+                let mut found = self.seen_last(range(Index::Lookup), &mut Each(matches), limit).await?;
+                found.sort_by(compare);
+                found.truncate(limit);
+                cost::add_returned(found.len());
+                found
+            }
+        };
         Ok(found.into_iter().map(|stored| stored.observed).collect())
+    }
+
+    /// Reads those that were seen last, `limit` of them if there are so many, and all others of the minute of the last one.
+    async fn seen_last(
+        &self,
+        range: Range,
+        matcher: &mut impl Matcher<StoredObservedState>,
+        limit: usize,
+    ) -> Result<Vec<StoredObservedState>> {
+        let (mut found, mut minute) = (Vec::new(), String::new());
+        let mut reader = self.read(range, limit);
+        let sort = Index::Lookup.sort();
+        while let Some(items) = reader.more().await? {
+            for of_minute in items.chunk_by(|one, other| minute_in(one, &sort) == minute_in(other, &sort)) {
+                let this = of_minute.first().map_or("", |item| minute_in(item, &sort));
+                if found.len() >= limit && this != minute {
+                    return Ok(found);
+                }
+                this.clone_into(&mut minute);
+                let keys: Vec<Key> = of_minute.iter().map(|item| item.key.clone()).collect();
+                let records = self.get_many::<StoredObservedState>(&keys).await?;
+                let records = records.into_iter().map(|stored| stored.record).collect();
+                found.extend(matcher.keep(self, records).await?);
+            }
+        }
+        Ok(found)
     }
 
     /// Lets states count that were entered, all of one type and name; they may have counted before.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     Item, Key, Record, Store, cost,
     query::{Direction, Range, Reader, Wanted},
-    table::{Index, Projection},
+    table::{self, Index, Projection},
     unreadable,
 };
 use domain::model::RunSummary;
@@ -217,6 +217,8 @@ impl Store {
         let mut sorted = Ordered {
             store: self,
             reader: None,
+            without: None,
+            then: None,
             ahead: items,
             projection: Projection::Keys,
             matches_all: matcher.matches_all(),
@@ -420,11 +422,38 @@ impl Store {
     }
 }
 
+/// The records of a whole collection in the order of an index in which some have no place.
+///
+/// What is missing sorts before everything, and among themselves those that lack it are sorted by id.
+fn in_two_parts(range: Range) -> (Part, Option<Part>) {
+    let index = range.index.filter(|index| {
+        let is_whole = range.from.is_none() && range.to.is_none();
+        is_whole && range.partitions.iter().any(|partition| table::is_left_out(*index, partition))
+    });
+    let Some(index) = index else { return (Part { range, without: None }, None) };
+    let by_id = Part { range: Range { index: Some(Index::Lookup), ..range.clone() }, without: Some(index) };
+    let by_index = Part { range, without: None };
+    match by_index.range.direction {
+        Direction::Ascending => (by_id, Some(by_index)),
+        Direction::Descending => (by_index, Some(by_id)),
+    }
+}
+
+/// A range, of which only the records are wanted that have no place in an index, if one is given.
+struct Part {
+    range: Range,
+    without: Option<Index>,
+}
+
 /// A range that is read in order until a window of matching records is full.
 struct Ordered<'s, R> {
     store: &'s Store,
     /// What is left of the range.
     reader: Option<Reader<'s>>,
+    /// The index in which the records that are wanted have no place, if that is asked of them.
+    without: Option<Index>,
+    /// What comes behind the range.
+    then: Option<Part>,
     /// What was read of it and not yet looked at.
     ahead: Vec<Item>,
     projection: Projection,
@@ -439,12 +468,15 @@ struct Ordered<'s, R> {
 impl<'s, R: Record> Ordered<'s, R> {
     fn new(store: &'s Store, range: Range, matches_all: bool, window: Window) -> Self {
         let wanted = window.offset.saturating_add(window.limit);
-        let projection = store.carried(&range);
-        let reader = store.read(range, if matches_all { wanted } else { wanted.max(STEP) });
+        let (first, then) = in_two_parts(range);
+        let projection = store.carried(&first.range);
+        let reader = store.read(first.range, if matches_all { wanted } else { wanted.max(STEP) });
         let (ahead, found) = (Vec::new(), Vec::new());
         Self {
             store,
             reader: Some(reader),
+            without: first.without,
+            then,
             ahead,
             projection,
             matches_all,
@@ -464,17 +496,21 @@ impl<'s, R: Record> Ordered<'s, R> {
             if !self.refill().await? {
                 break;
             }
-            if self.matches_all && self.skip > 0 {
+            let matches_all = self.matches_all && self.without.is_none();
+            if matches_all && self.skip > 0 {
                 let skipped = self.skip.min(self.ahead.len());
                 self.ahead.drain(..skipped);
                 self.skip -= skipped;
                 continue;
             }
             let missing = self.window.limit - self.found.len();
-            let step = if self.matches_all { missing } else { missing.saturating_add(self.skip).max(STEP) };
+            let step = if matches_all { missing } else { missing.saturating_add(self.skip).max(STEP) };
             let items: Vec<Item> = self.ahead.drain(..step.min(self.ahead.len())).collect();
             self.looked_at += items.len();
-            let kept = self.store.keep_whole(&items, self.projection, matcher).await?;
+            let mut kept = self.store.keep_whole(&items, self.projection, matcher).await?;
+            if let Some(index) = self.without {
+                kept.retain(|record: &R| record.index_keys(self.store.shards()).iter().all(|key| key.index != index));
+            }
             let skipped = self.skip.min(kept.len());
             self.skip -= skipped;
             self.found.extend(kept.into_iter().skip(skipped).take(missing));
@@ -483,10 +519,22 @@ impl<'s, R: Record> Ordered<'s, R> {
     }
 
     async fn refill(&mut self) -> Result<bool> {
-        if self.ahead.is_empty()
+        while self.ahead.is_empty()
             && let Some(reader) = &mut self.reader
         {
-            self.ahead.extend(reader.more().await?.unwrap_or_default());
+            match (reader.more().await?, self.then.take()) {
+                (Some(more), then) => {
+                    self.ahead.extend(more);
+                    self.then = then;
+                }
+                (None, Some(Part { range, without })) => {
+                    self.projection = self.store.carried(&range);
+                    self.without = without;
+                    let missing = self.skip.saturating_add(self.window.limit - self.found.len());
+                    self.reader = Some(self.store.read(range, missing.max(STEP)));
+                }
+                (None, None) => return Ok(false),
+            }
         }
         Ok(!self.ahead.is_empty())
     }
@@ -507,7 +555,11 @@ impl Order {
 
     fn compare(&self, one: &Item, other: &Item) -> Ordering {
         let ascending = match &self.attribute {
-            Some(attribute) => one.index_keys.get(attribute).cmp(&other.index_keys.get(attribute)),
+            // Of those that have no place in the order the ids decide.
+            Some(attribute) => {
+                let places = [one, other].map(|item| item.index_keys.get(attribute));
+                places[0].cmp(&places[1]).then_with(|| one.key.cmp(&other.key))
+            }
             None => one.key.cmp(&other.key),
         };
         match self.direction {

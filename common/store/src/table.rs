@@ -428,9 +428,9 @@ indexes! {
     /// All runs by expected start time, all events by occurrence, all log chunks by window, all artifacts and block schemas
     /// by creation.
     ByTime "by_time" carries Head, keyed by collection / own;
-    /// All runs by next scheduled start time.
+    /// All runs that have a next scheduled start time, by it.
     ByNextStart "by_next_start" carries Keys, keyed by collection / own;
-    /// All runs by end time, all block documents by the name of their type and then their own.
+    /// All flow runs that have ended and all task runs by end time, all block documents by the name of their type and then their own.
     ByEnd "by_end" carries Keys, keyed by collection / own;
     /// All flows, deployments, runs, concurrency limits, variables, saved searches, work pools, work queues, block types and
     /// block documents by name, all artifacts by key, all states with unusual names by type and name, and then by when they
@@ -474,6 +474,18 @@ pub fn is_head_kept(partition: &str) -> bool {
 /// Says whether a partition is one of all events.
 pub(crate) fn is_of_events(partition: &str) -> bool {
     is_in(&[Collection::Events], partition)
+}
+
+/// Says whether records of a partition of a collection have a place in `index` only if they have the time that it is sorted by.
+///
+/// Nearly every run has none for most of its life, or at its end, and each place that it has is paid for. Those that have
+/// none are found by their ids.
+pub(crate) fn is_left_out(index: Index, partition: &str) -> bool {
+    match index {
+        Index::ByNextStart => is_in(&[Collection::FlowRuns, Collection::TaskRuns], partition),
+        Index::ByEnd => is_in(&[Collection::FlowRuns], partition),
+        _ => false,
+    }
 }
 
 fn is_in(collections: &[Collection], partition: &str) -> bool {
@@ -644,12 +656,21 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     ),
     asked("all flow runs by start time, or the expected one", &[All(I::ByStart, C::FlowRuns), Get("flow_run")]),
     asked("all flow runs by expected start time", &[All(I::ByTime, C::FlowRuns), Get("flow_run")]),
-    asked("all flow runs by next scheduled start time", &[All(I::ByNextStart, C::FlowRuns), Get("flow_run")]),
-    asked("all flow runs by end time", &[All(I::ByEnd, C::FlowRuns), Get("flow_run")]),
+    asked(
+        "all flow runs by next scheduled start time, those without one first",
+        &[All(I::Lookup, C::FlowRuns), Get("flow_run"), All(I::ByNextStart, C::FlowRuns)],
+    ),
+    asked(
+        "all flow runs by end time, those without one last",
+        &[All(I::ByEnd, C::FlowRuns), All(I::Lookup, C::FlowRuns), Get("flow_run")],
+    ),
     asked("all flow runs by name", &[All(I::ByName, C::FlowRuns), Get("flow_run")]),
     asked("all flow runs by id", &[All(I::Lookup, C::FlowRuns), Get("flow_run")]),
     asked("all task runs by expected start time", &[All(I::ByTime, C::TaskRuns), Get("task_run")]),
-    asked("all task runs by next scheduled start time", &[All(I::ByNextStart, C::TaskRuns), Get("task_run")]),
+    asked(
+        "all task runs by next scheduled start time, those without one first",
+        &[All(I::Lookup, C::TaskRuns), Get("task_run"), All(I::ByNextStart, C::TaskRuns)],
+    ),
     asked("all task runs by end time", &[All(I::ByEnd, C::TaskRuns), Get("task_run")]),
     asked("all task runs by name", &[All(I::ByName, C::TaskRuns), Get("task_run")]),
     asked("all task runs by id", &[All(I::Lookup, C::TaskRuns), Get("task_run")]),

@@ -49,11 +49,13 @@ impl Record for TaskRun {
         let expected = by_time(self.expected_start_time);
         let mut index_keys = vec![
             IndexKey { index: Index::ByTime, pk: all.clone(), sk: expected.clone() },
-            IndexKey { index: Index::ByNextStart, pk: all.clone(), sk: by_time(self.next_scheduled_start_time) },
             IndexKey { index: Index::ByEnd, pk: all.clone(), sk: by_time(self.end_time) },
             IndexKey { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
-            IndexKey { index: Index::Lookup, pk: all, sk: self.id.to_string() },
+            IndexKey { index: Index::Lookup, pk: all.clone(), sk: self.id.to_string() },
         ];
+        if let Some(next) = self.next_scheduled_start_time {
+            index_keys.push(IndexKey { index: Index::ByNextStart, pk: all, sk: by_time(Some(next)) });
+        }
         if let Some(flow_run) = self.flow_run_id {
             let pk = shards.within(&table::runs_in_flow_run(flow_run), self.id.0);
             index_keys.push(IndexKey { index: Index::ByParent, pk, sk: expected });

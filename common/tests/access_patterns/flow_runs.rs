@@ -120,8 +120,8 @@ async fn orders() -> Vec<Probe> {
     let orders = [
         ("all flow runs by start time, or the expected one", FlowRunSort::StartTimeDesc),
         ("all flow runs by expected start time", FlowRunSort::ExpectedStartTimeDesc),
-        ("all flow runs by next scheduled start time", FlowRunSort::NextScheduledStartTimeAsc),
-        ("all flow runs by end time", FlowRunSort::EndTimeDesc),
+        ("all flow runs by next scheduled start time, those without one first", FlowRunSort::NextScheduledStartTimeAsc),
+        ("all flow runs by end time, those without one last", FlowRunSort::EndTimeDesc),
         ("all flow runs by name", FlowRunSort::NameAsc),
         ("all flow runs by id", FlowRunSort::IdDesc),
     ];

@@ -66,7 +66,7 @@ pub(crate) async fn probes() -> Vec<Probe> {
     ];
     let orders = [
         ("all task runs by expected start time", TaskRunSort::ExpectedStartTimeDesc),
-        ("all task runs by next scheduled start time", TaskRunSort::NextScheduledStartTimeAsc),
+        ("all task runs by next scheduled start time, those without one first", TaskRunSort::NextScheduledStartTimeAsc),
         ("all task runs by end time", TaskRunSort::EndTimeDesc),
         ("all task runs by name", TaskRunSort::NameAsc),
         ("all task runs by id", TaskRunSort::IdDesc),

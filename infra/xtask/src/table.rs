@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use common::store::table::{ACCESS_PATTERNS, ENTITIES, EntityKind, GROUPS, Index, Projection, Step, shown};
+use common::store::{
+    backend::attribute_name,
+    table::{ACCESS_PATTERNS, ENTITIES, EntityKind, GROUPS, Index, Projection, Step, shown},
+};
 
 use crate::stale::Files;
 
@@ -35,7 +38,8 @@ This is everything that is in the one DynamoDB table, and every way that leads t
     }
     text.push_str(
         "\n## Indexes\n\nIn DynamoDB they hold keys alone, and `by_time` the `head` of what is neither a run nor an event; what else is\n\
-         read is fetched by its key.\n\n\
+         read is fetched by its key. There the attributes have the names in brackets, and ids and times in keys are written in\n\
+         fewer characters (`common/store/src/backend/dynamodb/spelling.rs`).\n\n\
          | index | partition key | sort key | read with it in one file |\n|---|---|---|---|\n",
     );
     for index in Index::ALL {
@@ -45,8 +49,9 @@ This is everything that is in the one DynamoDB table, and every way that leads t
             Projection::Head => "`head` and `brief`",
             Projection::Orders => "the sort keys of the other orders",
         };
-        let (name, partition, sort) = (index.name(), index.partition(), index.sort());
-        let _ = writeln!(text, "| `{name}` | `{partition}` | `{sort}` | {projection} |");
+        let [partition, sort] = [index.partition(), index.sort()]
+            .map(|attribute| format!("`{attribute}` (`{}`)", attribute_name(&attribute)));
+        let _ = writeln!(text, "| `{}` | {partition} | {sort} | {projection} |", index.name());
     }
     text.push_str("\n## Access patterns\n\n| what is asked | how it is reached |\n|---|---|\n");
     for pattern in ACCESS_PATTERNS {

@@ -1,8 +1,9 @@
 //! Texts of any size in items of DynamoDB, which takes 400 KB an item and 4 MB a transaction.
 //!
 //! Records of which no index keeps the `head` ([`table::is_head_kept`]) have both texts in one, `body`, which is compressed
-//! ([`deflate`]): they are many, and a write of each kilobyte is paid for. Of others a long `tail` is compressed. Where an item is larger than [`LARGEST_ITEM`] all the same, its texts are cut into parts,
-//! which are items of their own ([`table::body_part`]). The type of the attribute says how its text is kept: `S` as it is,
+//! ([`deflate`]): they are many, and a write of each kilobyte is paid for. Of others the `tail` is compressed where that saves one. Where
+//! an item is larger than [`LARGEST_ITEM`] all the same, its texts are cut into parts, which are items of their own
+//! ([`table::body_part`]). The type of the attribute says how its text is kept: `S` as it is,
 //! `B` compressed, `M` in parts. So indexes carry it as they carry any other. Filters look for texts in `head`, which is
 //! therefore never compressed alone.
 //!
@@ -31,8 +32,8 @@ use error::{Error, Result};
 /// How large an item is at most, in bytes: so many that a transaction of 100 is within the 4 MB that DynamoDB takes.
 pub(super) const LARGEST_ITEM: usize = 40_000;
 
-/// From how many bytes on a `tail` is compressed: a shorter one saves few units.
-const COMPRESSED_FROM: usize = 4 * 1024;
+/// How many bytes of an item a write unit pays for.
+const UNIT: usize = 1024;
 
 /// What is between `head` and `tail` in a `body`; JSON has it within no text.
 const SEAM: char = '\n';
@@ -118,9 +119,11 @@ pub(super) fn encode(item: &Item) -> Result<Encoded> {
     if item.index_keys.get(table::SHARD).is_some_and(|partition| !table::is_head_kept(partition)) {
         return encode_body(item, attributes);
     }
-    if let Some(tail) = item.tail.as_deref().filter(|tail| tail.len() >= COMPRESSED_FROM) {
+    let uncompressed = size(&attributes);
+    if let Some(tail) = item.tail.as_deref().filter(|_| uncompressed > UNIT) {
         let compressed = compressed(tail)?;
-        if compressed.len() < tail.len() {
+        let less = (uncompressed + compressed.len()).saturating_sub(tail.len());
+        if less.div_ceil(UNIT) < uncompressed.div_ceil(UNIT) {
             attributes.insert("tail".to_owned(), AttributeValue::B(compressed.into()));
         }
     }

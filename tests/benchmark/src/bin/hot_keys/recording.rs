@@ -23,7 +23,10 @@ use aws_sdk_dynamodb::{
     types::{ConsumedCapacity, Delete, DeleteRequest, Put, PutRequest, TransactWriteItem},
 };
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-use common::store::table::{Index, Key, PARTITION, SORT};
+use common::store::{
+    backend::in_full,
+    table::{Index, Key, PARTITION, SORT},
+};
 
 use crate::capacity::{self, Attributes, PartitionKey, Units};
 
@@ -107,7 +110,11 @@ impl Intercept for Recorder {
         } else if let Some(input) = input.downcast_ref::<QueryInput>() {
             let index = input.index_name().and_then(|name| Index::ALL.into_iter().find(|index| index.name() == name));
             let partition = input.expression_attribute_values().and_then(|values| capacity::text(values, ":pk"));
-            partition.map(|partition| Call::Queries { index, partition: partition.to_owned() })
+            let name = input.expression_attribute_names().and_then(|names| names.get("#partition"));
+            partition.zip(name).map(|(partition, name)| {
+                let (_, partition) = in_full(name.clone(), partition.to_owned());
+                Call::Queries { index, partition }
+            })
         } else {
             None
         };
