@@ -87,11 +87,11 @@ fn source(function: &str) -> Value {
     })
 }
 
-/// Returns the pattern of changes of items whose partition keys begin with a text, under a sort key.
+/// Returns the pattern of changes of items, by what their partition keys and sort keys begin with.
 fn pattern(begins_with: &str, sort: &str) -> Value {
     let keys = json!({
         (table::PARTITION): { "S": [{ "prefix": begins_with }] },
-        (table::SORT): { "S": [sort] }
+        (table::SORT): { "S": [{ "prefix": sort }] }
     });
     json!({ "dynamodb": { "Keys": keys } })
 }

@@ -148,13 +148,14 @@ fn count(connection: &Connection, table: &str) -> Result<(), SqliteError> {
     let mut deltas = Deltas::new();
     for (begins_with, sort) in tallies::FOLLOWED {
         let mut statement = connection.prepare(
-            "SELECT pk, version, announced, expires, brief, keys, head, tail FROM items
-             WHERE pk >= ?1 AND pk < ?2 AND sk = ?3",
+            "SELECT pk, sk, version, announced, expires, brief, keys, head, tail FROM items
+             WHERE pk >= ?1 AND pk < ?2 AND sk >= ?3 AND sk < ?4",
         )?;
-        let mut rows = statement.query(params![begins_with, format!("{begins_with}\u{10FFFF}"), sort])?;
+        let [last, last_sort] = [begins_with, sort].map(|start| format!("{start}\u{10FFFF}"));
+        let mut rows = statement.query(params![begins_with, last, sort, last_sort])?;
         while let Some(row) = rows.next()? {
-            let key = Key { pk: row.get(0)?, sk: sort.to_owned() };
-            match item::read(row, 1, key.clone()) {
+            let key = Key { pk: row.get(0)?, sk: row.get(1)? };
+            match item::read(row, 2, key.clone()) {
                 Ok(item) => tallies::merge(&mut deltas, tallies::deltas(&key, None, Some(&item))),
                 Err(error) => tracing::error!(%error, ?key, "an item can't be read and is not counted"),
             }

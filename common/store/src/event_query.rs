@@ -3,19 +3,23 @@
 //! An event's place in every index is the time of its occurrence followed by its id, so the pages of any plan are
 //! read in the order of the answer, and a page goes on after the place of the last event before it.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
+};
 
 use futures::future::try_join_all;
+use uuid::Uuid;
 
 use super::{
-    Item, Key, Store, TableAccess,
+    Item, Key, Record, Store, TableAccess,
     events::{FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS},
     query::{Direction, Range, Reader},
     table::{self, Collection, Index, Projection},
 };
 use domain::{
     filter::{self, EventFilter},
-    model::{ReceivedEvent, Timestamp},
+    model::{EventId, ReceivedEvent, Timestamp},
 };
 use error::Result;
 
@@ -72,9 +76,7 @@ impl Store {
     ) -> Result<EventsRead> {
         match filter.ids() {
             Some(ids) => {
-                let keys: Vec<Key> = ids.iter().map(|id| table::event(*id)).collect();
-                let mut found: Vec<ReceivedEvent> =
-                    self.get_many(&keys).await?.into_iter().map(|found| found.record).collect();
+                let mut found = self.events_by_id(&distinct(ids.iter().copied())).await?;
                 found.retain(|event| filter.matches(event));
                 found.sort_by(|left, right| filter.order.compare(left, right));
                 filter.retain_distinct(&mut found);
@@ -148,12 +150,12 @@ impl Store {
 
     /// Hands the events that match `filter` to `visit`, distinct resources or not, perhaps without their payloads.
     pub async fn heads_of_events(&self, filter: &EventFilter, mut visit: impl FnMut(&ReceivedEvent)) -> Result<()> {
-        let sifter = Sifter::new(self, filter, false);
         if let Some(ids) = filter.ids() {
-            let keys: BTreeSet<Key> = ids.iter().map(|id| table::event(*id)).collect();
-            sifter.whole(&keys.into_iter().collect::<Vec<_>>()).await?.iter().for_each(visit);
+            let found = self.events_by_id(&distinct(ids.iter().copied())).await?;
+            found.iter().filter(|event| filter.matches(event)).for_each(visit);
             return Ok(());
         }
+        let sifter = Sifter::new(self, filter, false);
         let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction());
         loop {
             let step = candidates.next(STEP).await?;
@@ -177,7 +179,7 @@ impl Store {
         for matching in page {
             if let Some(whole) = matching.whole {
                 events.push(whole);
-            } else if fetched.front().is_some_and(|event| table::event(event.id) == matching.key) {
+            } else if fetched.front().is_some_and(|event| event.key() == matching.key) {
                 events.extend(fetched.pop_front());
             }
         }
@@ -193,15 +195,22 @@ fn is_after(filter: &EventFilter, place: &str, after: &str) -> bool {
 }
 
 /// Chooses where to look: the partitions of resources that every match involves, else all events by time.
+///
+/// What a range of the table is held to are the places of its events.
 fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range> {
     let partitions = |index, partitions| Range { partitions, ..Range::of_index(index, "") };
-    let lookup = |ids: &[String]| partitions(Index::Lookup, distinct(ids.iter().map(|id| table::resource_lookup(id))));
+    let lookup = |ids: &[String]| {
+        let flow_runs = ids.iter().filter_map(|id| id.strip_prefix(FLOW_RUN_RESOURCE)?.parse().ok());
+        let transitions = distinct(flow_runs.map(|run| table::flow_run_event(run, EventId(Uuid::nil())).pk));
+        let others = partitions(Index::Lookup, distinct(ids.iter().map(|id| table::resource_lookup(id))));
+        transitions.into_iter().map(Range::partition).chain([others]).collect::<Vec<_>>()
+    };
     let ranges = match (filter.resource_ids(), filter.involved_resource_ids()) {
-        (Some(ids), _) if ids.len() <= LOOKED_UP_IDS => vec![lookup(ids)],
+        (Some(ids), _) if ids.len() <= LOOKED_UP_IDS => lookup(ids),
         (None, Some(ids)) if ids.len() <= LOOKED_UP_IDS && ids.iter().all(|id| id.starts_with(FLOW_RUN_RESOURCE)) => {
             let related = ids.iter().map(String::as_str).chain([SEVERAL_FLOW_RUNS]).map(table::related_lookup);
             let shards = related.flat_map(|group| store.shards().all_within(&group));
-            vec![lookup(ids), partitions(Index::Related, distinct(shards))]
+            lookup(ids).into_iter().chain([partitions(Index::Related, distinct(shards))]).collect()
         }
         _ => vec![Range::all(store, Index::ByTime, Collection::Events)],
     };
@@ -223,9 +232,9 @@ fn starts_before_end(from: &str, to: &str) -> bool {
     from <= to || from.starts_with(to)
 }
 
-fn distinct(partitions: impl Iterator<Item = String>) -> Vec<String> {
+fn distinct<T: Clone + Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
-    partitions.filter(|partition| seen.insert(partition.clone())).collect()
+    all.filter(|one| seen.insert(one.clone())).collect()
 }
 
 /// An event that matches, whole or by its key.
@@ -256,27 +265,20 @@ impl<'s> Sifter<'s> {
 
     async fn matching(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Matching>> {
         if self.takes_all {
-            let by_key =
-                |candidate: Candidate| Matching { place: candidate.place, key: candidate.item.key, whole: None };
+            let by_key = |candidate: Candidate| {
+                let whole = candidate.event().filter(|_| candidate.projection == Projection::All);
+                Matching { whole, place: candidate.place, key: candidate.item.key }
+            };
             return Ok(candidates.into_iter().map(by_key).collect());
         }
-        let (heads, keys): (Vec<_>, Vec<_>) =
-            candidates.into_iter().partition(|candidate| candidate.projection == Projection::Head);
+        let (likely, mut fetched) = self.likely(candidates).await?;
         let mut matching = Vec::new();
-        for candidate in heads {
-            let Some(event) = candidate.item.readable::<ReceivedEvent>() else { continue };
-            if self.of_heads.matches(&event) && (self.filter.text.is_some() || self.is_first(&event)) {
-                matching.push(Matching { place: candidate.place, key: candidate.item.key, whole: None });
-            }
-        }
-        let mut to_read: Vec<Key> = keys.into_iter().map(|candidate| candidate.item.key).collect();
-        if self.filter.text.is_some() {
-            to_read.extend(matching.drain(..).map(|matching| matching.key));
-        }
-        for found in self.store.get_many::<ReceivedEvent>(&to_read).await? {
-            let event = found.record;
-            if self.filter.matches(&event) && self.is_first(&event) {
-                matching.push(Matching { place: place(&event), key: table::event(event.id), whole: Some(event) });
+        for (candidate, seen) in likely {
+            let is_whole = seen.is_none() || candidate.projection == Projection::All;
+            let Some(event) = seen.or_else(|| fetched.remove(&candidate.item.key)) else { continue };
+            if (!is_whole || self.filter.matches(&event)) && self.is_first(&event) {
+                let whole = is_whole.then_some(event);
+                matching.push(Matching { place: candidate.place, key: candidate.item.key, whole });
             }
         }
         Ok(matching)
@@ -284,22 +286,38 @@ impl<'s> Sifter<'s> {
 
     /// Returns the candidates that match, without their payloads where an index carries the rest.
     async fn heads(&self, candidates: Vec<Candidate>) -> Result<Vec<ReceivedEvent>> {
-        let (heads, keys): (Vec<_>, Vec<_>) =
-            candidates.into_iter().partition(|candidate| candidate.projection == Projection::Head);
-        let readable = heads.iter().filter_map(|candidate| candidate.item.readable::<ReceivedEvent>());
-        let mut matching: Vec<ReceivedEvent> = readable.filter(|event| self.of_heads.matches(event)).collect();
-        let mut to_read: Vec<Key> = keys.into_iter().map(|candidate| candidate.item.key).collect();
-        if self.filter.text.is_some() {
-            to_read.extend(matching.drain(..).map(|event| table::event(event.id)));
+        let (likely, mut fetched) = self.likely(candidates).await?;
+        let mut matching = Vec::new();
+        for (candidate, seen) in likely {
+            let is_whole = seen.is_none() || candidate.projection == Projection::All;
+            let event = seen.or_else(|| fetched.remove(&candidate.item.key));
+            matching.extend(event.filter(|event| !is_whole || self.filter.matches(event)));
         }
-        matching.extend(self.whole(&to_read).await?);
         Ok(matching)
     }
 
-    /// Returns those of the events that match.
-    async fn whole(&self, keys: &[Key]) -> Result<Vec<ReceivedEvent>> {
-        let found = self.store.get_many::<ReceivedEvent>(keys).await?.into_iter().map(|found| found.record);
-        Ok(found.filter(|event| self.filter.matches(event)).collect())
+    /// Returns the candidates that may match, each with the event as far as it is at hand and enough to decide, and those
+    /// events that were read because it is not.
+    async fn likely(
+        &self,
+        candidates: Vec<Candidate>,
+    ) -> Result<(Vec<(Candidate, Option<ReceivedEvent>)>, HashMap<Key, ReceivedEvent>)> {
+        let (mut likely, mut to_read) = (Vec::with_capacity(candidates.len()), Vec::new());
+        for candidate in candidates {
+            let seen = match candidate.projection {
+                Projection::All | Projection::Head => {
+                    let Some(event) = candidate.event().filter(|event| self.of_heads.matches(event)) else { continue };
+                    Some(event).filter(|_| candidate.projection == Projection::All || self.filter.text.is_none())
+                }
+                Projection::Keys | Projection::Orders | Projection::Fetched => None,
+            };
+            if seen.is_none() {
+                to_read.push(candidate.item.key.clone());
+            }
+            likely.push((candidate, seen));
+        }
+        let found = self.store.get_many::<ReceivedEvent>(&to_read).await?;
+        Ok((likely, found.into_iter().map(|found| (found.record.key(), found.record)).collect()))
     }
 
     /// Says whether no event of the same resource was kept before, where the filter asks for one event a resource.
@@ -327,7 +345,14 @@ struct Candidate {
     projection: Projection,
 }
 
-/// Merges ranges of several indexes, in the order of occurrence, each event once.
+impl Candidate {
+    /// Returns the event as far as the item carries it.
+    fn event(&self) -> Option<ReceivedEvent> {
+        self.item.readable()
+    }
+}
+
+/// Merges ranges of several indexes, and of the table, in the order of occurrence, each event once.
 struct Merge<'s> {
     sources: Vec<Source<'s>>,
     direction: filter::Direction,
@@ -336,24 +361,21 @@ struct Merge<'s> {
 
 struct Source<'s> {
     reader: Reader<'s>,
-    index: Index,
+    /// What is read, by the places of the events.
+    range: Range,
     projection: Projection,
-    items: VecDeque<Item>,
+    items: VecDeque<(String, Item)>,
     is_over: bool,
 }
 
 impl<'s> Merge<'s> {
     fn new(store: &'s Store, ranges: Vec<Range>, direction: filter::Direction) -> Self {
-        let sources = ranges
-            .into_iter()
-            .filter_map(|range| {
-                let index = range.index?;
-                let projection = store.carried(&range);
-                let (reader, items) = (store.read(range, STEP), VecDeque::new());
-                Some(Source { reader, index, projection, items, is_over: false })
-            })
-            .collect();
-        Self { sources, direction, last: None }
+        let source = |range: Range| {
+            let projection = store.carried(&range);
+            let read = if range.index.is_some() { range.clone() } else { range.clone().between(None, None) };
+            Source { reader: store.read(read, STEP), range, projection, items: VecDeque::new(), is_over: false }
+        };
+        Self { sources: ranges.into_iter().map(source).collect(), direction, last: None }
     }
 
     /// Returns the next candidates, about `count`; none at the end.
@@ -366,9 +388,9 @@ impl<'s> Merge<'s> {
                 filter::Direction::Ascending => heads.min(),
                 filter::Direction::Descending => heads.max(),
             };
-            let Some((place, number)) = first.map(|(place, number)| (place.to_owned(), number)) else { break };
+            let Some(number) = first.map(|(_, number)| number) else { break };
             let Some(source) = self.sources.get_mut(number) else { break };
-            let Some(item) = source.items.pop_front() else { break };
+            let Some((place, item)) = source.items.pop_front() else { break };
             if self.last.as_ref() != Some(&place) {
                 self.last = Some(place.clone());
                 candidates.push(Candidate { place, item, projection: source.projection });
@@ -380,17 +402,41 @@ impl<'s> Merge<'s> {
 
 impl Source<'_> {
     async fn fill(&mut self) -> Result<()> {
-        if self.items.is_empty() && !self.is_over {
-            match self.reader.more().await? {
-                Some(items) => self.items.extend(items),
-                None => self.is_over = true,
+        if !self.items.is_empty() || self.is_over {
+            return Ok(());
+        }
+        let Some(index) = self.range.index else { return self.fill_with_transitions().await };
+        match self.reader.more().await? {
+            Some(items) => {
+                let place = |item: &Item| item.index_keys.get(&index.sort()).cloned().unwrap_or_default();
+                self.items.extend(items.into_iter().map(|item| (place(&item), item)));
             }
+            None => self.is_over = true,
         }
         Ok(())
     }
 
+    /// Reads all transitions of a run, which are few, and puts them in the order of their places.
+    async fn fill_with_transitions(&mut self) -> Result<()> {
+        let mut found = Vec::new();
+        while let Some(items) = self.reader.more().await? {
+            found.extend(items.into_iter().filter_map(|item| Some((place(&item.readable()?), item))));
+        }
+        let (from, last) = (self.range.from.clone(), self.range.last());
+        found.retain(|(place, _)| {
+            from.as_ref().is_none_or(|from| place >= from) && last.as_ref().is_none_or(|last| place <= last)
+        });
+        found.sort_by(|(one, _), (other, _)| match self.range.direction {
+            Direction::Ascending => one.cmp(other),
+            Direction::Descending => other.cmp(one),
+        });
+        self.items.extend(found);
+        self.is_over = true;
+        Ok(())
+    }
+
     fn place(&self) -> Option<&str> {
-        self.items.front().map(|item| item.index_keys.get(&self.index.sort()).map_or("", String::as_str))
+        self.items.front().map(|(place, _)| place.as_str())
     }
 }
 

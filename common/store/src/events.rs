@@ -7,7 +7,7 @@ use super::{
     backend::{LARGEST_RECORD, text_size},
     table::{self, Collection, Index, IndexKey, Shards},
 };
-use domain::model::{EventId, ReceivedEvent};
+use domain::model::{EventId, FlowRunId, ReceivedEvent, StateId};
 use error::{Error, Result};
 
 /// What the id of every flow run starts with when it is a resource.
@@ -25,15 +25,21 @@ impl Record for ReceivedEvent {
     const HEAD: &'static [&'static str] = &["occurred", "event", "resource", "related", "id", "follows", "received"];
 
     fn key(&self) -> Key {
-        table::event(self.id)
+        match transition_of(self) {
+            Some(run) => table::flow_run_event(run, self.id),
+            None => table::event(self.id),
+        }
     }
 
     fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
         let occurred = table::sort_with_id(&self.occurred.sortable(), self.id);
-        let mut index_keys = vec![
-            IndexKey { index: Index::ByTime, pk: shards.of(Collection::Events, self.id.0), sk: occurred.clone() },
-            IndexKey { index: Index::Lookup, pk: table::resource_lookup(self.resource.id()), sk: occurred.clone() },
-        ];
+        let pk = shards.of(Collection::Events, self.id.0);
+        let mut index_keys = vec![IndexKey { index: Index::ByTime, pk, sk: occurred.clone() }];
+        // Those of transitions are beside each other in the table.
+        if transition_of(self).is_none() {
+            let pk = table::resource_lookup(self.resource.id());
+            index_keys.push(IndexKey { index: Index::Lookup, pk, sk: occurred.clone() });
+        }
         let flow_runs: BTreeSet<&str> = self
             .related
             .iter()
@@ -49,6 +55,17 @@ impl Record for ReceivedEvent {
         index_keys.push(IndexKey { index: Index::Related, pk, sk: occurred });
         index_keys
     }
+}
+
+/// Returns the flow run whose transition an event tells of, if the id tells it as well.
+fn transition_of(event: &ReceivedEvent) -> Option<FlowRunId> {
+    let run: FlowRunId = event.resource.id().strip_prefix(FLOW_RUN_RESOURCE)?.parse().ok()?;
+    (FlowRunId::of_state(StateId(event.id.0)) == run).then_some(run)
+}
+
+/// Returns the keys under one of which the event `id` is, if it is there.
+fn keys_of(id: EventId) -> [Key; 2] {
+    [table::flow_run_event(FlowRunId::of_state(StateId(id.0)), id), table::event(id)]
 }
 
 /// What [`Store::add_events`] touches.
@@ -67,13 +84,21 @@ impl Store {
 
     /// Reads an event.
     pub async fn event(&self, id: EventId) -> Result<Option<ReceivedEvent>> {
+        Ok(self.events_by_id(&[id]).await?.into_iter().next())
+    }
+
+    /// Reads an event that does not tell of a flow run's transition.
+    pub(super) async fn told_event(&self, id: EventId) -> Result<Option<ReceivedEvent>> {
         Ok(self.get(&table::event(id)).await?.map(|found| found.record))
     }
 
     /// Reads events, in the order of the ids and without those that are not there.
     pub async fn events_by_id(&self, ids: &[EventId]) -> Result<Vec<ReceivedEvent>> {
-        let keys: Vec<Key> = ids.iter().copied().map(table::event).collect();
-        Ok(self.get_many(&keys).await?.into_iter().map(|found| found.record).collect())
+        let keys: Vec<Key> = ids.iter().copied().flat_map(keys_of).collect();
+        let mut events: Vec<ReceivedEvent> =
+            self.get_many(&keys).await?.into_iter().map(|found| found.record).collect();
+        events.dedup_by_key(|event| event.id);
+        Ok(events)
     }
 
     fn event_item(&self, event: &ReceivedEvent, retention: u64) -> Result<Item> {

@@ -362,7 +362,7 @@ impl Store {
         }
         let ended_in = self.read_all(Range::of_index(Index::Related, table::state_lookup(id))).await?;
         let mut runs: Vec<Key> = ended_in.into_iter().map(|item| item.key).collect();
-        if let Some(event) = self.event(EventId(id.0)).await? {
+        if let Some(event) = self.told_event(EventId(id.0)).await? {
             runs.extend(event.resource.id().strip_prefix(TASK_RUN_RESOURCE).and_then(task_run_named));
             // It is another one where the flow run was tried again under other ids.
             if let Some(claim) = place_of_told_run(&event) {

@@ -132,6 +132,9 @@ entities! {
 
     /// an event
     event(event_id: EventId) => Event(EventId) of ReceivedEvent = ["event", event_id] / ["event"];
+    /// an event that tells of a flow run's transition, with the id of the state that was entered, which tells the run
+    flow_run_event(flow_run_id: FlowRunId, event_id: EventId) => FlowRunEvent(FlowRunId) of ReceivedEvent
+        = ["flow_run_event", flow_run_id] / ["event", event_id];
 
     /// an artifact
     artifact(artifact_id: ArtifactId) => Artifact(ArtifactId) of Artifact = ["artifact", artifact_id] / ["artifact"];
@@ -597,7 +600,12 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the events of a resource, by time", &[Group(I::Lookup, "resource_lookup"), Get("event")]),
     asked(
         "the events of a flow run and those that relate to it, by time",
-        &[Group(I::Lookup, "resource_lookup"), Group(I::Related, "related_lookup"), Get("event")],
+        &[
+            Items("flow_run_event"),
+            Group(I::Lookup, "resource_lookup"),
+            Group(I::Related, "related_lookup"),
+            Get("event"),
+        ],
     ),
     asked("the subflow runs of a flow run", &[Group(I::Related, "subflows_of"), Get("flow_run")]),
     asked(

@@ -106,7 +106,7 @@ fn without_seconds(mut deltas: Deltas) -> Deltas {
 
 /// Says whether tallies follow the item under `key`.
 pub(crate) fn is_followed(key: &Key) -> bool {
-    FOLLOWED.iter().any(|(begins_with, sort)| key.pk.starts_with(begins_with) && key.sk == *sort)
+    FOLLOWED.iter().any(|(partition, sort)| key.pk.starts_with(partition) && key.sk.starts_with(sort))
 }
 
 /// Returns what of the `head` of a record is tallied, as a `head` of its own.

@@ -105,14 +105,14 @@ pub struct Tallied {
     pub rows: usize,
 }
 
-/// The items whose changes tallies follow: those of partitions that begin with a text, under one sort key.
-pub const FOLLOWED: [(&str, &str); 2] = [("flow_run#", "run"), ("event#", "event")];
+/// The items whose changes tallies follow: what partition keys begin with, and sort keys.
+pub const FOLLOWED: [(&str, &str); 3] = [("flow_run#", "run"), ("event#", "event"), ("flow_run_event#", "event#")];
 
 /// Returns how tallies change when the item under `key` changes; one that can't be read counts as none.
 pub fn deltas(key: &Key, before: Option<&Item>, after: Option<&Item>) -> Deltas {
     match Subject::of(key) {
         Some(Subject::FlowRun(_)) => {}
-        Some(Subject::Event(_)) => return events::deltas(before, after),
+        Some(Subject::Event(_) | Subject::FlowRunEvent(_)) => return events::deltas(before, after),
         _ => return Deltas::new(),
     }
     let delta = delta(before.and_then(tallied::<TalliedRun>).as_ref(), after.and_then(tallied).as_ref());
@@ -195,9 +195,11 @@ mod tests {
     #[test]
     fn the_items_that_are_followed_are_flow_runs_and_events() {
         for (Key { pk, sk }, (begins_with, sort)) in
-            [run().key(), table::event(EventId::new())].into_iter().zip(FOLLOWED)
+            [run().key(), table::event(EventId::new()), table::flow_run_event(run().id, EventId::new())]
+                .into_iter()
+                .zip(FOLLOWED)
         {
-            assert!(pk.starts_with(begins_with) && sk == sort, "{pk} / {sk}");
+            assert!(pk.starts_with(begins_with) && sk.starts_with(sort), "{pk} / {sk}");
         }
     }
 

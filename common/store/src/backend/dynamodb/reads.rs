@@ -115,7 +115,8 @@ impl DynamoDb {
             .set_exclusive_start_key(wanted.start.clone().map(start))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         if let Some(from) = &range.from {
-            query = query.expression_attribute_values(":from", AttributeValue::S(spelling::bound(&sk, from).into_owned()));
+            query =
+                query.expression_attribute_values(":from", AttributeValue::S(spelling::bound(&sk, from).into_owned()));
         }
         if let Some(to) = to {
             query = query.expression_attribute_values(":to", AttributeValue::S(to));

@@ -25,7 +25,7 @@ enum Content {
     Partition,
     /// A sort key: something, and the id behind it.
     Anything,
-    /// A sort key: a time or none, and the id behind it.
+    /// A sort key: a time or none, perhaps more, and the id behind it.
     Time,
     /// A sort key: an id, or something and the id behind it.
     Id,
@@ -69,8 +69,9 @@ const DIGITS: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmn
 const OF_ID: usize = 22;
 const OF_TIME: usize = 10;
 
-/// How long an id is in full.
+/// How long an id is in full, and a time.
 const ID_IN_FULL: usize = 36;
+const TIME_IN_FULL: usize = 27;
 
 /// Returns what DynamoDB calls an attribute that the table calls `attribute`.
 pub fn attribute_name(attribute: &str) -> &str {
@@ -109,7 +110,7 @@ pub(super) fn bound<'t>(attribute: &str, bound: &'t str) -> Cow<'t, str> {
 
 fn short_text(content: Content, text: &str) -> Cow<'_, str> {
     if content == Content::Partition {
-        if !text.split('#').any(|piece| is_respelled(piece)) {
+        if !text.split('#').any(is_respelled) {
             return text.into();
         }
         return text.split('#').map(short_id).collect::<Vec<_>>().join("#").into();
@@ -136,10 +137,11 @@ fn short_value(content: Content, value: &str) -> Cow<'_, str> {
     if content != Content::Time {
         return value.into();
     }
-    match value.parse::<Timestamp>().ok().filter(|time| time.sortable() == value) {
-        Some(time) => {
+    let time = |text: &str| text.parse::<Timestamp>().ok().filter(|time| time.sortable() == text);
+    match value.split_at_checked(TIME_IN_FULL).and_then(|(first, rest)| Some((time(first)?, rest))) {
+        Some((time, rest)) => {
             let since = i128::from(time.as_micros()) - i128::from(Timestamp::MIN.as_micros());
-            format!("{TIME}{}", digits(since.unsigned_abs(), OF_TIME)).into()
+            format!("{TIME}{}{rest}", digits(since.unsigned_abs(), OF_TIME)).into()
         }
         None if value.starts_with(TIME) => format!("{TIME}{value}").into(),
         None => value.into(),
@@ -148,11 +150,14 @@ fn short_value(content: Content, value: &str) -> Cow<'_, str> {
 
 fn full_value(content: Content, value: &str) -> Cow<'_, str> {
     let Some(rest) = value.strip_prefix(TIME).filter(|_| content == Content::Time) else { return value.into() };
-    let time = number(rest, OF_TIME).and_then(|since| {
-        let micros = i128::try_from(since).ok()?.checked_add(Timestamp::MIN.as_micros().into())?;
-        Timestamp::from_micros(micros.try_into().ok()?)
-    });
-    time.map_or_else(|| rest.into(), |time| time.sortable().into())
+    let time = |digits: &str| {
+        let since = i128::try_from(number(digits, OF_TIME)?).ok()?;
+        Timestamp::from_micros(since.checked_add(Timestamp::MIN.as_micros().into())?.try_into().ok()?)
+    };
+    match rest.split_at_checked(OF_TIME).and_then(|(digits, rest)| Some((time(digits)?, rest))) {
+        Some((time, rest)) => format!("{}{rest}", time.sortable()).into(),
+        None => rest.into(),
+    }
 }
 
 /// Says whether a text is spelled otherwise: an id, or what could be taken for one.
@@ -175,8 +180,7 @@ fn full_id(text: &str) -> Cow<'_, str> {
 
 /// Reads an id in full, with small letters and hyphens.
 fn id(text: &str) -> Option<Uuid> {
-    let is_written_so =
-        text.len() == ID_IN_FULL && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_written_so = text.len() == ID_IN_FULL && !text.bytes().any(|byte| byte.is_ascii_uppercase());
     text.parse().ok().filter(|_| is_written_so)
 }
 
@@ -213,7 +217,19 @@ mod tests {
     };
 
     const OTHERS: [&str; 14] = [
-        "pk", "sk", "version", "announced", "head", "tail", "brief", "body", "expires", "counted", "content", "cell", "parts",
+        "pk",
+        "sk",
+        "version",
+        "announced",
+        "head",
+        "tail",
+        "brief",
+        "body",
+        "expires",
+        "counted",
+        "content",
+        "cell",
+        "parts",
         "count",
     ];
 
@@ -247,7 +263,9 @@ mod tests {
     fn time() -> impl Strategy<Value = String> {
         let any = any::<i64>().prop_map(|micros| time_or_null(Some(Timestamp::nearest_to_micros(micros))));
         let near = (0..4i64).prop_map(|micros| time_or_null(Timestamp::from_micros(micros)));
-        prop_oneof![any, near, Just(null())]
+        let more =
+            (0..4i64, "#[0-9#]{0,9}").prop_map(|(micros, more)| time_or_null(Timestamp::from_micros(micros)) + &more);
+        prop_oneof![any, near, more, Just(null())]
     }
 
     fn sort_keys(content: Content) -> impl Strategy<Value = String> {

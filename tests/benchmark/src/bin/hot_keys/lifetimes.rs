@@ -13,18 +13,14 @@ use axum::{
 };
 use common::{
     App, Settings, Store,
+    flow_run_creation::{self, NewFlowRun},
     jobs::{
         self, Delivery,
         queue::{Message, Queue},
     },
     model::{Deployment, DeploymentId, Flow, FlowRun, FlowRunId, State, StateType, Timestamp},
-    flow_run_creation::{self, NewFlowRun},
     orchestration::Client,
-    store::{
-        Shards,
-        table::Subject,
-        work_pools::StoredWorkPool,
-    },
+    store::{Shards, table::Subject, work_pools::StoredWorkPool},
     stream::{self, Change},
 };
 use embedded::{ChangeStream, EmbeddedDatabase, EmbeddedQueue};
