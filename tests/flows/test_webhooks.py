@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,6 +40,38 @@ def hook() -> Iterator[tuple[str, Received]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneHook", (Hook,), {"received": received}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", received
+    server.shutdown()
+    server.server_close()
+
+
+Mails = list[tuple[list[str], str]]
+
+
+class MailServer(socketserver.StreamRequestHandler):
+    received: Mails
+
+    def handle(self) -> None:
+        commands: list[str] = []
+        self.wfile.write(b"220 test\r\n")
+        while line := self.rfile.readline().decode().strip():
+            commands.append(line)
+            verb = line.split(" ")[0]
+            answers = {"EHLO": "250 AUTH PLAIN", "AUTH": "235 in", "DATA": "354 go"}
+            self.wfile.write(answers.get(verb, "250 ok").encode() + b"\r\n")
+            if verb == "DATA":
+                content = "".join(iter(lambda: self.rfile.readline().decode(), ".\r\n"))
+                self.received.append(([*commands], content))
+                self.wfile.write(b"250 queued\r\n")
+
+
+@pytest.fixture
+def mail_server() -> Iterator[tuple[str, Mails]]:
+    received: Mails = []
+    handler = type("OneMailServer", (MailServer,), {"received": received})
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}", received
     server.shutdown()
     server.server_close()
 
@@ -88,6 +123,25 @@ def test_a_notification_is_sent_once(api: Api, hook: tuple[str, Received]) -> No
     assert acted(api, action)["event"] == "executed"
     [(path, _, body)] = received
     assert (path, json.loads(body)) == ("/notify", {"title": "ring", "text": "n is 3"})
+
+
+def test_a_mail_is_sent_once(api: Api, mail_server: tuple[str, Mails]) -> None:
+    host, received = mail_server
+    url = f"mailto://us3r:s3cr3t@{host}?from=Ours%20%3Cfrom@example.com%3E&to=to@example.com&format=text"
+    id = block(api, "slack-webhook", {"url": url})
+    said = {"subject": "{{ event.event[:4] }}", "body": "n is {{ event.payload.n }}"}
+    told = acted(api, {"type": "send-notification", "block_document_id": id, **said})
+    assert told["event"] == "executed"
+    [(commands, content)] = received
+    mail = email.message_from_string(content, policy=email.policy.default)
+    assert [mail["subject"], mail["from"], mail["to"]] == ["ring", "Ours <from@example.com>", "to@example.com"]
+    assert (mail.get_content().strip(), mail["message-id"]) == ("n is 3", f"<{told['invocation']}@example.com>")
+    assert commands[1:] == [
+        "AUTH PLAIN AHVzM3IAczNjcjN0",
+        "MAIL FROM:<from@example.com>",
+        "RCPT TO:<to@example.com>",
+        "DATA",
+    ]
 
 
 def test_what_can_t_be_called_is_told_without_its_address(api: Api) -> None:

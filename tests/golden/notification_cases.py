@@ -385,6 +385,108 @@ WEBHOOKS: dict[str, tuple[dict[str, Any], Any]] = {
     "flags as texts": ({"verify": "no", "allow_private_urls": "yes"}, "x"),
 }
 
+#: The address of a mail server that answers every question, and who gets the mail.
+MAIL_URL = "mailtos://user:pass@smtp.example.com?from=from@example.com&to=to@example.com"
+
+#: Addresses of mail in the block `slack-webhook`, by name.
+MAILS: dict[str, str] = {
+    "all defaults": "mailtos://user:pass@example.com",
+    "unencrypted": "mailto://user:pass@example.com",
+    "nobody logs in": "mailto://example.com?from=from@example.com&to=to@example.com",
+    "a user without a password": "mailtos://user@example.com",
+    "no sender": "mailtos://smtp.example.com?to=to@example.com",
+    "ses": "mailtos://AKIA0123:Ab%2Bc%2F1%3D@email-smtp.eu-west-1.amazonaws.com?from=ops@example.com&to=a@example.com",
+    "port": "mailtos://user:pass@smtp.example.com:2525?to=to@example.com",
+    "port in the query": "mailtos://user:pass@smtp.example.com?to=to@example.com&port=2587",
+    "port that is none": "mailtos://user:pass@smtp.example.com:abc?to=to@example.com",
+    "mode ssl": f"{MAIL_URL}&mode=ssl",
+    "mode starttls": MAIL_URL.replace("mailtos", "mailto") + "&mode=STARTTLS",
+    "mode insecure": f"{MAIL_URL}&mode=insecure",
+    "mode of our own": f"{MAIL_URL}&mode=tls",
+    "not verified": f"{MAIL_URL}&verify=no",
+    "another server": "mailtos://user:pass@example.com?smtp=relay.example.net&to=to@example.com",
+    "encoded credentials": "mailtos://us%40er:p%40s%3As%2F%25@smtp.example.com?from=from@example.com",
+    "credentials in the query": "mailtos://smtp.example.com?user=me@example.com&pass=s3cr3t&from=from@example.com",
+    "a user in the query and a password": "mailtos://s3cr3t@smtp.example.com?user=me@example.com",
+    "a user that is an address": "mailtos://me%40example.com:pass@smtp.example.com",
+    "an at sign in the password": "mailtos://user:p@ss@smtp.example.com?from=from@example.com",
+    "a colon in the password": "mailtos://user:p:ss@smtp.example.com?from=from@example.com",
+    "no host, but a user": "mailtos://_?user=me@example.com&pass=s3cr3t",
+    "capitals": "MAILTOS://User:Pass@SMTP.Example.COM?From=From@Example.com&TO=To@Example.com",
+    "targets in the path": "mailtos://user:pass@example.com/a@example.com/b%40example.com",
+    "targets in the path and the query": "mailtos://user:pass@example.com/a@example.com?to=b@example.com",
+    "many targets": "mailtos://user:pass@example.com?to=a@example.com,b@example.com%20c@example.com",
+    "targets with names": (
+        "mailtos://user:pass@example.com?to=Ann%20%3Ca@example.com%3E,%22Doe,%20Bob%22%20%3Cb@example.com%3E"
+    ),
+    "a target with a colon": "mailtos://user:pass@example.com/Ann:a@example.com",
+    "a name beyond ascii": "mailtos://user:pass@example.com?to=J%C3%B6rg%20%3Cj@example.com%3E&name=K%C3%B6nig",
+    "a doubled target": "mailtos://user:pass@example.com?to=a@example.com,a@example.com",
+    "two times to": "mailtos://user:pass@example.com?to=a@example.com&to=b@example.com",
+    "a bad target": "mailtos://user:pass@example.com?to=nobody,a@example.com",
+    "only bad targets": "mailtos://user:pass@example.com?to=nobody",
+    "label": "mailtos://user:pass@example.com?to=label+a@example.com",
+    "from that is a name": "mailtos://user:pass@example.com?from=Ours",
+    "from with a name": "mailtos://user:pass@example.com?from=Ours%20%3Cfrom@example.com%3E",
+    "from and name": "mailtos://user:pass@example.com?from=from@example.com&name=Our%20Server",
+    "name with a comma": "mailtos://user:pass@example.com?from=from@example.com&name=Server,%20Our",
+    "name alone": "mailtos://user:pass@example.com?name=Our%20Server",
+    "cc": f"{MAIL_URL}&cc=c@example.com",
+    "cc with a name": f"{MAIL_URL}&cc=Cy%20%3Cc@example.com%3E",
+    "bcc": f"{MAIL_URL}&bcc=d@example.com",
+    "cc, bcc and reply": f"{MAIL_URL}&cc=c@example.com&bcc=d@example.com&reply=r@example.com",
+    "cc that is a target": f"{MAIL_URL}&cc=to@example.com,c@example.com",
+    "cc that is in bcc": f"{MAIL_URL}&cc=c@example.com,d@example.com&bcc=d@example.com",
+    "two targets and a cc": "mailtos://user:pass@example.com?to=a@example.com,b@example.com&cc=c@example.com",
+    "two targets and reply": "mailtos://user:pass@example.com?to=a@example.com,b@example.com&reply=r@example.com",
+    "a header": f"{MAIL_URL}&+X-Priority=1&+X-Word=W%C3%B6rt",
+    "a header with a line break": f"{MAIL_URL}&+X-Word=a%0d%0aBcc:%20evil@example.com",
+    "a name with a line break": f"{MAIL_URL}&name=a%0d%0aBcc:%20evil@example.com",
+    "format text": f"{MAIL_URL}&format=text",
+    "format html": f"{MAIL_URL}&format=html",
+    "format markdown": f"{MAIL_URL}&format=markdown",
+    "pgp": f"{MAIL_URL}&pgp=encrypt",
+    "gmail": "mailto://me:pass@gmail.com",
+    "gmail with targets": "mailtos://me:pass@gmail.com/to@example.com",
+    "gmail on another port": "mailtos://me:pass@gmail.com:465?mode=ssl",
+    "googles server": "mailtos://me%40gmail.com:pass@smtp.gmail.com?to=to@example.com",
+    "yandex": "mailto://me:pass@yandex.ru",
+    "hotmail": "mailto://me:pass@hotmail.com",
+    "outlook": "mailto://me:pass@outlook.com",
+    "office": "mailto://me%40example.com:pass@office365.com?from=me@example.com",
+    "yahoo": "mailto://me:pass@yahoo.com",
+    "gmx": "mailto://me:pass@gmx.de",
+    "fastmail": "mailto://me:pass@fastmail.com",
+    "zoho": "mailto://me:pass@zoho.com",
+    "sendgrid": "mailto://apikey:SG.x@sendgrid.com?from=from@example.com",
+    "163": "mailto://me:pass@163.com",
+    "qq": "mailto://me:pass@qq.com",
+    "comcast": "mailto://me:pass@comcast.net",
+    "this machine": "mailto://localhost",
+    "this machine with a user": "mailto://me@localhost?to=to@example.com",
+    "address in figures": "mailto://127.0.0.1:1025?from=from@example.com&to=to@example.com",
+    "address in figures of ipv6": "mailto://[::1]:1025?from=from@example.com&to=to@example.com",
+    "no host": "mailto://?from=from@example.com&to=to@example.com",
+    "one slash": "mailto:/user:pass@example.com",
+    "no slash": "mailto:to@example.com",
+    "spaces around": f"  {MAIL_URL} ",
+    "a host beyond ascii": "mailtos://user:pass@h%C3%B6st.example?from=from@example.com",
+}
+
+#: Texts for mails alone.
+MAIL_TEXTS: dict[str, tuple[str | None, str]] = {
+    "a page": (
+        "S",
+        "<html><head><title>T</title><style>p {}</style></head><body><h1>Head</h1><p>One<br>two<br/>three</p>"
+        "<ul><li>a</li><li>b &amp; c</li></ul><hr><blockquote>said</blockquote><!-- no -->end</body></html>",
+    ),
+    "a header in the subject": ("S\r\nBcc: evil@example.com", "B"),
+    "dots": ("S", ".\n..\n.a\nend\n.\n"),
+    "a long line": ("word " * 60, "word " * 400),
+    "entities": ("S &amp; T", "5 &euro; &#8364; &#x20AC; &nbsp; &lt;b&gt; &unknown; & &copy"),
+    "unclosed": ("S", "a < b and c <d"),
+}
+
 #: Answers that may not be success.
 STATUSES = [200, 201, 202, 204, 301, 400, 401, 403, 404, 408, 429, 500, 503]
 
@@ -406,9 +508,22 @@ def notifications() -> Iterator[dict[str, Any]]:
     yield {**slack, "answer": {"status": 200, "body": "no"}}
     opsgenie = case("opsgenie-webhook", "answer: without an id", MINIMAL["opsgenie-webhook"], "S", "B")
     yield {**opsgenie, "answer": {"status": 202, "body": "{}"}}
+    yield from mails()
     two = {**MINIMAL["twilio-sms"], "to_phone_numbers": ["18004242424", "18004242425"]}
     both = case("twilio-sms", "answer: both fail", two, "S", "B")
     yield {**both, "answer": {"status": 400, "body": '{"code": 21211}'}}
+
+
+def mails() -> Iterator[dict[str, Any]]:
+    """Yields every case of a mail by SMTP, whose server is content."""
+    for name, url in MAILS.items():
+        yield case("slack-webhook", f"mail: {name}", {"url": url}, "Flow run failed", "It took\n3 minutes.")
+    for name, (subject, body) in {**TEXTS, **MAIL_TEXTS}.items():
+        for form in ("html", "text"):
+            url = f"{MAIL_URL}&format={form}"
+            yield case("slack-webhook", f"mail as {form}: {name}", {"url": url}, subject, body)
+    refused = {"url": MAIL_URL, "allow_private_urls": False}
+    yield case("slack-webhook", "mail: not to private addresses", refused, "S", "B")
 
 
 def case(slug: str, name: str, data: dict[str, Any], subject: str | None, body: str) -> dict[str, Any]:

@@ -1,15 +1,20 @@
 """Records which requests Prefect's own notification blocks and webhooks send: `notifications.json`.
 
 Run it with the Python of the oracle's environment: `.venv/bin/python tests/golden/record_notifications.py`.
-Nothing leaves the machine: the recorder stands in the place of the network, under `requests` and under `httpx`.
+Nothing leaves the machine: the recorder stands in the place of the network, under `requests`, `httpx` and `smtplib`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import email
+import email.policy
+import email.utils
 import json
 import logging
 import os
+import smtplib
+import ssl
 import sys
 import tempfile
 from pathlib import Path
@@ -50,12 +55,17 @@ BLOCKS: dict[str, type[NotificationBlock]] = {
 }
 
 
+#: Headers of a mail that are new in each, or say how it is made up.
+MADE = {"content-type", "content-transfer-encoding", "date", "message-id", "mime-version"}
+
+
 class Network:
     """Answers in the place of every service, and remembers what it was asked."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.answer = answer
         self.requests: list[dict[str, Any]] = []
+        self.mails: list[dict[str, Any]] = []
 
     def note(self, method: str, url: str, headers: Any, content: bytes | str | None) -> None:
         text = content.decode() if isinstance(content, bytes) else content or ""
@@ -89,6 +99,45 @@ class Network:
         return httpx.Response(self.answer["status"], content=self.answer["body"].encode(), request=request)
 
 
+def mail_server(network: Network, is_encrypted: bool) -> type:
+    """Returns what stands in the place of `smtplib.SMTP`: a server that takes every mail."""
+
+    class Server:
+        def __init__(self, host: str, port: int, *_: Any, context: ssl.SSLContext | None = None, **__: Any) -> None:
+            self.told: dict[str, Any] = {"host": host, "port": port, "security": "ssl" if is_encrypted else "insecure"}
+            self.told |= {"login": None, "verifies": context is None or context.check_hostname}
+
+        def starttls(self, context: ssl.SSLContext) -> None:
+            self.told |= {"security": "starttls", "verifies": context.check_hostname}
+
+        def login(self, user: str, password: str) -> None:
+            self.told["login"] = [user, password]
+
+        def sendmail(self, sender: str, recipients: list[str], content: str) -> dict[str, Any]:
+            network.mails.append({**self.told, **told_of_mail(sender, recipients, content)})
+            return {}
+
+        def quit(self) -> None:
+            pass
+
+    return Server
+
+
+def told_of_header(value: Any) -> Any:
+    """Returns the text of a header, or the names and addresses if it has such."""
+    addresses = getattr(value, "addresses", None)
+    return str(value) if addresses is None else sorted([one.display_name, one.addr_spec] for one in addresses)
+
+
+def told_of_mail(sender: str, recipients: list[str], content: str) -> dict[str, Any]:
+    """Returns what a mail says, decoded: who gets it, which headers and which parts it has."""
+    mail = email.message_from_bytes(content.encode("ascii"), policy=email.policy.default)
+    headers = {name.lower(): told_of_header(value) for name, value in mail.items() if name.lower() not in MADE}
+    parts = [[part.get_content_type(), part.get_content()] for part in mail.walk() if not part.is_multipart()]
+    addresses = sorted(email.utils.parseaddr(recipient)[1] for recipient in recipients)
+    return {"sender": sender, "recipients": addresses, "headers": dict(sorted(headers.items())), "parts": parts}
+
+
 async def perform(case: dict[str, Any]) -> str:
     """Loads the block as the server does and calls it, and returns what became of it."""
     try:
@@ -115,9 +164,12 @@ def record(case: dict[str, Any]) -> dict[str, Any]:
         mock.patch.object(httpx.AsyncHTTPTransport, "handle_async_request", lambda *a: network.by_httpx(*a)),
         mock.patch.object(URLBase, "throttle", lambda *_, **__: None),
         mock.patch("apprise.plugins.slack.time", lambda: 1_700_000_000.5),
+        mock.patch.object(smtplib, "SMTP", mail_server(network, False)),
+        mock.patch.object(smtplib, "SMTP_SSL", mail_server(network, True)),
     ):
         case["outcome"] = asyncio.run(perform(case))
-    return {**case, "requests": network.requests}
+    mails = {"mails": network.mails} if network.mails else {}
+    return {**case, "requests": network.requests, **mails}
 
 
 def main() -> None:

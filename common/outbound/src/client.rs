@@ -12,7 +12,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,19 +28,18 @@ use hyper_util::{
     },
     rt::TokioExecutor,
 };
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::ClientConfig;
 use tower::Service;
 use url::{Host, Url};
 
-use crate::{CallError, Reach, Request, error::Result};
+use crate::{
+    CallError, Reach, Request,
+    error::Result,
+    tls::{Tls, told_of_tls},
+};
 
 /// How long a connection may take to be there, encrypted or not.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How many bytes a request may have.
 pub const REQUEST_LIMIT: usize = 1024 * 1024;
@@ -62,14 +61,12 @@ pub struct Answer {
 /// Sends requests within a reach.
 pub(crate) struct HttpClient {
     reach: Reach,
-    // Reading the system's authorities takes milliseconds, so whoever calls nobody does not.
-    verifying: OnceLock<Arc<ClientConfig>>,
-    trusting: OnceLock<Arc<ClientConfig>>,
+    tls: Arc<Tls>,
 }
 
 impl HttpClient {
-    pub(crate) fn new(reach: Reach) -> Self {
-        Self { reach, verifying: OnceLock::new(), trusting: OnceLock::new() }
+    pub(crate) fn new(reach: Reach, tls: Arc<Tls>) -> Self {
+        Self { reach, tls }
     }
 
     /// Sends a request and returns what is answered, whichever status that has.
@@ -88,7 +85,7 @@ impl HttpClient {
         let mut connector = HttpConnector::new_with_resolver(Resolver { reach });
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT_LIMIT));
-        let config = self.tls(request.verifies)?;
+        let config = self.tls.config(request.verifies)?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(ClientConfig::clone(&config))
             .https_or_http()
@@ -125,26 +122,6 @@ impl HttpClient {
         let body = String::from_utf8_lossy(&read).into_owned();
         Ok(Answer { status: head.status.as_u16(), headers: texts(&head.headers), body })
     }
-
-    fn tls(&self, verifies: bool) -> Result<Arc<ClientConfig>> {
-        let kept = if verifies { &self.verifying } else { &self.trusting };
-        if let Some(config) = kept.get() {
-            return Ok(config.clone());
-        }
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|_| CallError::Untrusted("TLS can't be set up here".to_owned()))?;
-        let config = if verifies {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots).with_no_client_auth()
-        } else {
-            let every = Arc::new(Unverified(provider));
-            builder.dangerous().with_custom_certificate_verifier(every).with_no_client_auth()
-        };
-        Ok(kept.get_or_init(|| Arc::new(config)).clone())
-    }
 }
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -162,6 +139,29 @@ fn judge_figures(url: &Url, reach: Reach) -> Result<()> {
         Some(Host::Domain(_)) => return Ok(()),
         None => return Err(CallError::Forbidden("it has no host")),
     };
+    judge_address(address, reach)
+}
+
+/// Returns where a host is reached, unless any of its addresses may not be. A name is resolved by the system.
+pub(crate) async fn resolve(host: &Host<String>, port: u16, reach: Reach) -> Result<Vec<SocketAddr>> {
+    let address: IpAddr = match host {
+        Host::Ipv4(address) => (*address).into(),
+        Host::Ipv6(address) => (*address).into(),
+        Host::Domain(name) => {
+            let addresses = look_up(name.clone(), port).await.map_err(|failure| told(&failure))?;
+            return judge(addresses, reach).map(Iterator::collect).map_err(|failure| told(&*failure));
+        }
+    };
+    judge_address(address, reach).map(|()| vec![SocketAddr::new(address, port)])
+}
+
+async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let lookup = tokio::task::spawn_blocking(move || (name.as_str(), port).to_socket_addrs());
+    let addresses = lookup.await?.map_err(|_| io::Error::new(io::ErrorKind::NotFound, "its name has no address"))?;
+    Ok(addresses.collect())
+}
+
+fn judge_address(address: IpAddr, reach: Reach) -> Result<()> {
     if reach.includes(address) { Ok(()) } else { Err(CallError::Forbidden(Forbidden::REASON)) }
 }
 
@@ -200,10 +200,7 @@ impl Service<Name> for Resolver {
         let reach = self.reach;
         Box::pin(async move {
             // The connector sets the port.
-            let lookup = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
-            let addresses =
-                lookup.await?.map_err(|_| io::Error::new(io::ErrorKind::NotFound, "its name has no address"))?;
-            judge(addresses.collect(), reach)
+            judge(look_up(name.as_str().to_owned(), 0).await?, reach)
         })
     }
 }
@@ -220,7 +217,7 @@ fn judge(
 }
 
 /// Tells why there was no answer, without any text that could hold the address.
-fn told(failure: &(dyn StdError + 'static)) -> CallError {
+pub(crate) fn told(failure: &(dyn StdError + 'static)) -> CallError {
     let mut cause = Some(failure);
     let mut reason = None;
     while let Some(failure) = cause {
@@ -249,61 +246,6 @@ fn told_of_io(failure: &io::Error) -> &'static str {
         io::ErrorKind::TimedOut => "nobody answered",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no way leads there",
         _ => "it broke off",
-    }
-}
-
-fn told_of_tls(failure: &rustls::Error) -> CallError {
-    use rustls::{CertificateError, Error};
-    let reason = match failure {
-        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "its certificate has expired"
-        }
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => "nobody known has signed its certificate",
-        Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "its certificate is for another name",
-        Error::InvalidCertificate(_) => "its certificate is not valid",
-        _ => "it does not speak TLS as this server does",
-    };
-    CallError::Untrusted(reason.to_owned())
-}
-
-/// Takes every certificate, as a block may ask for it, and still checks that the other side has its key.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -346,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_error_of_tls_does_not_tell_the_name() {
-        let name = ServerName::try_from("s3cr3t.example.com").unwrap();
+        let name = rustls::pki_types::ServerName::try_from("s3cr3t.example.com").unwrap();
         let failure = rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidForNameContext {
             expected: name.to_owned(),
             presented: vec!["s3cr3t".to_owned()],

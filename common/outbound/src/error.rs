@@ -61,6 +61,19 @@ pub enum CallError {
         status: u16,
     },
 
+    /// The mail server did not do as asked.
+    #[error("The mail server refused {what}: it answered with code {code}.")]
+    Refused {
+        /// What it refused: the login, the sender, a recipient, the mail.
+        what: &'static str,
+        /// What it answered with.
+        code: u16,
+    },
+
+    /// What listens at the mail server's port does not talk as mail servers do.
+    #[error("The other side does not answer as a mail server does.")]
+    NotSmtp,
+
     /// Some of several recipients could not be reached.
     #[error("{} of {recipients} recipients did not get the notification. {}", .failures.len(), in_a_row(.failures))]
     Partly {
@@ -79,6 +92,7 @@ impl CallError {
         match self {
             Self::Unreachable(_) | Self::TimedOut(_) => true,
             Self::Rejected { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+            Self::Refused { code, .. } => (400..500).contains(code),
             Self::Partly { recipients, failures } => {
                 failures.len() == *recipients && failures.iter().all(Self::is_passing)
             }
@@ -86,6 +100,7 @@ impl CallError {
             | Self::Misconfigured { .. }
             | Self::Forbidden(_)
             | Self::Untrusted(_)
+            | Self::NotSmtp
             | Self::TooLarge { .. } => false,
         }
     }
@@ -111,6 +126,14 @@ fn in_a_row(failures: &[CallError]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mail_server_refuses_for_now_with_4_and_for_good_with_5() {
+        let refused = |code| CallError::Refused { what: "the mail", code };
+        assert!([421, 450, 451, 454].map(refused).iter().all(CallError::is_passing));
+        assert!(![500, 535, 550, 554, 354].map(refused).iter().any(CallError::is_passing));
+        assert!(!CallError::NotSmtp.is_passing());
+    }
 
     const fn rejected(status: u16) -> CallError {
         CallError::Rejected { service: "Slack", status }

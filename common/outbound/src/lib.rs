@@ -3,8 +3,7 @@
 //! A call is prepared from a block's data, which is pure, and then sent within a [`Reach`]. What can't be prepared
 //! can be refused before anything happens, when an automation is saved. Prefect's blocks send notifications by a
 //! library of Python; here each service is one file that builds the same request. Blocks that users write themselves
-//! run in Python and are [`CallError::Unsupported`]. Mail over SMTP is absent, as no built-in block of 3.9.1 sends
-//! any.
+//! run in Python and are [`CallError::Unsupported`]. Mail goes out by SMTP, where a block has an address of mail.
 //!
 //! Nothing here is logged, and no error has an address, a header or a value of a block in it.
 
@@ -15,9 +14,15 @@ mod message;
 mod notifications;
 mod reach;
 mod request;
+mod smtp;
+mod submission;
+mod tls;
 mod webhook;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -29,6 +34,9 @@ pub use message::Message;
 pub use notifications::{Notification, check_notification, prepare_notification, supports};
 pub use reach::Reach;
 pub use request::Request;
+use smtp::SmtpClient;
+pub use submission::{Login, Mail, MailServer, Security, Submission};
+use tls::Tls;
 pub use webhook::{Payload, WEBHOOK, prepare_webhook};
 
 /// How long a notification may take, with all of its recipients.
@@ -37,12 +45,14 @@ const NOTIFICATION_LIMIT: Duration = Duration::from_mins(1);
 /// Makes calls that leave the server.
 pub struct Outbound {
     client: HttpClient,
+    smtp: SmtpClient,
 }
 
 impl Outbound {
     /// Makes calls that reach as far as this.
     pub fn new(reach: Reach) -> Self {
-        Self { client: HttpClient::new(reach) }
+        let tls = Arc::new(Tls::default());
+        Self { client: HttpClient::new(reach, tls.clone()), smtp: SmtpClient::new(reach, tls) }
     }
 
     /// Calls the webhook of a block and returns what it answers, whichever status that has.
@@ -78,8 +88,11 @@ impl Outbound {
     /// # Errors
     /// A [`CallError`] if a recipient did not get it.
     pub async fn send(&self, notification: Notification) -> Result<()> {
-        let recipients = notification.requests().len();
+        let recipients = notification.recipients();
         let mut failures = Vec::new();
+        if let Some(submission) = notification.submission() {
+            failures = self.smtp.send(submission).await;
+        }
         let begin = Instant::now();
         for request in notification.requests() {
             let mut request = request.clone();

@@ -1,7 +1,8 @@
-//! The notification blocks, each as the HTTP calls that it makes.
+//! The notification blocks, each as the HTTP calls that it makes, or the mails that it sends.
 
 mod custom_webhook;
 mod discord;
+mod mail;
 mod mattermost;
 mod opsgenie;
 mod pager_duty;
@@ -13,7 +14,7 @@ mod twilio;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Answer, CallError, Message, Request, error::Result, webhook::identify};
+use crate::{Answer, CallError, Message, Request, error::Result, submission::Submission, webhook::identify};
 
 /// How many recipients a notification may have.
 const RECIPIENTS: usize = 100;
@@ -34,14 +35,35 @@ const SERVICES: [(&str, Prepare); 9] = [
     ("twilio-sms", twilio::prepare),
 ];
 
-/// A notification that is ready to be sent: a request for each recipient.
+/// A notification that is ready to be sent: a request for each recipient, or mails.
 pub struct Notification {
     service: &'static str,
     requests: Vec<Request>,
     is_accepted: fn(&Answer) -> bool,
+    submission: Option<Submission>,
 }
 
 impl Notification {
+    /// Makes a notification of requests, and of what says whether the service accepts one.
+    fn of_requests(service: &'static str, requests: Vec<Request>, is_accepted: fn(&Answer) -> bool) -> Self {
+        Self { service, requests, is_accepted, submission: None }
+    }
+
+    /// Makes a notification of mails.
+    fn of_mail(submission: Submission) -> Self {
+        Self { service: "The mail", requests: Vec::new(), is_accepted: |_| false, submission: Some(submission) }
+    }
+
+    /// Returns how many recipients the notification has.
+    pub fn recipients(&self) -> usize {
+        self.submission.as_ref().map_or(self.requests.len(), Submission::recipients)
+    }
+
+    /// Returns the mails, if the notification is sent by mail. They have secrets.
+    pub fn submission(&self) -> Option<&Submission> {
+        self.submission.as_ref()
+    }
+
     /// Returns the requests, in the order in which they are sent.
     pub fn requests(&self) -> &[Request] {
         &self.requests
@@ -71,7 +93,7 @@ pub fn prepare_notification(block_type: &str, data: &Value, message: &Message<'_
     let service = SERVICES.iter().find(|(slug, _)| *slug == block_type);
     let (_, prepare) = service.ok_or_else(|| CallError::Unsupported(block_type.to_owned()))?;
     let mut notification = prepare(data, message)?;
-    if notification.requests.len() > RECIPIENTS {
+    if notification.recipients() > RECIPIENTS {
         let reason = format!("a notification may have {RECIPIENTS} recipients.");
         return Err(CallError::Misconfigured { block: notification.service, reason });
     }

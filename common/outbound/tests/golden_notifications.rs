@@ -8,7 +8,11 @@
 use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 
 use http::HeaderMap;
-use outbound::{Answer, CallError, Message, Payload, Reach, Request, prepare_notification, prepare_webhook};
+use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders, PartType};
+use outbound::{
+    Answer, CallError, Mail, Message, Payload, Reach, Request, Security, Submission, prepare_notification,
+    prepare_webhook,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::{Host, Url};
@@ -23,6 +27,22 @@ const INTENDED: &[(&str, &str)] = &[
     ("slack-webhook: text: mention", "what is no markup of Slack's is escaped, also with an address of mail in it"),
     ("slack-webhook: option: gov with a query", "options are read for both hosts of Slack"),
     ("slack-webhook: option: upper case host", "a host is the same in any case"),
+    (
+        "slack-webhook: mail: an at sign in the password",
+        "the last @ stands before the host, and all else is the account",
+    ),
+    ("slack-webhook: mail: a colon in the password", "a password is whole, and not what stands before its first colon"),
+    ("slack-webhook: mail: a doubled target", "nobody gets a mail twice"),
+    ("slack-webhook: mail: two targets and reply", "all targets get a mail, and not the first alone"),
+    ("slack-webhook: mail: a header with a line break", "a header is one line, and the mail is sent"),
+    ("slack-webhook: mail: a name with a line break", "a name is one line, and no header of its own"),
+    ("slack-webhook: mail: no host", "a mail without a server goes nowhere"),
+    ("slack-webhook: mail: a host beyond ascii", "a mail without a server goes nowhere"),
+    ("slack-webhook: mail as html: entities", "an entity ends with a semicolon in the part that is plain text"),
+    (
+        "slack-webhook: mail: not to private addresses",
+        "the host of a mail is judged as any other, and this one is public",
+    ),
     ("pager-duty-webhook: text: spaces around", "the body is delivered as it was written"),
     ("pager-duty-webhook: text: percent", "the body is delivered as it was written"),
     ("pager-duty-webhook: option: spaces", "details are delivered as they were written"),
@@ -50,6 +70,8 @@ struct Case {
     answer: RecordedAnswer,
     outcome: String,
     requests: Vec<RecordedRequest>,
+    #[serde(default)]
+    mails: Vec<ComparedMail>,
 }
 
 #[derive(Deserialize)]
@@ -75,8 +97,22 @@ struct Compared {
     body: Value,
 }
 
-/// What a case comes to: the requests, and whether all is well with it then.
-type Outcome = (Vec<Compared>, bool);
+/// What is left to compare of a mail: where it is submitted, who gets it, and what it says.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct ComparedMail {
+    host: String,
+    port: u16,
+    security: String,
+    login: Option<(String, String)>,
+    verifies: bool,
+    sender: String,
+    recipients: Vec<String>,
+    headers: BTreeMap<String, Value>,
+    parts: Vec<(String, String)>,
+}
+
+/// What a case comes to: the requests and mails, and whether all is well with it then.
+type Outcome = (Vec<Compared>, Vec<ComparedMail>, bool);
 
 fn cases() -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/notifications.json");
@@ -115,7 +151,8 @@ fn recorded(case: &Case) -> Outcome {
         headers: request.headers.clone(),
         body: body(request.headers.get("content-type"), &request.body),
     };
-    (case.requests.iter().map(compared).collect(), case.outcome == "sent")
+    let mails = case.mails.iter().map(|mail| ComparedMail { host: mail.host.to_ascii_lowercase(), ..mail.clone() });
+    (case.requests.iter().map(compared).collect(), mails.collect(), case.outcome == "sent")
 }
 
 /// Returns our request, without what is ours alone: the key, and the name in the place of httpx's.
@@ -137,6 +174,62 @@ fn compared(request: &Request) -> Compared {
     Compared { method: request.method().to_string(), url: spelled(request.url()), headers, body }
 }
 
+/// Returns our mail, decoded, without what is ours alone: the id.
+fn compared_mail(submission: &Submission, mail: &Mail) -> ComparedMail {
+    let (server, text) = (&submission.server, std::str::from_utf8(&mail.content).unwrap());
+    assert!(text.is_ascii() && text.lines().all(|line| line.len() < 998), "{text}");
+    let parsed = MessageParser::new().with_address_headers().with_mime_headers().with_message_ids();
+    let parsed = parsed.default_header_text().parse(&mail.content).unwrap();
+    assert!(parsed.message_id().unwrap().starts_with(&INVOCATION.to_string()));
+    let made = ["date", "message-id", "mime-version", "content-type", "content-transfer-encoding"];
+    let mut headers = BTreeMap::new();
+    for header in parsed.headers() {
+        let name = header.name().to_ascii_lowercase();
+        let value = match header.value() {
+            HeaderValue::Address(addresses) => json!(addresses_of(addresses)),
+            other => Value::from(other.as_text().unwrap_or_default()),
+        };
+        if !made.contains(&name.as_str()) {
+            assert!(headers.insert(name, value).is_none(), "a header comes twice: {text}");
+        }
+    }
+    let parts = parsed.parts.iter().filter_map(|part| {
+        let kind = part.content_type().unwrap();
+        let content = match &part.body {
+            PartType::Text(content) | PartType::Html(content) => content.replace("\r\n", "\n"),
+            _ => return None,
+        };
+        Some((format!("{}/{}", kind.ctype(), kind.subtype().unwrap()), content))
+    });
+    let mut recipients: Vec<String> = mail.recipients.iter().map(ToString::to_string).collect();
+    recipients.sort_unstable();
+    let security = match server.security {
+        Security::Insecure => "insecure",
+        Security::Tls => "ssl",
+        Security::StartTls => "starttls",
+    };
+    ComparedMail {
+        host: server.host.to_string(),
+        port: server.port,
+        security: security.to_owned(),
+        login: server.login.clone().map(|login| (login.user, login.password)),
+        verifies: server.verifies,
+        sender: submission.sender.to_string(),
+        recipients,
+        headers,
+        parts: parts.collect(),
+    }
+}
+
+fn addresses_of(addresses: &Address<'_>) -> Vec<(String, String)> {
+    let mut addresses: Vec<(String, String)> = addresses
+        .iter()
+        .map(|one| (one.name().unwrap_or_default().to_owned(), one.address().unwrap_or_default().to_owned()))
+        .collect();
+    addresses.sort_unstable();
+    addresses
+}
+
 /// Says whether the request would be refused for its address.
 fn is_forbidden(request: &Request) -> bool {
     let address: Option<IpAddr> = match request.url().host() {
@@ -156,15 +249,23 @@ fn ours(case: &Case) -> Result<Outcome, CallError> {
             Some(document) => Payload::Json(document),
         };
         let request = prepare_webhook(&case.data, payload, INVOCATION)?;
-        return Ok(if is_forbidden(&request) { (Vec::new(), false) } else { (vec![compared(&request)], true) });
+        return Ok(if is_forbidden(&request) {
+            (Vec::new(), Vec::new(), false)
+        } else {
+            (vec![compared(&request)], Vec::new(), true)
+        });
     }
     let body = case.body.as_deref().unwrap();
     let message = Message { subject: case.subject.as_deref(), body, sent_at: 1_700_000_000.5, invocation: INVOCATION };
     let notification = prepare_notification(&case.block, &case.data, &message)?;
     if notification.requests().iter().any(is_forbidden) {
-        return Ok((Vec::new(), false));
+        return Ok((Vec::new(), Vec::new(), false));
     }
-    Ok((notification.requests().iter().map(compared).collect(), notification.judge(&answer).is_ok()))
+    if let Some(submission) = notification.submission() {
+        let mails = submission.mails.iter().map(|mail| compared_mail(submission, mail));
+        return Ok((Vec::new(), mails.collect(), true));
+    }
+    Ok((notification.requests().iter().map(compared).collect(), Vec::new(), notification.judge(&answer).is_ok()))
 }
 
 #[test]
@@ -174,7 +275,8 @@ fn requests_are_those_of_prefects_own_blocks() {
     for case in cases() {
         let (ours, recorded) = (ours(&case), recorded(&case));
         // What can't be prepared sends nothing.
-        if ours.as_ref().map_or(recorded.0.is_empty() && !recorded.1, |ours| *ours == recorded) {
+        if ours.as_ref().map_or(recorded.0.is_empty() && recorded.1.is_empty() && !recorded.2, |ours| *ours == recorded)
+        {
             continue;
         }
         different.push(case.name.clone());
@@ -202,6 +304,8 @@ fn no_data_of_a_block_makes_the_server_panic_or_is_told() {
         "http://",
         "https://[::1",
         "slack://é",
+        "mailto://é",
+        "mailtos://é:é@é:é/é?to=é&mode=é&from=é",
         "A C",
         "@",
         "é@é",

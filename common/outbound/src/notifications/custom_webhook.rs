@@ -79,7 +79,7 @@ pub(super) fn prepare(data: &Value, message: &Message<'_>) -> Result<Notificatio
     request.is_public_only = !fields.flag("allow_private_urls", true)?;
     request.time_limit = Duration::from_secs_f64(fields.number("timeout", 10.0)?.clamp(0.001, LONGEST));
     let is_accepted = |answer: &crate::Answer| (200..300).contains(&answer.status);
-    Ok(Notification { service: "The webhook", requests: vec![request], is_accepted })
+    Ok(Notification::of_requests("The webhook", vec![request], is_accepted))
 }
 
 /// Returns the first placeholder whose value is not known. Names of fields have no placeholders.

@@ -60,6 +60,6 @@ impl Webhook {
         let url = address("https://discord.com/api/webhooks", &[&self.id, &self.token]);
         let request = Request::of_json(fields, &url, APP, &document)?;
         let requests = vec![request.with(CONTENT_TYPE, "application/json; charset=utf-8")];
-        Ok(Notification { service: "Discord", requests, is_accepted: |answer| matches!(answer.status, 200 | 204) })
+        Ok(Notification::of_requests("Discord", requests, |answer| matches!(answer.status, 200 | 204)))
     }
 }

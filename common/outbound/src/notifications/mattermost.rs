@@ -76,7 +76,7 @@ impl Webhook {
         if requests.is_empty() {
             requests.push(Request::of_json(fields, &url, self.app, &document)?);
         }
-        Ok(Notification { service: "Mattermost", requests, is_accepted: |answer| answer.status == 200 })
+        Ok(Notification::of_requests("Mattermost", requests, |answer| answer.status == 200))
     }
 }
 

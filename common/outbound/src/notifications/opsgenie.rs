@@ -60,7 +60,7 @@ pub(super) fn prepare(data: &Value, message: &Message<'_>) -> Result<Notificatio
     if requests.is_empty() {
         requests.push(request(&document)?);
     }
-    Ok(Notification { service: "Opsgenie", requests, is_accepted })
+    Ok(Notification::of_requests("Opsgenie", requests, is_accepted))
 }
 
 /// An alert is made later, and known by its request until then: without that it is not taken.

@@ -71,5 +71,5 @@ pub(super) fn prepare(data: &Value, message: &Message<'_>) -> Result<Notificatio
     let key = format!("Token token={}", fields.filled_text("api_key")?);
     let request = Request::of_json(fields, address, APP, &document)?.with_secret(fields, AUTHORIZATION, &key)?;
     let is_accepted = |answer: &crate::Answer| matches!(answer.status, 200..=202);
-    Ok(Notification { service: "PagerDuty", requests: vec![request], is_accepted })
+    Ok(Notification::of_requests("PagerDuty", vec![request], is_accepted))
 }

@@ -3,7 +3,7 @@
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
-use super::Notification;
+use super::{Notification, mail::mail_address};
 use crate::{
     Message, Request,
     error::Result,
@@ -42,20 +42,5 @@ pub(super) fn prepare(data: &Value, message: &Message<'_>) -> Result<Notificatio
         request.with_secret(fields, AUTHORIZATION, &format!("Bearer {key}"))
     });
     let requests = requests.collect::<Result<Vec<Request>>>()?;
-    Ok(Notification { service: "SendGrid", requests, is_accepted: |answer| matches!(answer.status, 200 | 202) })
-}
-
-/// Returns the mail address in a text, without brackets around it; nothing if there is none.
-fn mail_address(text: &str) -> Option<&str> {
-    let address = text.trim().trim_start_matches('<').trim_end_matches('>');
-    let (user, domain) = address.rsplit_once('@')?;
-    let is_of_user = |character: char| character.is_ascii_alphanumeric() || "_!#$%&*/=?`{|}~^+-.'".contains(character);
-    let is_user = !user.is_empty() && user.chars().all(is_of_user) && !user.starts_with('.') && !user.ends_with('.');
-    let is_label = |label: &str| {
-        let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        !label.is_empty() && label.bytes().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let labels = domain.split('.').count();
-    let is_domain = domain.split('.').all(is_label) && (labels > 1 || domain.len() > 5);
-    (is_user && is_domain).then_some(address)
+    Ok(Notification::of_requests("SendGrid", requests, |answer| matches!(answer.status, 200 | 202)))
 }

@@ -1,15 +1,15 @@
 //! Slack, by an incoming webhook or a workflow that a webhook starts.
 //!
 //! The block takes any address that Prefect's library knows. Known here are those of Slack, as Slack shows them and
-//! in the library's own spelling, and those of Discord, Mattermost and Teams, which people put into this block as
-//! well.
+//! in the library's own spelling, and those of Discord, Mattermost, Teams and mail, which people put into this block
+//! as well.
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Notification, discord, mattermost, teams};
+use super::{Notification, discord, mail, mattermost, teams};
 use crate::{
     Answer, Message, Request,
     error::Result,
@@ -23,6 +23,9 @@ pub(super) fn prepare(data: &Value, message: &Message<'_>) -> Result<Notificatio
     let fields = Fields::new("The Slack block", data);
     let is_public_only = !fields.flag("allow_private_urls", true)?;
     let kind = Kind::of(fields)?;
+    if let Some(mails) = mail::prepare(fields, fields.text("url")?, is_public_only, message) {
+        return mails;
+    }
     let url = Url::parse(fields.text("url")?.trim()).map_err(|_| fields.wrong("its address is not a valid URL."))?;
     let mut notification = match Hook::of(&url) {
         Some(hook) => hook.prepare(fields, kind, message)?,
@@ -156,7 +159,7 @@ impl Hook {
             Form::Workflow => |answer| answer.status == 200,
             Form::Attachment | Form::Blocks => |answer| answer.status == 200 && answer.body == "ok",
         };
-        Ok(Notification { service: "Slack", requests, is_accepted })
+        Ok(Notification::of_requests("Slack", requests, is_accepted))
     }
 
     fn document(&self, kind: Kind, text: &Text<'_>, sent_at: f64) -> Value {

@@ -111,7 +111,7 @@ impl Flow {
         let document = json!({"type": "message", "attachments": [attachment]});
         let request = Request::of_json(fields, self.address.as_str(), APP, &document)?;
         let is_accepted = |answer: &crate::Answer| matches!(answer.status, 200 | 202);
-        Ok(Notification { service: "Microsoft Teams", requests: vec![request], is_accepted })
+        Ok(Notification::of_requests("Microsoft Teams", vec![request], is_accepted))
     }
 }
 

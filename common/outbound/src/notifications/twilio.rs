@@ -52,7 +52,7 @@ pub(super) fn prepare(data: &Value, message: &Message<'_>) -> Result<Notificatio
     });
     let requests = requests.collect::<Result<Vec<Request>>>()?;
     let is_accepted = |answer: &crate::Answer| matches!(answer.status, 200 | 201);
-    Ok(Notification { service: "Twilio", requests, is_accepted })
+    Ok(Notification::of_requests("Twilio", requests, is_accepted))
 }
 
 /// A telephone number and how it is reached.
