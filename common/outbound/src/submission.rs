@@ -60,7 +60,7 @@ pub struct Mail {
 pub struct Submission {
     /// The server that takes them.
     pub server: MailServer,
-    /// The mailbox that answers about what can't be delivered go to.
+    /// The mailbox that the mails are from, which bounces go to.
     pub sender: Address,
     /// The mails.
     pub mails: Vec<Mail>,
