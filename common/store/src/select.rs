@@ -217,7 +217,7 @@ impl Store {
         let mut sorted = Ordered {
             store: self,
             reader: None,
-            without: None,
+            of: None,
             then: None,
             ahead: items,
             projection: Projection::Keys,
@@ -430,19 +430,38 @@ fn in_two_parts(range: Range) -> (Part, Option<Part>) {
         let is_whole = range.from.is_none() && range.to.is_none();
         is_whole && range.partitions.iter().any(|partition| table::is_left_out(*index, partition))
     });
-    let Some(index) = index else { return (Part { range, without: None }, None) };
-    let by_id = Part { range: Range { index: Some(Index::Lookup), ..range.clone() }, without: Some(index) };
-    let by_index = Part { range, without: None };
+    let Some(index) = index else { return (Part { range, of: None }, None) };
+    let by_id = Part { range: Range { index: Some(Index::Lookup), ..range.clone() }, of: Some(Place::None(index)) };
+    let by_index = Part { range, of: Some(Place::In(index)) };
     match by_index.range.direction {
         Direction::Ascending => (by_id, Some(by_index)),
         Direction::Descending => (by_index, Some(by_id)),
     }
 }
 
-/// A range, of which only the records are wanted that have no place in an index, if one is given.
+/// A range, and which of its records are wanted; all of them if nothing is said.
 struct Part {
     range: Range,
-    without: Option<Index>,
+    of: Option<Place>,
+}
+
+/// Whether a record has a place in an index.
+///
+/// An index may lag behind, so the record decides: in two parts of an order it is once only.
+#[derive(Clone, Copy)]
+enum Place {
+    In(Index),
+    None(Index),
+}
+
+impl Place {
+    fn is_of<R: Record>(self, record: &R, store: &Store) -> bool {
+        let is_in = |index| record.index_keys(store.shards()).iter().any(|key| key.index == index);
+        match self {
+            Self::In(index) => is_in(index),
+            Self::None(index) => !is_in(index),
+        }
+    }
 }
 
 /// A range that is read in order until a window of matching records is full.
@@ -450,8 +469,8 @@ struct Ordered<'s, R> {
     store: &'s Store,
     /// What is left of the range.
     reader: Option<Reader<'s>>,
-    /// The index in which the records that are wanted have no place, if that is asked of them.
-    without: Option<Index>,
+    /// What is asked of the records besides.
+    of: Option<Place>,
     /// What comes behind the range.
     then: Option<Part>,
     /// What was read of it and not yet looked at.
@@ -475,7 +494,7 @@ impl<'s, R: Record> Ordered<'s, R> {
         Self {
             store,
             reader: Some(reader),
-            without: first.without,
+            of: first.of,
             then,
             ahead,
             projection,
@@ -496,7 +515,7 @@ impl<'s, R: Record> Ordered<'s, R> {
             if !self.refill().await? {
                 break;
             }
-            let matches_all = self.matches_all && self.without.is_none();
+            let matches_all = self.matches_all && !matches!(self.of, Some(Place::None(_)));
             if matches_all && self.skip > 0 {
                 let skipped = self.skip.min(self.ahead.len());
                 self.ahead.drain(..skipped);
@@ -508,8 +527,8 @@ impl<'s, R: Record> Ordered<'s, R> {
             let items: Vec<Item> = self.ahead.drain(..step.min(self.ahead.len())).collect();
             self.looked_at += items.len();
             let mut kept = self.store.keep_whole(&items, self.projection, matcher).await?;
-            if let Some(index) = self.without {
-                kept.retain(|record: &R| record.index_keys(self.store.shards()).iter().all(|key| key.index != index));
+            if let Some(of) = self.of {
+                kept.retain(|record: &R| of.is_of(record, self.store));
             }
             let skipped = self.skip.min(kept.len());
             self.skip -= skipped;
@@ -527,9 +546,9 @@ impl<'s, R: Record> Ordered<'s, R> {
                     self.ahead.extend(more);
                     self.then = then;
                 }
-                (None, Some(Part { range, without })) => {
+                (None, Some(Part { range, of })) => {
                     self.projection = self.store.carried(&range);
-                    self.without = without;
+                    self.of = of;
                     let missing = self.skip.saturating_add(self.window.limit - self.found.len());
                     self.reader = Some(self.store.read(range, missing.max(STEP)));
                 }
