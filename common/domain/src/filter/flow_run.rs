@@ -162,6 +162,23 @@ impl FlowRunFilter {
         self.bound(self.tags.as_ref()?.all_bound())
     }
 
+    /// Returns the term that every match's name contains, whatever the case.
+    pub fn term_of_names(&self) -> Option<&str> {
+        self.bound(self.name.as_ref()?.like.as_deref().filter(|term| !term.is_empty()))
+    }
+
+    /// Tells whether the filter is nothing but a term that the name must contain.
+    pub fn is_one_term_of_names(&self) -> bool {
+        let rest = Self { operator: Operator::default(), name: None, ..self.clone() };
+        rest == Self::default() && self.name.as_ref().is_some_and(|name| name.any.is_none() && name.like.is_some())
+    }
+
+    /// Tells whether the filter is nothing but tags of which a run must have all.
+    pub fn is_one_list_of_tags(&self) -> bool {
+        let rest = Self { operator: Operator::default(), tags: None, ..self.clone() };
+        rest == Self::default() && self.tags.as_ref().is_some_and(AnyTagsFilter::is_one_list)
+    }
+
     /// Tells whether the filter is nothing but a list of state types, or of state names.
     pub fn is_one_list_of_states(&self) -> bool {
         let rest = Self { operator: Operator::default(), state: None, ..self.clone() };

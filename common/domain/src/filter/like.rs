@@ -10,7 +10,41 @@
 
 /// Tells whether `term` occurs in `text`, whatever the case; an empty one occurs in every text.
 pub(crate) fn contains(term: &str, text: &str) -> bool {
-    term.is_empty() || folded(text).contains(&folded(term))
+    Term::new(term).is_in(text)
+}
+
+/// What is looked for in many texts, whatever the case.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// In lower case.
+    folded: String,
+    /// The first byte in both cases, if all characters are of ASCII.
+    first: Option<(u8, u8)>,
+}
+
+impl Term {
+    /// Takes a term, in which every character stands for itself.
+    pub fn new(term: &str) -> Self {
+        let folded = folded(term);
+        let first = folded.bytes().next().filter(|_| folded.is_ascii());
+        Self { first: first.map(|first| (first, first.to_ascii_uppercase())), folded }
+    }
+
+    /// Tells whether the term occurs in `text`; an empty one occurs in every text.
+    pub fn is_in(&self, text: &str) -> bool {
+        if self.folded.is_empty() {
+            return true;
+        }
+        // Letters beyond ASCII have lower cases in it, such as the sign for kelvin.
+        if !text.is_ascii() {
+            return folded(text).contains(&self.folded);
+        }
+        let (Some((lower, upper)), text, term) = (self.first, text.as_bytes(), self.folded.as_bytes()) else {
+            return false;
+        };
+        let mut starts = memchr::memchr2_iter(lower, upper, text);
+        starts.any(|at| text.get(at..at + term.len()).is_some_and(|part| part.eq_ignore_ascii_case(term)))
+    }
 }
 
 /// Tells whether `text` starts with `prefix`, whatever the case.
@@ -140,6 +174,11 @@ mod tests {
             ("жур", "ЖУРНАЛ", true),
             ("e\u{301}", "é", false),
             ("ss", "straße", false),
+            ("k", "300 \u{212a}", true),
+            ("\u{212a}", "Kelvin", true),
+            ("é", "cafe", false),
+            ("aab", "aAaB", true),
+            ("abc", "ab", false),
         ];
         for (term, text, expected) in table {
             assert_eq!(contains(term, text), expected, "{term:?} in {text:?}");

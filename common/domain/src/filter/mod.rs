@@ -48,6 +48,7 @@ pub use event::EventFilter;
 pub use flow::{FlowFacts, FlowFilter, FlowSort};
 pub use flow_run::{FlowRunFacts, FlowRunFilter};
 pub use flow_run_input::FlowRunInputFilter;
+pub use like::Term;
 pub use log::LogFilter;
 pub use operator::Operator;
 pub use run_filters::RunFilters;

@@ -54,6 +54,11 @@ impl AnyTagsFilter {
     pub(crate) fn all_bound(&self) -> Option<&[String]> {
         self.operator.bound(&[self.all.is_some(), self.any.is_some(), self.is_null.is_some()], self.all.as_deref())
     }
+
+    /// Tells whether the filter is nothing but tags that must all be there.
+    pub(crate) fn is_one_list(&self) -> bool {
+        self.all.is_some() && self.any.is_none() && self.is_null.is_none()
+    }
 }
 
 fn has_all(wanted: Option<&[String]>, tags: &[String]) -> Option<bool> {
