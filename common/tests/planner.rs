@@ -155,6 +155,12 @@ impl Data {
             let state = State::new(StateId::new(), r#type, minute(next(200))).named(name);
             (run.state_type, run.state_name) = (Some(r#type), Some(name.to_owned()));
             run.tags = vec![format!("tag {}", next(3))];
+            if let Some((name, tag)) = AWKWARD.get(usize::try_from(next(30)).unwrap()) {
+                // Long enough to be cut in a sort key, and unlike all others before that.
+                let filling = "€".repeat(usize::try_from(next(2)).unwrap() * 400);
+                run.name = format!("{} {number} {filling}{name}", next(30));
+                run.tags.push((*tag).to_owned());
+            }
             run.expected_start_time = (next(5) != 0).then(|| instant(next(200), next(4)));
             run.start_time = (next(3) != 0).then(|| instant(next(200), next(4)));
             run.total_run_time = Seconds::from_micros(i64::try_from(next(9_000_000)).unwrap());
@@ -198,6 +204,16 @@ impl Data {
             })
     }
 }
+
+/// Ends of names, and tags, in which other things are looked for than they seem to say.
+const AWKWARD: [(&str, &str); 6] = [
+    ("RUN 1", "run 1"),
+    ("300 \u{212a}", "tag 1\",\"tag 2"),
+    ("\"tags\":[\"tag 1\"],", "\"tags\":[\"tag 2\"]"),
+    ("GRÜN\\", "back\\slash"),
+    ("a\nb\u{1}c", "line\nbreak"),
+    ("\"name\":\"run 1\"", "\"name\":\"run 1\""),
+];
 
 /// Clauses on flow runs: of each name there is one of several objects.
 fn own_clauses() -> Vec<(&'static str, Vec<Value>)> {
@@ -245,8 +261,31 @@ fn own_clauses() -> Vec<(&'static str, Vec<Value>)> {
         ),
         ("parent_task_run_id", vec![json!({"is_null_": true}), json!({"is_null_": false})]),
         ("end_time", vec![window, open, json!({"is_null_": true})]),
-        ("tags", vec![json!({"all_": ["tag 1"]}), json!({"any_": ["tag 0", "tag 2"]})]),
-        ("name", vec![json!({"any_": ["run 3", "run 11", "run 3"]}), json!({"like_": "run 1"})]),
+        (
+            "tags",
+            vec![
+                json!({"all_": ["tag 1"]}),
+                json!({"all_": []}),
+                json!({"any_": ["tag 0", "tag 2"]}),
+                json!({"all_": ["tag 1", "run 1"]}),
+                json!({"all_": ["\"tags\":[\"tag 2\"]"]}),
+                json!({"all_": ["tag 2"], "is_null_": true, "operator": "or_"}),
+            ],
+        ),
+        (
+            "name",
+            vec![
+                json!({"any_": ["run 3", "run 11", "run 3"]}),
+                json!({"like_": "run 1"}),
+                json!({"like_": "RUN 1"}),
+                json!({"like_": ""}),
+                json!({"like_": "k"}),
+                json!({"like_": "grün\\"}),
+                json!({"like_": "\"TAGS\":["}),
+                json!({"like_": "B\u{1}C"}),
+                json!({"like_": "2%"}),
+            ],
+        ),
         ("work_queue_name", vec![json!({"any_": ["default"]})]),
         ("operator", vec![json!("or_"), json!("and_")]),
     ]

@@ -124,9 +124,17 @@ impl History {
     }
 
     /// Counts a run as [`Self::add`] does, if it is live.
-    pub fn add_live(&mut self, run: &RunSummary, cell: &Cell, now: Timestamp) {
+    pub fn add_live(&mut self, run: &RunSummary, now: Timestamp) {
+        let cell = Cell {
+            state_type: run.state_type,
+            state_name: run.state_name.clone(),
+            // It is all the same.
+            is_subflow: false,
+            has_started: run.start_time.is_some(),
+            is_expected: run.expected_start_time.is_some(),
+        };
         let index = run.expected_start_time.and_then(|expected| self.index_of(expected));
-        if index.is_some_and(|index| self.is_live(index, cell, now)) {
+        if index.is_some_and(|index| self.is_live(index, &cell, now)) {
             self.add(run, now);
         }
     }

@@ -51,6 +51,10 @@ impl Backend for Database {
         reading::carried(range)
     }
 
+    fn looks_into_rows(&self) -> bool {
+        true
+    }
+
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         async move {
             check_sizes(&writes)?;

@@ -1,7 +1,8 @@
 //! Reads: by keys, a page of a partition in order, a page of the whole table.
 //!
 //! A page is read from the statement row by row: what an index narrows is in order already, so nothing is sorted, and
-//! what is counted alone costs one step of the index.
+//! what is counted alone costs one step of the index. Of a row that is looked into, nothing else is read before it is
+//! known to be wanted; a name is looked for in the index by name, without the row.
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,7 @@ use store::{
     Item, Key,
     backend::{Page, Position, Query, ReadOut},
     query::{Direction, Range, Wanted},
+    sought::Seeker,
     table::{Index, PARTITION, Projection, SORT},
 };
 
@@ -49,11 +51,11 @@ pub(crate) fn get(connection: &Connection, keys: &[&Key]) -> Result<Vec<Item>, S
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     partition: String,
+    range: Range,
     index: Option<Index>,
     from: Option<String>,
     to: Option<String>,
     is_ascending: bool,
-    texts: Vec<Vec<String>>,
     read_out: ReadOut,
     limit: usize,
     start: Option<Start>,
@@ -79,11 +81,12 @@ impl Plan {
         let unknown = || SqliteError::Malformed("a page can't begin where none has ended".into());
         Ok(Self {
             partition: (*partition).to_owned(),
+            // The other partitions are of no use here.
+            range: Range { partitions: Vec::new(), ..(*range).clone() },
             index: range.index,
             from: range.from.clone(),
             to: range.last(),
             is_ascending: range.direction == Direction::Ascending,
-            texts: range.texts.clone(),
             read_out: *read_out,
             limit: (*limit).max(1),
             start: start.map(|start| start.ok_or_else(unknown)).transpose()?,
@@ -98,7 +101,8 @@ impl Plan {
 
     /// Reads the page.
     pub(crate) fn read(&self, connection: &Connection) -> Result<Page, SqliteError> {
-        let columns = Columns::of(self);
+        let seeker = Seeker::of(&self.range);
+        let columns = Columns::of(self, &seeker);
         let (statement, parameters) = self.statement(columns);
         let mut statement = connection.prepare_cached(&statement)?;
         let mut rows = statement.query(params_from_iter(parameters.iter()))?;
@@ -106,13 +110,19 @@ impl Plan {
         let sort = self.index.and_then(index::declared).map_or(SORT, |declared| declared.sort.as_str());
         while let Some(row) = rows.next()? {
             page.looked_at += 1;
-            bytes += columns.bytes(row)?;
-            if self.holds(row)? {
+            if columns.of_wanted {
+                if self.is_wanted(connection, &seeker, row)? {
+                    page.count += 1;
+                    bytes += self.read_wanted(connection, columns, row, sort, &mut page)?;
+                }
+            } else {
                 page.count += 1;
-                match self.read_out {
-                    ReadOut::Items => page.items.push(self.item(row, columns, sort)?),
-                    ReadOut::Briefs => page.items.push(brief(row)?),
-                    ReadOut::Nothing => {}
+                if self.read_out != ReadOut::Nothing {
+                    bytes += Columns::bytes(row)?;
+                    page.items.push(match self.read_out {
+                        ReadOut::Briefs => brief(row)?,
+                        _ => self.item(row, columns, sort, text(row, 0)?.unwrap_or_default())?,
+                    });
                 }
             }
             if page.looked_at >= self.limit || bytes >= LARGEST_PAGE {
@@ -124,12 +134,67 @@ impl Plan {
         Ok(page)
     }
 
+    /// Says whether the item of a row that is looked into has what is sought.
+    fn is_wanted(&self, connection: &Connection, seeker: &Seeker<'_>, row: &Row<'_>) -> Result<bool, SqliteError> {
+        let brief = if seeker.seeks_in_brief() { text(row, Columns::BRIEF)? } else { None };
+        if brief.is_some_and(|brief| !seeker.finds_in_brief(brief)) {
+            return Ok(false);
+        }
+        let head = row.get_ref(Columns::HEAD)?.as_bytes_or_null().map_err(rusqlite::Error::from)?;
+        if let Some(head) = head {
+            return Ok(seeker.finds_in_head(head));
+        }
+        if !self.looks_at_names(seeker) {
+            return Ok(!seeker.seeks_in_head());
+        }
+        if let Some(found) = seeker.finds_in_name(text(row, 0)?.unwrap_or_default()) {
+            return Ok(found);
+        }
+        let mut statement = connection.prepare_cached("SELECT head FROM items WHERE id = ?1")?;
+        let head: Option<String> = statement.query_row([row.get::<_, i64>(1)?], |row| row.get(0))?;
+        Ok(head.is_some_and(|head| seeker.finds_in_head(head.as_bytes())))
+    }
+
+    /// Says whether the sort keys are the names that are looked for, so that it takes nothing else of most items.
+    fn looks_at_names(&self, seeker: &Seeker<'_>) -> bool {
+        self.index == Some(Index::ByName) && !seeker.seeks_more_than_a_name()
+    }
+
+    /// Reads out the item of a row that is wanted; returns how many bytes that are.
+    ///
+    /// All columns of a row are read before it can be turned down, so most are read of the wanted ones alone.
+    fn read_wanted(
+        &self,
+        connection: &Connection,
+        columns: Columns,
+        row: &Row<'_>,
+        sort: &str,
+        page: &mut Page,
+    ) -> Result<usize, SqliteError> {
+        match self.read_out {
+            ReadOut::Nothing => return Ok(0),
+            ReadOut::Briefs => {
+                page.items.push(brief(row)?);
+                return Columns::bytes(row);
+            }
+            ReadOut::Items => {}
+        }
+        let mut sql = "SELECT NULL, NULL".to_owned();
+        columns.name_wanted(&mut sql);
+        sql.push_str(" FROM items it WHERE it.id = ?1");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([row.get::<_, i64>(1)?])?;
+        let Some(found) = rows.next()? else { return Ok(0) };
+        page.items.push(self.item(found, columns, sort, text(row, 0)?.unwrap_or_default())?);
+        Columns::bytes(found)
+    }
+
     /// Writes the statement, and returns what is bound in it.
     fn statement(&self, columns: Columns) -> (String, Vec<Parameter<'_>>) {
         let (partition, sort, row) =
             if self.index.is_some() { ("e.p", "e.s", "e.item") } else { ("it.pk", "it.sk", "it.id") };
         let mut sql = format!("SELECT {sort}, {row}");
-        columns.name(&mut sql);
+        let is_of_item = columns.name(&mut sql);
         let mut parameters = Vec::with_capacity(6);
         // Written to a String, which takes everything.
         let mut bind = |sql: &mut String, condition: &str, parameter| {
@@ -137,7 +202,7 @@ impl Plan {
             let _ = write!(sql, " {condition} ?{}", parameters.len());
         };
         if let Some(index) = self.index {
-            let join = if columns.are_of_item() { " CROSS JOIN items it ON it.id = e.item" } else { "" };
+            let join = if is_of_item { " CROSS JOIN items it ON it.id = e.item" } else { "" };
             let _ = write!(sql, " FROM index_entries e{join} WHERE");
             bind(&mut sql, "e.i =", Parameter::Number(index::number(index)));
             sql.push_str(" AND");
@@ -180,19 +245,9 @@ impl Plan {
         (sql, parameters)
     }
 
-    /// Says whether the item's `head` contains a text of each list.
-    fn holds(&self, row: &Row<'_>) -> Result<bool, SqliteError> {
-        if self.texts.is_empty() {
-            return Ok(true);
-        }
-        let head = text(row, Columns::HEAD)?;
-        let contains = |list: &Vec<String>| list.iter().any(|text| head.is_some_and(|head| head.contains(text)));
-        Ok(self.texts.iter().all(contains))
-    }
-
-    fn item(&self, row: &Row<'_>, columns: Columns, sort: &str) -> Result<Item, SqliteError> {
+    fn item(&self, row: &Row<'_>, columns: Columns, sort: &str, sorted_by: &str) -> Result<Item, SqliteError> {
         let owned = |column| text(row, column).map(|text| text.map(ToOwned::to_owned));
-        let sorted_by = owned(0)?.unwrap_or_default();
+        let sorted_by = sorted_by.to_owned();
         let (key, index_keys) = if self.index.is_none() {
             (Key { pk: self.partition.clone(), sk: sorted_by }, Keys::new())
         } else {
@@ -231,18 +286,21 @@ impl rusqlite::ToSql for Parameter<'_> {
 }
 
 /// Which columns a query reads: what its index carries, as far as it is read out or looked into.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each column is read or not, whatever the others are")]
 struct Columns {
     key: bool,
     version: bool,
-    /// Whether `head` is read out.
     head: bool,
-    /// Whether `head` is looked into.
-    searched: bool,
     tail: bool,
     brief: bool,
     orders: bool,
+    /// Whether the columns are read of those items alone that are wanted, after what is looked into.
+    of_wanted: bool,
+    /// Whether `head` is looked into.
+    head_first: bool,
+    /// Whether `brief` is looked into, or all that is read out, which is short.
+    brief_first: bool,
 }
 
 impl Columns {
@@ -254,7 +312,7 @@ impl Columns {
     const HEAD: usize = 7;
     const TAIL: usize = 8;
 
-    fn of(plan: &Plan) -> Self {
+    fn of(plan: &Plan, seeker: &Seeker<'_>) -> Self {
         let is_read = plan.read_out == ReadOut::Items;
         let projection = plan.index.map(|_| plan.projection);
         let carries = |those: &[Projection]| projection.is_none_or(|projection| those.contains(&projection));
@@ -263,46 +321,49 @@ impl Columns {
             key: is_read && plan.index.is_some(),
             version: is_read && carries_head,
             head: is_read && carries_head,
-            searched: carries_head && !plan.texts.is_empty(),
             tail: is_read && carries(&[Projection::All]),
             brief: match plan.read_out {
                 ReadOut::Items => projection == Some(Projection::Head),
-                ReadOut::Briefs => carries(&[Projection::Head]),
+                ReadOut::Briefs => true,
                 ReadOut::Nothing => false,
             },
             orders: is_read && projection == Some(Projection::Orders),
+            of_wanted: seeker.seeks(),
+            head_first: seeker.seeks_in_head() && !plan.looks_at_names(seeker),
+            brief_first: seeker.seeks_in_brief() || plan.read_out == ReadOut::Briefs,
         }
     }
 
-    /// Says whether any column is one of the item's row, and not of the index.
-    fn are_of_item(self) -> bool {
-        let Self { key, version, head, searched, tail, brief, orders } = self;
-        key || version || head || searched || tail || brief || orders
+    /// Names the columns behind those of the index; what is not read is null.
+    ///
+    /// Says whether any of them is one of the item's row.
+    fn name(self, sql: &mut String) -> bool {
+        if !self.of_wanted {
+            return self.name_wanted(sql);
+        }
+        Self { head: self.head_first, brief: self.brief_first, ..Self::default() }.name_wanted(sql)
     }
 
-    /// Names the columns behind those of the index; what is not read is null.
-    fn name(self, sql: &mut String) {
-        let Self { key, version, head, searched, tail, brief, orders } = self;
+    /// Names the columns that are read of an item that is wanted, as [`Self::name`] does.
+    fn name_wanted(self, sql: &mut String) -> bool {
         let columns = [
-            (key, "it.pk"),
-            (key, "it.sk"),
-            (version, "it.version"),
-            (brief, "it.brief"),
-            (orders, "it.keys"),
-            (head || searched, "it.head"),
-            (tail, "it.tail"),
+            (self.key, "it.pk"),
+            (self.key, "it.sk"),
+            (self.version, "it.version"),
+            (self.brief, "it.brief"),
+            (self.orders, "it.keys"),
+            (self.head, "it.head"),
+            (self.tail, "it.tail"),
         ];
         for (is_read, name) in columns {
             sql.push_str(", ");
             sql.push_str(if is_read { name } else { "NULL" });
         }
+        columns.iter().any(|(is_read, _)| *is_read)
     }
 
     /// Returns how many bytes are read of a row.
-    fn bytes(self, row: &Row<'_>) -> Result<usize, SqliteError> {
-        if !self.are_of_item() {
-            return Ok(0);
-        }
+    fn bytes(row: &Row<'_>) -> Result<usize, SqliteError> {
         let mut bytes = 0;
         for column in [Self::BRIEF, Self::KEYS, Self::HEAD, Self::TAIL] {
             if let ValueRef::Text(text) = row.get_ref(column)? {
@@ -366,7 +427,7 @@ pub(crate) fn count(connection: &Connection) -> Result<u64, SqliteError> {
 
 #[cfg(test)]
 mod tests {
-    use store::query::Range;
+    use store::{query::Range, sought::Sought};
 
     use super::*;
     use crate::Database;
@@ -393,13 +454,16 @@ mod tests {
         for index in Index::ALL.into_iter().map(Some).chain([None]) {
             let range = index.map_or_else(|| Range::partition("p"), |index| Range::of_index(index, "p"));
             for (from, to) in bounds.iter().flat_map(|from| bounds.iter().map(move |to| (from, to))) {
-                for (direction, texts) in [
-                    (Direction::Ascending, vec![]),
-                    (Direction::Descending, vec![]),
-                    (Direction::Ascending, vec![vec!["text".to_owned()]]),
+                let (nothing, expected) = (Sought::default(), Some((1, 2)));
+                for (direction, texts, sought) in [
+                    (Direction::Ascending, vec![], nothing.clone()),
+                    (Direction::Descending, vec![], nothing.clone()),
+                    (Direction::Ascending, vec![vec!["text".to_owned()]], nothing),
+                    (Direction::Ascending, vec![], Sought { expected, ..Sought::default() }),
+                    (Direction::Ascending, vec![], Sought { term: Some("x".into()), ..Sought::default() }),
                 ] {
-                    let range =
-                        range.clone().between(from.clone(), to.clone()).in_direction(direction).containing(texts);
+                    let range = range.clone().between(from.clone(), to.clone()).in_direction(direction);
+                    let range = range.containing(texts).seeking(sought);
                     for read_out in [ReadOut::Items, ReadOut::Briefs, ReadOut::Nothing] {
                         for is_first in [true, false] {
                             let mut position = start().filter(|_| !is_first);
@@ -408,7 +472,8 @@ mod tests {
                             }
                             let query = Query { range: &range, partition: "p", read_out, limit: 10, start: position };
                             let plan = Plan::of(&query).unwrap();
-                            statements.insert(plan.statement(Columns::of(&plan)).0);
+                            let columns = Columns::of(&plan, &Seeker::of(&plan.range));
+                            statements.insert(plan.statement(columns).0);
                         }
                     }
                 }

@@ -12,13 +12,14 @@ use super::{
     Item, Key, Store, TableAccess,
     query::{Direction, Range},
     relations::{self, Relations},
-    select::{Matcher, Source, Window},
+    select::{LOOKED_AT, Matcher, Source, Window, length},
+    sought::{self, Sought},
     table::{self, Collection, Index},
     tallies, task_run_query,
 };
 use domain::filter::RunFilters;
 use domain::{
-    filter::{DeploymentFilter, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter, TimeBounds},
+    filter::{DeploymentFilter, FlowFilter, FlowRunFacts, FlowRunFilter, FlowRunSort, TaskRunFilter, Term, TimeBounds},
     history::History,
     lateness::AverageLateness,
     model::{FlowRun, FlowRunId, RunSummary, StateType, TaskRun, TaskRunId, Timestamp},
@@ -111,8 +112,36 @@ impl Store {
         if let Some(count) = Box::pin(self.tallied_count(filters)).await? {
             return Ok(count);
         }
+        if FlowRunMatcher::new(filters).asks_for_a_term_alone() {
+            return self.count_flow_runs_called(filters).await;
+        }
         let plan = self.flow_run_plan(filters, Use::Counted).await?;
         self.select_count(plan.source, &mut FlowRunMatcher::new(&plan.rest)).await
+    }
+
+    /// Counts the flow runs whose name contains a term, which is all that `filters` ask, by the index by name alone.
+    async fn count_flow_runs_called(&self, filters: &RunFilters) -> Result<u64> {
+        let mut matcher = FlowRunMatcher::new(filters);
+        let range = Range::all(self, Index::ByName, Collection::FlowRuns);
+        if self.looks_into_rows() {
+            return self.count(range.seeking(matcher.sought())).await;
+        }
+        let (mut count, mut cut) = (0, Vec::new());
+        let mut reader = self.read(range, usize::MAX);
+        while let Some(items) = reader.more().await? {
+            for item in items {
+                match matcher.has_term(&item) {
+                    Some(true) => count += 1,
+                    Some(false) => {}
+                    None => cut.push(item.key),
+                }
+            }
+        }
+        for keys in cut.chunks(LOOKED_AT) {
+            let found = self.get_many::<FlowRun>(keys).await?.into_iter().map(|found| found.record).collect();
+            count += length(matcher.keep(self, found).await?.len());
+        }
+        Ok(count)
     }
 
     /// Counts the flow runs that `filters` select in `history`, as they are at `now`; only the history's time is read.
@@ -385,12 +414,22 @@ pub(super) fn key_bounds(bounds: Option<TimeBounds>) -> KeyBounds {
     bounds.map_or((None, None), |bounds| (key(bounds.not_before), key(bounds.not_after)))
 }
 
+/// Returns the first and the last microsecond of a filter's limits.
+fn micros(bounds: TimeBounds) -> (i64, i64) {
+    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_micros);
+    (micros(bounds.not_before).unwrap_or(i64::MIN), micros(bounds.not_after).unwrap_or(i64::MAX))
+}
+
 /// Decides which flow runs match, and remembers what it learned of what they belong to.
 pub(super) struct FlowRunMatcher<'f> {
     filters: &'f RunFilters,
     relations: Relations<'f>,
     /// Between which sort keys every match is in an index that others carry the sort keys of.
     carried: Option<(String, KeyBounds)>,
+    /// When every match was expected to start.
+    expected: Option<TimeBounds>,
+    /// What the name of every match contains, and the attribute with the sort key that starts with the name.
+    term: Option<(Term, String)>,
 }
 
 /// The smallest sort key that is wanted, and the largest, with all that start with it.
@@ -400,7 +439,30 @@ impl<'f> FlowRunMatcher<'f> {
     pub(super) fn new(filters: &'f RunFilters) -> Self {
         let expected = filters.flow_runs.as_ref().and_then(FlowRunFilter::expected_start_time_bounds);
         let carried = expected.map(|bounds| (Index::ByTime.sort(), key_bounds(Some(bounds))));
-        Self { filters, relations: Relations::of_flow_runs(filters), carried }
+        let term = filters.flow_runs.as_ref().and_then(FlowRunFilter::term_of_names);
+        let term = term.map(|term| (Term::new(term), Index::ByName.sort()));
+        Self { filters, relations: Relations::of_flow_runs(filters), carried, expected, term }
+    }
+
+    /// Leaves out the runs that were not expected to start within `window`, where that is known before they are read.
+    pub(super) fn expected_within(mut self, window: TimeBounds) -> Self {
+        let bounds = self.expected.map_or(window, |bounds| bounds.and(window));
+        self.carried = Some((Index::ByTime.sort(), key_bounds(Some(bounds))));
+        self.expected = Some(bounds);
+        self
+    }
+
+    /// Says whether a run matches if its name contains a term.
+    fn asks_for_a_term_alone(&self) -> bool {
+        let RunFilters { flow_runs, task_runs, .. } = self.filters;
+        let on_name = flow_runs.as_ref().is_some_and(FlowRunFilter::is_one_term_of_names);
+        on_name && self.term.is_some() && self.relations.ask_nothing() && task_runs.is_none()
+    }
+
+    /// Says whether the name of an item has the term that is looked for, if its sort keys tell.
+    fn has_term(&self, item: &Item) -> Option<bool> {
+        let Some((term, attribute)) = &self.term else { return Some(true) };
+        sought::is_in_name(term, item.index_keys.get(attribute)?)
     }
 }
 
@@ -424,13 +486,30 @@ impl Matcher<FlowRun> for FlowRunMatcher<'_> {
         self.relations.ask_nothing() && task_runs.is_none() && on_state && !self.texts().is_empty()
     }
 
+    fn sought(&self) -> Sought {
+        let filter = self.filters.flow_runs.as_ref();
+        Sought {
+            tags: filter.and_then(FlowRunFilter::all_tags).unwrap_or_default().to_vec(),
+            term: filter.and_then(FlowRunFilter::term_of_names).map(ToOwned::to_owned),
+            expected: self.expected.map(micros),
+            started: filter.and_then(FlowRunFilter::start_time_bounds).map(micros),
+        }
+    }
+
+    fn is_decided_by_sought(&self) -> bool {
+        let RunFilters { flow_runs, task_runs, .. } = self.filters;
+        let is_sought = |filter: &FlowRunFilter| filter.is_one_list_of_tags() || filter.is_one_term_of_names();
+        self.relations.ask_nothing() && task_runs.is_none() && flow_runs.as_ref().is_none_or(is_sought)
+    }
+
     fn may_match(&self, item: &Item) -> bool {
-        self.carried.as_ref().is_none_or(|(attribute, (from, to))| {
-            item.index_keys.get(attribute).is_none_or(|key| {
-                from.as_ref().is_none_or(|from| from <= key)
-                    && to.as_ref().is_none_or(|to| key <= to || key.starts_with(to.as_str()))
+        self.has_term(item) != Some(false)
+            && self.carried.as_ref().is_none_or(|(attribute, (from, to))| {
+                item.index_keys.get(attribute).is_none_or(|key| {
+                    from.as_ref().is_none_or(|from| from <= key)
+                        && to.as_ref().is_none_or(|to| key <= to || key.starts_with(to.as_str()))
+                })
             })
-        })
     }
 
     async fn keep(&mut self, store: &Store, mut runs: Vec<FlowRun>) -> Result<Vec<FlowRun>> {

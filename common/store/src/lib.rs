@@ -53,6 +53,7 @@ pub mod schema;
 pub mod select;
 mod shards;
 pub mod slots;
+pub mod sought;
 pub mod states;
 pub mod stream_probe;
 pub mod table;

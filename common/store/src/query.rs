@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use super::{
     Item, Store,
     backend::{Page, Position, Query, ReadOut},
+    sought::Sought,
     table::{self, Collection, Index, Projection},
 };
 pub use domain::filter::Direction;
@@ -57,6 +58,10 @@ pub struct Range {
     pub direction: Direction,
     /// Lists of texts: an item is read out only if its `head` contains a text of each list.
     pub texts: Vec<Vec<String>>,
+    /// What else an item has to say of a run to be read out, where the database
+    /// [looks into rows](crate::Backend::looks_into_rows); nothing elsewhere.
+    #[serde(default)]
+    pub sought: Sought,
     /// What is wanted of each item, which a database that has it at hand reads out at once.
     #[serde(default)]
     pub wanted: Wanted,
@@ -84,6 +89,7 @@ impl Range {
             to: None,
             direction: Direction::Ascending,
             texts: Vec::new(),
+            sought: Sought::default(),
             wanted: Wanted::Declared,
         }
     }
@@ -133,6 +139,13 @@ impl Range {
     #[must_use]
     pub fn containing(mut self, texts: Vec<Vec<String>>) -> Self {
         self.texts = texts;
+        self
+    }
+
+    /// Leaves out, before anything is read out, the items that lack what is sought.
+    #[must_use]
+    pub fn seeking(mut self, sought: Sought) -> Self {
+        self.sought = sought;
         self
     }
 
@@ -188,6 +201,8 @@ struct Cursor {
     items: VecDeque<Item>,
     next: Option<Position>,
     pages: u32,
+    /// How many items were looked at.
+    looked_at: usize,
     /// How many items were handed out.
     taken: usize,
 }
@@ -223,7 +238,10 @@ impl Progress {
     /// Returns how many items `cursor` lacks, if it goes on to have the share that it had so far.
     fn missing(self, cursor: &Cursor) -> usize {
         let share = self.left.saturating_mul(cursor.taken).checked_div(self.taken).unwrap_or_default();
-        share.saturating_sub(cursor.items.len())
+        let missing = share.saturating_sub(cursor.items.len());
+        // Where many are left out, as many more are to be looked at.
+        let found = cursor.taken + cursor.items.len();
+        missing.saturating_mul(cursor.looked_at).checked_div(found).map_or(missing, |more| more.max(missing))
     }
 }
 
@@ -373,10 +391,20 @@ impl Reader<'_> {
         self.page = (2 * self.page).min(LARGEST_PAGE);
     }
 
+    /// Returns how many items were left out by what they lack.
+    pub fn left_out(&self) -> usize {
+        self.cursors.iter().map(|cursor| cursor.looked_at.saturating_sub(cursor.taken + cursor.items.len())).sum()
+    }
+
     /// Returns the next items in order, at least one, or `None` at the end.
     pub fn more(&mut self) -> BoxFuture<'_, Result<Option<Vec<Item>>>> {
+        self.more_within(usize::MAX)
+    }
+
+    /// Returns the next items in order, or `None` at the end; none if the next `most` of a partition are all left out.
+    pub fn more_within(&mut self, most: usize) -> BoxFuture<'_, Result<Option<Vec<Item>>>> {
         Box::pin(async move {
-            self.fill().await?;
+            self.fill(most).await?;
             let sort = self.range.index.map(Index::sort);
             let mut items = Vec::new();
             // Until a shard runs dry its next item is unknown, and nothing after that may be handed out.
@@ -394,11 +422,13 @@ impl Reader<'_> {
                 cursor.taken += 1;
             }
             self.taken += items.len();
-            Ok(if items.is_empty() { None } else { Some(items) })
+            let is_at_end = items.is_empty() && !self.cursors.iter().any(Cursor::is_dry);
+            Ok((!is_at_end).then_some(items))
         })
     }
 
-    async fn fill(&mut self) -> Result<()> {
+    /// Reads until no partition runs dry, or `most` of its items are looked at.
+    async fn fill(&mut self, most: usize) -> Result<()> {
         if !self.cursors.iter().any(Cursor::is_dry) {
             return Ok(());
         }
@@ -409,6 +439,7 @@ impl Reader<'_> {
         let is_short = |cursor: &Cursor| cursor.next.is_some() && progress.missing(cursor) > cursor.items.len();
         let lacking = self.cursors.iter_mut().filter(|cursor| cursor.is_dry() || is_short(cursor));
         let fetches = lacking.map(|cursor| async move {
+            let most = cursor.looked_at.saturating_add(most);
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             loop {
                 let limit = cursor.page_size(page, shards, progress.missing(cursor));
@@ -417,8 +448,9 @@ impl Reader<'_> {
                 let page = store.page_of(Query { range, partition, read_out: ReadOut::Items, limit, start }).await?;
                 cursor.items.extend(page.items);
                 cursor.next = page.next;
+                cursor.looked_at += page.looked_at;
                 cursor.pages += 1;
-                if !cursor.is_dry() {
+                if !cursor.is_dry() || cursor.looked_at >= most {
                     return Ok::<_, Error>(());
                 }
             }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{
     Item, Key, Record, Store, cost,
     query::{Direction, Range, Reader, Wanted},
+    sought::Sought,
     table::{self, Index, Projection},
     unreadable,
 };
@@ -53,10 +54,18 @@ impl Source {
 ///
 /// Each turn costs twice as much as the one before, so that the range that was not needed costs no more than twice the
 /// other. At the end of the last one the memory of a function bears no more of the narrow range.
-const TURNS: [usize; 7] = [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000];
+const TURNS: [usize; 10] = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000];
+
+/// How many of the turns are left out where each page of a range is a call of another machine.
+const SHORT_TURNS: usize = 3;
+
+/// How many records cost as much as an entry where the database [looks into rows](crate::sought) for what is sought.
+///
+/// Measured on SQLite: 1.2 microseconds each.
+const LOOKS_AN_ENTRY: usize = 4;
 
 /// How many items of the shorter of two ranges are looked at at once.
-const LOOKED_AT: usize = 1_000;
+pub(super) const LOOKED_AT: usize = 1_000;
 
 /// How much it costs to keep an entry of a range that is to be sorted, by what its index carries.
 ///
@@ -91,13 +100,18 @@ pub trait Matcher<R>: Send {
         Vec::new()
     }
 
-    /// Returns the [texts](Self::texts) where an index carries what they are looked for in.
-    fn texts_in(&self, projection: Projection) -> Vec<Vec<String>> {
-        if has_head(projection) { self.texts() } else { Vec::new() }
-    }
-
     /// Says whether each record whose `head` contains the [texts](Self::texts) matches.
     fn is_decided_by_texts(&self) -> bool {
+        false
+    }
+
+    /// Returns what every match has besides the texts, and what may be [sought](crate::sought) in an item.
+    fn sought(&self) -> Sought {
+        Sought::default()
+    }
+
+    /// Says whether each record that has the [texts](Self::texts) and what is [sought](Self::sought) matches.
+    fn is_decided_by_sought(&self) -> bool {
         false
     }
 
@@ -148,7 +162,7 @@ impl Store {
         }
         let mut found = match source {
             Source::Ordered(range) => {
-                let mut ordered = Ordered::new(self, range, matcher.matches_all(), window);
+                let mut ordered = Ordered::new(self, range, matcher, window);
                 ordered.go_on(matcher, usize::MAX).await?;
                 return Ok(ordered.found);
             }
@@ -170,21 +184,25 @@ impl Store {
         compare: impl Fn(&R, &R) -> Ordering,
         window: Window,
     ) -> Result<Vec<R>> {
-        // Texts are looked for in heads; without them sort keys are enough.
-        let wanted = if matcher.texts().is_empty() { Wanted::Orders } else { Wanted::Declared };
-        let narrow = narrow.wanting(wanted);
+        // Texts are looked for in heads; without them, or where all of a row is at hand, sort keys are enough.
+        let sorts_keys = matcher.texts().is_empty() || self.looks_into_rows();
+        let wanted = if sorts_keys { Wanted::Orders } else { Wanted::Declared };
+        let narrow = self.narrowed(narrow.wanting(wanted), matcher);
         let (projection, order) = (self.carried(&narrow), Order::of(&ordered));
-        let mut reader = self.read(narrow.containing(matcher.texts_in(projection)), TURNS[0]);
-        let mut ordered = Ordered::new(self, ordered, matcher.matches_all(), window);
+        let turns = self.turns();
+        let mut reader = self.read(narrow, turns.first().copied().unwrap_or_default());
+        let mut ordered = Ordered::new(self, ordered, matcher, window);
         let mut items = Vec::new();
-        for turn in TURNS {
-            while items.len() * cost_of_entry(projection) < turn {
-                match reader.more().await? {
+        for turn in turns {
+            while (items.len() + reader.left_out()) * cost_of_entry(projection) < *turn {
+                match reader.more_within(*turn).await? {
                     Some(more) => items.extend(more),
                     None => return self.sorted(items, projection, order, matcher, compare, window).await,
                 }
             }
-            if ordered.go_on(matcher, turn / cost_of_look(ordered.projection)).await? {
+            let looks =
+                if ordered.is_narrowed { turn * LOOKS_AN_ENTRY } else { turn / cost_of_look(ordered.projection) };
+            if ordered.go_on(matcher, looks).await? {
                 return Ok(ordered.found);
             }
         }
@@ -221,10 +239,11 @@ impl Store {
             then: None,
             ahead: items,
             projection: Projection::Keys,
+            is_narrowed: false,
             matches_all: matcher.matches_all(),
             window,
             skip: window.offset,
-            looked_at: 0,
+            taken: 0,
             found: Vec::new(),
         };
         sorted.go_on(matcher, usize::MAX).await?;
@@ -236,9 +255,7 @@ impl Store {
         let ranges = match source {
             Source::Ordered(range) if matcher.matches_all() => vec![range],
             Source::Unordered(ranges) if matcher.matches_all() => ranges,
-            Source::Ordered(range) if matcher.is_decided_by_texts() && has_head(self.carried(&range)) => {
-                vec![range.containing(matcher.texts())]
-            }
+            Source::Ordered(range) if self.is_decided(&range, matcher) => vec![self.narrowed(range, matcher)],
             source => {
                 let mut count = 0;
                 Box::pin(self.visit(source, matcher, |found| count += length(found.len()))).await?;
@@ -298,7 +315,7 @@ impl Store {
                 Projection::All | Projection::Head | Projection::Fetched => range,
             };
             let projection = self.carried(&range);
-            let mut reader = self.read(range.containing(matcher.texts_in(projection)), usize::MAX);
+            let mut reader = self.read(self.narrowed(range, matcher), usize::MAX);
             while let Some(items) = reader.more().await? {
                 visit(self.keep_carried(&items, projection, matcher).await?);
             }
@@ -311,10 +328,12 @@ impl Store {
     /// Returns nothing if both are longer than the memory of a function bears.
     async fn read_shorter(&self, ranges: [&Range; 2]) -> Result<Option<(Vec<Item>, Projection)>> {
         // Nothing is left out by texts here: a turn ends by what was read, and what is left out is read all the same.
-        let mut racing = ranges.map(|range| (self.carried(range), self.read(range.clone(), TURNS[0]), Vec::new()));
-        for turn in TURNS {
+        let turns = self.turns();
+        let first = turns.first().copied().unwrap_or_default();
+        let mut racing = ranges.map(|range| (self.carried(range), self.read(range.clone(), first), Vec::new()));
+        for turn in turns {
             for (projection, reader, items) in &mut racing {
-                while items.len() * cost_of_entry(*projection) < turn {
+                while items.len() * cost_of_entry(*projection) < *turn {
                     match reader.more().await? {
                         Some(more) => items.extend(more),
                         None => return Ok(Some((std::mem::take(items), *projection))),
@@ -353,16 +372,14 @@ impl Store {
     where
         RunSummary: for<'r> From<&'r R>,
     {
-        let is_decided = matcher.matches_all() || matcher.is_decided_by_texts();
+        let has_briefs = |range: &Range| self.looks_into_rows() || self.carried(range) == Projection::Head;
         match source {
+            Source::Ordered(range) if has_briefs(&range) && self.is_decided(&range, matcher) => {
+                let range = self.narrowed(range, matcher);
+                self.read_briefs(&range, |brief| unreadable::summary(brief).iter().for_each(&mut visit)).await
+            }
             Source::Ordered(range) if self.carried(&range) == Projection::Head => {
-                if is_decided {
-                    let range = range.containing(matcher.texts());
-                    return self
-                        .read_briefs(&range, |brief| unreadable::summary(brief).iter().for_each(&mut visit))
-                        .await;
-                }
-                let mut reader = self.read(range.containing(matcher.texts()), usize::MAX);
+                let mut reader = self.read(self.narrowed(range, matcher), usize::MAX);
                 while let Some(items) = reader.more().await? {
                     let heads = items.iter().filter_map(Item::readable).collect();
                     let kept: HashSet<Key> = matcher.keep(self, heads).await?.iter().map(R::key).collect();
@@ -377,6 +394,35 @@ impl Store {
                 self.visit(source, matcher, each).await
             }
         }
+    }
+
+    /// Returns how much the ranges of a race may cost in turn.
+    fn turns(&self) -> &'static [usize] {
+        if self.looks_into_rows() { &TURNS } else { TURNS.split_at(SHORT_TURNS).1 }
+    }
+
+    /// Says whether what is sought is looked for in rows, before anything is read out of them.
+    pub(super) fn looks_into_rows(&self) -> bool {
+        self.backend.looks_into_rows()
+    }
+
+    /// Narrows a range to what its items have to say to match, as far as the database looks at that.
+    fn narrowed<R: Record>(&self, range: Range, matcher: &impl Matcher<R>) -> Range {
+        if self.looks_into_rows() {
+            range.containing(matcher.texts()).seeking(matcher.sought())
+        } else if has_head(self.carried(&range)) {
+            range.containing(matcher.texts())
+        } else {
+            range
+        }
+    }
+
+    /// Says whether all that a [narrowed](Self::narrowed) range reads out matches.
+    fn is_decided<R: Record>(&self, range: &Range, matcher: &impl Matcher<R>) -> bool {
+        let looks_into_rows = self.looks_into_rows();
+        matcher.matches_all()
+            || (matcher.is_decided_by_texts() && (looks_into_rows || has_head(self.carried(range))))
+            || (matcher.is_decided_by_sought() && looks_into_rows)
     }
 
     async fn gather<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<Vec<R>> {
@@ -476,17 +522,24 @@ struct Ordered<'s, R> {
     /// What was read of it and not yet looked at.
     ahead: Vec<Item>,
     projection: Projection,
+    /// Whether the database leaves out what can't match.
+    is_narrowed: bool,
     matches_all: bool,
     window: Window,
     /// How many matching records are still to be left out.
     skip: usize,
-    looked_at: usize,
+    /// How many items were looked at here.
+    taken: usize,
     found: Vec<R>,
 }
 
 impl<'s, R: Record> Ordered<'s, R> {
-    fn new(store: &'s Store, range: Range, matches_all: bool, window: Window) -> Self {
+    fn new(store: &'s Store, range: Range, matcher: &impl Matcher<R>, window: Window) -> Self {
+        let matches_all = matcher.matches_all();
         let wanted = window.offset.saturating_add(window.limit);
+        // Elsewhere each record is fetched anyway.
+        let range = if store.looks_into_rows() { store.narrowed(range, matcher) } else { range };
+        let is_narrowed = !range.texts.is_empty() || !range.sought.is_nothing();
         let (first, then) = in_two_parts(range);
         let projection = store.carried(&first.range);
         let reader = store.read(first.range, if matches_all { wanted } else { wanted.max(STEP) });
@@ -498,10 +551,11 @@ impl<'s, R: Record> Ordered<'s, R> {
             then,
             ahead,
             projection,
+            is_narrowed,
             matches_all,
             window,
             skip: window.offset,
-            looked_at: 0,
+            taken: 0,
             found,
         }
     }
@@ -509,10 +563,11 @@ impl<'s, R: Record> Ordered<'s, R> {
     /// Looks at the next items, `most` of them since the beginning; returns whether the window is full or the range at its end.
     async fn go_on(&mut self, matcher: &mut impl Matcher<R>, most: usize) -> Result<bool> {
         while self.found.len() < self.window.limit {
-            if self.looked_at >= most {
+            let left = most.saturating_sub(self.looked_at());
+            if left == 0 {
                 return Ok(false);
             }
-            if !self.refill().await? {
+            if !self.refill(left).await? {
                 break;
             }
             let matches_all = self.matches_all && !matches!(self.of, Some(Place::None(_)));
@@ -525,7 +580,7 @@ impl<'s, R: Record> Ordered<'s, R> {
             let missing = self.window.limit - self.found.len();
             let step = if matches_all { missing } else { missing.saturating_add(self.skip).max(STEP) };
             let items: Vec<Item> = self.ahead.drain(..step.min(self.ahead.len())).collect();
-            self.looked_at += items.len();
+            self.taken += items.len();
             let mut kept = self.store.keep_whole(&items, self.projection, matcher).await?;
             if let Some(of) = self.of {
                 kept.retain(|record: &R| of.is_of(record, self.store));
@@ -537,16 +592,23 @@ impl<'s, R: Record> Ordered<'s, R> {
         Ok(true)
     }
 
-    async fn refill(&mut self) -> Result<bool> {
-        while self.ahead.is_empty()
-            && let Some(reader) = &mut self.reader
-        {
-            match (reader.more().await?, self.then.take()) {
+    /// Returns how many items of the range were looked at, here or by the database.
+    fn looked_at(&self) -> usize {
+        self.taken + self.reader.as_ref().map_or(0, Reader::left_out)
+    }
+
+    /// Reads on, past about `most` items, if nothing is ahead; returns whether there may be more.
+    async fn refill(&mut self, most: usize) -> Result<bool> {
+        while self.ahead.is_empty() {
+            let Some(reader) = &mut self.reader else { return Ok(false) };
+            match (reader.more_within(most).await?, self.then.take()) {
                 (Some(more), then) => {
                     self.ahead.extend(more);
                     self.then = then;
+                    break;
                 }
                 (None, Some(Part { range, of })) => {
+                    self.taken += reader.left_out();
                     self.projection = self.store.carried(&range);
                     self.of = of;
                     let missing = self.skip.saturating_add(self.window.limit - self.found.len());
@@ -555,7 +617,7 @@ impl<'s, R: Record> Ordered<'s, R> {
                 (None, None) => return Ok(false),
             }
         }
-        Ok(!self.ahead.is_empty())
+        Ok(true)
     }
 }
 
@@ -597,6 +659,6 @@ fn keys_of<R>(items: &[Item], matcher: &impl Matcher<R>) -> Vec<Key> {
     items.iter().filter(|item| matcher.may_match(item)).map(|item| item.key.clone()).collect()
 }
 
-fn length(count: usize) -> u64 {
+pub(super) fn length(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

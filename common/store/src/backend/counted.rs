@@ -55,6 +55,10 @@ impl Backend for Counted {
         self.0.are_transactions_dear()
     }
 
+    fn looks_into_rows(&self) -> bool {
+        self.0.looks_into_rows()
+    }
+
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         Box::pin(async move {
             let answer = self.0.write(writes).await;

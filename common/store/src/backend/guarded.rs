@@ -49,6 +49,10 @@ impl Backend for Guarded {
         self.0.are_transactions_dear()
     }
 
+    fn looks_into_rows(&self) -> bool {
+        self.0.looks_into_rows()
+    }
+
     fn write(&self, writes: Vec<Write>) -> BoxFuture<'_, Result<Spent, CommitError>> {
         Box::pin(async move {
             access::check(&["dynamodb:PutItem", "dynamodb:DeleteItem"], None)?;

@@ -130,6 +130,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
         range.index.map_or(Projection::All, Index::projection)
     }
 
+    /// Says whether every index leads to an item's row at once, so that a query leaves out what lacks its texts and what
+    /// else [is sought](crate::sought), whatever the index carries.
+    fn looks_into_rows(&self) -> bool {
+        false
+    }
+
     /// Carries out `writes`, which touch an item once each: all of them or none.
     ///
     /// # Errors

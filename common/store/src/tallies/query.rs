@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cell, Sums, TallyKey, TallyRange, leaf, written};
+use super::{Cell, Length, Sums, TallyKey, TallyRange, leaf, written};
 use crate::{
     Store, TableAccess,
     flow_run_query::{FlowRunMatcher, MATCHER, key_bounds},
@@ -36,6 +36,24 @@ const MOST_EDGES: usize = 60;
 /// How many runs of a history are looked at one by one, however few there are besides.
 const FEW_LIVE: i64 = 100;
 
+/// How many periods may be between two ranges of them that are read as one.
+const NEAR: i64 = 2;
+
+/// Joins windows of which one begins a microsecond after the other's end.
+fn joined<'e>(edges: impl Iterator<Item = &'e TimeBounds>) -> Vec<TimeBounds> {
+    let mut joined: Vec<TimeBounds> = Vec::new();
+    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_micros);
+    for edge in edges {
+        match joined.last_mut() {
+            Some(last) if micros(last.not_after).map(|end| end + 1) == micros(edge.not_before) => {
+                last.not_after = edge.not_after;
+            }
+            _ => joined.push(*edge),
+        }
+    }
+    joined
+}
+
 /// What a filter selects of the tallies.
 struct Selection<'f> {
     filters: &'f RunFilters,
@@ -61,6 +79,12 @@ impl Selection<'_> {
         if self.own.is_none_or(|filter| filter.matches_cell(&cell)) {
             add(cells, cell, sums);
         }
+    }
+
+    /// Adds `run` to `cells`, if the filter selects it.
+    fn add_run(&self, cells: &mut Cells, run: &FlowRun) {
+        let run = TalliedRun::from(run);
+        self.add(cells, run.cell(), run.sums());
     }
 }
 
@@ -114,10 +138,10 @@ impl Store {
             return Ok(false);
         }
         let Some(selection) = self.selection(filters).await? else { return Ok(false) };
-        let (mut tallied, mut live, mut all) = (Vec::new(), BTreeMap::<StateType, (i64, TimeBounds)>::new(), 0_i64);
-        for (index, window) in windows.into_iter().enumerate() {
-            let Some(cells) = self.cells(&selection, Some(window)).await? else { return Ok(false) };
-            for (cell, sums) in &cells {
+        let Some(tallied) = self.cells_of_each(&selection, &windows, &covers).await? else { return Ok(false) };
+        let (mut live, mut all) = (BTreeMap::<StateType, (i64, TimeBounds)>::new(), 0_i64);
+        for (index, (window, cells)) in windows.into_iter().zip(&tallied).enumerate() {
+            for (cell, sums) in cells {
                 all = all.saturating_add(sums.runs);
                 if let Some(state_type) = cell.state_type.filter(|_| history.is_live(index, cell, now)) {
                     let (runs, whole) = live.entry(state_type).or_insert((0, window));
@@ -126,7 +150,6 @@ impl Store {
                     whole.not_after = window.not_after;
                 }
             }
-            tallied.push(cells);
         }
         let looked_at = live.values().fold(0_i64, |sum, (runs, _)| sum.saturating_add(*runs));
         if looked_at > FEW_LIVE.max(all / 2) {
@@ -140,12 +163,9 @@ impl Store {
             let (from, to) = key_bounds(Some(window));
             // What waits is sorted by when it is expected; what is running, by when it started.
             let range = if state_type == StateType::Running { group } else { group.between(from, to) };
-            let visit = |found: Vec<FlowRun>| {
-                for run in &found {
-                    history.add_live(&RunSummary::from(run), &TalliedRun::from(run).cell(), now);
-                }
-            };
-            Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(filters), visit)).await?;
+            let mut matcher = FlowRunMatcher::new(filters).expected_within(window);
+            let visit = |run: &RunSummary| history.add_live(run, now);
+            Box::pin(self.fold::<FlowRun>(Source::Ordered(range), &mut matcher, visit)).await?;
         }
         Ok(true)
     }
@@ -216,16 +236,90 @@ impl Store {
         }
         let edges = if selection.scopes.is_empty() { Vec::new() } else { cover.edges };
         for edge in edges {
-            let (from, to) = key_bounds(Some(edge));
-            let range = Range::all(self, Index::ByTime, Collection::FlowRuns).between(from, to);
-            let visit = |found: Vec<FlowRun>| {
-                for run in found.iter().map(TalliedRun::from) {
-                    selection.add(&mut cells, run.cell(), run.sums());
-                }
-            };
-            Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(selection.filters), visit)).await?;
+            let add = |run: &FlowRun| selection.add_run(&mut cells, run);
+            self.look_at(selection, edge, add).await?;
         }
         Ok(Some(cells))
+    }
+
+    /// Returns what is counted of a selection within each of `windows`, made up by `covers`; nothing if that can't be told.
+    ///
+    /// They come in order and don't overlap. Each scope is looked up once, and not in each window.
+    async fn cells_of_each(
+        &self,
+        selection: &Selection<'_>,
+        windows: &[TimeBounds],
+        covers: &[Cover],
+    ) -> Result<Option<Vec<Cells>>> {
+        let mut tallied = vec![Cells::new(); windows.len()];
+        if selection.scopes.is_empty() {
+            return Ok(Some(tallied));
+        }
+        if selection.scopes.len() > MOST_LEAVES {
+            return Ok(None);
+        }
+        // Which window the periods from one on are of, and where they end.
+        let mut places = BTreeMap::<(Length, i64), (i64, usize)>::new();
+        for (index, Cover { hours, minutes: [before, after], .. }) in covers.iter().enumerate() {
+            let periods = [(Length::Hour, hours), (Length::Minute, before), (Length::Minute, after)];
+            for (length, periods) in periods.into_iter().filter(|(_, periods)| !periods.is_empty()) {
+                places.insert((length, periods.start), (periods.end, index));
+            }
+        }
+        let mut spans: Vec<(Length, i64, i64)> = Vec::new();
+        for ((length, start), (end, _)) in &places {
+            match spans.last_mut() {
+                Some((of, _, until)) if of == length && start.saturating_sub(*until) <= NEAR => *until = *end,
+                _ => spans.push((*length, *start, *end)),
+            }
+        }
+        let of_scope = |(scope, _): &(Vec<u8>, _)| {
+            let span = |(length, start, end): &(Length, i64, i64)| TallyRange {
+                length: *length,
+                scope: Some(scope.clone()),
+                first: *start,
+                last: end - 1,
+                each: true,
+            };
+            spans.iter().map(span).collect::<Vec<_>>()
+        };
+        let ranges: Vec<TallyRange> = selection.scopes.iter().flat_map(of_scope).collect();
+        let (Some(found), _) = self.backend.tallies(&ranges).await? else { return Ok(None) };
+        for (TallyKey { length, period, cell, .. }, sums) in found.sums {
+            let place = places.range(..=(length, period)).next_back();
+            if let Some(((of, _), (end, index))) = place
+                && *of == length
+                && period < *end
+                && let Some(cells) = tallied.get_mut(*index)
+                && let Ok(cell) = cell.parse()
+            {
+                selection.add(cells, cell, sums);
+            }
+        }
+        for edge in joined(covers.iter().flat_map(|cover| &cover.edges)) {
+            let add = |run: &FlowRun| {
+                let expected = run.expected_start_time;
+                let index = windows.iter().position(|window| expected.is_some_and(|time| window.contains(time)));
+                if let Some(cells) = index.and_then(|index| tallied.get_mut(index)) {
+                    selection.add_run(cells, run);
+                }
+            };
+            self.look_at(selection, edge, add).await?;
+        }
+        Ok(Some(tallied))
+    }
+
+    /// Hands the runs of a selection that were expected within `edge` to `visit`.
+    async fn look_at(
+        &self,
+        selection: &Selection<'_>,
+        edge: TimeBounds,
+        mut visit: impl FnMut(&FlowRun),
+    ) -> Result<()> {
+        let (from, to) = key_bounds(Some(edge));
+        let range = Range::all(self, Index::ByTime, Collection::FlowRuns).between(from, to);
+        let visit = |found: Vec<FlowRun>| found.iter().for_each(&mut visit);
+        Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(selection.filters), visit)).await
     }
 
     /// Adds what is in `ranges` to `cells`, as far as the filter selects it; says whether there are tallies.
