@@ -75,6 +75,9 @@ enum Command {
         /// The files, each filled a short time ago.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// What the names of the filters contain that are measured; all of them unless it is given.
+        #[arg(long, default_value = "")]
+        only: String,
     },
 }
 
@@ -93,12 +96,12 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
             eprintln!("[scale] {runs} runs in {:.0} s", started.elapsed().as_secs_f64());
         }
         Command::Rows { runs, ending } => print_rows(runs, ending)?,
-        Command::Measure { files } => {
+        Command::Measure { files, only } => {
             let stores = files
                 .iter()
                 .map(|file| Ok(open(file, shards)?.0))
                 .collect::<std::result::Result<Vec<_>, Box<dyn Error>>>()?;
-            measure(&stores).await?;
+            measure(&stores, &only).await?;
         }
     }
     Ok(())
@@ -122,14 +125,14 @@ fn print_rows(runs: usize, ending: Timestamp) -> std::result::Result<(), Box<dyn
     Ok(())
 }
 
-async fn measure(stores: &[Store]) -> Result<()> {
+async fn measure(stores: &[Store], only: &str) -> Result<()> {
     let now = Timestamp::now();
     println!(
         "| query | what | {} | ratio |",
         vec!["ms, items read per returned, read units, plan"; stores.len()].join(" | ")
     );
     println!("|---|---|{}--:|", "--:|".repeat(stores.len()));
-    for (name, filter) in data::filters(now) {
+    for (name, filter) in data::filters(now).into_iter().filter(|(name, _)| name.contains(only)) {
         let filters: RunFilters = serde_json::from_value(Value::clone(&filter))?;
         for sort in FlowRunSort::ALL {
             let what = json!(sort);
