@@ -452,6 +452,12 @@ impl<'f> FlowRunMatcher<'f> {
         self
     }
 
+    /// Returns the texts by which the `head` of each match tells its state.
+    fn texts_of_states(&self) -> Vec<Vec<String>> {
+        let filter = self.filters.flow_runs.as_ref();
+        texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names))
+    }
+
     /// Says whether a run matches if its name contains a term.
     fn asks_for_a_term_alone(&self) -> bool {
         let RunFilters { flow_runs, task_runs, .. } = self.filters;
@@ -473,8 +479,7 @@ impl Matcher<FlowRun> for FlowRunMatcher<'_> {
 
     fn texts(&self) -> Vec<Vec<String>> {
         let filter = self.filters.flow_runs.as_ref();
-        let mut texts =
-            texts_of_state(filter.and_then(FlowRunFilter::state_types), filter.and_then(FlowRunFilter::state_names));
+        let mut texts = self.texts_of_states();
         let tags = filter.and_then(FlowRunFilter::all_tags).unwrap_or_default();
         texts.extend(tags.iter().take(LONGEST_LIST).map(|tag| vec![json!(tag).to_string()]));
         texts
@@ -498,7 +503,11 @@ impl Matcher<FlowRun> for FlowRunMatcher<'_> {
 
     fn is_decided_by_sought(&self) -> bool {
         let RunFilters { flow_runs, task_runs, .. } = self.filters;
-        let is_sought = |filter: &FlowRunFilter| filter.is_one_list_of_tags() || filter.is_one_term_of_names();
+        let is_sought = |filter: &FlowRunFilter| {
+            let rest = filter.without_hints();
+            // The texts are all of a list of states, or none of it.
+            rest.asks_nothing() || (rest.is_one_list_of_states() && !self.texts_of_states().is_empty())
+        };
         self.relations.ask_nothing() && task_runs.is_none() && flow_runs.as_ref().is_none_or(is_sought)
     }
 

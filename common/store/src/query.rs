@@ -32,6 +32,9 @@ const AT_ONCE: usize = 64;
 /// How many items one query reads the `brief` of: about a megabyte of the index, where the real database stops.
 const MOST_BRIEFS: usize = 1_400;
 
+/// How many rows one query looks into, where the database does so: some milliseconds' worth, on a thread of its own.
+const MOST_LOOKED_INTO: usize = 5_000;
+
 /// How many items one query counts: about a megabyte of them, where the real database stops.
 ///
 /// The embedded one reads all that is left otherwise, page after page.
@@ -303,7 +306,8 @@ impl Store {
             let add = |page: Page| {
                 count += u64::try_from(page.count).unwrap_or_default();
             };
-            self.sweep(&range, ReadOut::Nothing, most_counted(self.carried(&range)), add).await?;
+            let most = most_counted(self.carried(&range)).max(self.most_looked_into());
+            self.sweep(&range, ReadOut::Nothing, most, add).await?;
             Ok(count)
         })
     }
@@ -315,7 +319,12 @@ impl Store {
                 visit(item.brief.as_deref());
             }
         };
-        Box::pin(self.sweep(range, ReadOut::Briefs, MOST_BRIEFS, read)).await
+        Box::pin(self.sweep(range, ReadOut::Briefs, MOST_BRIEFS.max(self.most_looked_into()), read)).await
+    }
+
+    /// Returns how many rows one query looks into, none where the database does not.
+    fn most_looked_into(&self) -> usize {
+        if self.looks_into_rows() { MOST_LOOKED_INTO } else { 0 }
     }
 
     /// Hands the pages of `range` to `visit`, in no order: several partitions at once, and a single one from both ends.

@@ -288,6 +288,19 @@ impl Store {
         &self,
         source: Source,
         matcher: &mut impl Matcher<R>,
+        visit: impl FnMut(Vec<R>),
+    ) -> Result<()> {
+        self.visit_about(source, usize::MAX, matcher, visit).await
+    }
+
+    /// Hands the matching records of `source` to `visit` as [`Self::visit`] does, where `about` so many are expected.
+    ///
+    /// A database reads few of them on the thread of the request.
+    pub(super) async fn visit_about<R: Record>(
+        &self,
+        source: Source,
+        about: usize,
+        matcher: &mut impl Matcher<R>,
         mut visit: impl FnMut(Vec<R>),
     ) -> Result<()> {
         let ranges = match source {
@@ -315,7 +328,7 @@ impl Store {
                 Projection::All | Projection::Head | Projection::Fetched => range,
             };
             let projection = self.carried(&range);
-            let mut reader = self.read(self.narrowed(range, matcher), usize::MAX);
+            let mut reader = self.read(self.narrowed(range, matcher), about);
             while let Some(items) = reader.more().await? {
                 visit(self.keep_carried(&items, projection, matcher).await?);
             }

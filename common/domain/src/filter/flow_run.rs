@@ -173,10 +173,15 @@ impl FlowRunFilter {
         rest == Self::default() && self.name.as_ref().is_some_and(|name| name.any.is_none() && name.like.is_some())
     }
 
-    /// Tells whether the filter is nothing but tags of which a run must have all.
-    pub fn is_one_list_of_tags(&self) -> bool {
-        let rest = Self { operator: Operator::default(), tags: None, ..self.clone() };
-        rest == Self::default() && self.tags.as_ref().is_some_and(AnyTagsFilter::is_one_list)
+    /// Returns the filter without what its hints tell whole of names, tags and times, if that must hold with the rest.
+    #[must_use]
+    pub fn without_hints(&self) -> Self {
+        self.but(|rest| {
+            rest.name.take_if(|filter| filter.any.is_none());
+            rest.tags.take_if(|filter| filter.is_one_list());
+        })
+        .without_start_time()
+        .without_expected_start_time()
     }
 
     /// Tells whether the filter is nothing but a list of state types, or of state names.

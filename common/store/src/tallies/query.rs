@@ -36,6 +36,9 @@ const MOST_EDGES: usize = 60;
 /// How many runs of a history are looked at one by one, however few there are besides.
 const FEW_LIVE: i64 = 100;
 
+/// About how many runs there are in less than a minute, at most.
+const EDGE: usize = 100;
+
 /// How many periods may be between two ranges of them that are read as one.
 const NEAR: i64 = 2;
 
@@ -319,7 +322,8 @@ impl Store {
         let (from, to) = key_bounds(Some(edge));
         let range = Range::all(self, Index::ByTime, Collection::FlowRuns).between(from, to);
         let visit = |found: Vec<FlowRun>| found.iter().for_each(&mut visit);
-        Box::pin(self.visit(Source::Ordered(range), &mut FlowRunMatcher::new(selection.filters), visit)).await
+        let mut matcher = FlowRunMatcher::new(selection.filters);
+        Box::pin(self.visit_about(Source::Ordered(range), EDGE, &mut matcher, visit)).await
     }
 
     /// Adds what is in `ranges` to `cells`, as far as the filter selects it; says whether there are tallies.
