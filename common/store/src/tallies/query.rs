@@ -39,6 +39,9 @@ const FEW_LIVE: i64 = 100;
 /// About how many runs there are in less than a minute, at most.
 const EDGE: usize = 100;
 
+/// How many ranges are read by themselves, each as one sum of its periods.
+const FEW_RANGES: usize = 200;
+
 /// How many periods may be between two ranges of them that are read as one.
 const NEAR: i64 = 2;
 
@@ -269,10 +272,14 @@ impl Store {
                 places.insert((length, periods.start), (periods.end, index));
             }
         }
+        // Periods that are summed up at once are fewer numbers; ranges that are joined are fewer reads.
+        let is_joined = places.len() * selection.scopes.len() > FEW_RANGES;
         let mut spans: Vec<(Length, i64, i64)> = Vec::new();
         for ((length, start), (end, _)) in &places {
             match spans.last_mut() {
-                Some((of, _, until)) if of == length && start.saturating_sub(*until) <= NEAR => *until = *end,
+                Some((of, _, until)) if is_joined && of == length && start.saturating_sub(*until) <= NEAR => {
+                    *until = *end;
+                }
                 _ => spans.push((*length, *start, *end)),
             }
         }
@@ -282,7 +289,7 @@ impl Store {
                 scope: Some(scope.clone()),
                 first: *start,
                 last: end - 1,
-                each: true,
+                each: is_joined,
             };
             spans.iter().map(span).collect::<Vec<_>>()
         };
