@@ -181,7 +181,8 @@ pub(crate) async fn facts(stage: &Stage) -> Vec<String> {
         let head: Value = item.head.and_then(|head| serde_json::from_str(&head).ok()).unwrap_or_default();
         let what = ["event", "type", "state_type", "name"].iter().find_map(|field| head[*field].as_str());
         let (kind, part) = (kind(&key.pk), kind(&key.sk));
-        let name = if part == kind { kind } else { format!("{kind} {part}") };
+        // Events are of two kinds, by where they stand.
+        let name = if part == kind || part == "event" { part } else { format!("{kind} {part}") };
         // Whoever finds a claim of a record that was never written takes it over, which is a write more.
         let version = if name == "unique" { 1 } else { item.version };
         facts.push(format!("{name} v{version} {}", what.unwrap_or_default()));
