@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::{
     future::Future,
     net::SocketAddr,
@@ -11,7 +13,6 @@ use std::{
 };
 
 use outbound::{ANSWER_LIMIT, CallError, Outbound, Payload, REQUEST_LIMIT, Reach};
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -19,6 +20,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
+
+use support::acceptor;
 
 const INVOCATION: Uuid = Uuid::from_u128(7);
 
@@ -253,16 +256,7 @@ async fn this_machine_is_not_called_unless_it_is_allowed() {
 
 #[tokio::test]
 async fn a_certificate_must_be_trusted_unless_the_block_says_otherwise() {
-    let names = vec!["localhost".to_owned()];
-    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    let server = Server::start_with(Behaviour::Answers(vec![OK]), Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let server = Server::start_with(Behaviour::Answers(vec![OK]), Some(acceptor())).await;
     let url = format!("https://localhost:{}/s3cr3t", server.address.port());
     let call = within_this_machine();
 

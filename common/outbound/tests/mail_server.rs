@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -12,7 +14,6 @@ use std::{
 use futures::future::join_all;
 use mail_parser::MessageParser;
 use outbound::{CallError, Outbound, REQUEST_LIMIT, Reach, Result};
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream},
@@ -20,6 +21,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
+
+use support::acceptor;
 
 const INVOCATION: Uuid = Uuid::from_u128(7);
 
@@ -91,19 +94,6 @@ impl Server {
 
 async fn send(reach: Reach, url: &str, body: &str) -> Result<()> {
     Outbound::new(reach).notify("slack-webhook", &json!({"url": url}), Some("S"), body, INVOCATION).await
-}
-
-fn acceptor() -> TlsAcceptor {
-    let names = vec!["localhost".to_owned()];
-    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn serve(

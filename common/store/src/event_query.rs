@@ -245,6 +245,20 @@ struct Matching {
     whole: Option<ReceivedEvent>,
 }
 
+/// A candidate that matches, and the event, without its payload if it is not whole.
+struct Found {
+    candidate: Candidate,
+    event: ReceivedEvent,
+    is_whole: bool,
+}
+
+impl Found {
+    fn into_matching(self) -> Matching {
+        let Self { candidate, event, is_whole } = self;
+        Matching { place: candidate.place, key: candidate.item.key, whole: is_whole.then_some(event) }
+    }
+}
+
 /// Decides which candidates match, from as little of them as it takes.
 struct Sifter<'s> {
     store: &'s Store,
@@ -271,37 +285,18 @@ impl<'s> Sifter<'s> {
             };
             return Ok(candidates.into_iter().map(by_key).collect());
         }
-        let (likely, mut fetched) = self.likely(candidates).await?;
-        let mut matching = Vec::new();
-        for (candidate, seen) in likely {
-            let is_whole = seen.is_none() || candidate.projection == Projection::All;
-            let Some(event) = seen.or_else(|| fetched.remove(&candidate.item.key)) else { continue };
-            if (!is_whole || self.filter.matches(&event)) && self.is_first(&event) {
-                let whole = is_whole.then_some(event);
-                matching.push(Matching { place: candidate.place, key: candidate.item.key, whole });
-            }
-        }
-        Ok(matching)
+        let found = self.found(candidates).await?;
+        let first = found.into_iter().filter(|found| self.is_first(&found.event));
+        Ok(first.map(Found::into_matching).collect())
     }
 
     /// Returns the candidates that match, without their payloads where an index carries the rest.
     async fn heads(&self, candidates: Vec<Candidate>) -> Result<Vec<ReceivedEvent>> {
-        let (likely, mut fetched) = self.likely(candidates).await?;
-        let mut matching = Vec::new();
-        for (candidate, seen) in likely {
-            let is_whole = seen.is_none() || candidate.projection == Projection::All;
-            let event = seen.or_else(|| fetched.remove(&candidate.item.key));
-            matching.extend(event.filter(|event| !is_whole || self.filter.matches(event)));
-        }
-        Ok(matching)
+        Ok(self.found(candidates).await?.into_iter().map(|found| found.event).collect())
     }
 
-    /// Returns the candidates that may match, each with the event as far as it is at hand and enough to decide, and those
-    /// events that were read because it is not.
-    async fn likely(
-        &self,
-        candidates: Vec<Candidate>,
-    ) -> Result<(Vec<(Candidate, Option<ReceivedEvent>)>, HashMap<Key, ReceivedEvent>)> {
+    /// Returns the candidates that match, in their order, read as far as it takes to decide.
+    async fn found(&self, candidates: Vec<Candidate>) -> Result<Vec<Found>> {
         let (mut likely, mut to_read) = (Vec::with_capacity(candidates.len()), Vec::new());
         for candidate in candidates {
             let seen = match candidate.projection {
@@ -316,8 +311,15 @@ impl<'s> Sifter<'s> {
             }
             likely.push((candidate, seen));
         }
-        let found = self.store.get_many::<ReceivedEvent>(&to_read).await?;
-        Ok((likely, found.into_iter().map(|found| (found.record.key(), found.record)).collect()))
+        let read = self.store.get_many::<ReceivedEvent>(&to_read).await?;
+        let mut read: HashMap<Key, ReceivedEvent> =
+            read.into_iter().map(|found| (found.record.key(), found.record)).collect();
+        let found = |(candidate, seen): (Candidate, Option<ReceivedEvent>)| {
+            let is_whole = seen.is_none() || candidate.projection == Projection::All;
+            let event = seen.or_else(|| read.remove(&candidate.item.key))?;
+            (!is_whole || self.filter.matches(&event)).then_some(Found { candidate, event, is_whole })
+        };
+        Ok(likely.into_iter().filter_map(found).collect())
     }
 
     /// Says whether no event of the same resource was kept before, where the filter asks for one event a resource.

@@ -26,10 +26,15 @@ pub(super) fn written_item(item: &Item) -> Result<Attributes> {
     let mut attributes = written(item)?;
     for (attribute, text) in &item.index_keys {
         attributes.remove(attribute);
-        let (name, text) = spelling::spelled(attribute, text);
-        attributes.insert(name.to_owned(), AttributeValue::S(text.into_owned()));
+        attributes.extend([spelled(attribute, text)]);
     }
     Ok(attributes)
+}
+
+/// Returns an attribute of an index's key as it is spelled here.
+fn spelled(attribute: &str, text: &str) -> (String, AttributeValue) {
+    let (name, text) = spelling::spelled(attribute, text);
+    (name.to_owned(), AttributeValue::S(text.into_owned()))
 }
 
 /// Reads the attributes of an item; any that is not named below is a key of an index.
@@ -71,11 +76,7 @@ pub(super) fn content(mut attributes: Attributes) -> Result<(Key, Vec<u8>)> {
 
 /// Turns a position into the start of the next page.
 pub(super) fn start(position: Position) -> Attributes {
-    let spelled = |(attribute, text): (String, String)| {
-        let (name, text) = spelling::spelled(&attribute, &text);
-        (name.to_owned(), AttributeValue::S(text.into_owned()))
-    };
-    position.into_iter().map(spelled).collect()
+    position.into_iter().map(|(attribute, text)| spelled(&attribute, &text)).collect()
 }
 
 /// Turns the end of a page into a position: every attribute of a key is a text.

@@ -75,12 +75,12 @@ const TIME_IN_FULL: usize = 27;
 
 /// Returns what DynamoDB calls an attribute that the table calls `attribute`.
 pub fn attribute_name(attribute: &str) -> &str {
-    ATTRIBUTES.iter().find(|(full, ..)| *full == attribute).map_or(attribute, |(_, short, _)| short)
+    spelled_otherwise(attribute).map_or(attribute, |(_, short, _)| short)
 }
 
 /// Returns an attribute of an index's key and its text as DynamoDB has them.
-pub(super) fn spelled<'t>(attribute: &'t str, text: &'t str) -> (&'t str, Cow<'t, str>) {
-    match ATTRIBUTES.iter().find(|(full, ..)| *full == attribute) {
+pub(super) fn spelled<'a, 't>(attribute: &'a str, text: &'t str) -> (&'a str, Cow<'t, str>) {
+    match spelled_otherwise(attribute) {
         Some((_, short, content)) => (short, short_text(*content, text)),
         None => (attribute, text.into()),
     }
@@ -96,23 +96,19 @@ pub fn in_full(attribute: String, text: String) -> (String, String) {
 
 /// Returns where a range of the sort keys in `attribute` begins, or how far their beginnings go, as DynamoDB has it.
 pub(super) fn bound<'t>(attribute: &str, bound: &'t str) -> Cow<'t, str> {
-    // What comes after a key begins with it and goes on.
-    if let Some(key) = bound.strip_suffix(SEAM)
-        && let (_, Cow::Owned(key)) = spelled(attribute, key)
-    {
-        return format!("{key}{SEAM}").into();
+    match bound.strip_suffix(SEAM) {
+        // What comes after a key begins with it and goes on.
+        Some(key) => format!("{}{SEAM}", spelled(attribute, key).1).into(),
+        None => spelled(attribute, bound).1,
     }
-    match ATTRIBUTES.iter().find(|(full, ..)| *full == attribute) {
-        Some((.., content)) => short_text(*content, bound),
-        None => bound.into(),
-    }
+}
+
+fn spelled_otherwise(attribute: &str) -> Option<&'static Attribute> {
+    ATTRIBUTES.iter().find(|(full, ..)| *full == attribute)
 }
 
 fn short_text(content: Content, text: &str) -> Cow<'_, str> {
     if content == Content::Partition {
-        if !text.split('#').any(is_respelled) {
-            return text.into();
-        }
         return text.split('#').map(short_id).collect::<Vec<_>>().join("#").into();
     }
     match text.rsplit_once(SEAM) {
@@ -158,11 +154,6 @@ fn full_value(content: Content, value: &str) -> Cow<'_, str> {
         Some((time, rest)) => format!("{}{rest}", time.sortable()).into(),
         None => rest.into(),
     }
-}
-
-/// Says whether a text is spelled otherwise: an id, or what could be taken for one.
-fn is_respelled(text: &str) -> bool {
-    text.starts_with(ID) || id(text).is_some()
 }
 
 fn short_id(text: &str) -> Cow<'_, str> {
