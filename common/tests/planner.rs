@@ -162,11 +162,18 @@ impl Data {
                 run.tags.push((*tag).to_owned());
             }
             run.expected_start_time = (next(5) != 0).then(|| instant(next(200), next(4)));
-            run.start_time = (next(3) != 0).then(|| instant(next(200), next(4)));
+            let soon = f64::from(u32::try_from(next(90)).unwrap());
+            run.start_time = match next(5) {
+                0 | 1 => None,
+                2 | 3 => run.expected_start_time.map(|expected| expected.plus_seconds(soon)),
+                _ => Some(instant(next(200), next(4))),
+            };
             run.total_run_time = Seconds::from_micros(i64::try_from(next(9_000_000)).unwrap());
             run.parent_task_run_id = (next(5) == 0).then(|| TaskRunId(uuid(6, 0)));
             run.end_time = r#type.is_terminal().then(|| state.timestamp);
-            run.next_scheduled_start_time = (r#type == StateType::Scheduled).then(|| minute(next(200)));
+            let of_schedule = run.expected_start_time.filter(|_| next(3) != 0);
+            run.next_scheduled_start_time =
+                (r#type == StateType::Scheduled).then(|| of_schedule.unwrap_or_else(|| minute(next(200))));
             run.state = Some(state);
             if next(3) != 0 {
                 // One of them is a deployment that is gone.
@@ -181,6 +188,11 @@ impl Data {
             runs.push(run);
         }
         Self { store, is_tallied, flows, deployments, pools, queues, runs }
+    }
+
+    /// Returns how many runs are pending, which stand together until they start.
+    fn pending(&self) -> u64 {
+        self.runs.iter().filter(|run| run.state_type == Some(StateType::Pending)).count() as u64
     }
 
     /// Says whether `run` matches, by looking at everything.
@@ -448,18 +460,19 @@ async fn a_group_is_read_out_of_its_index() {
         assert!(Box::pin(explained(of_deployment.clone(), sort)).await.starts_with("by_deployment: 1 shards, 1 pages"));
         assert!(Box::pin(explained(failed.clone(), sort)).await.starts_with("by_state: 1 shards, 1 pages"));
         let queues = "by_work_queue: 2 shards, 2 pages";
-        assert!(Box::pin(explained(in_pool.clone(), sort)).await.starts_with(queues), "a partition for each queue");
+        assert!(Box::pin(explained(in_pool.clone(), sort)).await.contains(queues), "a partition for each queue");
     }
     let window = json!({"flow_runs": {"start_time": {"after_": minute(40)}}});
     for sort in [FlowRunSort::IdDesc, FlowRunSort::NameAsc, FlowRunSort::ExpectedStartTimeAsc] {
-        assert!(Box::pin(explained(window.clone(), sort)).await.starts_with("by_start: 1 shards, 1 pages"));
+        assert!(Box::pin(explained(window.clone(), sort)).await.contains("by_start: 1 shards, 1 pages"));
     }
     for counted in [failed, of_deployment, in_pool] {
         let counted: RunFilters = from(counted);
         let (count, cost) = cost::measured(data.store.count_flow_runs(&counted)).await;
         let naive = data.runs.iter().filter(|run| data.matches(&counted, run)).count();
         assert_eq!(count.unwrap(), naive as u64);
-        assert!(naive > 0 && cost.items_read <= naive as u64 + 5, "keys, and a few records beside them: {cost:?}");
+        let most = naive as u64 + 5 + 2 * data.pending();
+        assert!(naive > 0 && cost.items_read <= most, "keys, and a few records beside them: {cost:?}");
     }
 }
 
@@ -477,10 +490,10 @@ async fn more_partitions_than_a_query_may_ask_are_not_read_by_themselves() {
     };
     let deployments = |count| (0..count).map(|number| json!(DeploymentId(uuid(4, number)))).collect::<Vec<_>>();
     let named = |count| json!({"flow_runs": {"deployment_id": {"any_": deployments(count)}}});
-    let (few, plan) = Box::pin(explained(named(25))).await;
-    assert!(plan.starts_with("by_deployment: 500 shards"), "{plan}");
-    let (many, plan) = Box::pin(explained(named(26))).await;
-    assert!(plan.starts_with("by_start: 20 shards"), "{plan}");
+    let (few, plan) = Box::pin(explained(named(20))).await;
+    assert!(plan.starts_with("by_deployment: 400 shards"), "{plan}");
+    let (many, plan) = Box::pin(explained(named(21))).await;
+    assert!(plan.contains("by_start: 20 shards"), "{plan}");
     assert_eq!(few, many);
     let called = |count| (0..count).map(|number| format!("deployment {number}")).collect::<Vec<_>>();
     for (count, index) in [(2, "by_deployment"), (100, "by_start")] {
@@ -489,7 +502,7 @@ async fn more_partitions_than_a_query_may_ask_are_not_read_by_themselves() {
     }
     let flows: Vec<Value> = (0..100).map(|number| json!(FlowId(uuid(1, number)))).collect();
     let (found, plan) = Box::pin(explained(json!({"flows": {"id": {"any_": flows}}}))).await;
-    assert!(!found.is_empty() && plan.starts_with("by_start: 20 shards"), "{plan}");
+    assert!(!found.is_empty() && plan.contains("by_start: 20 shards"), "{plan}");
 }
 
 #[tokio::test]
@@ -542,7 +555,8 @@ async fn of_a_group_and_a_window_the_shorter_one_is_counted() {
     let in_group = runs.iter().filter(|run| run.work_pool_id == Some(data.pools[0].id)).count() as u64;
     let (in_both, cost) = Box::pin(counted(&runs)).await;
     assert!(in_both < in_group);
-    assert!(cost.items_read <= 2 * in_group + 10, "the group is read once, by its keys, and nothing else: {cost:?}");
+    let most = 2 * (in_group + data.pending()) + 10;
+    assert!(cost.items_read <= most, "the group is read once, by its keys, and nothing else: {cost:?}");
     let mut items = Vec::new();
     for number in 0..4_000 {
         let mut run = FlowRun::new(FlowRunId(uuid(9, number)), data.flows[0].id, format!("run {number}"), minute(0));

@@ -5,12 +5,16 @@
 
 use std::{path::Path, time::Instant};
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use store::table::{Index, null};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use store::{
+    table::{Index, null},
+    unstarted,
+};
 
 use crate::{
     SqliteError,
-    index::number,
+    index::{self, number},
+    item,
     tallies::{self, pending},
 };
 
@@ -21,8 +25,9 @@ const APPLICATION: i64 = 0x5072_6374;
 ///
 /// Version 2 has tallies, and 3 the note up to which change they hold all. In version 4 task runs hold their states, which
 /// earlier ones look for beside them. Version 5 counts events by the second as well. In version 6 runs have no place in the
-/// orders by end and next start while they have no such time, where earlier ones look for all of them.
-pub(crate) const VERSION: i64 = 6;
+/// orders by end and next start while they have no such time, where earlier ones look for all of them. In version 7 flow runs
+/// have their places by start time from their start on, and events may stand in the order of time by themselves.
+pub(crate) const VERSION: i64 = 7;
 
 /// How large a page is, in bytes; fixed when a file is made.
 const PAGE_SIZE: i64 = 4096;
@@ -144,6 +149,9 @@ fn bring_up_to_date(connection: &mut Connection, path: Option<&Path>) -> Result<
         if version < 6 {
             leave_out(&transaction)?;
         }
+        if version < 7 {
+            place_anew(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         tracing::info!(
             version,
@@ -177,6 +185,35 @@ fn leave_out(connection: &Connection) -> Result<(), SqliteError> {
         )?;
     }
     Ok(())
+}
+
+/// Gives flow runs the places by start time that they have since.
+fn place_anew(connection: &Connection) -> Result<(), SqliteError> {
+    let mut runs = connection.prepare(
+        // In the order of the rows: by their keys, each thousand would be looked for among all of them.
+        "SELECT id, keys, head FROM items NOT INDEXED WHERE pk >= 'flow_run#' AND pk < 'flow_run$' AND sk = 'run' \
+         AND id > ?1 ORDER BY id LIMIT 1000",
+    )?;
+    let mut write = connection.prepare("UPDATE items SET keys = ?1 WHERE id = ?2")?;
+    let mut last = 0;
+    loop {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let some: Vec<(i64, String, Option<String>)> = runs.query_map([last], read)?.collect::<Result<_, _>>()?;
+        let Some((end, ..)) = some.last() else { return Ok(()) };
+        last = *end;
+        for (id, keys, head) in some {
+            let mut before = item::keys(Some(&keys))?;
+            let mut after = before.clone();
+            unstarted::place_anew(&mut after, head.as_deref().unwrap_or_default());
+            if after != before {
+                // All orders were keyed by one attribute.
+                let all = before.get(&Index::ByTime.partition()).cloned();
+                before.extend(all.map(|all| (Index::ByStart.partition(), all)));
+                index::update(connection, id, &before, &after)?;
+                write.execute(params![item::written_keys(&after)?, id])?;
+            }
+        }
+    }
 }
 
 /// Makes the table of tallies.

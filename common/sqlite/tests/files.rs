@@ -14,7 +14,7 @@ use std::{
 use sqlite::{Database, Mode, SqliteError};
 use store::{
     Item, Key, Write,
-    backend::Backend,
+    backend::{Backend, Query, ReadOut},
     query::Range,
     table::{self, Index, null},
 };
@@ -54,10 +54,10 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     assert!(matches!(refused("CREATE TABLE a (b); CREATE TABLE _stream_records (id)"), SqliteError::Former(_)));
     drop(Database::open(&directory.path().join("other.db"), Mode::Serving).unwrap());
     let newer = rusqlite::Connection::open(directory.path().join("other.db")).unwrap();
-    newer.pragma_update(None, "user_version", 7).unwrap();
+    newer.pragma_update(None, "user_version", 8).unwrap();
     drop(newer);
     let error = Database::open(&directory.path().join("other.db"), Mode::Beside).unwrap_err();
-    assert!(matches!(error, SqliteError::Newer { found: 7, known: 6, .. }), "{error}");
+    assert!(matches!(error, SqliteError::Newer { found: 8, known: 7, .. }), "{error}");
     fs::write(&path, "no database, however long the text in it may be, ".repeat(100)).unwrap();
     assert!(matches!(Database::open(&path, Mode::Serving).unwrap_err(), SqliteError::Foreign(_)));
 }
@@ -69,7 +69,7 @@ fn the_words_of_a_refusal_name_the_file_and_what_to_do() {
         SqliteError::InUse(path.clone()),
         SqliteError::Former(path.clone()),
         SqliteError::Foreign(path.clone()),
-        SqliteError::Newer { path, found: 7, known: 6 },
+        SqliteError::Newer { path, found: 8, known: 7 },
     ] {
         let words = error.to_string();
         assert!(words.contains("/somewhere/proctor.db") && words.contains("--data"), "{words}");
@@ -82,6 +82,7 @@ async fn runs_of_an_older_file_lose_the_places_that_no_time_gave_them() {
     let mut runs = [item(1, 1, 10), item(2, 1, 10)];
     for (run, times) in runs.iter_mut().zip([[null(), null()], ["2026-01-31T09:30:00.000000Z".to_owned(), null()]]) {
         for (index, time) in [Index::ByEnd, Index::ByNextStart].into_iter().zip(times) {
+            run.index_keys.insert(index.partition(), "flow_runs#0".into());
             run.index_keys.insert(index.sort(), table::sort_with_id(&time, &run.key.pk));
         }
     }
@@ -110,6 +111,77 @@ async fn runs_of_an_older_file_lose_the_places_that_no_time_gave_them() {
     let kept = places(&rusqlite::Connection::open(&path).unwrap());
     assert_eq!(kept.len(), 2);
     assert!(kept[0].1.starts_with("! is a name") && kept[1].1.starts_with("2026"), "{kept:?}");
+}
+
+#[tokio::test]
+async fn runs_of_an_older_file_that_have_not_started_lose_their_places_by_start_time() {
+    let InFile { directory, database } = InFile::new();
+    let run = |number: usize, head: &str, next: Option<&str>| {
+        let id = format!("{number:036}");
+        let mut run = Item { key: Key { pk: format!("flow_run#{id}"), sk: "run".into() }, ..item(number, 1, 10) };
+        let place = |time: &str| table::sort_with_id(time, &id);
+        run.index_keys = [
+            (Index::ByTime.partition(), "flow_runs#0".to_owned()),
+            (Index::ByTime.sort(), place("2026-01-31T09:30:00.000000Z")),
+            (Index::ByStart.partition(), "flow_runs#0".to_owned()),
+            (Index::ByStart.sort(), place("2026-01-31T09:30:00.000000Z")),
+            (Index::ByDeployment.partition(), "deployment#1#0".to_owned()),
+        ]
+        .into_iter()
+        .chain(next.map(|time| (Index::ByNextStart.sort(), place(time))))
+        .collect();
+        run.head = Some(head.to_owned());
+        run
+    };
+    let runs = [
+        run(1, r#"{"state_type":"SCHEDULED"}"#, Some("2026-01-31T09:30:00.000000Z")),
+        run(2, r#"{"state_type":"SCHEDULED"}"#, Some("2026-01-31T09:31:00.000000Z")),
+        run(3, r#"{"state_type":"RUNNING","start_time":"2026-01-31T09:30:00Z"}"#, None),
+        run(4, "of no use", None),
+    ];
+    database.write(runs.iter().cloned().map(Write::Insert).collect()).await.unwrap();
+    let path = directory.path().join("proctor.db");
+    drop(database);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    // All orders of a collection were keyed by one attribute then.
+    let attribute = format!("$.{}", Index::ByStart.partition());
+    file.execute("UPDATE items SET keys = json_remove(keys, ?1)", [attribute]).unwrap();
+    file.execute_batch("PRAGMA user_version = 6").unwrap();
+    drop(file);
+    let database = Database::open(&path, Mode::Serving).unwrap();
+    let found = |index: Index, partition: &str| {
+        let (database, range) = (database.clone(), Range::of_index(index, partition));
+        async move {
+            let query = Query {
+                range: &range,
+                partition: &range.partitions[0],
+                read_out: ReadOut::Items,
+                limit: 9,
+                start: None,
+            };
+            let page = database.query(&query).await.unwrap().0;
+            page.items
+                .into_iter()
+                .map(|item| item.index_keys[&index.sort()].replace("000000000", ""))
+                .collect::<Vec<_>>()
+        }
+    };
+    let at = |minute: usize, mark: &str, number: usize| {
+        table::sort_with_id(&format!("2026-01-31T09:{minute}:00.000000Z"), format!("{number:036}{mark}"))
+            .replace("000000000", "")
+    };
+    for (index, partition) in [(Index::ByStart, "flow_runs#0"), (Index::ByDeployment, "deployment#1#0")] {
+        let expected = [2, 3, 4].map(|number| at(30, "", number));
+        assert_eq!(found(index, partition).await, expected, "{index:?}");
+    }
+    assert_eq!(found(Index::ByNextStart, "flow_runs#0").await, [at(30, "", 1), at(31, "#", 2)]);
+    // What starts takes its places, and leaves none behind.
+    let mut started = runs[0].clone();
+    started.version = 2;
+    started.index_keys.remove(&Index::ByNextStart.sort());
+    database.write(vec![Write::Replace(started)]).await.unwrap();
+    assert_eq!(found(Index::ByStart, "flow_runs#0").await.len(), 4);
+    assert_eq!(found(Index::ByNextStart, "flow_runs#0").await, [at(31, "#", 2)]);
 }
 
 /// What this process writes, where it is the one that is killed.

@@ -70,8 +70,8 @@ impl Store {
                 .into_iter()
                 .map(|key| Range::partition(key.pk).between(Some(key.sk.clone()), Some(key.sk)))
                 .collect(),
-            Source::Ordered(range) | Source::Race { narrow: range, .. } => range.split(),
-            Source::Unordered(ranges) => ranges.into_iter().flat_map(Range::split).collect(),
+            Source::Ordered(range) | Source::Nearly(range) | Source::Race { narrow: range, .. } => self.cut(range),
+            Source::Unordered(ranges) => ranges.into_iter().flat_map(|range| self.cut(range)).collect(),
         };
         let mut parts = vec![Vec::new(); ranges.len().clamp(1, PARTS)];
         let count = parts.len();
@@ -81,6 +81,11 @@ impl Store {
             }
         }
         Ok(parts)
+    }
+
+    /// Cuts a range into one for each partition, and those in which runs of it stand besides.
+    fn cut(&self, range: Range) -> Vec<Range> {
+        self.parts_of(range).into_iter().flat_map(Range::split).collect()
     }
 
     /// Reads the next items of `range`, about `limit`, which has one partition; returns the flow runs that match.

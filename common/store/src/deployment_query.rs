@@ -9,6 +9,7 @@ use super::{
     select::{Matcher, Source, Window},
     table::{self, Collection, Index},
     tallies::{self, WithRuns},
+    unstarted,
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -22,7 +23,7 @@ pub const FILTER: TableAccess = COUNT.via(&[Index::Lookup]);
 
 /// What [`Store::count_deployments`] touches: the deployments by their names or flows, and the runs of each.
 pub const COUNT: TableAccess =
-    tallies::READ.via(&[Index::ByName, Index::ByParent, Index::ByDeployment, Index::Related]);
+    tallies::READ.via(unstarted::UNSTARTED).via(&[Index::ByName, Index::ByParent, Index::ByDeployment, Index::Related]);
 
 /// What [`Store::count_own_deployments`] touches.
 pub const COUNT_OWN: TableAccess = TableAccess::READS.via(&[Index::ByParent]);

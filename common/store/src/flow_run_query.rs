@@ -12,10 +12,10 @@ use super::{
     Item, Key, Store, TableAccess,
     query::{Direction, Range},
     relations::{self, Relations},
-    select::{LOOKED_AT, Matcher, Source, Window, length},
+    select::{AHEAD, LOOKED_AT, Matcher, Source, Window, length},
     sought::{self, Sought},
     table::{self, Collection, Index},
-    tallies, task_run_query,
+    tallies, task_run_query, unstarted,
 };
 use domain::filter::RunFilters;
 use domain::{
@@ -53,8 +53,9 @@ pub(super) const HAS_ONE: TableAccess = MATCHER;
 pub(super) const MATCHER: TableAccess = relations::MATCHING.and(task_run_query::HAS_ONE);
 
 /// What runs are found in that belong to something or are in some state, or have a parent.
-const GROUPS: TableAccess =
-    relations::BOUND.via(&[Index::ByDeployment, Index::ByParent, Index::ByWorkQueue, Index::ByState, Index::Related]);
+const GROUPS: TableAccess = relations::BOUND
+    .via(&[Index::ByDeployment, Index::ByParent, Index::ByWorkQueue, Index::Related])
+    .via(unstarted::UNSTARTED);
 
 /// What a query does with what it finds, by which the index is chosen.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +221,7 @@ impl Store {
             // Nobody knows which is longer, the group or the window; what the group decides is open in the window.
             return Ok(match (plan.source, self.runs_expected_in_a_window(filters)) {
                 (Source::Ordered(narrow), Some(ordered)) if r#use.sort().is_none() => {
-                    Plan::of(Source::Race { narrow, ordered }, filters)
+                    Plan::of(Source::Race { narrow, ordered: Box::new(ordered) }, filters)
                 }
                 (source, _) => Plan { source, ..plan },
             });
@@ -230,7 +231,7 @@ impl Store {
             && range.from.is_none()
             && let Some(narrow) = self.runs_of_a_window(filters)
         {
-            return Ok(Plan::of(Source::Race { narrow, ordered: range }, filters));
+            return Ok(Plan::of(Source::Race { narrow, ordered: Box::new(range) }, filters));
         }
         let keeps_start = range.index == Some(Index::ByStart) && range.from.is_some();
         let keeps_expected = range.index == Some(Index::ByTime) && range.from.is_some();
@@ -297,7 +298,13 @@ impl Store {
 
     /// Says whether so many groups of `index` are few enough to be read by themselves.
     pub(super) fn are_few(&self, groups: usize, index: Index) -> bool {
-        groups.saturating_mul(usize::from(self.shards().of_groups_in(index).0)) <= MOST_PARTITIONS
+        let waiting = match index {
+            Index::ByDeployment => self.shards().of_groups_in(Index::WaitingOfDeployment).0,
+            Index::ByWorkQueue => self.shards().of_groups_in(Index::WaitingInQueue).0,
+            _ => 0,
+        };
+        let of_each = usize::from(self.shards().of_groups_in(index).0) + usize::from(waiting);
+        groups.saturating_mul(of_each) <= MOST_PARTITIONS
     }
 
     /// Returns those of `ids` whose records are there.
@@ -333,8 +340,12 @@ impl Store {
         filters: &RunFilters,
         r#use: Use,
     ) -> Plan {
-        let (from, to) = key_bounds(filters.flow_runs.as_ref().and_then(FlowRunFilter::start_time_bounds));
-        let (keeps_start, shards) = (from.is_some(), self.shards().of_groups_in(index));
+        let bounds = filters.flow_runs.as_ref().and_then(FlowRunFilter::start_time_bounds);
+        let is_nearly_in_order = index == Index::ByParent;
+        let bounds = bounds.map(|bounds| if is_nearly_in_order { reaching_back(bounds) } else { bounds });
+        let (from, to) = key_bounds(bounds);
+        let keeps_start = from.is_some() && !is_nearly_in_order;
+        let shards = self.shards().of_groups_in(index);
         let range = Range {
             partitions: groups.into_iter().flat_map(|group| shards.all_within(&group)).collect(),
             from,
@@ -343,8 +354,9 @@ impl Store {
             ..Range::of_index(index, "")
         };
         let source = match r#use.sort() {
+            Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) if is_nearly_in_order => Source::Nearly(range),
             None | Some(FlowRunSort::StartTimeAsc | FlowRunSort::StartTimeDesc) => Source::Ordered(range),
-            Some(_) => Source::Race { narrow: range, ordered: self.all_flow_runs(filters, r#use) },
+            Some(_) => Source::Race { narrow: range, ordered: Box::new(self.all_flow_runs(filters, r#use)) },
         };
         let plan = Plan::of(source, filters);
         if keeps_start { plan.without(FlowRunFilter::without_start_time) } else { plan }
@@ -385,7 +397,7 @@ impl Store {
 
 /// How many partitions groups are read from by themselves; where a filter names more of them, all records are looked at.
 ///
-/// Each is a query. On the 20 shards of a table in the cloud these are 25 groups.
+/// Each is a query. On the 20 shards of a table in the cloud these are 25 flows, or 20 deployments or work queues.
 const MOST_PARTITIONS: usize = 500;
 
 /// Where a query over flow runs reads, and what that leaves to be asked of each of them.
@@ -406,6 +418,11 @@ impl Plan {
         self.rest.flow_runs = self.rest.flow_runs.as_ref().map(less).filter(|rest| !rest.asks_nothing());
         self
     }
+}
+
+/// Returns limits within which the places are of what has its time within `bounds`, where that may be later by [`AHEAD`].
+fn reaching_back(bounds: TimeBounds) -> TimeBounds {
+    TimeBounds { not_before: bounds.not_before.map(|time| time.plus_seconds(-AHEAD)), ..bounds }
 }
 
 /// Turns a filter's limits into the sort keys between which every match is.

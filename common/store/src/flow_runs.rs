@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{
     Key, Record, Store, Versioned, Write,
     commit::retry_on_conflict,
+    select::AHEAD,
     slots::Slots,
     table::{self, Collection, Index, IndexKey, Shards},
+    unstarted,
 };
 use domain::{
     filter::flow_run::started_or_expected,
@@ -50,29 +52,41 @@ impl Record for FlowRun {
 
     fn index_keys(&self, shards: Shards) -> Vec<IndexKey> {
         let all = shards.of(Collection::FlowRuns, self.id.0);
-        let started = table::sort_with_id(&table::time_or_null(started_or_expected(self)), self.id);
+        let waits_in = unstarted::waits_in(self);
         let by_time = |time| table::sort_with_id(&table::time_or_null(time), self.id);
+        let beside = |time| unstarted::placed(&by_time(time));
+        // What is by start time, of a run that has no place of its own there, is nothing but its place by state.
+        let started = match (waits_in, self.state_type) {
+            (None, Some(StateType::Pending)) => beside(started_or_expected(self)),
+            _ => by_time(started_or_expected(self)),
+        };
+        let is_scheduled = waits_in == Some(StateType::Scheduled);
+        let next = self.next_scheduled_start_time.map(Some);
+        let next = next.map(|time| if is_scheduled { by_time(time) } else { beside(time) });
         let mut index_keys = vec![
-            IndexKey { index: Index::ByStart, pk: all.clone(), sk: started.clone() },
             IndexKey { index: Index::ByTime, pk: all.clone(), sk: by_time(self.expected_start_time) },
             IndexKey { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },
             IndexKey { index: Index::Lookup, pk: all.clone(), sk: self.id.to_string() },
         ];
-        let timely = [(Index::ByNextStart, self.next_scheduled_start_time), (Index::ByEnd, self.end_time)];
-        let timely = timely.into_iter().filter(|(_, time)| time.is_some());
-        index_keys.extend(timely.map(|(index, time)| IndexKey { index, pk: all.clone(), sk: by_time(time) }));
+        let ended = self.end_time.map(|time| by_time(Some(time)));
+        let at_times = [(Index::ByNextStart, next.clone()), (Index::ByEnd, ended)];
+        index_keys
+            .extend(at_times.into_iter().filter_map(|(index, sk)| Some(IndexKey { index, pk: all.clone(), sk: sk? })));
         let mut grouped = |index: Index, group: String, sk: String| {
             index_keys.push(IndexKey { index, pk: shards.of_groups_in(index).within(&group, self.id.0), sk });
         };
-        grouped(Index::ByParent, table::runs_of_flow(self.flow_id), started.clone());
-        if let Some(r#type) = self.state_type {
+        grouped(Index::ByParent, table::runs_of_flow(self.flow_id), by_time(kept_place(self)));
+        if let Some(r#type) = self.state_type.filter(|_| !is_scheduled) {
             grouped(Index::ByState, table::runs_in_state(r#type), started.clone());
         }
-        if let Some(queue) = self.work_queue_id {
-            grouped(Index::ByWorkQueue, table::runs_of_work_queue(queue), started.clone());
-        }
-        if let Some(deployment) = self.deployment_id {
-            grouped(Index::ByDeployment, table::runs_of_deployment(deployment), started);
+        if waits_in.is_none() {
+            grouped(Index::ByStart, Collection::FlowRuns.name().to_owned(), started.clone());
+            if let Some(queue) = self.work_queue_id {
+                grouped(Index::ByWorkQueue, table::runs_of_work_queue(queue), started.clone());
+            }
+            if let Some(deployment) = self.deployment_id {
+                grouped(Index::ByDeployment, table::runs_of_deployment(deployment), started);
+            }
         }
         match (self.work_queue_id, self.state_type) {
             (Some(queue), Some(StateType::Pending | StateType::Running)) => {
@@ -83,8 +97,7 @@ impl Record for FlowRun {
             }
             _ => {}
         }
-        if self.state_type == Some(StateType::Scheduled) && self.next_scheduled_start_time.is_some() {
-            let next = by_time(self.next_scheduled_start_time);
+        if let Some(next) = next.filter(|_| self.state_type == Some(StateType::Scheduled)) {
             if let Some(queue) = self.work_queue_id {
                 grouped(Index::WaitingInQueue, table::runs_of_work_queue(queue), next.clone());
             }
@@ -105,6 +118,11 @@ impl Record for FlowRun {
         index_keys
     }
 
+    fn order_in(&self, index: Index) -> Option<String> {
+        let is_nearly_in_order = index == Index::ByParent;
+        is_nearly_in_order.then(|| table::sort_with_id(&table::time_or_null(started_or_expected(self)), self.id))
+    }
+
     /// A run that has ended is deleted some time later; a subflow run goes with the run around it.
     fn expires(&self, retention: f64) -> Option<Timestamp> {
         let has_ended = self.state_type.is_some_and(StateType::is_terminal) && self.parent_task_run_id.is_none();
@@ -114,6 +132,13 @@ impl Record for FlowRun {
     fn brief(&self) -> Option<String> {
         Some(RunSummary::from(self).to_string())
     }
+}
+
+/// Returns the time by which a run has its place among those of its flow: when it was to start, if it starts soon after.
+fn kept_place(run: &FlowRun) -> Option<Timestamp> {
+    let Some(start) = run.start_time else { return run.expected_start_time };
+    let is_soon = |expected: &Timestamp| (0.0..=AHEAD).contains(&start.seconds_since(*expected));
+    run.expected_start_time.filter(is_soon).or(Some(start))
 }
 
 /// What was found under an idempotency key.

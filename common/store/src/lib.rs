@@ -67,6 +67,7 @@ pub mod timers;
 pub mod triggers;
 pub mod unique;
 pub mod unreadable;
+pub mod unstarted;
 pub mod variables;
 pub mod waiting_runs;
 pub mod watches;

@@ -3,13 +3,14 @@
 //! A range over all records of a kind has one partition per shard. Their pages are fetched in parallel and merged, so
 //! a reader that stops early has read little more than it took.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::{
-    Item, Store,
+    Item, Key, Store,
     backend::{Page, Position, Query, ReadOut},
     sought::Sought,
     table::{self, Collection, Index, Projection},
+    unstarted::Standing,
 };
 pub use domain::filter::Direction;
 use error::{Error, Result};
@@ -68,6 +69,9 @@ pub struct Range {
     /// What is wanted of each item, which a database that has it at hand reads out at once.
     #[serde(default)]
     pub wanted: Wanted,
+    /// Which of the runs are read, where it is about [runs by start time](super::unstarted).
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// What is wanted of the items of a range.
@@ -78,6 +82,8 @@ pub enum Wanted {
     Declared,
     /// All of them.
     Whole,
+    /// All of them, also where that takes fetching each by its key.
+    Record,
     /// The sort keys of the other orders, by which all of them are to be sorted.
     Orders,
 }
@@ -94,6 +100,7 @@ impl Range {
             texts: Vec::new(),
             sought: Sought::default(),
             wanted: Wanted::Declared,
+            standing: Standing::Anywhere,
         }
     }
 
@@ -141,7 +148,7 @@ impl Range {
     /// What is left out is read all the same, and paid for.
     #[must_use]
     pub fn containing(mut self, texts: Vec<Vec<String>>) -> Self {
-        self.texts = texts;
+        self.texts.extend(texts);
         self
     }
 
@@ -200,7 +207,11 @@ impl Range {
 
 #[derive(Debug, Default)]
 struct Cursor {
+    /// Which of the reader's ranges it is in.
+    part: usize,
     partition: String,
+    /// How many items its first page has.
+    first: usize,
     items: VecDeque<Item>,
     next: Option<Position>,
     pages: u32,
@@ -215,12 +226,17 @@ impl Cursor {
         self.items.is_empty() && (self.pages == 0 || self.next.is_some())
     }
 
-    /// Returns how many items to fetch next of one of `shards`, when the first page held `first` and `missing` are
-    /// expected to be taken.
+    fn is_at_end(&self) -> bool {
+        self.items.is_empty() && !self.is_dry()
+    }
+
+    /// Returns how many items to fetch next of one of `shards`, when `missing` are expected to be taken, and the pages are to
+    /// be `widened` so many times.
     ///
     /// Beyond what was announced a reader mostly lacks a few items, of a shard the fewer; one that keeps coming back reads
     /// far, in ever larger pages.
-    fn page_size(&self, first: usize, shards: usize, missing: usize) -> usize {
+    fn page_size(&self, widened: usize, shards: usize, missing: usize) -> usize {
+        let first = (self.first << widened.min(10)).min(LARGEST_PAGE);
         let second = if shards == 1 { first / 2 } else { first / 4 };
         match self.pages.checked_sub(1) {
             None => first,
@@ -251,9 +267,13 @@ impl Progress {
 /// Reads a [`Range`] piece by piece, in order.
 pub struct Reader<'s> {
     store: &'s Store,
-    range: Range,
+    /// The range, and others in which records of it stand.
+    parts: Vec<Range>,
     cursors: Vec<Cursor>,
-    page: usize,
+    /// How many times the pages were doubled.
+    widened: usize,
+    /// The items that were handed out, where several indexes may tell of one.
+    seen: HashSet<Key>,
     /// How many items its caller announced, and how many it was given.
     wanted: usize,
     taken: usize,
@@ -262,19 +282,26 @@ pub struct Reader<'s> {
 impl Store {
     /// Starts to read `range` for a caller that will take about `wanted` items.
     pub fn read(&self, range: Range, wanted: usize) -> Reader<'_> {
-        let count = range.partitions().len().max(1);
-        let page = match count {
-            1 => wanted,
-            // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
-            _ if count <= usize::from(self.shards().0) => wanted / count + wanted / (4 * count) + 1,
-            // Groups don't: half of the mean shows how much each one has of what comes first.
-            _ => wanted / (2 * count) + 1,
-        };
-        let cursors =
-            range.partitions().iter().map(|pk| Cursor { partition: pk.clone(), ..Cursor::default() }).collect();
+        let parts = self.parts_of(range);
+        let mut cursors = Vec::new();
+        for (part, range) in parts.iter().enumerate() {
+            let count = range.partitions().len().max(1);
+            let first = match count {
+                1 if part == 0 => wanted,
+                // Mostly few of those that are wanted.
+                1 => wanted / 4 + 1,
+                // Ids spread evenly: a quarter more than the mean keeps most shards to one page.
+                _ if count <= usize::from(self.shards().0) => wanted / count + wanted / (4 * count) + 1,
+                // Groups don't: half of the mean shows how much each one has of what comes first.
+                _ => wanted / (2 * count) + 1,
+            };
+            let first = first.clamp(1, LARGEST_PAGE);
+            let cursor = |partition: &String| Cursor { part, partition: partition.clone(), first, ..Cursor::default() };
+            cursors.extend(range.partitions().iter().map(cursor));
+        }
         // Who reads on to the end takes pages as they come.
         let wanted = if wanted > FAR { 0 } else { wanted };
-        Reader { store: self, range, cursors, page: page.clamp(1, LARGEST_PAGE), wanted, taken: 0 }
+        Reader { store: self, parts, cursors, widened: 0, seen: HashSet::new(), wanted, taken: 0 }
     }
 
     /// Reads all items of `range`, in order.
@@ -302,12 +329,20 @@ impl Store {
     /// Counts the items of `range` without reading them out.
     pub fn count(&self, range: Range) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let mut count = 0;
-            let add = |page: Page| {
-                count += u64::try_from(page.count).unwrap_or_default();
-            };
-            let most = most_counted(self.carried(&range)).max(self.most_looked_into());
-            self.sweep(&range, ReadOut::Nothing, most, add).await?;
+            let mut count = 0_u64;
+            let mut add = |items: usize| count += u64::try_from(items).unwrap_or_default();
+            for part in self.parts_of(range) {
+                if matches!(part.standing, Standing::Anywhere | Standing::Here) {
+                    let most = most_counted(self.carried(&part)).max(self.most_looked_into());
+                    self.sweep(&part, ReadOut::Nothing, most, |page| add(page.count)).await?;
+                } else {
+                    // Which of them count is in what is read out.
+                    let mut reader = self.read(part, usize::MAX);
+                    while let Some(items) = reader.more().await? {
+                        add(items.len());
+                    }
+                }
+            }
             Ok(count)
         })
     }
@@ -397,7 +432,22 @@ impl Store {
 impl Reader<'_> {
     /// Doubles the next pages, for a caller that takes more than it announced.
     pub fn widen(&mut self) {
-        self.page = (2 * self.page).min(LARGEST_PAGE);
+        self.widened += 1;
+    }
+
+    /// Returns the attribute that the items are sorted by; none for the table's own order.
+    fn sort(&self) -> Option<String> {
+        self.index().map(Index::sort)
+    }
+
+    /// Returns the index that is read, with others where the range is in several parts.
+    pub(super) fn index(&self) -> Option<Index> {
+        self.parts.first().and_then(|range| range.index)
+    }
+
+    /// Returns the order in which items are read.
+    pub(super) fn direction(&self) -> Direction {
+        self.parts.first().map_or(Direction::Ascending, |range| range.direction)
     }
 
     /// Returns how many items were left out by what they lack.
@@ -414,24 +464,27 @@ impl Reader<'_> {
     pub fn more_within(&mut self, most: usize) -> BoxFuture<'_, Result<Option<Vec<Item>>>> {
         Box::pin(async move {
             self.fill(most).await?;
-            let sort = self.range.index.map(Index::sort);
-            let mut items = Vec::new();
+            let sort = self.sort();
+            let is_told_of_once = self.parts.len() == 1 || self.store.looks_into_rows();
+            let (direction, mut items) = (self.direction(), Vec::new());
             // Until a shard runs dry its next item is unknown, and nothing after that may be handed out.
             while !self.cursors.iter().any(Cursor::is_dry) {
                 let heads = self.cursors.iter().enumerate().filter_map(|(place, cursor)| {
                     cursor.items.front().map(|item| (sort_key(item, sort.as_deref()), place))
                 });
-                let first = match self.range.direction {
+                let first = match direction {
                     Direction::Ascending => heads.min(),
                     Direction::Descending => heads.max_by(|left, right| left.0.cmp(right.0)),
                 };
                 let Some(place) = first.map(|(_, place)| place) else { break };
                 let Some(cursor) = self.cursors.get_mut(place) else { break };
-                items.extend(cursor.items.pop_front());
+                let item = cursor.items.pop_front();
                 cursor.taken += 1;
+                // An index that lags behind still has what another one has already.
+                items.extend(item.filter(|item| is_told_of_once || self.seen.insert(item.key.clone())));
             }
             self.taken += items.len();
-            let is_at_end = items.is_empty() && !self.cursors.iter().any(Cursor::is_dry);
+            let is_at_end = items.is_empty() && self.cursors.iter().all(Cursor::is_at_end);
             Ok((!is_at_end).then_some(items))
         })
     }
@@ -441,21 +494,22 @@ impl Reader<'_> {
         if !self.cursors.iter().any(Cursor::is_dry) {
             return Ok(());
         }
-        let (store, range, page) = (self.store, &self.range, self.page);
-        let shards = self.cursors.len();
+        let (store, parts, widened, sort) = (self.store, &self.parts, self.widened, self.sort());
+        let (shards, sort) = (self.cursors.len(), sort.as_deref());
         let progress = Progress { left: self.wanted.saturating_sub(self.taken), taken: self.taken };
         // Who is about to run dry is asked together with who has, so that they don't take turns.
         let is_short = |cursor: &Cursor| cursor.next.is_some() && progress.missing(cursor) > cursor.items.len();
         let lacking = self.cursors.iter_mut().filter(|cursor| cursor.is_dry() || is_short(cursor));
         let fetches = lacking.map(|cursor| async move {
+            let Some(range) = parts.get(cursor.part) else { return Ok(()) };
             let most = cursor.looked_at.saturating_add(most);
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             loop {
-                let limit = cursor.page_size(page, shards, progress.missing(cursor));
+                let limit = cursor.page_size(widened, shards, progress.missing(cursor));
                 let start = cursor.next.take();
                 let partition = &cursor.partition;
                 let page = store.page_of(Query { range, partition, read_out: ReadOut::Items, limit, start }).await?;
-                cursor.items.extend(page.items);
+                cursor.items.extend(store.standing(range, page.items, sort).await?);
                 cursor.next = page.next;
                 cursor.looked_at += page.looked_at;
                 cursor.pages += 1;

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    table::{self, IndexKey, Key, Shards},
+    table::{self, Index, IndexKey, Key, Shards},
     unreadable,
 };
 use domain::model::Timestamp;
@@ -56,6 +56,12 @@ pub trait Record: Json + Send {
 
     /// Returns where the indexes find the item.
     fn index_keys(&self, shards: Shards) -> Vec<IndexKey>;
+
+    /// Returns by which sort key the record comes in the order of `index`, where its place there is
+    /// [only nearly so](crate::select::Source::Nearly).
+    fn order_in(&self, _index: Index) -> Option<String> {
+        None
+    }
 
     /// Returns when the record is deleted, where ended flow runs are kept for `retention` seconds.
     fn expires(&self, _retention: f64) -> Option<Timestamp> {

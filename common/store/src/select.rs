@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     future::Future,
 };
 
@@ -17,6 +17,7 @@ use super::{
     sought::Sought,
     table::{self, Index, Projection},
     unreadable,
+    unstarted::{self, Standing},
 };
 use domain::model::RunSummary;
 use error::Result;
@@ -28,6 +29,8 @@ pub enum Source {
     Keys(Vec<Key>),
     /// In this range, in the order that is asked for.
     Ordered(Range),
+    /// In this range, nearly in the order that is asked for: a record's place is at most [`AHEAD`] seconds before its time.
+    Nearly(Range),
     /// In these ranges, in another order than is asked for, so that all of them are read and sorted.
     Unordered(Vec<Range>),
     /// In a narrow range, in another order than is asked for, and in a wide one that is in order.
@@ -38,7 +41,7 @@ pub enum Source {
         /// The narrow range, all of which is to be sorted.
         narrow: Range,
         /// The wide range, in the order that is asked for.
-        ordered: Range,
+        ordered: Box<Range>,
     },
 }
 
@@ -49,6 +52,12 @@ impl Source {
         Self::Keys(distinct.into_iter().collect())
     }
 }
+
+/// How many seconds before its time a record of [`Source::Nearly`] may have its place.
+///
+/// A page reads as much more as there is within that time. A run that starts no later than that after it was to keeps its
+/// place among those of its flow, which is two write units less; workers take some seconds to half a minute.
+pub(crate) const AHEAD: f64 = 60.0;
 
 /// How much the ranges of [`Source::Race`] may cost in turn, in entries of an index of keys.
 ///
@@ -166,8 +175,14 @@ impl Store {
                 ordered.go_on(matcher, usize::MAX).await?;
                 return Ok(ordered.found);
             }
+            Source::Nearly(range) => {
+                let mut nearly = Ordered::new(self, range, matcher, window);
+                nearly.held = Some(Held::default());
+                nearly.go_on(matcher, usize::MAX).await?;
+                return Ok(nearly.found);
+            }
             Source::Race { narrow, ordered } => {
-                return self.select_either(narrow, ordered, matcher, compare, window).await;
+                return self.select_either(narrow, *ordered, matcher, compare, window).await;
             }
             unordered => self.gather(unordered, matcher).await?,
         };
@@ -244,6 +259,7 @@ impl Store {
             window,
             skip: window.offset,
             taken: 0,
+            held: None,
             found: Vec::new(),
         };
         sorted.go_on(matcher, usize::MAX).await?;
@@ -253,7 +269,7 @@ impl Store {
     /// Counts the matching records of `source`.
     pub async fn select_count<R: Record>(&self, source: Source, matcher: &mut impl Matcher<R>) -> Result<u64> {
         let ranges = match source {
-            Source::Ordered(range) if matcher.matches_all() => vec![range],
+            Source::Ordered(range) | Source::Nearly(range) if matcher.matches_all() => vec![range],
             Source::Unordered(ranges) if matcher.matches_all() => ranges,
             Source::Ordered(range) if self.is_decided(&range, matcher) => vec![self.narrowed(range, matcher)],
             source => {
@@ -318,7 +334,7 @@ impl Store {
                 }
                 vec![narrow]
             }
-            Source::Ordered(range) => vec![range],
+            Source::Ordered(range) | Source::Nearly(range) => vec![range],
             Source::Unordered(ranges) => ranges,
         };
         for range in ranges {
@@ -385,13 +401,17 @@ impl Store {
     where
         RunSummary: for<'r> From<&'r R>,
     {
-        let has_briefs = |range: &Range| self.looks_into_rows() || self.carried(range) == Projection::Head;
-        match source {
-            Source::Ordered(range) if has_briefs(&range) && self.is_decided(&range, matcher) => {
+        let Source::Ordered(range) = source else {
+            let each = |found: Vec<R>| found.iter().for_each(|run| visit(&RunSummary::from(run)));
+            return self.visit(source, matcher, each).await;
+        };
+        for range in self.parts_of(range) {
+            let is_head = self.carried(&range) == Projection::Head;
+            let is_whole = matches!(range.standing, Standing::Anywhere | Standing::Here);
+            if is_whole && (is_head || self.looks_into_rows()) && self.is_decided(&range, matcher) {
                 let range = self.narrowed(range, matcher);
-                self.read_briefs(&range, |brief| unreadable::summary(brief).iter().for_each(&mut visit)).await
-            }
-            Source::Ordered(range) if self.carried(&range) == Projection::Head => {
+                self.read_briefs(&range, |brief| unreadable::summary(brief).iter().for_each(&mut visit)).await?;
+            } else if is_head {
                 let mut reader = self.read(self.narrowed(range, matcher), usize::MAX);
                 while let Some(items) = reader.more().await? {
                     let heads = items.iter().filter_map(Item::readable).collect();
@@ -400,13 +420,12 @@ impl Store {
                         unreadable::summary(item.brief.as_deref()).iter().for_each(&mut visit);
                     }
                 }
-                Ok(())
-            }
-            source => {
+            } else {
                 let each = |found: Vec<R>| found.iter().for_each(|run| visit(&RunSummary::from(run)));
-                self.visit(source, matcher, each).await
+                self.visit(Source::Ordered(range), matcher, each).await?;
             }
         }
+        Ok(())
     }
 
     /// Returns how much the ranges of a race may cost in turn.
@@ -444,7 +463,7 @@ impl Store {
                 let found = self.records(&keys).await?;
                 return matcher.keep(self, found).await;
             }
-            Source::Ordered(range) | Source::Race { narrow: range, .. } => vec![range],
+            Source::Ordered(range) | Source::Nearly(range) | Source::Race { narrow: range, .. } => vec![range],
             Source::Unordered(ranges) => ranges,
         };
         let mut found = Vec::new();
@@ -543,7 +562,61 @@ struct Ordered<'s, R> {
     skip: usize,
     /// How many items were looked at here.
     taken: usize,
+    /// What matches and may come behind something that was not read yet, where the range is only nearly in order.
+    held: Option<Held<R>>,
     found: Vec<R>,
+}
+
+/// Matching records by their times and ids, until everything that comes before them has been read.
+struct Held<R>(BTreeMap<String, R>);
+
+impl<R> Default for Held<R> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<R: Record> Held<R> {
+    fn add(&mut self, records: Vec<R>, index: Option<Index>) {
+        let order = |record: R| (index.and_then(|index| record.order_in(index)).unwrap_or_default(), record);
+        self.0.extend(records.into_iter().map(order));
+    }
+
+    /// Takes out what nothing comes before that stands behind the place `last`, in order.
+    fn take_before(&mut self, last: &str, direction: Direction) -> Vec<R> {
+        // What has no time comes before all that has one.
+        let Some(last) = table::time_of(last) else {
+            return match direction {
+                Direction::Ascending => Vec::new(),
+                Direction::Descending => self.take_from(table::null().as_str()),
+            };
+        };
+        match direction {
+            // No time is before its place.
+            Direction::Ascending => {
+                let rest = self.0.split_off(&last.sortable());
+                std::mem::replace(&mut self.0, rest).into_values().collect()
+            }
+            Direction::Descending => {
+                let after = Range::last_with(&last.plus_seconds(AHEAD).sortable());
+                self.take_from(&after)
+            }
+        }
+    }
+
+    /// Takes out what comes after `order`, the last first.
+    fn take_from(&mut self, order: &str) -> Vec<R> {
+        self.0.split_off(order).into_values().rev().collect()
+    }
+
+    /// Takes out all that there is, in order.
+    fn take_all(&mut self, direction: Direction) -> Vec<R> {
+        let all = std::mem::take(&mut self.0).into_values();
+        match direction {
+            Direction::Ascending => all.collect(),
+            Direction::Descending => all.rev().collect(),
+        }
+    }
 }
 
 impl<'s, R: Record> Ordered<'s, R> {
@@ -569,6 +642,7 @@ impl<'s, R: Record> Ordered<'s, R> {
             window,
             skip: window.offset,
             taken: 0,
+            held: None,
             found,
         }
     }
@@ -581,9 +655,15 @@ impl<'s, R: Record> Ordered<'s, R> {
                 return Ok(false);
             }
             if !self.refill(left).await? {
+                let rest = match (&mut self.held, &self.reader) {
+                    (Some(held), Some(reader)) => held.take_all(reader.direction()),
+                    _ => Vec::new(),
+                };
+                self.keep(rest);
                 break;
             }
-            let matches_all = self.matches_all && !matches!(self.of, Some(Place::None(_)));
+            let decides_by_record = self.held.is_some() || matches!(self.of, Some(Place::None(_)));
+            let matches_all = self.matches_all && !decides_by_record;
             if matches_all && self.skip > 0 {
                 let skipped = self.skip.min(self.ahead.len());
                 self.ahead.drain(..skipped);
@@ -598,11 +678,22 @@ impl<'s, R: Record> Ordered<'s, R> {
             if let Some(of) = self.of {
                 kept.retain(|record: &R| of.is_of(record, self.store));
             }
-            let skipped = self.skip.min(kept.len());
-            self.skip -= skipped;
-            self.found.extend(kept.into_iter().skip(skipped).take(missing));
+            if let (Some(held), Some(reader)) = (&mut self.held, &self.reader) {
+                held.add(kept, reader.index());
+                let last = items.last().and_then(|last| last.index_keys.get(&reader.index()?.sort()));
+                kept = last.map_or_else(Vec::new, |last| held.take_before(last, reader.direction()));
+            }
+            self.keep(kept);
         }
         Ok(true)
+    }
+
+    /// Takes the next matching records, as far as they are within the window.
+    fn keep(&mut self, records: Vec<R>) {
+        let skipped = self.skip.min(records.len());
+        self.skip -= skipped;
+        let missing = self.window.limit.saturating_sub(self.found.len());
+        self.found.extend(records.into_iter().skip(skipped).take(missing));
     }
 
     /// Returns how many items of the range were looked at, here or by the database.
@@ -638,20 +729,30 @@ impl<'s, R: Record> Ordered<'s, R> {
 struct Order {
     /// The attribute; nothing for the order of the records' own keys.
     attribute: Option<String>,
+    /// The attribute that stands in for it in items that lack it.
+    otherwise: Option<String>,
     direction: Direction,
 }
 
 impl Order {
     fn of(range: &Range) -> Self {
         let by_key = range.index == Some(Index::Lookup);
-        Self { attribute: range.index.filter(|_| !by_key).map(Index::sort), direction: range.direction }
+        Self {
+            attribute: range.index.filter(|_| !by_key).map(Index::sort),
+            otherwise: range.index.and_then(unstarted::stands_in).map(Index::sort),
+            direction: range.direction,
+        }
+    }
+
+    fn place<'i>(&self, attribute: &str, item: &'i Item) -> Option<&'i String> {
+        item.index_keys.get(attribute).or_else(|| item.index_keys.get(self.otherwise.as_ref()?))
     }
 
     fn compare(&self, one: &Item, other: &Item) -> Ordering {
         let ascending = match &self.attribute {
             // Of those that have no place in the order the ids decide.
             Some(attribute) => {
-                let places = [one, other].map(|item| item.index_keys.get(attribute));
+                let places = [one, other].map(|item| self.place(attribute, item));
                 places[0].cmp(&places[1]).then_with(|| one.key.cmp(&other.key))
             }
             None => one.key.cmp(&other.key),

@@ -426,8 +426,8 @@ pub enum Projection {
 }
 
 indexes! {
-    /// All flow runs by start time, or by expected start time before they start.
-    ByStart "by_start" carries All, keyed by collection / own;
+    /// All flow runs that have started or ended by start time; those that have not stand by next start, or in `by_state`.
+    ByStart "by_start" carries All, keyed by own / own;
     /// All runs by expected start time, all events by occurrence, all log chunks by window, all artifacts and block schemas
     /// by creation.
     ByTime "by_time" carries Head, keyed by collection / own;
@@ -439,7 +439,8 @@ indexes! {
     /// block documents by name, all artifacts by key, all states with unusual names by type and name, and then by when they
     /// were entered.
     ByName "by_name" carries Keys, keyed by collection / own;
-    /// Flow runs and deployments by flow, task runs by flow run, block schemas by block type.
+    /// Flow runs by flow, and then by start time or up to a minute before it; deployments by flow, task runs by flow run, block
+    /// schemas by block type.
     ByParent "by_parent" carries All, keyed by own / own;
     /// All flows, deployments, variables, bulk operations and API keys by creation time, all runs by id, states by id,
     /// log chunks and artifacts by task run, events by resource, block documents by block schema.
@@ -448,11 +449,12 @@ indexes! {
     /// them, task runs by the state that they have ended in, states of flow runs, leases, workers, pools, queues and cleanups by
     /// when the server acts on them, deployments by when their schedules are looked at next.
     Related "related" carries Keys, keyed by own / own;
-    /// Flow runs by the type of their state, then by start time as in `by_start`.
+    /// Flow runs by the type of their state, then by start time, or by the expected one before they start; without those that
+    /// are scheduled and have not started.
     ByState "by_state" carries Orders, keyed by own / by_start;
-    /// Flow runs by deployment, then by start time.
+    /// Flow runs that have started or ended by deployment, then by start time.
     ByDeployment "by_deployment" carries Orders, keyed by own / by_start;
-    /// Flow runs by work queue, then by start time.
+    /// Flow runs that have started or ended by work queue, then by start time.
     ByWorkQueue "by_work_queue" carries Orders, keyed by own / by_start;
     /// Flow runs that are scheduled, by work queue, then by next scheduled start time.
     WaitingInQueue "waiting_in_queue" carries Keys, keyed by own / by_next_start;
@@ -633,12 +635,27 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
         &[Group(I::ByState, "runs_in_state"), Get("flow_run")],
     ),
     asked(
+        "the scheduled flow runs, by start time or the expected one",
+        &[Group(I::ByState, "runs_in_state"), All(I::ByNextStart, C::FlowRuns), Get("flow_run")],
+    ),
+    asked(
         "the flow runs of a deployment, by start time",
-        &[Group(I::ByDeployment, "runs_of_deployment"), Get("flow_run")],
+        &[
+            Group(I::ByDeployment, "runs_of_deployment"),
+            Group(I::WaitingOfDeployment, "runs_of_deployment"),
+            Group(I::ByState, "runs_in_state"),
+            Get("flow_run"),
+        ],
     ),
     asked(
         "the flow runs of a work queue, by start time",
-        &[Get("work_queue"), Group(I::ByWorkQueue, "runs_of_work_queue"), Get("flow_run")],
+        &[
+            Get("work_queue"),
+            Group(I::ByWorkQueue, "runs_of_work_queue"),
+            Group(I::WaitingInQueue, "runs_of_work_queue"),
+            Group(I::ByState, "runs_in_state"),
+            Get("flow_run"),
+        ],
     ),
     asked(
         "the scheduled flow runs of a work queue",
@@ -662,7 +679,15 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
         "the flow runs that hold a slot of a work queue",
         &[Group(I::Occupying, "active_runs_of_work_queue"), Group(I::Occupying, "cancelling_runs_of_work_queue")],
     ),
-    asked("all flow runs by start time, or the expected one", &[All(I::ByStart, C::FlowRuns), Get("flow_run")]),
+    asked(
+        "all flow runs by start time, or the expected one",
+        &[
+            All(I::ByStart, C::FlowRuns),
+            Get("flow_run"),
+            All(I::ByNextStart, C::FlowRuns),
+            Group(I::ByState, "runs_in_state"),
+        ],
+    ),
     asked("all flow runs by expected start time", &[All(I::ByTime, C::FlowRuns), Get("flow_run")]),
     asked(
         "all flow runs by next scheduled start time, those without one first",

@@ -92,15 +92,26 @@ async fn groups() -> Vec<Probe> {
             (run.parent_flow_run_id, run.parent_task_run_id) = (Some(parent.id), Some(TaskRunId::new()));
         })
         .await;
+    world
+        .flow_run(flow.id, |run| {
+            run.state_type = Some(StateType::Scheduled);
+            run.expected_start_time = Some(run.created);
+            run.next_scheduled_start_time = run.expected_start_time;
+        })
+        .await;
     let filtered = async |filters: Value| -> Result<Vec<FlowRun>> {
         store.flow_runs(&read(filters), FlowRunSort::StartTimeAsc, PAGE).await
     };
     let own = |field: &str, value: Value| json!({"flow_runs": {field: value}});
     let failed = json!({"type": any(run.state_type)});
+    let scheduled = json!({"type": any(StateType::Scheduled)});
     vec![
         world.probe("the subflow runs of a flow run", filtered(own("parent_flow_run_id", any(parent.id)))).await,
         world.probe("the flow runs of a flow, by start time", filtered(json!({"flows": {"id": any(flow.id)}}))).await,
         world.probe("the flow runs in states of some types, by start time", filtered(own("state", failed))).await,
+        world
+            .probe("the scheduled flow runs, by start time or the expected one", filtered(own("state", scheduled)))
+            .await,
         world
             .probe("the flow runs of a deployment, by start time", filtered(own("deployment_id", any(deployment.id))))
             .await,

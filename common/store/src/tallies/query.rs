@@ -25,7 +25,7 @@ use domain::{
 use error::Result;
 
 /// What queries of tallies touch, wherever they are kept.
-pub const READ: TableAccess = MATCHER.and(relations::BOUND).via(&[Index::ByTime, Index::ByState]);
+pub const READ: TableAccess = MATCHER.and(relations::BOUND).via(&[Index::ByTime, Index::ByState, Index::ByNextStart]);
 
 /// How many leaves a window is looked up of; where a filter selects more of them, the runs are looked at.
 pub(super) const MOST_LEAVES: usize = 500;

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Item, Key,
     backend::{Consistency, MOST_KEYS, Metered, Page, Position, Query, ReadOut, Spent},
-    query::{Direction, Range},
+    query::{Direction, Range, Wanted},
     table::{self, Index, Projection},
 };
 use error::{Error, Result};
@@ -249,6 +249,7 @@ pub(super) fn carried(range: &Range) -> Projection {
     let all = |is: fn(&str) -> bool| range.partitions.iter().all(|partition| is(partition));
     match range.index.map(Index::projection) {
         None => Projection::All,
+        Some(_) if range.wanted == Wanted::Record => Projection::Fetched,
         Some(Projection::Head) if all(table::is_head_kept) => Projection::Head,
         // Their queries fetch those that they need.
         Some(Projection::Head) if all(table::is_of_events) => Projection::Keys,

@@ -15,6 +15,8 @@ use std::borrow::Cow;
 use domain::model::Timestamp;
 use uuid::Uuid;
 
+use crate::unstarted::PLACED;
+
 /// What an attribute is called, in full and here, and what is in it.
 type Attribute = (&'static str, &'static str, Content);
 
@@ -32,8 +34,9 @@ enum Content {
 }
 
 /// The attributes that the indexes are keyed by.
-const ATTRIBUTES: [Attribute; 18] = [
+const ATTRIBUTES: [Attribute; 19] = [
     ("collection_pk", "all", Content::Partition),
+    ("by_start_pk", "past", Content::Partition),
     ("by_start_sk", "start", Content::Time),
     ("by_time_sk", "time", Content::Time),
     ("by_next_start_sk", "next", Content::Time),
@@ -157,6 +160,9 @@ fn full_value(content: Content, value: &str) -> Cow<'_, str> {
 }
 
 fn short_id(text: &str) -> Cow<'_, str> {
+    if let Some(placed) = text.strip_suffix(PLACED) {
+        return format!("{}{PLACED}", short_id(placed)).into();
+    }
     match id(text) {
         Some(id) => format!("{ID}{}", digits(id.as_u128(), OF_ID)).into(),
         None if text.starts_with(ID) => format!("{ID}{text}").into(),
@@ -165,6 +171,9 @@ fn short_id(text: &str) -> Cow<'_, str> {
 }
 
 fn full_id(text: &str) -> Cow<'_, str> {
+    if let Some(placed) = text.strip_suffix(PLACED) {
+        return format!("{}{PLACED}", full_id(placed)).into();
+    }
     let Some(rest) = text.strip_prefix(ID) else { return text.into() };
     number(rest, OF_ID).map_or_else(|| rest.into(), |id| Uuid::from_u128(id).to_string().into())
 }
@@ -265,8 +274,9 @@ mod tests {
             _ => "[!-~é]{0,12}".boxed(),
         };
         let id = prop_oneof![any::<u128>(), 0u128..5].prop_map(Uuid::from_u128);
-        (value, id, any::<bool>()).prop_map(move |(value, id, is_id)| {
-            if is_id && content == Content::Id { id.to_string() } else { sort_with_id(&value, id) }
+        (value, id, any::<bool>(), any::<bool>()).prop_map(move |(value, id, is_id, is_placed)| {
+            let key = if is_id && content == Content::Id { id.to_string() } else { sort_with_id(&value, id) };
+            if is_placed { format!("{key}{PLACED}") } else { key }
         })
     }
 
