@@ -7,8 +7,8 @@ use common::{
     filter::{FlowRunFacts, FlowRunFilter, FlowRunSort, RunFilters},
     history::History,
     lateness::AverageLateness,
-    model::{Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp},
-    store::{CommitError, Shards, commit::retry_on_conflict, cost, select::Window},
+    model::{DeploymentId, Flow, FlowId, FlowRun, FlowRunId, RunSummary, State, StateId, StateType, Timestamp},
+    store::{CommitError, Item, Shards, Write, commit::retry_on_conflict, cost, select::Window},
 };
 use embedded::{
     EmbeddedDatabase,
@@ -264,5 +264,36 @@ fn updates_at_once_are_all_kept() {
             outcome.unwrap();
         }
         assert_eq!(store.flow_run(run.id).await.unwrap().unwrap().record.labels.len(), 8);
+    });
+}
+
+/// As where an index that lags still has a run as it waited, and another one has it as it runs.
+#[test]
+fn a_run_that_several_indexes_tell_of_is_on_a_page_once() {
+    block_on(async {
+        let store = store(2, &Faults::default()).await;
+        let (flow, deployment) = (FlowId::new(), DeploymentId::new());
+        let mut runs = Vec::new();
+        for number in 0..20 {
+            let mut waiting = run(flow, number, Some(number), None);
+            waiting.deployment_id = Some(deployment);
+            waiting.state_type = Some(StateType::Scheduled);
+            waiting.next_scheduled_start_time = waiting.expected_start_time;
+            let mut running = waiting.clone();
+            (running.state_type, running.next_scheduled_start_time) = (Some(StateType::Running), None);
+            running.start_time = Some(minute(100 + number));
+            let [stale, mut item] = [&waiting, &running].map(|run| Item::of(run, 1, store.shards()).unwrap());
+            item.index_keys.extend(stale.index_keys);
+            store.commit(vec![Write::Insert(item)]).await.unwrap();
+            runs.push(running);
+        }
+        for body in [json!({}), json!({"flow_runs": {"deployment_id": {"any_": [deployment]}}})] {
+            for sort in [FlowRunSort::StartTimeAsc, FlowRunSort::StartTimeDesc] {
+                let page =
+                    store.flow_runs(&filters(body.clone()), sort, Window { offset: 0, limit: 100 }).await.unwrap();
+                let distinct: std::collections::HashSet<_> = page.iter().map(|run| run.id).collect();
+                assert_eq!((page.len(), distinct.len()), (runs.len(), runs.len()), "{sort:?} {body}");
+            }
+        }
     });
 }
