@@ -1,6 +1,6 @@
 //! Events written to the embedded database and read back page by page.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -11,10 +11,11 @@ use common::{
     filter::EventFilter,
     model::{FlowRunId, ReceivedEvent, Timestamp},
     store::{
-        Shards,
+        Item, Shards, Write,
         backend::LARGEST_RECORD,
         cost,
         event_query::{Counting, place},
+        table::{self, Collection, Index},
     },
 };
 use embedded::EmbeddedDatabase;
@@ -31,12 +32,27 @@ async fn store(shards: u8) -> Store {
     store
 }
 
+/// Returns the store on each database, on the one in the cloud with so many shards.
+async fn stores(shards: u8) -> [Store; 2] {
+    [store(shards).await, Store::on(sqlite::Database::in_memory().unwrap(), Shards(1))]
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-fn time(seconds: u8) -> Timestamp {
-    Timestamp::from_micros((1_790_000_000 + i64::from(seconds)) * 1_000_000).unwrap()
+/// How many microseconds are between two moments of these tests: less than ids may tell wrongly.
+const MOMENT: i64 = 20_000;
+
+fn time(moments: u8) -> Timestamp {
+    Timestamp::from_micros(1_790_000_000_000_000 + i64::from(moments) * MOMENT).unwrap()
+}
+
+/// Returns an id that tells the time so many microseconds after `time`.
+fn told(time: Timestamp, micros: i64) -> Uuid {
+    let random: [u8; 16] = Uuid::new_v4().into_bytes();
+    let (bytes, millis) = (random.first_chunk().unwrap(), (time.as_micros() + micros) / 1_000);
+    uuid::Builder::from_unix_timestamp_millis(millis.try_into().unwrap(), bytes).into_uuid()
 }
 
 /// The flow runs that events are of.
@@ -49,10 +65,17 @@ fn resource(number: u8) -> String {
     }
 }
 
-/// Returns the id of an event, which is that of a state where it may tell of a transition.
-fn id(seconds: u8, primary: u8) -> Uuid {
-    let run = RUNS.get(usize::from(primary)).filter(|_| seconds.is_multiple_of(2));
-    run.map_or_else(Uuid::new_v4, |run| run.state_id(u32::from(seconds) + 1).0)
+/// Returns the id of an event: that of a state where it may tell of a transition, or one that tells a time, mostly the
+/// right one, or tells nothing.
+fn id(moments: u8, primary: u8) -> Uuid {
+    let run = RUNS.get(usize::from(primary)).filter(|_| moments.is_multiple_of(2));
+    let any = Uuid::new_v4().into_bytes();
+    let told = || match any[0] % 4 {
+        0 => Uuid::from_bytes(any),
+        1 => told(time(moments), 1_000_000),
+        _ => told(time(moments), i64::from(any[1]) * 500 - 64_000),
+    };
+    run.map_or_else(told, |run| run.state_id(u32::from(moments) + 1).0)
 }
 
 fn event(seconds: u8, primary: u8, related: &[u8]) -> ReceivedEvent {
@@ -125,30 +148,44 @@ proptest! {
         limit in 1usize..12,
     ) {
         block_on(async {
-            let store = store(shards).await;
+            let stores = stores(shards).await;
             let mut events: Vec<ReceivedEvent> =
                 events.iter().map(|(seconds, primary, related)| event(*seconds, *primary, related)).collect();
             // Of one in 256 a run's states have the same.
             let mut ids = HashSet::new();
             events.retain(|event| ids.insert(event.id));
-            store.add_events(&events, RETENTION).await.unwrap();
-            for document in filters() {
+            for store in &stores {
+                store.add_events(&events, RETENTION).await.unwrap();
+            }
+            let documents = filters();
+            let of_both = documents.iter().flat_map(|document| stores.iter().map(move |store| (document, store)));
+            for (document, store) in of_both {
                 for order in ["ASC", "DESC"] {
-                    let filter = EventFilter { order: serde_json::from_value(json!(order)).unwrap(), ..filter(&document) };
+                    let order = serde_json::from_value(json!(order)).unwrap();
+                    let filter = EventFilter { order, ..filter(document) };
                     let mut naive: Vec<ReceivedEvent> =
                         events.iter().filter(|event| filter.matches(event)).cloned().collect();
                     naive.sort_by(|left, right| filter.order.compare(left, right));
                     filter.retain_distinct(&mut naive);
-                    let (found, total) = pages(&store, &filter, limit).await;
-                    assert_eq!(found, naive, "{document} {order}");
+                    let (found, total) = pages(store, &filter, limit).await;
+                    assert_eq!(found, naive, "{document} {order:?}");
                     assert_eq!(total, naive.len() as u64, "{document}");
+                    let mut times = Vec::new();
+                    store.times_of_events(&filter, |occurred| times.push(occurred)).await.unwrap();
+                    let matching = events.iter().filter(|event| filter.matches(event));
+                    let mut matching: Vec<Timestamp> = matching.map(|event| event.occurred).collect();
+                    matching.sort();
+                    times.sort();
+                    assert_eq!(times, matching, "{document}");
                 }
             }
             let some: Vec<_> = events.iter().step_by(2).map(|event| event.id).collect();
             let by_id = filter(&json!({"id": {"id": some}}));
             let mut naive: Vec<ReceivedEvent> = events.iter().filter(|event| by_id.matches(event)).cloned().collect();
             naive.sort_by(|left, right| by_id.order.compare(left, right));
-            assert_eq!(pages(&store, &by_id, limit).await.0, naive);
+            for store in &stores {
+                assert_eq!(pages(store, &by_id, limit).await.0, naive);
+            }
         });
     }
 }
@@ -166,6 +203,92 @@ fn an_event_that_comes_again_stays_as_it_was() {
                 .await
                 .0;
         assert_eq!((found.len(), &found[0]), (2, &first));
+    });
+}
+
+fn as_usize(number: &Value) -> usize {
+    number.as_u64().unwrap().try_into().unwrap()
+}
+
+/// Returns what is listed of a filter that takes all, by id, and counted.
+async fn known(store: &Store, ids: &[Uuid]) -> [Vec<String>; 3] {
+    let names = |events: Vec<ReceivedEvent>| events.into_iter().map(|event| event.event).collect::<Vec<_>>();
+    let listed = pages(store, &filter(&json!({"order": "ASC"})), 2).await.0;
+    let by_id = pages(store, &filter(&json!({"order": "ASC", "id": {"id": ids}})), 50).await.0;
+    let mut counts = CountsByValue::default();
+    let all = filter(&json!({}));
+    if !store.tallied_events_by_name(&all, &mut counts).await.unwrap() {
+        store.heads_of_events(&all, |event| counts.add_name(event)).await.unwrap();
+    }
+    let Value::Array(counts) = serde_json::to_value(counts.into_counts()).unwrap() else { panic!("they are a list") };
+    let each = counts.iter().flat_map(|count| vec![count["value"].as_str().unwrap(); as_usize(&count["count"])]);
+    let mut counted: Vec<String> = each.map(ToOwned::to_owned).collect();
+    counted.sort_by_key(|name| listed.iter().position(|event| event.event == *name));
+    [names(listed), names(by_id), counted]
+}
+
+#[test]
+fn of_events_with_one_id_the_first_one_stays_whatever_times_they_tell() {
+    block_on(async {
+        let at = |moments: i64, id: Uuid, name: &str| {
+            let occurred = Timestamp::from_micros(time(100).as_micros() + moments * MOMENT).unwrap();
+            ReceivedEvent { id: id.into(), occurred, event: name.into(), ..event(1, 4, &[]) }
+        };
+        let ids = [told(time(100), 0), told(time(100), 0), Uuid::new_v4()];
+        for store in stores(3).await {
+            let batches = [
+                vec![at(0, ids[0], "near")],
+                vec![at(1, ids[0], "other"), at(-90, ids[0], "other"), at(-90, ids[1], "far"), at(0, ids[1], "other")],
+                vec![at(0, ids[1], "other"), at(1, ids[0], "other")],
+                vec![at(2, ids[2], "random"), at(3, ids[2], "other"), at(4, ids[2], "other")],
+            ];
+            for batch in batches {
+                store.add_events(&batch, RETENTION).await.unwrap();
+            }
+            assert_eq!(known(&store, &ids).await, [(); 3].map(|()| vec!["far", "near", "random"]));
+        }
+    });
+}
+
+#[test]
+fn an_event_that_an_older_version_wrote_is_read_and_does_not_come_twice() {
+    block_on(async {
+        let id = told(time(100), 0);
+        let old = ReceivedEvent { id: id.into(), occurred: time(100), event: "old".into(), ..event(1, 4, &[]) };
+        for store in stores(3).await {
+            let shards = store.shards();
+            let mut item = Item::of(&old, 1, shards).unwrap();
+            item.key = table::event(id.into());
+            item.index_keys.insert(Index::ByTime.partition(), shards.of(Collection::Events, id));
+            item.index_keys.insert(Index::ByTime.sort(), place(&old));
+            store.commit(vec![Write::Insert(item)]).await.unwrap();
+            let again = ReceivedEvent { event: "again".into(), ..old.clone() };
+            store.add_events(std::slice::from_ref(&again), RETENTION).await.unwrap();
+            let others = (0..5).map(|moments| event(moments, 5, &[]));
+            store.add_events(&std::iter::once(again).chain(others).collect::<Vec<_>>(), RETENTION).await.unwrap();
+            let [listed, by_id, counted] = known(&store, &[id]).await;
+            assert_eq!((listed.len(), counted.len(), by_id), (6, 6, vec!["old".to_owned()]));
+            assert!(!listed.contains(&"again".to_owned()));
+            let of_resource = pages(&store, &filter(&json!({"resource": {"id": [resource(4)]}})), 50).await.0;
+            assert_eq!(of_resource, std::slice::from_ref(&old));
+        }
+    });
+}
+
+#[test]
+fn events_in_the_order_of_time_take_no_entry_and_are_read_without_fetching_them() {
+    block_on(async {
+        let store = store(4).await;
+        let events: Vec<ReceivedEvent> = (0..200)
+            .map(|moments| ReceivedEvent { id: told(time(moments), 700).into(), ..event(moments, 4, &[]) })
+            .collect();
+        store.add_events(&events, RETENTION).await.unwrap();
+        let (read, cost) = cost::measured(store.read_events(&filter(&json!({})), None, 50, Counting::PageOnly)).await;
+        let found: Vec<Timestamp> = read.unwrap().events.iter().map(|event| event.occurred).collect();
+        assert_eq!(found, (150..200).rev().map(time).collect::<Vec<_>>());
+        assert!(cost.items_read <= 200 && cost.round_trips <= 12, "{cost:?}");
+        let (by_id, cost) = cost::measured(store.event(events[7].id)).await;
+        assert_eq!((by_id.unwrap().as_ref(), cost.round_trips), (Some(&events[7]), 1));
     });
 }
 
@@ -211,7 +334,8 @@ fn named(occurred: i64, name: &str) -> ReceivedEvent {
         "resource": {"prefect.resource.id": "kettle", "event": "kettle.boiled"},
         "related": [],
         "payload": {},
-        "id": Uuid::new_v4(),
+        // Some stand in the order of time, and some don't.
+        "id": if occurred % 3 == 0 { Uuid::new_v4() } else { told(micros(occurred), occurred % 60_000) },
         "received": micros(0),
     });
     serde_json::from_value(document).unwrap()

@@ -22,7 +22,7 @@ use crate::{
 /// Notes the heartbeats in `written`.
 pub(crate) async fn follow(app: &App, written: &[(usize, Written<'_>)], failures: &mut Failures) {
     for (place, Written { after, .. }) in written {
-        if matches!(Subject::of(&after.key), Some(Subject::Event(_) | Subject::FlowRunEvent(_)))
+        if Subject::of(&after.key).is_some_and(Subject::is_event)
             && is_heartbeat(after)
             && let Err(error) = note(app, after).await
         {

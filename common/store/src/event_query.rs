@@ -1,24 +1,27 @@
 //! The planner of event queries.
 //!
 //! An event's place in every index is the time of its occurrence followed by its id, so the pages of any plan are
-//! read in the order of the answer, and a page goes on after the place of the last event before it.
+//! read in the order of the answer, and a page goes on after the place of the last event before it. Events whose ids
+//! tell their times stand in the table by their ids; they are read a little further than they are handed out.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::Hash,
 };
 
 use futures::future::try_join_all;
+use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Item, Key, Record, Store, TableAccess,
-    events::{FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS},
+    Item, Key, Store, TableAccess,
+    events::{DISTANCE, FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS, is_in_order},
     query::{Direction, Range, Reader},
     table::{self, Collection, Index, Projection},
 };
 use domain::{
-    filter::{self, EventFilter},
+    filter::{self, EventFilter, EventOrder, TimeBounds},
     model::{EventId, ReceivedEvent, Timestamp},
 };
 use error::Result;
@@ -31,6 +34,12 @@ const COUNTED_AHEAD: usize = 2_000;
 
 /// How many events one step looks at.
 const STEP: usize = 100;
+
+/// How many events one step looks at, where the first one is mostly the one that is wanted.
+const FEW: usize = 20;
+
+/// How many characters of an id of version 7 tell its time.
+const LENGTH_OF_TIME: usize = 13;
 
 /// Up to how many ids a filter may name for each of them to be looked up by itself.
 const LOOKED_UP_IDS: usize = 25;
@@ -101,7 +110,7 @@ impl Store {
         // Which events of a resource are left out depends on all that come before, so these start over.
         let start = if is_distinct { None } else { after };
         let mut sifter = Sifter::new(self, filter, is_distinct);
-        let mut candidates = Merge::new(self, ranges(self, filter, start), filter.order.direction());
+        let mut candidates = Merge::new(self, ranges(self, filter, start), filter.order.direction(), STEP);
         let (mut page, mut counted, mut ahead) = (Vec::new(), 0, 0);
         let mut has_more = false;
         loop {
@@ -138,7 +147,7 @@ impl Store {
         if filter.ids().is_some() || !takes_all(filter) {
             return self.heads_of_events(filter, |event| visit(event.occurred)).await;
         }
-        let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction());
+        let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction(), STEP);
         loop {
             let step = candidates.next(STEP).await?;
             if step.is_empty() {
@@ -156,7 +165,7 @@ impl Store {
             return Ok(());
         }
         let sifter = Sifter::new(self, filter, false);
-        let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction());
+        let mut candidates = Merge::new(self, ranges(self, filter, None), filter.order.direction(), STEP);
         loop {
             let step = candidates.next(STEP).await?;
             if step.is_empty() {
@@ -166,24 +175,49 @@ impl Store {
         }
     }
 
-    async fn whole(&self, page: Vec<Matching>) -> Result<Vec<ReceivedEvent>> {
-        let missing: Vec<Key> =
-            page.iter().filter(|matching| matching.whole.is_none()).map(|matching| matching.key.clone()).collect();
-        if missing.is_empty() {
-            return Ok(page.into_iter().filter_map(|matching| matching.whole).collect());
+    /// Returns when the first event of a name in a direction occurred within `bounds`.
+    pub(super) async fn first_time_of_event(
+        &self,
+        name: &str,
+        bounds: TimeBounds,
+        direction: Direction,
+    ) -> Result<Option<Timestamp>> {
+        let order = match direction {
+            Direction::Ascending => EventOrder::Asc,
+            Direction::Descending => EventOrder::Desc,
+        };
+        let mut filter = EventFilter { order, ..EventFilter::default() };
+        (filter.occurred.since, filter.occurred.until) = (bounds.not_before, bounds.not_after);
+        let mut ranges = ranges(self, &filter, None);
+        if self.looks_into_rows() {
+            let named = vec![vec![format!("\"event\":{}", json!(name))]];
+            ranges = ranges.into_iter().map(|range| range.containing(named.clone())).collect();
         }
-        // A deleted event may still be in an index; then the page is shorter by it.
-        let mut fetched: VecDeque<ReceivedEvent> =
-            self.get_many(&missing).await?.into_iter().map(|found| found.record).collect();
-        let mut events = Vec::with_capacity(page.len());
-        for matching in page {
-            if let Some(whole) = matching.whole {
-                events.push(whole);
-            } else if fetched.front().is_some_and(|event| event.key() == matching.key) {
-                events.extend(fetched.pop_front());
+        let sifter = Sifter::new(self, &filter, false);
+        let mut candidates = Merge::new(self, ranges, filter.order.direction(), FEW);
+        loop {
+            let step = candidates.next(FEW).await?;
+            if step.is_empty() {
+                return Ok(None);
+            }
+            if let Some(event) = sifter.heads(step).await?.into_iter().find(|event| event.event == name) {
+                return Ok(Some(event.occurred));
             }
         }
-        Ok(events)
+    }
+
+    async fn whole(&self, page: Vec<Matching>) -> Result<Vec<ReceivedEvent>> {
+        let missing = page.iter().filter(|matching| matches!(matching.known, Known::Nothing));
+        let missing: Vec<Key> = missing.map(|matching| matching.key.clone()).collect();
+        let fetched = if missing.is_empty() { Vec::new() } else { self.get_items(&missing).await? };
+        let mut fetched: HashMap<Key, Item> = fetched.into_iter().map(|item| (item.key.clone(), item)).collect();
+        let whole = |Matching { known, key, .. }: Matching| match known {
+            Known::Event(event) => Some(*event),
+            Known::Item(item) => item.readable(),
+            // A deleted event may still be in an index; then the page is shorter by it.
+            Known::Nothing => fetched.remove(&key)?.readable(),
+        };
+        Ok(page.into_iter().filter_map(whole).collect())
     }
 }
 
@@ -212,7 +246,10 @@ fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range
             let shards = related.flat_map(|group| store.shards().all_within(&group));
             lookup(ids).into_iter().chain([partitions(Index::Related, distinct(shards))]).collect()
         }
-        _ => vec![Range::all(store, Index::ByTime, Collection::Events)],
+        _ => vec![
+            Range::all(store, Index::ByTime, Collection::Events),
+            Range { partitions: table::timed_events(store.shards()), ..Range::partition("") },
+        ],
     };
     let bounds = filter.occurred_bounds();
     let since = bounds.and_then(|bounds| bounds.not_before).map(domain::model::Timestamp::sortable);
@@ -237,12 +274,23 @@ fn distinct<T: Clone + Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
     all.filter(|one| seen.insert(one.clone())).collect()
 }
 
-/// An event that matches, whole or by its key.
+/// An event that matches.
 #[derive(Debug)]
 struct Matching {
     place: String,
     key: Key,
-    whole: Option<ReceivedEvent>,
+    known: Known,
+}
+
+/// What is known of an event.
+#[derive(Debug)]
+enum Known {
+    /// All of it.
+    Event(Box<ReceivedEvent>),
+    /// All of it, as it is written.
+    Item(Item),
+    /// Nothing but its key.
+    Nothing,
 }
 
 /// A candidate that matches, and the event, without its payload if it is not whole.
@@ -255,7 +303,8 @@ struct Found {
 impl Found {
     fn into_matching(self) -> Matching {
         let Self { candidate, event, is_whole } = self;
-        Matching { place: candidate.place, key: candidate.item.key, whole: is_whole.then_some(event) }
+        let known = if is_whole { Known::Event(Box::new(event)) } else { Known::Nothing };
+        Matching { place: candidate.place, key: candidate.item.key, known }
     }
 }
 
@@ -279,9 +328,10 @@ impl<'s> Sifter<'s> {
 
     async fn matching(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Matching>> {
         if self.takes_all {
-            let by_key = |candidate: Candidate| {
-                let whole = candidate.event().filter(|_| candidate.projection == Projection::All);
-                Matching { whole, place: candidate.place, key: candidate.item.key }
+            let by_key = |Candidate { place, item, projection }| {
+                let key = item.key.clone();
+                let known = if projection == Projection::All { Known::Item(item) } else { Known::Nothing };
+                Matching { place, key, known }
             };
             return Ok(candidates.into_iter().map(by_key).collect());
         }
@@ -311,9 +361,9 @@ impl<'s> Sifter<'s> {
             }
             likely.push((candidate, seen));
         }
-        let read = self.store.get_many::<ReceivedEvent>(&to_read).await?;
+        let read = self.store.get_items(&to_read).await?.into_iter();
         let mut read: HashMap<Key, ReceivedEvent> =
-            read.into_iter().map(|found| (found.record.key(), found.record)).collect();
+            read.filter_map(|item| Some((item.key.clone(), item.readable()?))).collect();
         let found = |(candidate, seen): (Candidate, Option<ReceivedEvent>)| {
             let is_whole = seen.is_none() || candidate.projection == Projection::All;
             let event = seen.or_else(|| read.remove(&candidate.item.key))?;
@@ -365,17 +415,46 @@ struct Source<'s> {
     reader: Reader<'s>,
     /// What is read, by the places of the events.
     range: Range,
+    order: Order,
     projection: Projection,
     items: VecDeque<(String, Item)>,
+    /// Events that were read, before which others may come that were not, by their places.
+    held: BTreeMap<String, Item>,
     is_over: bool,
 }
 
+/// In which order a range has its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// By their places.
+    Places(Index),
+    /// By their ids, which tell their times nearly.
+    Ids,
+    /// In another one: the transitions of a flow run.
+    Other,
+}
+
+impl Order {
+    fn of(range: &Range) -> Self {
+        match range.index {
+            Some(index) => Self::Places(index),
+            None if range.partitions.iter().all(|partition| table::is_of_timed_events(partition)) => Self::Ids,
+            None => Self::Other,
+        }
+    }
+}
+
 impl<'s> Merge<'s> {
-    fn new(store: &'s Store, ranges: Vec<Range>, direction: filter::Direction) -> Self {
+    fn new(store: &'s Store, ranges: Vec<Range>, direction: filter::Direction, step: usize) -> Self {
         let source = |range: Range| {
-            let projection = store.carried(&range);
-            let read = if range.index.is_some() { range.clone() } else { range.clone().between(None, None) };
-            Source { reader: store.read(read, STEP), range, projection, items: VecDeque::new(), is_over: false }
+            let (projection, order) = (store.carried(&range), Order::of(&range));
+            let read = match order {
+                Order::Places(_) => range.clone(),
+                Order::Ids => by_ids(range.clone()),
+                Order::Other => range.clone().between(None, None),
+            };
+            let (reader, items, held) = (store.read(read, step), VecDeque::new(), BTreeMap::new());
+            Source { reader, range, order, projection, items, held, is_over: false }
         };
         Self { sources: ranges.into_iter().map(source).collect(), direction, last: None }
     }
@@ -407,7 +486,11 @@ impl Source<'_> {
         if !self.items.is_empty() || self.is_over {
             return Ok(());
         }
-        let Some(index) = self.range.index else { return self.fill_with_transitions().await };
+        let index = match self.order {
+            Order::Places(index) => index,
+            Order::Ids => return self.fill_with_timed().await,
+            Order::Other => return self.fill_with_transitions().await,
+        };
         match self.reader.more().await? {
             Some(items) => {
                 let place = |item: &Item| item.index_keys.get(&index.sort()).cloned().unwrap_or_default();
@@ -418,16 +501,62 @@ impl Source<'_> {
         Ok(())
     }
 
+    /// Reads events in the order of their ids, until the place of one is known to be the next.
+    async fn fill_with_timed(&mut self) -> Result<()> {
+        while self.items.is_empty() && !self.is_over {
+            let Some(items) = self.reader.more().await? else {
+                self.is_over = true;
+                self.release(None);
+                return Ok(());
+            };
+            let last = items.last().and_then(id_of);
+            for item in items {
+                let Some((id, occurred)) = id_of(&item).zip(occurred(&item)) else { continue };
+                let place = table::sort_with_id(&occurred.sortable(), id);
+                // What stands farther from its time is in the index.
+                if is_in_order(id, occurred) && self.is_within(&place) {
+                    self.held.insert(place, item);
+                }
+            }
+            if let Some(last) = last.and_then(EventId::told_time) {
+                self.release(Some(last));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out what was read up to the time `last`, but for what others may come before: all of it at the end.
+    fn release(&mut self, last: Option<Timestamp>) {
+        let moved = |last: Timestamp, micros| Timestamp::nearest_to_micros(last.as_micros().saturating_add(micros));
+        match self.range.direction {
+            Direction::Ascending => {
+                let settled = last.map(|last| moved(last, -DISTANCE).sortable());
+                let rest = settled.map(|end| self.held.split_off(&end)).unwrap_or_default();
+                self.items.extend(std::mem::replace(&mut self.held, rest));
+            }
+            Direction::Descending => {
+                let settled = last.map(|last| Range::last_with(&moved(last, DISTANCE).sortable()));
+                let released = match settled {
+                    Some(start) => self.held.split_off(&start),
+                    None => std::mem::take(&mut self.held),
+                };
+                self.items.extend(released.into_iter().rev());
+            }
+        }
+    }
+
+    fn is_within(&self, place: &str) -> bool {
+        self.range.from.as_ref().is_none_or(|from| place >= from.as_str())
+            && self.range.last().is_none_or(|last| place <= last.as_str())
+    }
+
     /// Reads all transitions of a run, which are few, and puts them in the order of their places.
     async fn fill_with_transitions(&mut self) -> Result<()> {
         let mut found = Vec::new();
         while let Some(items) = self.reader.more().await? {
             found.extend(items.into_iter().filter_map(|item| Some((place(&item.readable()?), item))));
         }
-        let (from, last) = (self.range.from.clone(), self.range.last());
-        found.retain(|(place, _)| {
-            from.as_ref().is_none_or(|from| place >= from) && last.as_ref().is_none_or(|last| place <= last)
-        });
+        found.retain(|(place, _)| self.is_within(place));
         found.sort_by(|(one, _), (other, _)| match self.range.direction {
             Direction::Ascending => one.cmp(other),
             Direction::Descending => other.cmp(one),
@@ -440,6 +569,34 @@ impl Source<'_> {
     fn place(&self) -> Option<&str> {
         self.items.front().map(|(place, _)| place.as_str())
     }
+}
+
+/// Returns the ids of the events that may have their places in `range`.
+fn by_ids(range: Range) -> Range {
+    let time = |place: &String| table::without_id(place).parse::<Timestamp>().ok();
+    let moved = |time: Timestamp, micros| Timestamp::nearest_to_micros(time.as_micros().saturating_add(micros));
+    let id = |time: Timestamp| EventId::first_of(time).to_string();
+    let from = range.from.as_ref().and_then(time).map(|from| id(moved(from, -DISTANCE)));
+    let to = range.to.as_ref().and_then(time).map(|to| id(moved(to, DISTANCE)));
+    let start = table::TIMED_EVENTS;
+    // All ids of the last millisecond begin like the first one of it.
+    let to = to.map(|to| to.get(..LENGTH_OF_TIME).unwrap_or(&to).to_owned());
+    range.between(from.map(|from| format!("{start}{from}")), to.map(|to| format!("{start}{to}")))
+}
+
+/// Returns the id of an event that stands among ids.
+fn id_of(item: &Item) -> Option<EventId> {
+    item.key.sk.strip_prefix(table::TIMED_EVENTS)?.parse().ok()
+}
+
+/// Returns when an event occurred, without reading the rest of it.
+fn occurred(item: &Item) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Occurred {
+        occurred: Timestamp,
+    }
+    let read = item.head.as_deref().and_then(|head| serde_json::from_str::<Occurred>(head).ok());
+    read.map(|read| read.occurred).or_else(|| Some(item.readable::<ReceivedEvent>()?.occurred))
 }
 
 fn length(count: usize) -> u64 {

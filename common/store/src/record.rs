@@ -54,6 +54,11 @@ pub trait Record: Json + Send {
     /// Returns the item's primary key.
     fn key(&self) -> Key;
 
+    /// Returns the item's primary key in a table of so many shards, on which it depends for the records of few kinds.
+    fn key_in(&self, _shards: Shards) -> Key {
+        self.key()
+    }
+
     /// Returns where the indexes find the item.
     fn index_keys(&self, shards: Shards) -> Vec<IndexKey>;
 
@@ -131,7 +136,7 @@ impl Item {
     pub fn of<R: Record>(record: &R, version: u64, shards: Shards) -> Result<Self> {
         let (head, tail) = head_and_tail(&record.to_text()?, R::HEAD, R::SPARSE)?;
         Ok(Self {
-            key: record.key(),
+            key: record.key_in(shards),
             version,
             announced: None,
             head: Some(head),

@@ -45,13 +45,22 @@ impl Shards {
 
     /// Returns the index partition of the record `id` in a group of records that may be as busy as a whole collection.
     pub fn within(self, group: &str, id: Uuid) -> String {
-        let shard = id.as_u128() % u128::from(self.0.max(1));
-        format!("{group}#{shard}")
+        format!("{group}#{}", self.number_of(id))
     }
 
     /// Returns all index partitions of such a group.
     pub fn all_within(self, group: &str) -> Vec<String> {
-        (0..self.0.max(1)).map(|shard| format!("{group}#{shard}")).collect()
+        self.numbers().map(|shard| format!("{group}#{shard}")).collect()
+    }
+
+    /// Returns the number of the shard of the record `id`.
+    pub fn number_of(self, id: Uuid) -> usize {
+        usize::try_from(id.as_u128() % u128::from(self.0.max(1))).unwrap_or_default()
+    }
+
+    /// Returns the numbers of all shards.
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        0..usize::from(self.0.max(1))
     }
 }
 

@@ -132,6 +132,9 @@ entities! {
 
     /// an event
     event(event_id: EventId) => Event(EventId) of ReceivedEvent = ["event", event_id] / ["event"];
+    /// an event whose id tells when it was made, in the order of the ids, which is that of these times
+    timed_event(shard: usize, event_id: EventId) => TimedEvent of ReceivedEvent
+        = ["events_at", shard] / ["event", event_id];
     /// an event that tells of a flow run's transition, with the id of the state that was entered, which tells the run
     flow_run_event(flow_run_id: FlowRunId, event_id: EventId) => FlowRunEvent(FlowRunId) of ReceivedEvent
         = ["flow_run_event", flow_run_id] / ["event", event_id];
@@ -283,6 +286,13 @@ entities! {
     data_key(key_id: DataKeyId) of DataKey = ["data_keys"] / ["key", key_id];
     /// which data key is in use
     current_data_key() of CurrentDataKey = ["data_keys"] / ["current"];
+}
+
+impl Subject {
+    /// Says whether it is an event, wherever that stands.
+    pub fn is_event(self) -> bool {
+        matches!(self, Self::Event(_) | Self::TimedEvent | Self::FlowRunEvent(_))
+    }
 }
 
 told_of! {
@@ -476,6 +486,26 @@ pub fn is_head_kept(partition: &str) -> bool {
     !is_in(&[Collection::FlowRuns, Collection::TaskRuns, Collection::Events], partition)
 }
 
+/// Says whether DynamoDB has the `head` and `tail` of an item together: that of a record whose `head` no index keeps.
+pub(crate) fn has_body(item: &Item) -> bool {
+    item.index_keys.get(SHARD).is_some_and(|partition| !is_head_kept(partition)) || is_of_timed_events(&item.key.pk)
+}
+
+/// Returns the key of an event whose id tells its time.
+pub(crate) fn timed_event_in(shards: Shards, id: EventId) -> Key {
+    timed_event(shards.number_of(id.0), id)
+}
+
+/// Returns the partitions of all events whose ids tell their times.
+pub(crate) fn timed_events(shards: Shards) -> Vec<String> {
+    shards.numbers().map(|shard| timed_event(shard, EventId(Uuid::nil())).pk).collect()
+}
+
+/// Says whether a partition of the table is one of events whose ids tell their times.
+pub(crate) fn is_of_timed_events(partition: &str) -> bool {
+    partition.starts_with("events_at#")
+}
+
 /// Says whether a partition is one of all events.
 pub(crate) fn is_of_events(partition: &str) -> bool {
     is_in(&[Collection::Events], partition)
@@ -584,7 +614,13 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     ),
     asked(
         "the last state of a task run by its id",
-        &[Items("task_run_state"), Group(I::Lookup, "state_lookup"), Group(I::Related, "state_lookup"), Get("event")],
+        &[
+            Items("task_run_state"),
+            Group(I::Lookup, "state_lookup"),
+            Group(I::Related, "state_lookup"),
+            Get("event"),
+            Get("timed_event"),
+        ],
     ),
     asked(
         "an earlier state of a task run by its id, while its event is kept",
@@ -593,19 +629,24 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
             Group(I::Lookup, "state_lookup"),
             Group(I::Related, "state_lookup"),
             Get("event"),
+            Get("timed_event"),
             Get("unique_task_run"),
         ],
     ),
     asked("the logs of a task run, by time", &[Group(I::Lookup, "task_logs_lookup"), Get("log_chunk")]),
     asked("the artifacts of a task run, by creation", &[Group(I::Lookup, "artifacts_of_task_run"), Get("artifact")]),
     asked("the artifacts of a flow run, by creation", &[Group(I::Related, "artifacts_of_flow_run"), Get("artifact")]),
-    asked("the events of a resource, by time", &[Group(I::Lookup, "resource_lookup"), Get("event")]),
+    asked(
+        "the events of a resource, by time",
+        &[Group(I::Lookup, "resource_lookup"), Get("timed_event"), Get("event")],
+    ),
     asked(
         "the events of a flow run and those that relate to it, by time",
         &[
             Items("flow_run_event"),
             Group(I::Lookup, "resource_lookup"),
             Group(I::Related, "related_lookup"),
+            Get("timed_event"),
             Get("event"),
         ],
     ),
@@ -707,7 +748,7 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("all task runs by end time", &[All(I::ByEnd, C::TaskRuns), Get("task_run")]),
     asked("all task runs by name", &[All(I::ByName, C::TaskRuns), Get("task_run")]),
     asked("all task runs by id", &[All(I::Lookup, C::TaskRuns), Get("task_run")]),
-    asked("all events by time of occurrence", &[All(I::ByTime, C::Events), Get("event")]),
+    asked("all events by time of occurrence", &[All(I::ByTime, C::Events), Items("timed_event"), Get("event")]),
     asked("all logs by time", &[All(I::ByTime, C::Logs), Get("log_chunk")]),
     asked("all flows by name", &[All(I::ByName, C::Flows), Get("flow")]),
     asked("all flows by creation", &[All(I::Lookup, C::Flows), Get("flow")]),
@@ -877,6 +918,8 @@ pub fn run_of_state(state: &Key) -> Option<Key> {
     state.sk.starts_with(STATES).then(|| Key::new(state.pk.clone(), "run"))
 }
 
+/// What the sort keys of events start with whose ids tell their times.
+pub(crate) const TIMED_EVENTS: &str = "event#";
 /// What the sort keys of a run's states start with.
 pub const STATES: &str = "state#";
 /// What the sort keys of a flow run's inputs start with.

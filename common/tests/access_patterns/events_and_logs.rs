@@ -3,7 +3,7 @@
 use common::{
     Result,
     filter::{EventFilter, LogSort},
-    model::{FlowRunId, Log, LogCreate, ReceivedEvent, TaskRunId},
+    model::{FlowRunId, Log, LogCreate, ReceivedEvent, TaskRunId, Timestamp},
     store::{event_query::Counting, events::FLOW_RUN_RESOURCE},
 };
 use serde_json::{Value, json};
@@ -23,18 +23,21 @@ pub(crate) async fn probes() -> Vec<Probe> {
 async fn events() -> Vec<Probe> {
     let world = World::new().await;
     let flow_run = format!("{FLOW_RUN_RESOURCE}{}", FlowRunId::new());
-    let event: ReceivedEvent = read(json!({
-        "occurred": world.now,
-        "event": "kettle.boiled",
-        "resource": {"prefect.resource.id": "kettle"},
-        "related": [{"prefect.resource.id": flow_run, "prefect.resource.role": "flow-run"}],
-        "id": Uuid::new_v4(),
-        "received": world.now,
-    }));
-    world.store.add_events(&[event], 3_600).await.unwrap();
+    // One whose id tells its time, and one before it whose id does not.
+    for (id, seconds) in [(Uuid::now_v7(), 0.0), (Uuid::new_v4(), -1.0)] {
+        let event: ReceivedEvent = read(json!({
+            "occurred": Timestamp::now().plus_seconds(seconds),
+            "event": "kettle.boiled",
+            "resource": {"prefect.resource.id": "kettle"},
+            "related": [{"prefect.resource.id": flow_run, "prefect.resource.role": "flow-run"}],
+            "id": id,
+            "received": world.now,
+        }));
+        world.store.add_events(&[event], 3_600).await.unwrap();
+    }
     let found = async |filter: Value| -> Result<Vec<ReceivedEvent>> {
         let mut filter: EventFilter = read(filter);
-        filter.resolve(world.now);
+        filter.resolve(Timestamp::now());
         Ok(world.store.read_events(&filter, None, 10, Counting::Ahead).await?.events)
     };
     vec![

@@ -4,12 +4,35 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use uuid::{Uuid, Variant};
 
 use super::{Object, Timestamp, id::typed_id};
 
 typed_id! {
     /// The id of an event.
     EventId
+}
+
+/// How many bits of an id of version 7 come after the millisecond in which it was made.
+const BITS_AFTER_TIME: u32 = 80;
+
+impl EventId {
+    /// Returns when the id was made, to the millisecond; nothing if it is not of UUID version 7.
+    ///
+    /// An id may tell a time beyond the calendar, which is none.
+    pub fn told_time(self) -> Option<Timestamp> {
+        if self.0.get_version_num() != 7 || self.0.get_variant() != Variant::RFC4122 {
+            return None;
+        }
+        let millis = i64::try_from(self.0.as_u128() >> BITS_AFTER_TIME).ok()?;
+        Timestamp::from_micros(millis.checked_mul(1_000)?)
+    }
+
+    /// Returns an id that no id of version 7 comes before which was made at `time` or later.
+    pub fn first_of(time: Timestamp) -> Self {
+        let millis = u128::try_from(time.as_micros().div_euclid(1_000)).unwrap_or_default();
+        Self(Uuid::from_u128(millis << BITS_AFTER_TIME))
+    }
 }
 
 /// The label under which every resource carries its id.
@@ -217,6 +240,24 @@ mod tests {
         assert_eq!(Resource::try_from(without_role).unwrap().id(), "x");
         let empty_role = labels(&[(RESOURCE_ID, "x"), (RESOURCE_ROLE, "")]);
         assert_eq!(RelatedResource::try_from(empty_role), Err(InvalidResource::EmptyRole));
+    }
+
+    #[test]
+    fn an_id_of_version_7_tells_its_time() {
+        let before = Timestamp::now();
+        let (told, after) = (EventId::new().told_time().unwrap(), Timestamp::now());
+        assert!(told.as_micros() >= before.as_micros() - 1_000 && told <= after);
+        let of = |id: &str| id.parse::<EventId>().unwrap().told_time();
+        assert_eq!(of("019b5a3c-0000-7000-8000-000000000000"), "2025-12-26T10:37:20.256Z".parse().ok());
+        for other in [
+            "b9f77e07-3cf7-4653-b811-79fdb8d2f369",
+            "019b5a3c-0000-7000-c000-000000000000",
+            "ffffffff-ffff-7000-8000-000000000000",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+        assert!(EventId::first_of(before) <= EventId::new());
+        assert_eq!(EventId::first_of(Timestamp::MIN), EventId(Uuid::nil()));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) async fn follow(app: &App, queue: &Queue, written: &[(usize, Change<'
     for (place, change) in written {
         let outcome = match Subject::of(&change.after.key) {
             // An event never changes; it is written again by who did not hear that it was.
-            Some(Subject::Event(_) | Subject::FlowRunEvent(_)) => {
+            Some(subject) if subject.is_event() => {
                 events.push((*place, change.after));
                 Ok(())
             }

@@ -45,9 +45,7 @@ impl Told {
     async fn take(&mut self, app: &App, change: &Change) -> Result<bool> {
         let Change { key, before, after } = change;
         match (Subject::of(key), before, after) {
-            (Some(Subject::Event(_) | Subject::FlowRunEvent(_)), None, Some(after)) => {
-                self.events.push(after.record()?);
-            }
+            (Some(subject), None, Some(after)) if subject.is_event() => self.events.push(after.record()?),
             (Some(Subject::LogChunk), None, Some(after)) => self.logs.extend(app.store.logs_of_chunk(after).await?),
             (Some(Subject::QueuedTaskRun), before, Some(after)) => {
                 let queued: QueuedTaskRun = after.record()?;

@@ -111,7 +111,7 @@ struct Report {
 
 /// Reads a report from an item; none if it isn't one, or makes no sense.
 fn read(place: usize, item: &Item) -> Result<Option<Report>> {
-    let Some(Subject::Event(_)) = Subject::of(&item.key) else { return Ok(None) };
+    let Some(Subject::Event(_) | Subject::TimedEvent) = Subject::of(&item.key) else { return Ok(None) };
     // Most events are no reports, and that is said before the payload.
     if !item.head.as_deref().is_some_and(|head| head.contains(EVENTS)) {
         return Ok(None);

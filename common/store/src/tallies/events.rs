@@ -7,19 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{Deltas, Length, Sums, Tallied, TallyKey, TallyRange, tallied};
-use crate::{
-    Item, Store,
-    query::{Direction, Range},
-    table::{Collection, Index},
-};
+use crate::{Item, Store, query::Direction};
 use domain::{
     event_counts::{CountsByTime, CountsByValue},
     filter::{EventFilter, TimeBounds},
-    model::{ReceivedEvent, Timestamp},
+    model::Timestamp,
     tallies::{Cover, MICROS_A_MINUTE, MICROS_A_SECOND, MINUTES_AN_HOUR, add, cover},
 };
 use error::Result;
-use serde_json::json;
 
 /// The scope of all events; scopes of flow runs are empty or begin with a smaller number.
 pub(super) const EVENTS: [u8; 1] = [0xE0];
@@ -29,9 +24,6 @@ const MOST_EDGES: usize = 120;
 
 /// How many hours a window has at most for counts by time: more than two years.
 const MOST_HOURS: i64 = 20_000;
-
-/// How many events are read at once to find the first one of a name.
-const PAGE: usize = 20;
 
 /// The fields of an event that decide where it is counted.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -198,15 +190,8 @@ impl Store {
         direction: Direction,
     ) -> Result<Timestamp> {
         let limits = limits(length, period);
-        let (from, to) = (limits.not_before.map(Timestamp::sortable), limits.not_after.map(Timestamp::sortable));
-        let range = Range::all(self, Index::ByTime, Collection::Events).between(from, to).in_direction(direction);
-        let named = range.containing(vec![vec![format!("\"event\":{}", json!(name))]]);
-        let mut reader = self.read(named, PAGE);
-        while let Some(items) = reader.more().await? {
-            let events = items.iter().filter_map(Item::readable::<ReceivedEvent>);
-            if let Some(event) = events.into_iter().find(|event| event.event == name) {
-                return Ok(event.occurred);
-            }
+        if let Some(found) = self.first_time_of_event(name, limits, direction).await? {
+            return Ok(found);
         }
         let edge = if direction == Direction::Ascending { limits.not_before } else { limits.not_after };
         Ok(edge.unwrap_or(Timestamp::MIN))

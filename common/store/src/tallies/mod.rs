@@ -106,13 +106,14 @@ pub struct Tallied {
 }
 
 /// The items whose changes tallies follow: what partition keys begin with, and sort keys.
-pub const FOLLOWED: [(&str, &str); 3] = [("flow_run#", "run"), ("event#", "event"), ("flow_run_event#", "event#")];
+pub const FOLLOWED: [(&str, &str); 4] =
+    [("flow_run#", "run"), ("event#", "event"), ("events_at#", "event#"), ("flow_run_event#", "event#")];
 
 /// Returns how tallies change when the item under `key` changes; one that can't be read counts as none.
 pub fn deltas(key: &Key, before: Option<&Item>, after: Option<&Item>) -> Deltas {
     match Subject::of(key) {
         Some(Subject::FlowRun(_)) => {}
-        Some(Subject::Event(_) | Subject::FlowRunEvent(_)) => return events::deltas(before, after),
+        Some(subject) if subject.is_event() => return events::deltas(before, after),
         _ => return Deltas::new(),
     }
     let delta = delta(before.and_then(tallied::<TalliedRun>).as_ref(), after.and_then(tallied).as_ref());
@@ -194,10 +195,14 @@ mod tests {
 
     #[test]
     fn the_items_that_are_followed_are_flow_runs_and_events() {
-        for (Key { pk, sk }, (begins_with, sort)) in
-            [run().key(), table::event(EventId::new()), table::flow_run_event(run().id, EventId::new())]
-                .into_iter()
-                .zip(FOLLOWED)
+        for (Key { pk, sk }, (begins_with, sort)) in [
+            run().key(),
+            table::event(EventId::new()),
+            table::timed_event(3, EventId::new()),
+            table::flow_run_event(run().id, EventId::new()),
+        ]
+        .into_iter()
+        .zip(FOLLOWED)
         {
             assert!(pk.starts_with(begins_with) && sk.starts_with(sort), "{pk} / {sk}");
         }

@@ -116,7 +116,7 @@ pub(super) struct Encoded {
 pub(super) fn encode(item: &Item) -> Result<Encoded> {
     let mut attributes = written_item(item)?;
     attributes.remove(table::BRIEF);
-    if item.index_keys.get(table::SHARD).is_some_and(|partition| !table::is_head_kept(partition)) {
+    if table::has_body(item) {
         return encode_body(item, attributes);
     }
     let uncompressed = size(&attributes);

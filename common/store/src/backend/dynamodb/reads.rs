@@ -130,7 +130,8 @@ impl DynamoDb {
         }
         query = match range.index {
             Some(index) => query.index_name(index.name()),
-            None => query.consistent_read(true),
+            // There are many, and none ever changes.
+            None => query.consistent_read(!table::is_of_timed_events(wanted.partition)),
         };
         let is_read_out = wanted.read_out != ReadOut::Nothing && range.index.is_some();
         if is_read_out || !sort_condition.is_empty() {
