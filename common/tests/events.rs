@@ -276,6 +276,39 @@ fn an_event_that_an_older_version_wrote_is_read_and_does_not_come_twice() {
 }
 
 #[test]
+fn events_of_one_moment_come_in_the_order_of_their_occurrence_however_many_there_are() {
+    block_on(async {
+        let mut events: Vec<ReceivedEvent> = (0..600)
+            .map(|number| {
+                let occurred = Timestamp::from_micros(time(0).as_micros() + number * 1_000).unwrap();
+                // Ids tell up to 49 milliseconds more or less, in another order.
+                let id = told(occurred, (number * 37 % 99 - 49) * 1_000);
+                ReceivedEvent { id: id.into(), occurred, ..event(0, 4, &[]) }
+            })
+            .collect();
+        for store in stores(3).await {
+            store.add_events(&events, RETENTION).await.unwrap();
+            for order in ["ASC", "DESC"] {
+                let filter = filter(&json!({"order": order}));
+                events.sort_by(|left, right| filter.order.compare(left, right));
+                for limit in [90, 600] {
+                    let (found, total) = pages(&store, &filter, limit).await;
+                    assert!(found == events, "{order}, {limit}");
+                    assert_eq!(total, 600);
+                }
+                let since = |event: &ReceivedEvent| event.occurred >= time(10) && event.occurred <= time(15);
+                let some = json!({"order": order, "occurred": {"since": time(10), "until": time(15)}});
+                let expected: Vec<ReceivedEvent> = events.iter().filter(|event| since(event)).cloned().collect();
+                assert!(pages(&store, &self::filter(&some), 90).await.0 == expected, "{order}");
+                let mut times = 0;
+                store.times_of_events(&self::filter(&some), |_| times += 1).await.unwrap();
+                assert_eq!(times, expected.len());
+            }
+        }
+    });
+}
+
+#[test]
 fn events_in_the_order_of_time_take_no_entry_and_are_read_without_fetching_them() {
     block_on(async {
         let store = store(4).await;
