@@ -724,9 +724,9 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
         "all flow runs by start time, or the expected one",
         &[
             All(I::ByStart, C::FlowRuns),
-            Get("flow_run"),
             All(I::ByNextStart, C::FlowRuns),
             Group(I::ByState, "runs_in_state"),
+            Get("flow_run"),
         ],
     ),
     asked("all flow runs by expected start time", &[All(I::ByTime, C::FlowRuns), Get("flow_run")]),
