@@ -33,6 +33,7 @@ const ROW: &str = "row";
 pub(crate) fn carried(range: &Range) -> Projection {
     match (range.index.map(Index::projection), range.wanted) {
         (Some(_), Wanted::Orders) => Projection::Orders,
+        (None, Wanted::Heads) => Projection::Head,
         (Some(projection @ (Projection::Head | Projection::Orders)), Wanted::Declared) => projection,
         _ => Projection::All,
     }
@@ -314,7 +315,7 @@ impl Columns {
 
     fn of(plan: &Plan, seeker: &Seeker<'_>) -> Self {
         let is_read = plan.read_out == ReadOut::Items;
-        let projection = plan.index.map(|_| plan.projection);
+        let projection = Some(plan.projection).filter(|carried| plan.index.is_some() || *carried != Projection::All);
         let carries = |those: &[Projection]| projection.is_none_or(|projection| those.contains(&projection));
         let carries_head = carries(&[Projection::All, Projection::Head]);
         Self {

@@ -10,14 +10,13 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Item, Key, Store, TableAccess,
     events::{DISTANCE, FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS, is_in_order},
-    query::{Direction, Range, Reader},
+    query::{Direction, Range, Reader, Wanted},
     table::{self, Collection, Index, Projection},
 };
 use domain::{
@@ -239,6 +238,8 @@ fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range
         let others = partitions(Index::Lookup, distinct(ids.iter().map(|id| table::resource_lookup(id))));
         transitions.into_iter().map(Range::partition).chain([others]).collect::<Vec<_>>()
     };
+    // The payload of most events is not looked at, and may be long.
+    let wanted = if filter.text.is_none() { Wanted::Heads } else { Wanted::Declared };
     let ranges = match (filter.resource_ids(), filter.involved_resource_ids()) {
         (Some(ids), _) if ids.len() <= LOOKED_UP_IDS => lookup(ids),
         (None, Some(ids)) if ids.len() <= LOOKED_UP_IDS && ids.iter().all(|id| id.starts_with(FLOW_RUN_RESOURCE)) => {
@@ -248,7 +249,7 @@ fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range
         }
         _ => vec![
             Range::all(store, Index::ByTime, Collection::Events),
-            Range { partitions: table::timed_events(store.shards()), ..Range::partition("") },
+            Range { partitions: table::timed_events(store.shards()), wanted, ..Range::partition("") },
         ],
     };
     let bounds = filter.occurred_bounds();
@@ -329,9 +330,11 @@ impl<'s> Sifter<'s> {
     async fn matching(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Matching>> {
         if self.takes_all {
             let by_key = |Candidate { place, item, projection }| {
-                let key = item.key.clone();
-                let known = if projection == Projection::All { Known::Item(item) } else { Known::Nothing };
-                Matching { place, key, known }
+                if projection == Projection::All {
+                    Matching { place, key: item.key.clone(), known: Known::Item(item) }
+                } else {
+                    Matching { place, key: item.key, known: Known::Nothing }
+                }
             };
             return Ok(candidates.into_iter().map(by_key).collect());
         }
@@ -591,12 +594,9 @@ fn id_of(item: &Item) -> Option<EventId> {
 
 /// Returns when an event occurred, without reading the rest of it.
 fn occurred(item: &Item) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Occurred {
-        occurred: Timestamp,
-    }
-    let read = item.head.as_deref().and_then(|head| serde_json::from_str::<Occurred>(head).ok());
-    read.map(|read| read.occurred).or_else(|| Some(item.readable::<ReceivedEvent>()?.occurred))
+    // It is the first field, as a rule.
+    let first = item.head.as_deref().and_then(|head| head.strip_prefix(r#"{"occurred":""#)?.split_once('"'));
+    first.and_then(|(time, _)| time.parse().ok()).or_else(|| Some(item.readable::<ReceivedEvent>()?.occurred))
 }
 
 fn length(count: usize) -> u64 {

@@ -86,6 +86,8 @@ pub enum Wanted {
     Record,
     /// The sort keys of the other orders, by which all of them are to be sorted.
     Orders,
+    /// `head`, of items of the table itself.
+    Heads,
 }
 
 impl Range {
