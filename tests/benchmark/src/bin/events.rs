@@ -1,7 +1,7 @@
-//! Events in the local database: how fast they come in and are listed and counted, by whether their ids tell their times.
+//! Events in the local database: how fast they come in, are listed and counted, by whether their ids tell their times.
 //!
-//! `events [EVENTS]` writes so many (100,000) in batches of 50, ten milliseconds apart, once with random ids and once with ids
-//! as clients make them, and prints both beside each other, without HTTP. They take turns; the median of each counts.
+//! `events [EVENTS]` writes so many (100,000) in batches of 50, ten milliseconds apart, once with random ids and once
+//! with ids as clients make them, and prints both beside each other, without HTTP. They take turns; the median counts.
 
 use std::{
     error::Error,
@@ -173,7 +173,9 @@ fn event(number: usize, occurred: i64, tells_time: bool) -> Outcome<ReceivedEven
     let state = json!({"type": "RUNNING", "name": "Running", "message": "x".repeat(100), "state_details": {}});
     Ok(serde_json::from_value(json!({
         "occurred": at, "event": format!("kettle.boiled.{}", number % 4),
-        "resource": {"prefect.resource.id": format!("kettle.{}", number % 100), "prefect.resource.name": "load_part-0a3"},
+        "resource": {
+            "prefect.resource.id": format!("kettle.{}", number % 100), "prefect.resource.name": "load_part-0a3",
+        },
         "related": [related("flow-run"), related("flow"), related("deployment"), related("work-queue")],
         "payload": {"initial_state": state, "validated_state": state, "task_run": {"name": "y".repeat(700)}},
         "id": id, "received": at,
