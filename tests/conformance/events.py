@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from .side_by_side import Pair
 
@@ -19,15 +21,27 @@ def at(seconds: float) -> str:
     return (BASE + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
 
 
+EVENTS = count()
+
+
+def id_made(seconds: float) -> str:
+    """An id of UUID version 7 as the client makes it, some seconds after `BASE`."""
+    millis = int((BASE + timedelta(seconds=seconds)).timestamp() * 1000)
+    return str(UUID(int=millis << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)))
+
+
 def event(seconds: float, name: str, resource: str, **more: Any) -> Event:
-    """An event that happened `seconds` after `BASE`; `labels` adds to those of its resource."""
+    """An event that happened `seconds` after `BASE`; `labels` adds to those of its resource.
+
+    Of three two have ids as the client makes them, and one has an id that tells no time.
+    """
     return {
         "occurred": at(seconds),
         "event": name,
         "resource": {"prefect.resource.id": resource, **more.pop("labels", {})},
         "related": [],
         "payload": {},
-        "id": str(uuid4()),
+        "id": id_made(seconds) if next(EVENTS) % 3 else str(uuid4()),
         **more,
     }
 

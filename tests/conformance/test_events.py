@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from . import filters
-from .events import Event, at, event, related, send, window
+from .events import Event, at, event, id_made, related, send, window
 from .library import NOBODY, scheduled
 from .side_by_side import Answer, Pair, sorted_by
 
@@ -405,13 +405,17 @@ def test_missing_field(pair: Pair, missing: str) -> None:
     pair.check("POST", "/events", [sent])
 
 
-def test_the_same_event_again(pair: Pair) -> None:
-    first = event(CREATED + 1, "again", "again.1", payload={"n": 1})
+@pytest.mark.parametrize("told", [None, CREATED + 1, CREATED + 8], ids=["nothing", "its time", "another time"])
+def test_the_same_event_again(pair: Pair, told: float | None) -> None:
+    resource, id = f"again.{told}", str(uuid4()) if told is None else id_made(told)
+    first = event(CREATED + 1, "again", resource, payload={"n": 1}, id=id)
     send(pair, first)
     send(pair, {**first, "payload": {"n": 2}})
-    send(pair, event(CREATED + 2, "again.later", "again.1"))
-    filter = {"resource": {"id": ["again.1"]}, "occurred": window(CREATED, CREATED + 9)}
-    pair.check("POST", "/events/filter", {"filter": filter})
+    for seconds in (1.02, 0.4, 8):
+        send(pair, {**first, "payload": {"n": 3}, "occurred": at(CREATED + seconds)})
+    send(pair, event(CREATED + 2, "again.later", resource))
+    for filter in ({"resource": {"id": [resource]}}, {"any_resource": {"id_prefix": [resource]}}, {"id": {"id": [id]}}):
+        pair.check("POST", "/events/filter", {"filter": {**filter, "occurred": window(CREATED, CREATED + 9)}})
 
 
 class Run:
