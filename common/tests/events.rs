@@ -9,12 +9,13 @@ use common::{
     Error, Store,
     event_counts::{CountsByTime, CountsByValue, Interval, TimeUnit},
     filter::EventFilter,
-    model::{FlowRunId, ReceivedEvent, Timestamp},
+    model::{EventId, FlowId, FlowRun, FlowRunId, ReceivedEvent, State, StateId, StateType, Timestamp},
     store::{
         Item, Shards, Write,
         backend::LARGEST_RECORD,
         cost,
         event_query::{Counting, place},
+        query::Range,
         table::{self, Collection, Index},
     },
 };
@@ -76,6 +77,48 @@ fn id(moments: u8, primary: u8) -> Uuid {
         _ => told(time(moments), i64::from(any[1]) * 500 - 64_000),
     };
     run.map_or_else(told, |run| run.state_id(u32::from(moments) + 1).0)
+}
+
+/// The kind of states that these tests let runs enter.
+const ENTERED: StateType = StateType::Running;
+
+/// Lets a run enter the states of which `events` tell, of any runs.
+async fn enter(store: &Store, run: FlowRunId, events: &[ReceivedEvent]) {
+    let mut of_run: Vec<&ReceivedEvent> = events.iter().filter(|event| of_state(event) == run).collect();
+    of_run.sort_by_key(|event| (event.occurred, event.id));
+    let mut flow_run = FlowRun::new(run, FlowId::new(), "a run", time(0));
+    for event in of_run {
+        let state = State::new(StateId(event.id.0), ENTERED, event.occurred);
+        let before = flow_run.state.replace(state);
+        let writes = store.remember_state(&mut flow_run, before.as_ref(), None).unwrap();
+        store.commit(writes).await.unwrap();
+    }
+    store.commit(vec![store.insert(&flow_run).unwrap()]).await.unwrap();
+}
+
+fn of_state(event: &ReceivedEvent) -> FlowRunId {
+    FlowRunId::of_state(StateId(event.id.0))
+}
+
+/// Deletes a run with its states, and leaves notes of them at `now`, as the stream's consumer does.
+async fn delete(store: &Store, run: FlowRunId, now: Timestamp) {
+    let removed = store.read_all(Range::partition(table::flow_run(run).pk)).await.unwrap();
+    store.delete_all(&removed.iter().map(|item| item.key.clone()).collect::<Vec<_>>()).await.unwrap();
+    // In any order, one by one.
+    for item in removed.iter().rev() {
+        store.note_transitions(&[item], RETENTION, now).await.unwrap();
+    }
+}
+
+/// Returns the events of so many transitions of a run, of which one occurs each moment.
+fn life(run: FlowRunId, states: u8) -> Vec<ReceivedEvent> {
+    let told = |number: u8| ReceivedEvent {
+        id: EventId(run.state_id(u32::from(number) + 1).0),
+        resource: serde_json::from_value(json!({"prefect.resource.id": format!("prefect.flow-run.{run}")})).unwrap(),
+        received: time(number),
+        ..event(number, 4, &[5])
+    };
+    (0..states).map(told).collect()
 }
 
 fn event(seconds: u8, primary: u8, related: &[u8]) -> ReceivedEvent {
@@ -146,6 +189,7 @@ proptest! {
         events in prop::collection::vec((0u8..8, 0u8..6, prop::collection::vec(0u8..6, 0..3)), 0..40),
         shards in 1u8..4,
         limit in 1usize..12,
+        deleted in 0usize..8,
     ) {
         block_on(async {
             let stores = stores(shards).await;
@@ -154,8 +198,20 @@ proptest! {
             // Of one in 256 a run's states have the same.
             let mut ids = HashSet::new();
             events.retain(|event| ids.insert(event.id));
+            // Clients have sent some that look like transitions.
+            let is_transition =
+                |event: &ReceivedEvent| RUNS.contains(&of_state(event)) && event.id.0.as_bytes()[15] % 4 > 0;
+            let (transitions, others): (Vec<ReceivedEvent>, Vec<ReceivedEvent>) =
+                events.iter().cloned().partition(is_transition);
             for store in &stores {
-                store.add_events(&events, RETENTION).await.unwrap();
+                store.add_events(&others, RETENTION).await.unwrap();
+                store.add_transitions(&transitions, RETENTION).await.unwrap();
+                for (number, run) in RUNS.iter().enumerate() {
+                    enter(store, *run, &transitions).await;
+                    if deleted & (1 << number) > 0 {
+                        delete(store, *run, time(250)).await;
+                    }
+                }
             }
             let documents = filters();
             let of_both = documents.iter().flat_map(|document| stores.iter().map(move |store| (document, store)));
@@ -322,6 +378,177 @@ fn events_in_the_order_of_time_take_no_entry_and_are_read_without_fetching_them(
         assert!(cost.items_read <= 200 && cost.round_trips <= 12, "{cost:?}");
         let (by_id, cost) = cost::measured(store.event(events[7].id)).await;
         assert_eq!((by_id.unwrap().as_ref(), cost.round_trips), (Some(&events[7]), 1));
+    });
+}
+
+/// Returns what is found of a run: by time, by the run in each direction, by what relates to it, and by id.
+async fn found_of(store: &Store, run: FlowRunId, ids: &[EventId]) -> [Vec<EventId>; 5] {
+    let resource = json!([format!("prefect.flow-run.{run}")]);
+    let filters = [
+        json!({"order": "ASC"}),
+        json!({"order": "ASC", "resource": {"id": resource}}),
+        json!({"order": "DESC", "resource": {"id": resource}}),
+        json!({"order": "ASC", "any_resource": {"id": resource}}),
+        json!({"order": "ASC", "id": {"id": ids}}),
+    ];
+    let mut found = Vec::new();
+    for document in filters {
+        let (events, counted) = pages(store, &filter(&document), 7).await;
+        assert_eq!(counted, events.len() as u64, "{document}");
+        found.push(events.into_iter().map(|event| event.id).collect::<Vec<_>>());
+    }
+    found[2].reverse();
+    found.try_into().unwrap()
+}
+
+#[test]
+fn the_events_of_transitions_are_found_whether_their_run_is_there_or_deleted_before_or_after_them() {
+    block_on(async {
+        for store in stores(3).await {
+            for (states, is_late) in [(3, false), (3, true), (40, false), (40, true)] {
+                let run = FlowRunId::new();
+                let life = life(run, states);
+                let ids: Vec<EventId> = life.iter().map(|event| event.id).collect();
+                enter(&store, run, &life).await;
+                if is_late {
+                    let (last, others) = life.split_last().unwrap();
+                    store.add_transitions(others, RETENTION).await.unwrap();
+                    delete(&store, run, time(250)).await;
+                    store.add_transitions(std::slice::from_ref(last), RETENTION).await.unwrap();
+                } else {
+                    store.add_transitions(&life, RETENTION).await.unwrap();
+                    assert_eq!(found_of(&store, run, &ids).await, [(); 5].map(|()| ids.clone()));
+                    delete(&store, run, time(250)).await;
+                }
+                assert_eq!(found_of(&store, run, &ids).await, [(); 5].map(|()| ids.clone()), "{states} {is_late}");
+                // Told once more, also of the deletion.
+                store.add_transitions(&life, RETENTION).await.unwrap();
+                delete(&store, run, time(250)).await;
+                assert_eq!(found_of(&store, run, &ids).await, [(); 5].map(|()| ids.clone()));
+                let keys: Vec<_> = store.read_all(Range::partition("events_at#0")).await.unwrap();
+                store.delete_all(&keys.into_iter().map(|item| item.key).collect::<Vec<_>>()).await.unwrap();
+                for shard in 1..3 {
+                    let rest = store.read_all(Range::partition(format!("events_at#{shard}"))).await.unwrap();
+                    store.delete_all(&rest.into_iter().map(|item| item.key).collect::<Vec<_>>()).await.unwrap();
+                }
+                assert_eq!(found_of(&store, run, &ids).await, [(); 5].map(|()| Vec::new()), "a note is no event");
+            }
+        }
+    });
+}
+
+#[test]
+fn transitions_of_one_instant_are_read_page_by_page() {
+    block_on(async {
+        let run = FlowRunId::new();
+        let mut life: Vec<ReceivedEvent> =
+            life(run, 12).into_iter().map(|event| ReceivedEvent { occurred: time(1), ..event }).collect();
+        life.sort_by_key(|event| event.id);
+        let document = json!({"order": "DESC", "resource": {"id": [format!("prefect.flow-run.{run}")]}});
+        for store in stores(3).await {
+            enter(&store, run, &life).await;
+            store.add_transitions(&life, RETENTION).await.unwrap();
+            for limit in [1, 2, 5] {
+                let (mut found, _) = pages(&store, &filter(&document), limit).await;
+                found.reverse();
+                assert_eq!(found, life);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_note_is_left_of_what_is_kept_longer_than_its_run_and_goes_with_it() {
+    block_on(async {
+        let seconds = |seconds: f64| time(0).plus_seconds(seconds);
+        let noted = async |store: &Store, run| {
+            let of_run = store.read_all(Range::partition(table::events_of_flow_run(run))).await.unwrap();
+            let keys: Vec<_> = of_run.into_iter().map(|item| item.key).collect();
+            store.get_items(&keys).await.unwrap().into_iter().map(|item| item.expires.unwrap()).collect::<Vec<i64>>()
+        };
+        // An event is kept for an hour after it arrives, which it does within a day.
+        for store in stores(1).await {
+            for (after, is_left) in [(0.0, true), (89_999.0, true), (90_001.0, false)] {
+                let run = FlowRunId::new();
+                let life = life(run, 1);
+                enter(&store, run, &life).await;
+                store.add_transitions(&life, RETENTION).await.unwrap();
+                delete(&store, run, seconds(after)).await;
+                let expected = Vec::from_iter(is_left.then(|| seconds(90_000.0).as_seconds()));
+                assert_eq!(noted(&store, run).await, expected, "{after}");
+            }
+            // One that arrives later than that brings its note along, and is found without its run.
+            let run = FlowRunId::new();
+            let late = ReceivedEvent { received: seconds(100_000.0), ..life(run, 1).remove(0) };
+            store.add_transitions(std::slice::from_ref(&late), RETENTION).await.unwrap();
+            assert_eq!(noted(&store, run).await, [seconds(103_600.0).as_seconds()]);
+            assert_eq!(store.event(late.id).await.unwrap(), Some(late));
+        }
+    });
+}
+
+#[test]
+fn the_event_of_a_transition_is_one_item_without_an_entry_by_time_and_comes_once() {
+    block_on(async {
+        for store in stores(3).await {
+            let run = FlowRunId::new();
+            let life = life(run, 2);
+            enter(&store, run, &life).await;
+            // The first one was written by an older version, the second one is sent by a client as well.
+            let old = Item::of(&life[0], 1, store.shards()).unwrap();
+            assert_eq!(old.key, table::flow_run_event(run, life[0].id));
+            store.commit(vec![Write::Insert(old.clone())]).await.unwrap();
+            let late = |event: &ReceivedEvent| ReceivedEvent { received: time(200), ..event.clone() };
+            store.add_transitions(&life.iter().map(late).collect::<Vec<_>>(), RETENTION).await.unwrap();
+            let sent: Vec<ReceivedEvent> =
+                life.iter().map(|event| ReceivedEvent { event: "other".into(), ..event.clone() }).collect();
+            store.add_events(&sent, RETENTION).await.unwrap();
+            let ids: Vec<EventId> = life.iter().map(|event| event.id).collect();
+            assert_eq!(found_of(&store, run, &ids).await, [(); 5].map(|()| ids.clone()));
+            let events = pages(&store, &filter(&json!({"order": "ASC"})), 50).await.0;
+            assert_eq!(events, [life[0].clone(), late(&life[1])]);
+            let items = store.get_items(&[old.key]).await.unwrap();
+            assert_eq!(items.len(), 1);
+            let mut timed = Vec::new();
+            for shard in 0..3 {
+                timed.extend(store.read_all(Range::partition(format!("events_at#{shard}"))).await.unwrap());
+            }
+            let [item] = &timed[..] else { panic!("{timed:?}") };
+            assert_eq!(item.record::<ReceivedEvent>().unwrap(), late(&life[1]));
+            let by_time = Range::all(&store, Index::ByTime, Collection::Events);
+            let entries: Vec<_> = store.read_all(by_time).await.unwrap().into_iter().map(|item| item.key).collect();
+            assert_eq!(entries, [table::flow_run_event(run, life[0].id)]);
+            let [_, _, counted] = known(&store, &[]).await;
+            assert_eq!(counted.len(), 2, "each is counted once");
+        }
+    });
+}
+
+#[test]
+fn a_window_of_a_run_with_many_states_reads_no_others() {
+    block_on(async {
+        let store = store(4).await;
+        let run = FlowRunId::new();
+        let life = life(run, 240);
+        enter(&store, run, &life).await;
+        store.add_transitions(&life, RETENTION).await.unwrap();
+        let resource = json!([format!("prefect.flow-run.{run}")]);
+        let of_run = json!({"order": "ASC", "resource": {"id": resource}});
+        let within = |since: u8, until: u8| {
+            let mut document = of_run.clone();
+            document["occurred"] = json!({"since": time(since), "until": time(until)});
+            filter(&document)
+        };
+        let (read, cost) = cost::measured(store.read_events(&within(100, 104), None, 50, Counting::Ahead)).await;
+        assert_eq!(read.unwrap().events, life[100..=104]);
+        assert!(cost.items_read <= 12 && cost.round_trips <= 6, "{cost:?}");
+        let (read, cost) = cost::measured(store.read_events(&filter(&of_run), None, 10, Counting::PageOnly)).await;
+        assert_eq!(read.unwrap().events, life[..10]);
+        assert!(cost.items_read <= 220, "it reads a page, not all: {cost:?}");
+        assert_eq!(pages(&store, &filter(&of_run), 50).await.0, life);
+        let (by_id, cost) = cost::measured(store.event(life[239].id)).await;
+        assert_eq!(by_id.unwrap().as_ref(), life.last());
+        assert!(cost.round_trips <= 4, "{cost:?}");
     });
 }
 

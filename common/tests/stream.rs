@@ -493,6 +493,59 @@ fn every_change_of_a_flow_runs_state_is_an_event() {
     });
 }
 
+/// Lets a flow run make so many transitions, more than its item holds states, and deletes it before any is told of.
+async fn short_run(world: &World, transitions: usize) -> FlowRunId {
+    let run = FlowRun::new(FlowRunId::new(), FlowId::new(), "short", Timestamp::now());
+    world.app.store.commit(vec![world.app.store.insert(&run).unwrap()]).await.unwrap();
+    for number in 0..transitions {
+        let state = serde_json::from_value(json!({"type": "RUNNING", "name": format!("Step {number}")})).unwrap();
+        let proposal = Proposal::new(state, true, ProposingClient::default());
+        assert!(propose_flow_run_state(&world.app, run.id, &proposal).await.unwrap().entered);
+    }
+    assert!(world.app.store.delete_flow_run(run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    run.id
+}
+
+#[test]
+fn the_events_of_a_deleted_flow_run_are_found_in_whichever_order_the_stream_tells_and_however_often() {
+    block_on(async {
+        for is_reversed in [false, true] {
+            let world = world(&Faults::default()).await;
+            let run = short_run(&world, 12).await;
+            let in_order = |mut changes: Vec<Change>| {
+                if is_reversed {
+                    changes.reverse();
+                }
+                changes
+            };
+            let mut consumed = 0;
+            for _ in 0..2 {
+                loop {
+                    let changes = world.changes().await;
+                    if changes.len() == consumed {
+                        break;
+                    }
+                    world.consume(&in_order(changes[consumed..].to_vec())).await;
+                    consumed = changes.len();
+                }
+                assert!(world.app.store.flow_run_states(run).await.unwrap().is_empty());
+                let of_run = json!({"order": "ASC", "resource": {"id": [format!("prefect.flow-run.{run}")]}});
+                let events = world.events(of_run).await;
+                let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
+                let expected: Vec<String> = (0..12).map(|number| format!("prefect.flow-run.Step {number}")).collect();
+                assert_eq!(names, expected, "{is_reversed}");
+                let by_time = json!({"order": "ASC", "event": {"prefix": ["prefect.flow-run."]}});
+                assert_eq!(world.events(by_time).await, events);
+                for event in &events {
+                    assert_eq!(world.app.store.event(event.id).await.unwrap().as_ref(), Some(event));
+                }
+                // All of it once more.
+                world.consume(&in_order(world.changes().await)).await;
+            }
+        }
+    });
+}
+
 #[test]
 fn a_flow_says_that_it_is_made_changed_and_deleted() {
     block_on(async {

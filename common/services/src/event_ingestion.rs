@@ -36,3 +36,10 @@ pub async fn keep(app: &App, events: &[ReceivedEvent]) -> Result<()> {
     app.live.tell_events(events);
     Ok(())
 }
+
+/// Keeps the events of transitions that flow runs have made, as [`keep`] does with others.
+pub(crate) async fn keep_transitions(app: &App, events: &[ReceivedEvent]) -> Result<()> {
+    app.store.add_transitions(events, app.settings.event_retention).await?;
+    app.live.tell_events(events);
+    Ok(())
+}

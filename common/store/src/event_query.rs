@@ -2,26 +2,27 @@
 //!
 //! An event's place in every index is the time of its occurrence followed by its id, so the pages of any plan are
 //! read in the order of the answer, and a page goes on after the place of the last event before it. Events whose ids
-//! tell their times stand in the table by their ids; they are read a little further than they are handed out.
+//! tell their times stand in the table by their ids; they are read a little further than they are handed out. Those of
+//! a flow run's transitions stand beside them, and the run's states tell where.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::Hash,
 };
 
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{
     Item, Key, Store, TableAccess,
-    events::{DISTANCE, FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS, is_in_order},
+    events::{DISTANCE, FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS, TimedPlace, TransitionNote, key_of_transition},
     query::{Direction, Range, Reader, Wanted},
-    table::{self, Collection, Index, Projection},
+    states,
+    table::{self, Collection, Index, Projection, Shards, Subject},
 };
 use domain::{
     filter::{self, EventFilter, EventOrder, TimeBounds},
-    model::{EventId, ReceivedEvent, Timestamp},
+    model::{EventId, FlowRunId, ReceivedEvent, Timestamp},
 };
 use error::Result;
 
@@ -36,9 +37,6 @@ const STEP: usize = 100;
 
 /// How many events one step looks at, where the first one is mostly the one that is wanted.
 const FEW: usize = 20;
-
-/// How many characters of an id of version 7 tell its time.
-const LENGTH_OF_TIME: usize = 13;
 
 /// Up to how many ids a filter may name for each of them to be looked up by itself.
 const LOOKED_UP_IDS: usize = 25;
@@ -233,10 +231,10 @@ fn is_after(filter: &EventFilter, place: &str, after: &str) -> bool {
 fn ranges(store: &Store, filter: &EventFilter, after: Option<&str>) -> Vec<Range> {
     let partitions = |index, partitions| Range { partitions, ..Range::of_index(index, "") };
     let lookup = |ids: &[String]| {
-        let flow_runs = ids.iter().filter_map(|id| id.strip_prefix(FLOW_RUN_RESOURCE)?.parse().ok());
-        let transitions = distinct(flow_runs.map(|run| table::flow_run_event(run, EventId(Uuid::nil())).pk));
+        let flow_runs = ids.iter().filter_map(|id| id.strip_prefix(FLOW_RUN_RESOURCE)?.parse::<FlowRunId>().ok());
+        let of_run = |run| [table::events_of_flow_run(run), table::flow_run(run).pk].map(Range::partition);
         let others = partitions(Index::Lookup, distinct(ids.iter().map(|id| table::resource_lookup(id))));
-        transitions.into_iter().map(Range::partition).chain([others]).collect::<Vec<_>>()
+        distinct(flow_runs).into_iter().flat_map(of_run).chain([others]).collect::<Vec<_>>()
     };
     // The payload of most events is not looked at, and may be long.
     let wanted = if filter.text.is_none() { Wanted::Heads } else { Wanted::Declared };
@@ -415,6 +413,7 @@ struct Merge<'s> {
 }
 
 struct Source<'s> {
+    store: &'s Store,
     reader: Reader<'s>,
     /// What is read, by the places of the events.
     range: Range,
@@ -423,7 +422,17 @@ struct Source<'s> {
     items: VecDeque<(String, Item)>,
     /// Events that were read, before which others may come that were not, by their places.
     held: BTreeMap<String, Item>,
+    /// Transitions of a flow run that occurred, by the places of their events.
+    transitions: VecDeque<(String, Transition)>,
     is_over: bool,
+}
+
+/// The event of a transition, as far as it is known.
+enum Transition {
+    /// It was read.
+    Read(Item),
+    /// It is under this key, if it is there.
+    Under(Key),
 }
 
 /// In which order a range has its events.
@@ -431,18 +440,23 @@ struct Source<'s> {
 enum Order {
     /// By their places.
     Places(Index),
-    /// By their ids, which tell their times nearly.
-    Ids,
-    /// In another one: the transitions of a flow run.
-    Other,
+    /// By times that are nearly those of their occurrence.
+    Times,
+    /// In none: what is known of a flow run's transitions by itself.
+    Run(FlowRunId),
+    /// By the states of a flow run that have items of their own.
+    States,
 }
 
 impl Order {
     fn of(range: &Range) -> Self {
         match range.index {
             Some(index) => Self::Places(index),
-            None if range.partitions.iter().all(|partition| table::is_of_timed_events(partition)) => Self::Ids,
-            None => Self::Other,
+            None => match range.partitions.first() {
+                Some(partition) if table::is_of_flow_run(partition) => Self::States,
+                Some(partition) => table::flow_run_of_events(partition).map_or(Self::Times, Self::Run),
+                None => Self::Times,
+            },
         }
     }
 }
@@ -453,11 +467,13 @@ impl<'s> Merge<'s> {
             let (projection, order) = (store.carried(&range), Order::of(&range));
             let read = match order {
                 Order::Places(_) => range.clone(),
-                Order::Ids => by_ids(range.clone()),
-                Order::Other => range.clone().between(None, None),
+                Order::Times => by_times(range.clone()),
+                Order::Run(_) => range.clone().between(None, None),
+                Order::States => by_states(range.clone()),
             };
             let (reader, items, held) = (store.read(read, step), VecDeque::new(), BTreeMap::new());
-            Source { reader, range, order, projection, items, held, is_over: false }
+            let transitions = VecDeque::new();
+            Source { store, reader, range, order, projection, items, held, transitions, is_over: false }
         };
         Self { sources: ranges.into_iter().map(source).collect(), direction, last: None }
     }
@@ -466,6 +482,9 @@ impl<'s> Merge<'s> {
     async fn next(&mut self, count: usize) -> Result<Vec<Candidate>> {
         let mut candidates = Vec::with_capacity(count);
         while candidates.len() < count {
+            // A state moves out of its run's item, so the item is read before the states that have items of their own.
+            let runs = self.sources.iter_mut().filter(|source| matches!(source.order, Order::Run(_)));
+            try_join_all(runs.map(Source::fill)).await?;
             try_join_all(self.sources.iter_mut().map(Source::fill)).await?;
             let heads = self.sources.iter().enumerate().filter_map(|(number, source)| Some((source.place()?, number)));
             let first = match self.direction {
@@ -491,8 +510,9 @@ impl Source<'_> {
         }
         let index = match self.order {
             Order::Places(index) => index,
-            Order::Ids => return self.fill_with_timed().await,
-            Order::Other => return self.fill_with_transitions().await,
+            Order::Times => return self.fill_with_timed().await,
+            Order::Run(run) => return self.fill_with_transitions_of(run).await,
+            Order::States => return self.fill_with_states().await,
         };
         match self.reader.more().await? {
             Some(items) => {
@@ -504,7 +524,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Reads events in the order of their ids, until the place of one is known to be the next.
+    /// Reads events in the order of the times at which they stand, until the place of one is known to be the next.
     async fn fill_with_timed(&mut self) -> Result<()> {
         while self.items.is_empty() && !self.is_over {
             let Some(items) = self.reader.more().await? else {
@@ -512,16 +532,16 @@ impl Source<'_> {
                 self.release(None);
                 return Ok(());
             };
-            let last = items.last().and_then(id_of);
+            let last = items.last().and_then(|item| TimedPlace::of(&item.key));
             for item in items {
-                let Some((id, occurred)) = id_of(&item).zip(occurred(&item)) else { continue };
-                let place = table::sort_with_id(&occurred.sortable(), id);
+                let Some((stands, occurred)) = TimedPlace::of(&item.key).zip(occurred(&item)) else { continue };
+                let place = table::sort_with_id(&occurred.sortable(), stands.id());
                 // What stands farther from its time is in the index.
-                if is_in_order(id, occurred) && self.is_within(&place) {
+                if stands.is_in_order(occurred) && self.is_within(&place) {
                     self.held.insert(place, item);
                 }
             }
-            if let Some(last) = last.and_then(EventId::told_time) {
+            if let Some(last) = last.and_then(TimedPlace::time) {
                 self.release(Some(last));
             }
         }
@@ -553,19 +573,76 @@ impl Source<'_> {
             && self.range.last().is_none_or(|last| place <= last.as_str())
     }
 
-    /// Reads all transitions of a run, which are few, and puts them in the order of their places.
-    async fn fill_with_transitions(&mut self) -> Result<()> {
-        let mut found = Vec::new();
-        while let Some(items) = self.reader.more().await? {
-            found.extend(items.into_iter().filter_map(|item| Some((place(&item.readable()?), item))));
+    /// Reads what tells of transitions of `run` but its states that have items of their own: the run's item, notes, and
+    /// what older versions wrote, which are few.
+    async fn fill_with_transitions_of(&mut self, run: FlowRunId) -> Result<()> {
+        if self.transitions.is_empty() {
+            let (store, reader) = (self.store, &mut self.reader);
+            let key = table::flow_run(run);
+            let by_itself = async {
+                let mut found = Vec::new();
+                while let Some(items) = reader.more().await? {
+                    found.extend(items);
+                }
+                Ok(found)
+            };
+            let (found, run) = try_join(by_itself, store.get_item(&key)).await?;
+            let mut transitions: BTreeMap<String, Transition> = told_by(run.iter(), store.shards()).collect();
+            for item in found {
+                if Subject::of(&item.key).is_some_and(Subject::is_event) {
+                    let Some(event) = item.readable() else { continue };
+                    transitions.insert(place(&event), Transition::Read(item));
+                } else if let Some(note) = item.readable::<TransitionNote>()
+                    && let Some(key) = note.key_of_event(store.shards())
+                {
+                    let place = table::sort_with_id(&note.occurred.sortable(), note.id);
+                    transitions.entry(place).or_insert(Transition::Under(key));
+                }
+            }
+            transitions.retain(|place, _| self.is_within(place));
+            self.transitions = match self.range.direction {
+                Direction::Ascending => transitions.into_iter().collect(),
+                Direction::Descending => transitions.into_iter().rev().collect(),
+            };
         }
-        found.retain(|(place, _)| self.is_within(place));
-        found.sort_by(|(one, _), (other, _)| match self.range.direction {
-            Direction::Ascending => one.cmp(other),
-            Direction::Descending => other.cmp(one),
-        });
-        self.items.extend(found);
-        self.is_over = true;
+        self.read_transitions().await?;
+        self.is_over = self.transitions.is_empty();
+        Ok(())
+    }
+
+    /// Reads the states of a run that have items of their own, page by page, and the events of these transitions.
+    async fn fill_with_states(&mut self) -> Result<()> {
+        while self.items.is_empty() {
+            if self.transitions.is_empty() {
+                let Some(items) = self.reader.more().await? else {
+                    self.is_over = true;
+                    return Ok(());
+                };
+                let told = told_by(items.iter(), self.store.shards());
+                self.transitions = told.filter(|(place, _)| self.is_within(place)).collect();
+            }
+            self.read_transitions().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the events of the next transitions, until there is one.
+    async fn read_transitions(&mut self) -> Result<()> {
+        while self.items.is_empty() && !self.transitions.is_empty() {
+            let next: Vec<_> = self.transitions.drain(..self.transitions.len().min(STEP)).collect();
+            let key = |(_, transition): &(String, Transition)| match transition {
+                Transition::Read(_) => None,
+                Transition::Under(key) => Some(key.clone()),
+            };
+            let found = self.store.get_items(&next.iter().filter_map(key).collect::<Vec<_>>()).await?;
+            let mut found: HashMap<Key, Item> = found.into_iter().map(|item| (item.key.clone(), item)).collect();
+            let read = |(place, transition)| match transition {
+                Transition::Read(item) => Some((place, item)),
+                // It has expired, or is yet to come.
+                Transition::Under(key) => Some((place, found.remove(&key)?)),
+            };
+            self.items.extend(next.into_iter().filter_map(read));
+        }
         Ok(())
     }
 
@@ -574,22 +651,34 @@ impl Source<'_> {
     }
 }
 
-/// Returns the ids of the events that may have their places in `range`.
-fn by_ids(range: Range) -> Range {
-    let time = |place: &String| table::without_id(place).parse::<Timestamp>().ok();
-    let moved = |time: Timestamp, micros| Timestamp::nearest_to_micros(time.as_micros().saturating_add(micros));
-    let id = |time: Timestamp| EventId::first_of(time).to_string();
-    let from = range.from.as_ref().and_then(time).map(|from| id(moved(from, -DISTANCE)));
-    let to = range.to.as_ref().and_then(time).map(|to| id(moved(to, DISTANCE)));
-    let start = table::TIMED_EVENTS;
-    // All ids of the last millisecond begin like the first one of it.
-    let to = to.map(|to| to.get(..LENGTH_OF_TIME).unwrap_or(&to).to_owned());
-    range.between(from.map(|from| format!("{start}{from}")), to.map(|to| format!("{start}{to}")))
+/// Returns the transitions that items of a flow run and of its states tell, by the places of their events.
+///
+/// Where the id of a state does not tell its run, the event is found as others are.
+fn told_by<'i>(items: impl Iterator<Item = &'i Item>, shards: Shards) -> impl Iterator<Item = (String, Transition)> {
+    items.flat_map(states::told_states).filter_map(move |state| {
+        let (id, occurred) = (EventId(state.id.0), state.timestamp);
+        let key = key_of_transition(id, occurred, shards)?;
+        Some((table::sort_with_id(&occurred.sortable(), id), Transition::Under(key)))
+    })
 }
 
-/// Returns the id of an event that stands among ids.
-fn id_of(item: &Item) -> Option<EventId> {
-    item.key.sk.strip_prefix(table::TIMED_EVENTS)?.parse().ok()
+/// Returns where the events may stand in the order of time that have their places in `range`.
+fn by_times(range: Range) -> Range {
+    let time = |place: &String| table::without_id(place).parse::<Timestamp>().ok();
+    let moved = |time: Timestamp, micros| Timestamp::nearest_to_micros(time.as_micros().saturating_add(micros));
+    let start = |time| format!("{}{}", table::TIMED_EVENTS, TimedPlace::start(time));
+    let from = range.from.as_ref().and_then(time).map(|from| start(moved(from, -DISTANCE)));
+    let to = range.to.as_ref().and_then(time).map(|to| start(moved(to, DISTANCE)));
+    range.between(from, to)
+}
+
+/// Returns the states whose events may have their places in `range`: those that were entered at these times.
+fn by_states(range: Range) -> Range {
+    let entered = |place: &Option<String>| {
+        Some(format!("{}{}", table::STATES, place.as_deref().map(table::without_id).unwrap_or_default()))
+    };
+    let (from, to) = (entered(&range.from), entered(&range.to));
+    range.between(from, to)
 }
 
 /// Returns when an event occurred, without reading the rest of it.

@@ -2,22 +2,33 @@
 //!
 //! Where an event stands follows from its id, so that one that is sent again meets itself, whatever else it says:
 //!
-//! - The event of a flow run's transition is in a partition of the run, which its id tells.
-//! - One whose id is of UUID version 7, as clients make them, is in a partition of its shard, whose sort keys are the
-//!   ids. Their order is that of the times at which they were made, and a client makes an id the moment the event
-//!   occurs. So the partition lists the events by time, within [`DISTANCE`], and these need no entry in `by_time`.
-//! - Any other is an item by itself, and so were all that versions before this one wrote.
+//! - The event of a flow run's transition has the id of the state that was entered, from which the run follows. The
+//!   run's states tell when that was, and that is where the event stands: among the events of its shard, which are in
+//!   the order of time. When the run is deleted, a [`TransitionNote`] tells it instead.
+//! - One whose id is of UUID version 7, as clients make them, stands there by its id. The order of these ids is that of
+//!   the times at which they were made, and a client makes an id the moment the event occurs. So the partition lists
+//!   the events by time, within [`DISTANCE`].
+//! - Any other is an item by itself, and so were all that versions before this one wrote. So is what a client sends
+//!   with the id of a flow run's state.
 //!
 //! What does not stand in the order of its time is in `by_time`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Key, Record, Store, TableAccess,
-    backend::{LARGEST_RECORD, text_size},
+    Item, Key, Record, Store, TableAccess, Write,
+    backend::{Consistency, LARGEST_RECORD, text_size},
+    schema::KeyPart,
+    states,
     table::{self, Collection, Index, IndexKey, Shards},
 };
-use domain::model::{EventId, FlowRunId, ReceivedEvent, StateId, Timestamp};
+use domain::model::{EventId, FlowRunId, ReceivedEvent, State, StateId, Timestamp};
 use error::{Error, Result};
 
 /// What the id of every flow run starts with when it is a resource.
@@ -38,6 +49,116 @@ pub(crate) const DISTANCE: i64 = 50_000;
 /// After how many seconds an event arrives late, so that it may be one that an older version has written.
 const LATE: f64 = 1.0;
 
+/// How many seconds after a transition its event arrives at the latest, but for one that brings its own note.
+///
+/// A stream keeps a change for a day.
+const LATEST: u32 = 86_400;
+
+/// Of how many runs the states are read at once.
+const RUNS_AT_ONCE: usize = 16;
+
+/// Where an event stands among those of its shard, which are in the order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimedPlace {
+    /// At the time that its id tells, and by nothing but its id.
+    Told(EventId),
+    /// At the time at which it occurred.
+    Occurred(Timestamp, EventId),
+}
+
+/// How many characters of an id of version 7 tell its time.
+const LENGTH_OF_TIME: usize = 13;
+
+impl TimedPlace {
+    /// Reads the key of an event that stands in the order of time.
+    pub(crate) fn of(key: &Key) -> Option<Self> {
+        let place = key.sk.strip_prefix(table::TIMED_EVENTS)?;
+        if let Ok(id) = place.parse() {
+            return Some(Self::Told(id));
+        }
+        let (time, id) = place.split_at_checked(LENGTH_OF_TIME)?;
+        let told: EventId = format!("{time}-7000-8000-000000000000").parse().ok()?;
+        Some(Self::Occurred(told.told_time()?, id.strip_prefix('-')?.parse().ok()?))
+    }
+
+    /// Returns the event's id.
+    pub(crate) fn id(self) -> EventId {
+        match self {
+            Self::Told(id) | Self::Occurred(_, id) => id,
+        }
+    }
+
+    /// Returns the time at which the event stands, to the millisecond.
+    pub(crate) fn time(self) -> Option<Timestamp> {
+        match self {
+            Self::Told(id) => id.told_time(),
+            Self::Occurred(time, _) => Some(time),
+        }
+    }
+
+    /// Says whether an event here, which occurred at `occurred`, has no entry in the index by time.
+    pub(crate) fn is_in_order(self, occurred: Timestamp) -> bool {
+        match self {
+            Self::Told(id) => is_in_order(id, occurred),
+            Self::Occurred(..) => true,
+        }
+    }
+
+    /// Returns what the keys of the events that stand at a time start with, to the millisecond.
+    pub(crate) fn start(time: Timestamp) -> String {
+        let mut start = EventId::first_of(time).to_string();
+        start.truncate(LENGTH_OF_TIME);
+        start
+    }
+}
+
+impl KeyPart for TimedPlace {
+    /// The time is written as an id of version 7 begins, so that both kinds are in one order.
+    fn part(&self) -> Cow<'_, str> {
+        match self {
+            Self::Told(id) => id.to_string().into(),
+            Self::Occurred(time, id) => format!("{}-{id}", Self::start(*time)).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl crate::schema::samples::Sample for TimedPlace {
+    fn sample() -> Self {
+        Self::Occurred(Timestamp::now(), EventId::new())
+    }
+}
+
+/// When a transition occurred whose event is kept longer than its flow run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransitionNote {
+    /// The event, which tells the run.
+    pub id: EventId,
+    /// When it occurred.
+    pub occurred: Timestamp,
+}
+
+crate::json_record!(TransitionNote);
+
+impl Record for TransitionNote {
+    const HEAD: &'static [&'static str] = &["id", "occurred"];
+
+    fn key(&self) -> Key {
+        table::transition_note(run_of(self.id), self.id)
+    }
+
+    fn index_keys(&self, _shards: Shards) -> Vec<IndexKey> {
+        Vec::new()
+    }
+}
+
+impl TransitionNote {
+    /// Returns the key of the event.
+    pub(crate) fn key_of_event(&self, shards: Shards) -> Option<Key> {
+        key_of_transition(self.id, self.occurred, shards)
+    }
+}
+
 crate::json_record!(ReceivedEvent);
 
 impl Record for ReceivedEvent {
@@ -52,7 +173,7 @@ impl Record for ReceivedEvent {
     fn key_in(&self, shards: Shards) -> Key {
         match (transition_of(self), self.id.told_time()) {
             (Some(run), _) => table::flow_run_event(run, self.id),
-            (None, Some(_)) => table::timed_event_in(shards, self.id),
+            (None, Some(_)) => table::timed_event_in(shards, TimedPlace::Told(self.id)),
             (None, None) => table::event(self.id),
         }
     }
@@ -65,7 +186,7 @@ impl Record for ReceivedEvent {
         if is_transition || !is_in_order(self.id, self.occurred) {
             index_keys.push(IndexKey { index: Index::ByTime, pk, sk: occurred.clone() });
         }
-        // Those of transitions are beside each other in the table.
+        // Those of transitions are found by their run.
         if !is_transition {
             let pk = table::resource_lookup(self.resource.id());
             index_keys.push(IndexKey { index: Index::Lookup, pk, sk: occurred.clone() });
@@ -87,24 +208,42 @@ impl Record for ReceivedEvent {
     }
 }
 
-/// Returns the flow run whose transition an event tells of, if the id tells it as well.
+/// Returns the flow run whose state has an event's id, if it is the event's resource as well.
 fn transition_of(event: &ReceivedEvent) -> Option<FlowRunId> {
     let run: FlowRunId = event.resource.id().strip_prefix(FLOW_RUN_RESOURCE)?.parse().ok()?;
-    (FlowRunId::of_state(StateId(event.id.0)) == run).then_some(run)
+    (run_of(event.id) == run).then_some(run)
+}
+
+/// Returns the flow run whose transition the event `id` tells of, if it tells of one.
+fn run_of(id: EventId) -> FlowRunId {
+    FlowRunId::of_state(StateId(id.0))
+}
+
+/// Returns the key of the event of a transition that occurred at a time; nothing before 1970, which no place tells.
+pub(crate) fn key_of_transition(id: EventId, occurred: Timestamp, shards: Shards) -> Option<Key> {
+    (occurred.as_micros() >= 0).then(|| table::timed_event_in(shards, TimedPlace::Occurred(occurred, id)))
 }
 
 /// Says whether the place of an event among ids is that of its occurrence, nearly.
-pub(crate) fn is_in_order(id: EventId, occurred: Timestamp) -> bool {
+fn is_in_order(id: EventId, occurred: Timestamp) -> bool {
     id.told_time().is_some_and(|told| occurred.as_micros().abs_diff(told.as_micros()) <= DISTANCE.unsigned_abs())
 }
 
 /// Returns the keys under one of which the event `id` is, if it is there and does not tell of a transition.
 fn told_under(id: EventId, shards: Shards) -> impl Iterator<Item = Key> {
-    [Some(table::event(id)), id.told_time().map(|_| table::timed_event_in(shards, id))].into_iter().flatten()
+    let timed = id.told_time().map(|_| table::timed_event_in(shards, TimedPlace::Told(id)));
+    [Some(table::event(id)), timed].into_iter().flatten()
 }
 
 /// What [`Store::add_events`] touches.
 pub const ADD: TableAccess = TableAccess::WRITES_MANY;
+
+/// An event that is about to be kept.
+struct New {
+    item: Item,
+    /// Where an older version may have written it.
+    older: Option<Key>,
+}
 
 impl Store {
     /// Keeps `events` for `retention` seconds after they happened or arrived; an event that is there already stays.
@@ -113,29 +252,90 @@ impl Store {
     /// [`Error::TooLarge`] before anything is written, if an event is over [`LARGEST_RECORD`]. Otherwise the first
     /// failure of the store: the caller repeats the batch, which changes nothing twice.
     pub async fn add_events(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
-        let mut items = events.iter().map(|event| self.event_item(event, retention)).collect::<Result<Vec<_>>>()?;
-        let mut there = self.kept_by_older_versions(events).await?;
-        // Of those with one id the first one counts.
-        items.retain(|item| there.insert(item.key.clone()));
-        self.insert_missing(items).await
+        let new = |event: &ReceivedEvent| {
+            let stands_elsewhere = event.id.told_time().is_some() && transition_of(event).is_none();
+            let older = (stands_elsewhere && is_late(event)).then(|| table::event(event.id));
+            Ok(New { item: self.event_item(event, retention)?, older })
+        };
+        let mut added = events.iter().map(new).collect::<Result<Vec<_>>>()?;
+        let of_states: Vec<EventId> =
+            events.iter().filter(|event| transition_of(event).is_some()).map(|event| event.id).collect();
+        if !of_states.is_empty() {
+            // A client sends what it has read before, as from a backup.
+            let there = self.events_by_id(&of_states).await?;
+            let there: HashSet<Key> = there.iter().map(|event| event.key_in(self.shards())).collect();
+            added.retain(|new| !there.contains(&new.item.key));
+        }
+        self.add_new(added, Consistency::Strong).await
     }
 
-    /// Returns the keys of those of `events` that are there under the keys that older versions gave them.
+    /// Keeps the events of transitions that flow runs have made, as [`Self::add_events`] does with others.
     ///
-    /// Only late ones are looked for, each for a read unit: who was told nothing, as by a server that ended, sends them
-    /// again.
-    async fn kept_by_older_versions(&self, events: &[ReceivedEvent]) -> Result<HashSet<Key>> {
-        let is_late = |event: &&ReceivedEvent| event.received.seconds_since(event.occurred) > LATE;
-        let stands_elsewhere =
-            |event: &&ReceivedEvent| event.id.told_time().is_some() && transition_of(event).is_none();
-        let sought = events.iter().filter(is_late).filter(stands_elsewhere);
-        let keys: Vec<Key> = sought.map(|event| table::event(event.id)).collect();
-        if keys.is_empty() {
-            return Ok(HashSet::new());
+    /// Each has the id of the state that was entered, and occurred at the time of that.
+    ///
+    /// # Errors
+    /// Those of [`Self::add_events`].
+    pub async fn add_transitions(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
+        let (mut added, mut notes) = (Vec::with_capacity(events.len()), Vec::new());
+        for event in events {
+            let (mut item, mut older) = (self.event_item(event, retention)?, None);
+            let run = transition_of(event);
+            if let Some(key) = run.and_then(|_| key_of_transition(event.id, event.occurred, self.shards())) {
+                item.index_keys.remove(&Index::ByTime.partition());
+                item.index_keys.remove(&Index::ByTime.sort());
+                older = is_late(event).then(|| std::mem::replace(&mut item.key, key.clone()));
+                item.key = key;
+                if event.received.seconds_since(event.occurred) > f64::from(LATEST) {
+                    let note = TransitionNote { id: event.id, occurred: event.occurred };
+                    notes.push(Write::Put(Item { expires: item.expires, ..self.item(&note, 1)? }));
+                }
+            } else if event.id.told_time().is_some() && run.is_none() {
+                older = is_late(event).then(|| table::event(event.id));
+            }
+            added.push(New { item, older });
         }
-        let found: HashSet<Key> = self.get_items(&keys).await?.into_iter().map(|item| item.key).collect();
-        let is_there = |event: &&ReceivedEvent| found.contains(&table::event(event.id));
-        Ok(events.iter().filter(is_there).map(|event| event.key_in(self.shards())).collect())
+        for note in notes {
+            self.commit(vec![note]).await?;
+        }
+        // A stream tells once more after a while, at half the cost of a look at what was written a moment ago.
+        self.add_new(added, Consistency::Eventual).await
+    }
+
+    /// Adds those events that are not there yet, nor where older versions wrote them.
+    ///
+    /// Only late ones are looked for there, each for a read unit: who was told nothing, as by a server that ended,
+    /// sends them again.
+    async fn add_new(&self, mut added: Vec<New>, consistency: Consistency) -> Result<()> {
+        let older: Vec<Key> = added.iter().filter_map(|new| new.older.clone()).collect();
+        if !older.is_empty() {
+            let there = self.get_items_as(&older, consistency).await?;
+            let there: HashSet<Key> = there.into_iter().map(|item| item.key).collect();
+            added.retain(|new| new.older.as_ref().is_none_or(|older| !there.contains(older)));
+        }
+        // Of those with one id the first one counts.
+        let mut seen = HashSet::with_capacity(added.len());
+        let items = added.into_iter().map(|new| new.item).filter(|item| seen.insert(item.key.clone()));
+        self.insert_missing(items.collect()).await
+    }
+
+    /// Leaves notes of the transitions whose flow runs, or states, were `removed`, as long as their events are kept for
+    /// `retention` seconds.
+    ///
+    /// It does not depend on whether the events are there: that of a run's last transition may come later. What is
+    /// noted follows from the states alone, so that a repeat changes nothing.
+    pub async fn note_transitions(&self, removed: &[&Item], retention: u64, now: Timestamp) -> Result<()> {
+        let kept = u64::from(LATEST).saturating_add(retention);
+        let mut notes = Vec::new();
+        for item in removed {
+            for State { id, timestamp: occurred, .. } in states::told_states(item) {
+                let expires = occurred.as_seconds().saturating_add(i64::try_from(kept).unwrap_or(i64::MAX));
+                if expires > now.as_seconds() {
+                    let note = TransitionNote { id: EventId(id.0), occurred };
+                    notes.push(Item { expires: Some(expires), ..self.item(&note, 1)? });
+                }
+            }
+        }
+        if notes.is_empty() { Ok(()) } else { self.insert_missing(notes).await }
     }
 
     /// Reads an event.
@@ -151,13 +351,32 @@ impl Store {
 
     /// Reads events, in the order of the ids and without those that are not there.
     pub async fn events_by_id(&self, ids: &[EventId]) -> Result<Vec<ReceivedEvent>> {
-        let transition = |id: EventId| table::flow_run_event(FlowRunId::of_state(StateId(id.0)), id);
-        let keys_of = |id: EventId| std::iter::once(transition(id)).chain(told_under(id, self.shards()));
+        let keys_of = |id| std::iter::once(table::flow_run_event(run_of(id), id)).chain(told_under(id, self.shards()));
         let keys: Vec<Key> = ids.iter().copied().flat_map(keys_of).collect();
-        let mut events: Vec<ReceivedEvent> =
-            self.get_many(&keys).await?.into_iter().map(|found| found.record).collect();
-        events.dedup_by_key(|event| event.id);
-        Ok(events)
+        let mut events = HashMap::with_capacity(ids.len());
+        for found in self.get_many::<ReceivedEvent>(&keys).await? {
+            events.entry(found.record.id).or_insert(found.record);
+        }
+        let missing: HashSet<EventId> = ids.iter().copied().filter(|id| !events.contains_key(id)).collect();
+        if !missing.is_empty() {
+            let keys = self.keys_of_transitions(&missing).await?;
+            let found = self.get_many::<ReceivedEvent>(&keys).await?;
+            events.extend(found.into_iter().map(|found| (found.record.id, found.record)));
+        }
+        Ok(ids.iter().filter_map(|id| events.remove(id)).collect())
+    }
+
+    /// Returns the keys of those events `ids` that tell of transitions, as the states of their runs say, or notes.
+    async fn keys_of_transitions(&self, ids: &HashSet<EventId>) -> Result<Vec<Key>> {
+        let keys: Vec<Key> = ids.iter().map(|id| table::transition_note(run_of(*id), *id)).collect();
+        let runs: HashSet<FlowRunId> = ids.iter().map(|id| run_of(*id)).collect();
+        let histories = stream::iter(runs).map(|run| self.flow_run_states(run)).buffer_unordered(RUNS_AT_ONCE);
+        let (notes, histories) =
+            futures::try_join!(self.get_many::<TransitionNote>(&keys), histories.try_collect::<Vec<Vec<State>>>())?;
+        let entered = histories.into_iter().flatten().map(|state| (EventId(state.id.0), state.timestamp));
+        let of_deleted = notes.into_iter().map(|found| (found.record.id, found.record.occurred));
+        let told = entered.chain(of_deleted).filter(|(id, _)| ids.contains(id));
+        Ok(told.filter_map(|(id, occurred)| key_of_transition(id, occurred, self.shards())).collect())
     }
 
     fn event_item(&self, event: &ReceivedEvent, retention: u64) -> Result<Item> {
@@ -172,6 +391,11 @@ impl Store {
         item.expires = Some(kept_from.saturating_add(i64::try_from(retention).unwrap_or(i64::MAX)));
         Ok(item)
     }
+}
+
+/// Says whether an event arrives so late that an older version may have written it.
+fn is_late(event: &ReceivedEvent) -> bool {
+    event.received.seconds_since(event.occurred) > LATE
 }
 
 #[cfg(test)]
@@ -224,7 +448,11 @@ mod tests {
             let indexes: Vec<Index> = event.index_keys(shards).into_iter().map(|place| place.index).collect();
             let expected: &[Index] = if is_by_time { &[Index::ByTime, Index::Lookup] } else { &[Index::Lookup] };
             assert_eq!(indexes, expected, "{micros}");
-            assert_eq!(event.key_in(shards), table::timed_event_in(shards, id), "it stands where its id says");
+            assert_eq!(
+                event.key_in(shards),
+                table::timed_event_in(shards, TimedPlace::Told(id)),
+                "it stands where its id says"
+            );
         }
         assert_eq!(event(&[]).key_in(shards), table::event(event(&[]).id));
         let run = FlowRunId::new();
@@ -233,6 +461,40 @@ mod tests {
         let transition = ReceivedEvent { resource: resource.unwrap(), ..transition };
         assert_eq!(transition.key_in(shards), table::flow_run_event(run, transition.id));
         assert_eq!(transition.index_keys(shards)[0].index, Index::ByTime);
+    }
+
+    #[test]
+    fn what_stands_in_the_order_of_time_tells_its_time_and_its_id_by_its_key() {
+        let (shards, id) = (Shards(20), EventId::new());
+        let before_all = Timestamp::from_micros(-1).unwrap();
+        let of_millis = |time: Timestamp| time.as_micros().div_euclid(1_000);
+        let times = ["1970-01-01T00:00:00Z", "2026-01-31T09:30:00.123456Z", "9999-12-31T23:59:59.999999Z"];
+        for time in times.map(|time| time.parse::<Timestamp>().unwrap()) {
+            let key = key_of_transition(id, time, shards).unwrap();
+            let Some(TimedPlace::Occurred(told, of)) = TimedPlace::of(&key) else { panic!("{key:?}") };
+            assert_eq!((of, of_millis(told)), (id, of_millis(time)));
+            assert_eq!(key, table::timed_event_in(shards, TimedPlace::Occurred(told, id)));
+            assert_eq!(key.pk, table::timed_event_in(shards, TimedPlace::Told(id)).pk, "the id tells the shard");
+        }
+        assert_eq!(TimedPlace::of(&table::timed_event_in(shards, TimedPlace::Told(id))), Some(TimedPlace::Told(id)));
+        assert_eq!(TimedPlace::of(&Key::new("events_at#0", "event#0199aaaa-bbbb")), None);
+        assert_eq!(key_of_transition(id, before_all, shards), None);
+    }
+
+    #[test]
+    fn both_kinds_in_the_order_of_time_are_in_one_order() {
+        let micros = |millis: i64| Timestamp::from_micros(1_769_851_800_000_000 + millis * 1_000).unwrap();
+        let told = |millis: i64| EventId::first_of(micros(millis)).0.as_u128() + (7 << 76) + (2 << 62);
+        let mut keys: Vec<(String, i64)> = Vec::new();
+        for millis in [0, 1, 5, 4_096, 70_000, 5_000_000_000] {
+            let told = EventId(uuid::Uuid::from_u128(told(millis)));
+            keys.push((TimedPlace::Told(told).part().into_owned(), millis));
+            keys.push((TimedPlace::Occurred(micros(millis), EventId::new()).part().into_owned(), millis));
+        }
+        let times: Vec<i64> = keys.iter().map(|(_, millis)| *millis).collect();
+        keys.sort();
+        assert_eq!(keys.iter().map(|(_, millis)| *millis).collect::<Vec<_>>(), times);
+        assert!(keys.iter().all(|(key, millis)| key.starts_with(&TimedPlace::start(micros(*millis)))));
     }
 
     #[test]

@@ -406,6 +406,16 @@ pub(crate) fn states_within(item: &Item) -> Vec<State> {
     history_within(item).into_iter().map(|entered| entered.state).collect()
 }
 
+/// Returns the states that the item of a flow run, or of one of its states, tells, as far as their ids tell the run.
+pub(crate) fn told_states(item: &Item) -> Vec<State> {
+    let mut states = match table::run_of_state(&item.key) {
+        Some(_) => item.readable::<HistoricState>().map(|entered| entered.state).into_iter().collect(),
+        None => states_within(item),
+    };
+    states.retain(|state| table::flow_run(FlowRunId::of_state(state.id)).pk == item.key.pk);
+    states
+}
+
 fn history_within(item: &Item) -> Vec<HistoricState> {
     match Subject::of(&item.key) {
         Some(Subject::FlowRun(_)) => item.readable::<FlowRun>().as_ref().map(history_in),

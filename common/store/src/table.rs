@@ -33,6 +33,7 @@ use crate::{
     data_keys::CurrentDataKey,
     deployment_polling,
     entity::{self, Tombstone},
+    events::{TimedPlace, TransitionNote},
     heartbeats,
     key::starting_alike,
     listeners, observed_states,
@@ -132,12 +133,15 @@ entities! {
 
     /// an event
     event(event_id: EventId) => Event(EventId) of ReceivedEvent = ["event", event_id] / ["event"];
-    /// an event whose id tells when it was made, in the order of the ids, which is that of these times
-    timed_event(shard: usize, event_id: EventId) => TimedEvent of ReceivedEvent
-        = ["events_at", shard] / ["event", event_id];
-    /// an event that tells of a flow run's transition, with the id of the state that was entered, which tells the run
+    /// an event in the order of time: at the time that its id tells, or at that of a flow run's transition
+    timed_event(shard: usize, place: TimedPlace) => TimedEvent of ReceivedEvent
+        = ["events_at", shard] / ["event", place];
+    /// an event with the id of a flow run's state, which tells the run, that a client or an older version wrote
     flow_run_event(flow_run_id: FlowRunId, event_id: EventId) => FlowRunEvent(FlowRunId) of ReceivedEvent
         = ["flow_run_event", flow_run_id] / ["event", event_id];
+    /// a note of when a transition occurred whose event is kept longer than its flow run
+    transition_note(flow_run_id: FlowRunId, event_id: EventId) of TransitionNote
+        = ["flow_run_event", flow_run_id] / ["transition", event_id];
 
     /// an artifact
     artifact(artifact_id: ArtifactId) => Artifact(ArtifactId) of Artifact = ["artifact", artifact_id] / ["artifact"];
@@ -491,17 +495,32 @@ pub(crate) fn has_body(item: &Item) -> bool {
     item.index_keys.get(SHARD).is_some_and(|partition| !is_head_kept(partition)) || is_of_timed_events(&item.key.pk)
 }
 
-/// Returns the key of an event whose id tells its time.
-pub(crate) fn timed_event_in(shards: Shards, id: EventId) -> Key {
-    timed_event(shards.number_of(id.0), id)
+/// Returns the key of an event that stands in the order of time.
+pub(crate) fn timed_event_in(shards: Shards, place: TimedPlace) -> Key {
+    timed_event(shards.number_of(place.id().0), place)
 }
 
-/// Returns the partitions of all events whose ids tell their times.
+/// Returns the partitions of all events that stand in the order of time.
 pub(crate) fn timed_events(shards: Shards) -> Vec<String> {
-    shards.numbers().map(|shard| timed_event(shard, EventId(Uuid::nil())).pk).collect()
+    shards.numbers().map(|shard| timed_event(shard, TimedPlace::Told(EventId(Uuid::nil()))).pk).collect()
 }
 
-/// Says whether a partition of the table is one of events whose ids tell their times.
+/// Returns the partition of what is known of a flow run's events by itself, without its states.
+pub fn events_of_flow_run(run: FlowRunId) -> String {
+    flow_run_event(run, EventId(Uuid::nil())).pk
+}
+
+/// Returns the flow run whose events a partition of the table is about.
+pub(crate) fn flow_run_of_events(partition: &str) -> Option<FlowRunId> {
+    partition.strip_prefix("flow_run_event#")?.parse().ok()
+}
+
+/// Says whether a partition of the table is one of a flow run with its states.
+pub(crate) fn is_of_flow_run(partition: &str) -> bool {
+    partition.starts_with("flow_run#")
+}
+
+/// Says whether a partition of the table is one of events that stand in the order of time.
 pub(crate) fn is_of_timed_events(partition: &str) -> bool {
     partition.starts_with("events_at#")
 }
@@ -637,6 +656,10 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("the artifacts of a task run, by creation", &[Group(I::Lookup, "artifacts_of_task_run"), Get("artifact")]),
     asked("the artifacts of a flow run, by creation", &[Group(I::Related, "artifacts_of_flow_run"), Get("artifact")]),
     asked(
+        "the event of a flow run's transition by its id",
+        &[Get("flow_run_event"), Get("event"), Get("timed_event"), Get("transition_note"), Items("flow_run_state")],
+    ),
+    asked(
         "the events of a resource, by time",
         &[Group(I::Lookup, "resource_lookup"), Get("timed_event"), Get("event")],
     ),
@@ -644,6 +667,9 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
         "the events of a flow run and those that relate to it, by time",
         &[
             Items("flow_run_event"),
+            Items("transition_note"),
+            Get("flow_run"),
+            Items("flow_run_state"),
             Group(I::Lookup, "resource_lookup"),
             Group(I::Related, "related_lookup"),
             Get("timed_event"),
@@ -918,7 +944,7 @@ pub fn run_of_state(state: &Key) -> Option<Key> {
     state.sk.starts_with(STATES).then(|| Key::new(state.pk.clone(), "run"))
 }
 
-/// What the sort keys of events start with whose ids tell their times.
+/// What the sort keys of events start with that stand in the order of time.
 pub(crate) const TIMED_EVENTS: &str = "event#";
 /// What the sort keys of a run's states start with.
 pub const STATES: &str = "state#";

@@ -3,7 +3,10 @@
 use common::{
     Result,
     filter::{EventFilter, LogSort},
-    model::{FlowRunId, Log, LogCreate, ReceivedEvent, TaskRunId, Timestamp},
+    model::{
+        EventId, FlowId, FlowRun, FlowRunId, Log, LogCreate, ReceivedEvent, State, StateId, StateType, TaskRunId,
+        Timestamp,
+    },
     store::{event_query::Counting, events::FLOW_RUN_RESOURCE},
 };
 use serde_json::{Value, json};
@@ -40,7 +43,9 @@ async fn events() -> Vec<Probe> {
         filter.resolve(Timestamp::now());
         Ok(world.store.read_events(&filter, None, 10, Counting::Ahead).await?.events)
     };
+    let of_transition = EventId(transition(&world, FlowRunId::new()).await.0);
     vec![
+        world.probe("the event of a flow run's transition by its id", world.store.event(of_transition)).await,
         world.probe("the events of a resource, by time", found(json!({"resource": {"id": ["kettle"]}}))).await,
         world
             .probe(
@@ -50,6 +55,24 @@ async fn events() -> Vec<Probe> {
             .await,
         world.probe("all events by time of occurrence", found(json!({}))).await,
     ]
+}
+
+/// Lets a flow run enter its first state, and adds the event of that.
+async fn transition(world: &World, run: FlowRunId) -> StateId {
+    let state = State::new(run.state_id(1), StateType::Running, Timestamp::now());
+    let mut flow_run = FlowRun::new(run, FlowId::new(), "a run", Timestamp::now());
+    flow_run.state = Some(state.clone());
+    world.store.commit(world.store.remember_state(&mut flow_run, None, None).unwrap()).await.unwrap();
+    let event: ReceivedEvent = read(json!({
+        "occurred": state.timestamp,
+        "event": "prefect.flow-run.Running",
+        "resource": {"prefect.resource.id": format!("{FLOW_RUN_RESOURCE}{run}")},
+        "id": state.id,
+        "received": world.now,
+    }));
+    world.store.add_transitions(&[event], 3_600).await.unwrap();
+    world.store.commit(vec![world.store.insert(&flow_run).unwrap()]).await.unwrap();
+    state.id
 }
 
 async fn logs() -> Vec<Probe> {

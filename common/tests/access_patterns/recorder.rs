@@ -64,7 +64,9 @@ impl Intercept for Recorder {
     ) -> Result<(), BoxError> {
         let input = context.input();
         if let Some(query) = input.downcast_ref::<QueryInput>() {
-            self.add(queried(query)?);
+            for step in queried(query)? {
+                self.add(step);
+            }
         }
         let mut keys: Vec<&Attributes> = Vec::new();
         if let Some(get) = input.downcast_ref::<GetItemInput>() {
@@ -97,19 +99,19 @@ fn got(key: &Attributes) -> Result<Step, BoxError> {
 }
 
 /// Recognises a query by the values in it, which have the names that the store's queries give them.
-fn queried(query: &QueryInput) -> Result<Step, BoxError> {
+fn queried(query: &QueryInput) -> Result<Vec<Step>, BoxError> {
     let values = query.expression_attribute_values().ok_or("a query without values")?;
     let partition = text(values, ":pk").ok_or("a query without a partition")?;
     match query.index_name() {
         None => items(partition, text(values, ":from"), text(values, ":to")),
-        Some(name) => of_index(name, partition),
+        Some(name) => Ok(vec![of_index(name, partition)?]),
     }
 }
 
-/// Finds the kind of which a range of a partition of the table holds any number of items.
+/// Finds the kinds of which a range of a partition of the table holds any number of items.
 ///
 /// What has one place in the partition, as a run beside its states, is not what a range is read for.
-fn items(partition: &str, from: Option<&str>, to: Option<&str>) -> Result<Step, BoxError> {
+fn items(partition: &str, from: Option<&str>, to: Option<&str>) -> Result<Vec<Step>, BoxError> {
     let is_in_range = |kind: &&EntityKind| {
         let start = start(kind.sort);
         let end = format!("{start}{}", char::MAX);
@@ -118,10 +120,11 @@ fn items(partition: &str, from: Option<&str>, to: Option<&str>) -> Result<Step, 
             && from.is_none_or(|from| *from <= *end)
             && to.is_none_or(|to| *to >= *start)
     };
-    match &ENTITIES.iter().filter(is_in_range).collect::<Vec<_>>()[..] {
-        [kind] => Ok(Step::Items(kind.name)),
-        kinds => Err(format!("in {partition}, from {from:?} to {to:?}, there are {kinds:?}").into()),
+    let steps: Vec<Step> = ENTITIES.iter().filter(is_in_range).map(|kind| Step::Items(kind.name)).collect();
+    if steps.is_empty() {
+        return Err(format!("in {partition}, from {from:?} to {to:?}, there is nothing").into());
     }
+    Ok(steps)
 }
 
 fn is_a_series(kind: &EntityKind) -> bool {

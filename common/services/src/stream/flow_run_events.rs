@@ -100,7 +100,7 @@ async fn emit_all(app: &App, queue: &Queue, transitions: &[(usize, Entered)], fa
             looks.push(Message::Timer { of: table::flow_run_watch(run.id) });
         }
     }
-    event_ingestion::keep(app, &events).await?;
+    event_ingestion::keep_transitions(app, &events).await?;
     if looks.is_empty() { Ok(()) } else { queue.send(&looks).await }
 }
 

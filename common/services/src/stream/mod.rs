@@ -16,6 +16,7 @@ mod pool_changes;
 mod probes;
 mod surroundings;
 pub mod task_run_recorder;
+mod transition_notes;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -129,6 +130,7 @@ async fn consume_together(app: &App, queue: &Queue, changes: &[Change]) -> Failu
 fn follow_up<'c>(app: &'c App, queue: &'c Queue, changes: &'c [Change]) -> BoxFuture<'c, Result<Failures>> {
     Box::pin(async move {
         let mut failures = Failures::default();
+        transition_notes::leave(app, changes, &mut failures).await;
         // What a deleted run left behind goes first: an event in the same batch may bring the run back.
         for (place, key) in removed(changes) {
             if let Err(error) = removals::step(app, queue, key, Look::First, PATIENCE).await {

@@ -165,7 +165,7 @@ fn leaf(scope: &[u8]) -> Option<Leaf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Record, Shards, record::Json, table};
+    use crate::{Record, Shards, events::TimedPlace, record::Json, table};
     use domain::model::{
         DeploymentId, EventId, FlowId, FlowRun, FlowRunId, Seconds, State, StateId, StateType, TaskRunId, Timestamp,
         WorkQueueId,
@@ -198,7 +198,7 @@ mod tests {
         for (Key { pk, sk }, (begins_with, sort)) in [
             run().key(),
             table::event(EventId::new()),
-            table::timed_event(3, EventId::new()),
+            table::timed_event(3, TimedPlace::Told(EventId::new())),
             table::flow_run_event(run().id, EventId::new()),
         ]
         .into_iter()

@@ -11,7 +11,7 @@ use futures::future::join;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{CountedBatch, CountedChange, Deltas, Length, TallyKey, leaf, merge};
-use crate::{Item, Key, Shards, Store, Write, cost, table};
+use crate::{Item, Key, Shards, Store, Write, cost, events::TimedPlace, table};
 use domain::{
     filter::RunFilters,
     model::{
@@ -113,7 +113,8 @@ fn event_id(id: u128) -> EventId {
 
 fn event_key(id: u128) -> Key {
     let id = event_id(id);
-    if id.told_time().is_none() { table::event(id) } else { table::timed_event_in(Shards(2), id) }
+    let timed = id.told_time().map(|_| table::timed_event_in(Shards(2), TimedPlace::Told(id)));
+    timed.unwrap_or_else(|| table::event(id))
 }
 
 impl Run {
