@@ -157,7 +157,7 @@ async fn a_run_made_by_a_schedule_before_the_agreement_is_late() {
     run.next_scheduled_start_time = run.expected_start_time;
     (run.state_id, run.state_type, run.state_name) = (Some(state.id), Some(state.r#type), Some(state.name.clone()));
     run.state = Some(state.clone());
-    let due = timers::due(&state, &world.app.settings);
+    let due = timers::due(&state, &world.app.settings, Timestamp::now());
     let scheduled = world.app.store.scheduled_run(&run, due).unwrap();
     world.app.store.add_scheduled_runs(vec![scheduled], &deployment, 1).await.unwrap();
     world.follow_writes().await;

@@ -189,7 +189,7 @@ async fn make(
         let (run, state) = new_run(&deployment, wanted, key, now);
         made.push(run.id);
         progress.push((wanted.schedule.id, wanted.instant));
-        runs.push(app.store.scheduled_run(&run, timers::due(&state, &app.settings))?);
+        runs.push(app.store.scheduled_run(&run, timers::due(&state, &app.settings, app.now()))?);
     }
     let mut produced = then.as_ref().map(|then| then.produced.clone()).unwrap_or_default();
     loop {

@@ -496,7 +496,7 @@ async fn saved<R: StoredRun>(app: &App, result: &ResultArtifact, plan: &Plan<R>,
 /// Returns when the server acts on a flow run that has entered `state`; it does not on task runs.
 fn timer<R: StoredRun>(app: &App, plan: &Plan<R>, state: &State) -> Option<Timestamp> {
     let (_, task_run) = plan.run.owners();
-    if task_run.is_some() { None } else { timers::due(state, &app.settings) }
+    if task_run.is_some() { None } else { timers::due(state, &app.settings, app.now()) }
 }
 
 /// Does what a plan asks for beyond its transaction: each step may be repeated.

@@ -37,6 +37,7 @@ pub mod flows;
 pub mod heartbeats;
 mod id_cache;
 mod key;
+pub mod late_runs;
 pub mod leases;
 pub mod listeners;
 mod log_chunks;

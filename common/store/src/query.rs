@@ -531,7 +531,7 @@ fn last_sort_key(page: &Page, sort: &str) -> Option<String> {
 }
 
 /// Returns a text between the sort key `key` and all that come after it; those that share its start end with another id.
-fn just_after(key: &str) -> String {
+pub(super) fn just_after(key: &str) -> String {
     format!("{key}\u{1}")
 }
 

@@ -36,6 +36,7 @@ use crate::{
     events::{TimedPlace, TransitionNote},
     heartbeats,
     key::starting_alike,
+    late_runs::LateRunsCursor,
     listeners, observed_states,
     record::Item,
     schema::{KeyPart, collections, entities, groups, ids, indexes, told_of},
@@ -108,6 +109,8 @@ entities! {
     /// what is known of a flow run's heartbeats
     flow_run_pulse(flow_run_id: FlowRunId) => FlowRunPulse(FlowRunId) of heartbeats::WatchedPulse
         = ["flow_run", flow_run_id] / ["heartbeat"];
+    /// up to which next scheduled start time flow runs were looked at for being late
+    late_runs_cursor() of LateRunsCursor = ["late_runs"] / ["cursor"];
     /// an input of a flow run; of inputs whose keys start alike, the sort keys start alike
     flow_run_input(flow_run_id: FlowRunId, key: &str) of FlowRunInput
         = ["flow_run", flow_run_id] / ["input", (key => starting_alike(key))];
@@ -804,6 +807,10 @@ pub static ACCESS_PATTERNS: &[AccessPattern] = &[
     asked("how far the consumer of the table's stream is behind", &[Get("stream_probe")]),
     asked("all dead letters by when they were put aside", &[All(I::Lookup, C::DeadLetters), Get("dead_letter")]),
     asked("what the server acts on by itself, by when", &[All(I::Related, C::Timers)]),
+    asked(
+        "the flow runs that may be late next, by next scheduled start time",
+        &[Get("late_runs_cursor"), All(I::ByNextStart, C::FlowRuns), Get("flow_run")],
+    ),
     asked("the deployments whose schedules are looked at next, by when", &[All(I::Related, C::Scheduling)]),
     asked("all task workers by when they were seen first", &[All(I::Lookup, C::TaskWorkers), Get("task_worker")]),
     asked("the background task runs that wait for a worker, of a task", &[Items("queued_task_run"), Get("task_run")]),

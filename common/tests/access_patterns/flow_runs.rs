@@ -65,6 +65,17 @@ async fn one() -> Vec<Probe> {
         }
         Ok(found)
     };
+    world.flow_run(run.flow_id, |run| run.next_scheduled_start_time = Some(now)).await;
+    store.move_late_runs_cursor(None, now).await.unwrap();
+    let may_be_late = async {
+        let after = store.late_runs_cursor().await?.unwrap().record.looked_until.plus_seconds(-120.0).sortable();
+        let mut found = Vec::new();
+        for partition in store.next_start_partitions() {
+            found.extend(store.next_starts(&partition, Some(&after), now, 10).await?);
+        }
+        let keys: Vec<_> = found.into_iter().map(|next| table::flow_run(next.run)).collect();
+        store.get_many::<FlowRun>(&keys).await
+    };
     vec![
         world.probe("a flow run by its id", store.flow_run(run.id)).await,
         world.probe("a flow run by its flow and idempotency key", by_key).await,
@@ -74,6 +85,7 @@ async fn one() -> Vec<Probe> {
         world.probe("the inputs of a flow run, by creation", store.flow_run_inputs(run.id, &inputs)).await,
         world.probe("an operation on many flow runs by its id", store.bulk_operation(operation.id)).await,
         world.probe("what the server acts on by itself, by when", timers).await,
+        world.probe("the flow runs that may be late next, by next scheduled start time", may_be_late).await,
     ]
 }
 

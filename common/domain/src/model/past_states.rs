@@ -15,7 +15,7 @@ pub struct PastStates {
     /// Whether its current state is also kept by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_apart: bool,
-    /// When the server acts on the run if it is still in this state, unless what is apart says so.
+    /// When the server acts on the run if it is still in this state, unless what is apart says so, or its next start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
     /// The states that it has left, or of which it was told late, and that are not kept by themselves.

@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod cancellation;
+pub mod late_runs;
 pub mod progress;
 pub mod queue;
 pub mod removals;
@@ -136,6 +137,9 @@ async fn carry_out_one(app: &App, queue: &Queue, message: &Message) -> Result<()
         Message::BulkStep { operation, part, step } => bulk::step(app, *operation, *part, *step).await,
         Message::Timers { partition, after } => timers::fire_due(app, queue, partition, after.as_deref()).await,
         Message::Timer { of } => timers::fire(app, of).await,
+        Message::LateRuns { partition, after, until } => {
+            late_runs::look(app, queue, partition, after.as_deref(), *until).await
+        }
         Message::Schedules { partition } => schedules::fan_out(app, queue, partition).await,
         Message::Schedule { deployment } => schedules::look_at(app, *deployment).await,
         Message::VoidRuns { deployment, void } => app.store.delete_void_runs(*deployment, *void).await,

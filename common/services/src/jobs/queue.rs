@@ -14,7 +14,8 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use domain::model::{
-    BulkOperationId, CleanupMessage, DeadLetterId, DeploymentId, FiringId, FlowRunId, StateType, deployment::VoidRuns,
+    BulkOperationId, CleanupMessage, DeadLetterId, DeploymentId, FiringId, FlowRunId, StateType, Timestamp,
+    deployment::VoidRuns,
 };
 use error::{Error, Result};
 use store::Key;
@@ -48,10 +49,20 @@ pub enum Message {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
-    /// A timer that is due.
+    /// A timer that is due, or a flow run that is late.
     Timer {
-        /// The key of the state or lease that it belongs to.
+        /// The key of the run, the state or the lease that it belongs to.
         of: Key,
+    },
+    /// The flow runs of a partition that are late if they were not started, or soon will be.
+    LateRuns {
+        /// The partition.
+        partition: String,
+        /// The time or the place of the run behind which they are; those before were looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+        /// The last time that they were to start at.
+        until: Timestamp,
     },
     /// The deployments of a partition whose schedules are to be looked at.
     Schedules {

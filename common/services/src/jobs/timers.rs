@@ -2,9 +2,9 @@
 //! take too long, leases that nobody renewed, and its foreman, who marks what was silent for too long; besides these,
 //! service level agreements).
 //!
-//! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the job runner. A
-//! timer is taken off its state after it was fired, so one whose worker dies is found again; and it has no effect on a
-//! run that has left the state.
+//! A schedule asks every partition of timers whether something is due soon, and leaves the rest to the job runner. It
+//! looks for [late runs](late_runs) as well, most of which have no timer. A timer is taken off its state after it was
+//! fired, so one whose worker dies is found again; and it has no effect on a run that has left the state.
 
 use std::time::Duration;
 
@@ -25,14 +25,18 @@ use store::{
 
 use crate::{
     App, automations, cleanups, connections, heartbeats,
-    jobs::queue::{Message, Queue},
+    jobs::{
+        late_runs,
+        queue::{Message, Queue},
+    },
     service_levels,
+    timers::is_late,
     transitions::{self, Proposal, propose_flow_run_state_with},
 };
 
 /// What the schedule's function does with the table, here, for the schedules of deployments, and for the workers of
 /// background tasks that a gateway holds; the job runner does the rest.
-pub const ACCESS: TableAccess = connections::ACCESS.via(&[Index::Related]);
+pub const ACCESS: TableAccess = connections::ACCESS.via(&[Index::Related]).and(store::late_runs::LATE_RUNS);
 
 /// How many timers of a partition one message is about.
 const PAGE: usize = 100;
@@ -40,8 +44,18 @@ const PAGE: usize = 100;
 /// How many timers are fired at the same time.
 const AT_ONCE: usize = 8;
 
-/// Leaves a message for each partition that has a timer due soon.
+/// Leaves messages for what is due soon: timers, and flow runs that are late then.
+///
+/// # Errors
+/// That of the first one that failed; the other one is done all the same.
 pub async fn tick(app: &App, queue: &Queue) -> Result<()> {
+    let (timers, late_runs) =
+        futures::join!(Box::pin(tick_of_timers(app, queue)), Box::pin(late_runs::tick(app, queue)));
+    timers.and(late_runs)
+}
+
+/// Leaves a message for each partition that has a timer due soon.
+async fn tick_of_timers(app: &App, queue: &Queue) -> Result<()> {
     let until = app.now().plus_seconds(app.settings.timers_ahead);
     let partitions = app.store.timer_partitions();
     let firsts = partitions.iter().map(|partition| app.store.timers(partition, None, until, 1));
@@ -83,7 +97,8 @@ pub(super) async fn fire_due(app: &App, queue: &Queue, partition: &str, after: O
     fired.into_iter().collect()
 }
 
-fn wait(now: Timestamp, due: Timestamp) -> Duration {
+/// Returns how long it is from `now` until `due`, in whole seconds.
+pub(super) fn wait(now: Timestamp, due: Timestamp) -> Duration {
     Duration::from_secs_f64(due.seconds_since(now).max(0.0).ceil())
 }
 
@@ -122,13 +137,17 @@ async fn fire_one(app: &App, of: &Key) -> Result<()> {
     }
 }
 
-/// Acts on the flow run `id`, whose state has a timer, and takes that off; a run that has left the state has none.
+/// Acts on the flow run `id`, whose state has a timer or has made it late, and takes the timer off; a run that has left
+/// the state has none.
 async fn leave_current_state(app: &App, id: FlowRunId) -> Result<()> {
-    let Some(run) = app.store.flow_run(id).await? else { return Ok(()) };
-    let Some(entered) = run.record.state.filter(|_| run.record.past.due.is_some_and(|due| due <= app.now())) else {
+    let Some(run) = app.store.flow_run(id).await?.map(|run| run.record) else { return Ok(()) };
+    let (Some(entered), now) = (run.state, app.now()) else { return Ok(()) };
+    let has_timer = run.past.due.is_some();
+    if !run.past.due.map_or_else(|| is_late(&entered, &app.settings, now), |due| due <= now) {
         return Ok(());
-    };
+    }
     match act(app, id, &entered).await {
+        Ok(()) | Err(Error::NoSuchRun(_) | Error::Conflict(_)) if !has_timer => Ok(()),
         Ok(()) | Err(Error::NoSuchRun(_) | Error::Conflict(_)) => app.store.clear_run_timer(id, entered.id).await,
         Err(error) => Err(error),
     }

@@ -158,7 +158,7 @@ fn after_transition(app: &App, item: &Item) -> Result<Vec<(Message, Duration)>> 
             let cancel = Message::CancelChildren { flow_run: run.id };
             Ok(vec![(cancel.clone(), Duration::ZERO), (cancel, SECOND_LOOK)])
         }
-        StateType::Paused | StateType::Cancelling => Ok(timers::due(state, &app.settings)
+        StateType::Paused | StateType::Cancelling => Ok(timers::due(state, &app.settings, app.now())
             .and_then(|due| soon(app, due))
             .map(|wait| {
                 let apart = || table::state(&item.key, state.timestamp, state.id);

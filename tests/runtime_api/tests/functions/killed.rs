@@ -184,7 +184,8 @@ pub(crate) async fn facts(stage: &Stage) -> Vec<String> {
         // Events are of two kinds, by where they stand.
         let name = if part == kind || part == "event" { part } else { format!("{kind} {part}") };
         // Whoever finds a claim of a record that was never written takes it over, which is a write more.
-        let version = if name == "unique" { 1 } else { item.version };
+        // And a look that is made again moves its cursor again.
+        let version = if ["unique", "late_runs cursor"].contains(&name.as_str()) { 1 } else { item.version };
         facts.push(format!("{name} v{version} {}", what.unwrap_or_default()));
     }
     facts.sort();

@@ -84,6 +84,19 @@ async fn what_was_due_is_done_once_however_often_its_worker_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_late_once_however_often_its_worker_is_killed() {
+    let prepare = async |stage: &Stage| {
+        for _ in 0..2 {
+            stage.add_overdue_run().await;
+        }
+        let partition = stage.app.store.next_start_partitions().remove(0);
+        delivery(&Message::LateRuns { partition, after: None, until: Timestamp::now() })
+    };
+    let expected = killed_anywhere(JOB_RUNNER, prepare).await;
+    assert_eq!(expected.iter().filter(|fact| *fact == "event v1 prefect.flow-run.Late").count(), 2, "{expected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_removal_leaves_nothing_behind() {
     let expected = killed_anywhere(JOB_RUNNER, a_removal).await;
     let rest = ["flow_run", "task_run", "log", "artifact ", "lease"];
