@@ -474,6 +474,21 @@ def test_flow_run_events_of_retries(pair: Pair) -> None:
     run.check_events(5)
 
 
+@pytest.mark.parametrize("transitions", [2, 14])
+def test_flow_run_events_outlive_their_run(pair: Pair, transitions: int) -> None:
+    run = Run(pair)
+    for number in range(transitions):
+        body = {"state": {"type": "RUNNING", "name": f"Step {number}"}, "force": True}
+        pair.check("POST", f"{run.path}/set_state", body)
+    run.check_events(transitions + 1)
+    pair.check("DELETE", run.path)
+    run.check_events(transitions + 1)
+    filter = {"event": {"prefix": ["prefect.flow-run.Step"]}, "resource": {"id": [f"prefect.flow-run.{run.id}"]}}
+    told = pair.check("POST", "/events/filter", {"filter": filter})
+    ids = [told.at("events", place, "id") for place in range(transitions)]
+    pair.check("POST", "/events/filter", {"filter": {"id": {"id": ids}, "order": "ASC"}})
+
+
 def test_flow_run_events_of_a_pause(pair: Pair) -> None:
     run = Run(pair)
     run.set("RUNNING")
