@@ -493,8 +493,9 @@ fn every_change_of_a_flow_runs_state_is_an_event() {
     });
 }
 
-/// Lets a flow run make so many transitions, more than its item holds states, and deletes it before any is told of.
-async fn short_run(world: &World, transitions: usize) -> FlowRunId {
+/// Lets a flow run make so many transitions, more than its item holds states, and deletes it before any is told of, or
+/// lets it expire.
+async fn short_run(world: &World, transitions: usize, expires: bool) -> FlowRunId {
     let run = FlowRun::new(FlowRunId::new(), FlowId::new(), "short", Timestamp::now());
     world.app.store.commit(vec![world.app.store.insert(&run).unwrap()]).await.unwrap();
     for number in 0..transitions {
@@ -502,16 +503,21 @@ async fn short_run(world: &World, transitions: usize) -> FlowRunId {
         let proposal = Proposal::new(state, true, ProposingClient::default());
         assert!(propose_flow_run_state(&world.app, run.id, &proposal).await.unwrap().entered);
     }
-    assert!(world.app.store.delete_flow_run(run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    if expires {
+        // Nobody deletes what belongs to it, but the consumer.
+        world.app.store.commit(vec![Write::Delete(table::flow_run(run.id))]).await.unwrap();
+    } else {
+        assert!(world.app.store.delete_flow_run(run.id, Timestamp::now(), LongestWaits::default()).await.unwrap());
+    }
     run.id
 }
 
 #[test]
 fn the_events_of_a_deleted_flow_run_are_found_in_whichever_order_the_stream_tells_and_however_often() {
     block_on(async {
-        for is_reversed in [false, true] {
+        for (is_reversed, expires) in [(false, false), (true, false), (true, true)] {
             let world = world(&Faults::default()).await;
-            let run = short_run(&world, 12).await;
+            let run = short_run(&world, 12, expires).await;
             let in_order = |mut changes: Vec<Change>| {
                 if is_reversed {
                     changes.reverse();
@@ -684,6 +690,8 @@ fn a_deleted_flow_takes_everything_along() {
         assert!(world.app.store.flow_run(run.id).await.unwrap().is_none());
         assert_eq!(world.app.store.flow_run_states(run.id).await.unwrap(), []);
         assert_eq!(world.recorded(id).await, (None, Vec::new()));
+        let of_run = json!({"resource": {"id": [format!("prefect.flow-run.{}", run.id)]}});
+        assert_eq!(world.events(of_run).await.len(), 3, "but for events");
         let claim = table::unique_task_run(Some(run.id), "add-1", &id.to_string());
         assert_eq!(world.app.store.owner(&claim).await.unwrap(), None);
     });
