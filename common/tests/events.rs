@@ -200,7 +200,7 @@ proptest! {
             events.retain(|event| ids.insert(event.id));
             // Clients have sent some that look like transitions.
             let is_transition =
-                |event: &ReceivedEvent| RUNS.contains(&of_state(event)) && event.id.0.as_bytes()[15] % 4 > 0;
+                |event: &ReceivedEvent| RUNS.contains(&of_state(event)) && !event.id.0.as_bytes()[15].is_multiple_of(4);
             let (transitions, others): (Vec<ReceivedEvent>, Vec<ReceivedEvent>) =
                 events.iter().cloned().partition(is_transition);
             for store in &stores {
