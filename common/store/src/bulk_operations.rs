@@ -84,8 +84,10 @@ impl Store {
     }
 
     /// Cuts a range into one for each partition, and those in which runs of it stand besides.
+    ///
+    /// Where runs stand that have not started comes first, so that one that starts meanwhile is found where it goes.
     fn cut(&self, range: Range) -> Vec<Range> {
-        self.parts_of(range).into_iter().flat_map(Range::split).collect()
+        self.parts_of(range).into_iter().rev().flat_map(Range::split).collect()
     }
 
     /// Reads the next items of `range`, about `limit`, which has one partition; returns the flow runs that match.
