@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_a_run_that_nobody_starts_is_late(busy: Pair) -> None:
     becomes(busy, late, "Late")
     for run in others:
         busy.check("GET", f"/flow_runs/{run}")
+
+
+def test_a_run_is_late_some_time_after_it_was_to_start(busy: Pair) -> None:
+    soon = scheduled((datetime.now(UTC) + timedelta(seconds=2)).isoformat())
+    parent = add_run(busy, {"type": "RUNNING"})
+    task = busy.prepare("POST", "/task_runs/", {"flow_run_id": parent, "task_key": "calling", "dynamic_key": "0"})
+    runs = [add_run(busy, state=soon), add_run(busy, state=soon, parent_task_run_id=task["id"])]
+    started = add_run(busy, {"type": "RUNNING"}, state=soon)
+    for run in runs:
+        becomes(busy, run, "Late")
+    busy.check("GET", f"/flow_runs/{started}")
 
 
 def test_a_late_run_can_start(busy: Pair) -> None:
