@@ -139,7 +139,9 @@ async fn look_for_what_is_due(stage: &Stage, event: &Value) -> Option<String> {
 async fn hold(stage: &Stage, name: &str, event: &Value) -> Option<String> {
     let [connect, message, _] = WEBSOCKETS;
     let opened = stage.ask(connect, &sample(connect)).await;
-    let keeps = async |kind: &str| stage.items().await.keys().any(|key| key.sk == kind);
+    // An event stands by the id that tells its time.
+    let is_of = |key: &Key, kind: &str| key.sk.split('#').next() == Some(kind);
+    let keeps = async |kind: &str| stage.items().await.keys().any(|key| is_of(key, kind));
     if opened != json!({"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "prefect"}}) {
         return Some(opened.to_string());
     }
