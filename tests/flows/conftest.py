@@ -32,6 +32,8 @@ for name in [name for name in os.environ if name.startswith("PREFECT_")]:
 _home = tempfile.TemporaryDirectory(prefix="prefect-home-")
 os.environ["PREFECT_HOME"] = _home.name
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+# Where a client is told of no server it starts one of its own, which a worker of pytest-xdist would leave behind.
+os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
 
 import assets
 from harness import Api, Runner
