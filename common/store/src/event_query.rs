@@ -16,6 +16,7 @@ use serde_json::json;
 use super::{
     Item, Key, Store, TableAccess,
     events::{DISTANCE, FLOW_RUN_RESOURCE, SEVERAL_FLOW_RUNS, TimedPlace, TransitionNote, key_of_transition},
+    held::Held,
     query::{Direction, Range, Reader, Wanted},
     states,
     table::{self, Collection, Index, Projection, Shards, Subject},
@@ -421,7 +422,7 @@ struct Source<'s> {
     projection: Projection,
     items: VecDeque<(String, Item)>,
     /// Events that were read, before which others may come that were not, by their places.
-    held: BTreeMap<String, Item>,
+    held: Held<Item>,
     /// Transitions of a flow run that occurred, by the places of their events.
     transitions: VecDeque<(String, Transition)>,
     is_over: bool,
@@ -471,7 +472,7 @@ impl<'s> Merge<'s> {
                 Order::Run(_) => range.clone().between(None, None),
                 Order::States => by_states(range.clone()),
             };
-            let (reader, items, held) = (store.read(read, step), VecDeque::new(), BTreeMap::new());
+            let (reader, items, held) = (store.read(read, step), VecDeque::new(), Held::default());
             let transitions = VecDeque::new();
             Source { store, reader, range, order, projection, items, held, transitions, is_over: false }
         };
@@ -538,7 +539,7 @@ impl Source<'_> {
                 let place = table::sort_with_id(&occurred.sortable(), stands.id());
                 // What stands farther from its time is in the index.
                 if stands.is_in_order(occurred) && self.is_within(&place) {
-                    self.held.insert(place, item);
+                    self.held.hold(place, item);
                 }
             }
             if let Some(last) = last.and_then(TimedPlace::time) {
@@ -550,22 +551,15 @@ impl Source<'_> {
 
     /// Hands out what was read up to the time `last`, but for what others may come before: all of it at the end.
     fn release(&mut self, last: Option<Timestamp>) {
-        let moved = |last: Timestamp, micros| Timestamp::nearest_to_micros(last.as_micros().saturating_add(micros));
-        match self.range.direction {
-            Direction::Ascending => {
-                let settled = last.map(|last| moved(last, -DISTANCE).sortable());
-                let rest = settled.map(|end| self.held.split_off(&end)).unwrap_or_default();
-                self.items.extend(std::mem::replace(&mut self.held, rest));
-            }
-            Direction::Descending => {
-                let settled = last.map(|last| Range::last_with(&moved(last, DISTANCE).sortable()));
-                let released = match settled {
-                    Some(start) => self.held.split_off(&start),
-                    None => std::mem::take(&mut self.held),
-                };
-                self.items.extend(released.into_iter().rev());
-            }
-        }
+        let direction = self.range.direction;
+        let apart = match direction {
+            Direction::Ascending => -DISTANCE,
+            Direction::Descending => DISTANCE,
+        };
+        self.items.extend(match last {
+            Some(last) => self.held.take_before(moved(last, apart), direction),
+            None => self.held.take_all(direction),
+        });
     }
 
     fn is_within(&self, place: &str) -> bool {
@@ -662,10 +656,13 @@ fn told_by<'i>(items: impl Iterator<Item = &'i Item>, shards: Shards) -> impl It
     })
 }
 
+fn moved(time: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::nearest_to_micros(time.as_micros().saturating_add(micros))
+}
+
 /// Returns where the events may stand in the order of time that have their places in `range`.
 fn by_times(range: Range) -> Range {
     let time = |place: &String| table::without_id(place).parse::<Timestamp>().ok();
-    let moved = |time: Timestamp, micros| Timestamp::nearest_to_micros(time.as_micros().saturating_add(micros));
     let start = |time| format!("{}{}", table::TIMED_EVENTS, TimedPlace::start(time));
     let from = range.from.as_ref().and_then(time).map(|from| start(moved(from, -DISTANCE)));
     let to = range.to.as_ref().and_then(time).map(|to| start(moved(to, DISTANCE)));

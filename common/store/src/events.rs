@@ -252,12 +252,7 @@ impl Store {
     /// [`Error::TooLarge`] before anything is written, if an event is over [`LARGEST_RECORD`]. Otherwise the first
     /// failure of the store: the caller repeats the batch, which changes nothing twice.
     pub async fn add_events(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
-        let new = |event: &ReceivedEvent| {
-            let stands_elsewhere = event.id.told_time().is_some() && transition_of(event).is_none();
-            let older = (stands_elsewhere && is_late(event)).then(|| table::event(event.id));
-            Ok(New { item: self.event_item(event, retention)?, older })
-        };
-        let mut added = events.iter().map(new).collect::<Result<Vec<_>>>()?;
+        let mut added = events.iter().map(|event| self.new_event(event, retention)).collect::<Result<Vec<_>>>()?;
         let of_states: Vec<EventId> =
             events.iter().filter(|event| transition_of(event).is_some()).map(|event| event.id).collect();
         if !of_states.is_empty() {
@@ -278,21 +273,19 @@ impl Store {
     pub async fn add_transitions(&self, events: &[ReceivedEvent], retention: u64) -> Result<()> {
         let (mut added, mut notes) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
-            let (mut item, mut older) = (self.event_item(event, retention)?, None);
-            let run = transition_of(event);
-            if let Some(key) = run.and_then(|_| key_of_transition(event.id, event.occurred, self.shards())) {
-                item.index_keys.remove(&Index::ByTime.partition());
-                item.index_keys.remove(&Index::ByTime.sort());
-                older = is_late(event).then(|| std::mem::replace(&mut item.key, key.clone()));
-                item.key = key;
+            let mut new = self.new_event(event, retention)?;
+            let place = transition_of(event).and_then(|_| key_of_transition(event.id, event.occurred, self.shards()));
+            if let Some(key) = place {
+                new.item.index_keys.remove(&Index::ByTime.partition());
+                new.item.index_keys.remove(&Index::ByTime.sort());
+                let older = std::mem::replace(&mut new.item.key, key);
+                new.older = is_late(event).then_some(older);
                 if event.received.seconds_since(event.occurred) > f64::from(LATEST) {
                     let note = TransitionNote { id: event.id, occurred: event.occurred };
-                    notes.push(Write::Put(Item { expires: item.expires, ..self.item(&note, 1)? }));
+                    notes.push(Write::Put(Item { expires: new.item.expires, ..self.item(&note, 1)? }));
                 }
-            } else if event.id.told_time().is_some() && run.is_none() {
-                older = is_late(event).then(|| table::event(event.id));
             }
-            added.push(New { item, older });
+            added.push(new);
         }
         for note in notes {
             self.commit(vec![note]).await?;
@@ -377,6 +370,13 @@ impl Store {
         let of_deleted = notes.into_iter().map(|found| (found.record.id, found.record.occurred));
         let told = entered.chain(of_deleted).filter(|(id, _)| ids.contains(id));
         Ok(told.filter_map(|(id, occurred)| key_of_transition(id, occurred, self.shards())).collect())
+    }
+
+    /// Makes the item of an event that is about to be kept, under the key that it has by itself.
+    fn new_event(&self, event: &ReceivedEvent, retention: u64) -> Result<New> {
+        let stands_elsewhere = event.id.told_time().is_some() && transition_of(event).is_none();
+        let older = (stands_elsewhere && is_late(event)).then(|| table::event(event.id));
+        Ok(New { item: self.event_item(event, retention)?, older })
     }
 
     fn event_item(&self, event: &ReceivedEvent, retention: u64) -> Result<Item> {

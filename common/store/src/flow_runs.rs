@@ -61,8 +61,8 @@ impl Record for FlowRun {
             _ => by_time(started_or_expected(self)),
         };
         let is_scheduled = waits_in == Some(StateType::Scheduled);
-        let next = self.next_scheduled_start_time.map(Some);
-        let next = next.map(|time| if is_scheduled { by_time(time) } else { beside(time) });
+        let next = self.next_scheduled_start_time;
+        let next = next.is_some().then(|| if is_scheduled { by_time(next) } else { beside(next) });
         let mut index_keys = vec![
             IndexKey { index: Index::ByTime, pk: all.clone(), sk: by_time(self.expected_start_time) },
             IndexKey { index: Index::ByName, pk: all.clone(), sk: table::sort_with_id(&self.name, self.id) },

@@ -35,6 +35,7 @@ pub mod flow_run_query;
 pub mod flow_runs;
 pub mod flows;
 pub mod heartbeats;
+mod held;
 mod id_cache;
 mod key;
 pub mod late_runs;

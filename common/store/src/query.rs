@@ -212,7 +212,7 @@ struct Cursor {
     /// Which of the reader's ranges it is in.
     part: usize,
     partition: String,
-    /// How many items its first page has.
+    /// How many items its first page has, and later ones are measured by.
     first: usize,
     items: VecDeque<Item>,
     next: Option<Position>,
@@ -228,17 +228,12 @@ impl Cursor {
         self.items.is_empty() && (self.pages == 0 || self.next.is_some())
     }
 
-    fn is_at_end(&self) -> bool {
-        self.items.is_empty() && !self.is_dry()
-    }
-
-    /// Returns how many items to fetch next of one of `shards`, when `missing` are expected to be taken, and the pages are to
-    /// be `widened` so many times.
+    /// Returns how many items to fetch next of one of `shards`, when `missing` are expected to be taken.
     ///
     /// Beyond what was announced a reader mostly lacks a few items, of a shard the fewer; one that keeps coming back reads
     /// far, in ever larger pages.
-    fn page_size(&self, widened: usize, shards: usize, missing: usize) -> usize {
-        let first = (self.first << widened.min(10)).min(LARGEST_PAGE);
+    fn page_size(&self, shards: usize, missing: usize) -> usize {
+        let first = self.first;
         let second = if shards == 1 { first / 2 } else { first / 4 };
         match self.pages.checked_sub(1) {
             None => first,
@@ -272,8 +267,6 @@ pub struct Reader<'s> {
     /// The range, and others in which records of it stand.
     parts: Vec<Range>,
     cursors: Vec<Cursor>,
-    /// How many times the pages were doubled.
-    widened: usize,
     /// The items that were handed out, where several indexes may tell of one.
     seen: HashSet<Key>,
     /// How many items its caller announced, and how many it was given.
@@ -303,7 +296,7 @@ impl Store {
         }
         // Who reads on to the end takes pages as they come.
         let wanted = if wanted > FAR { 0 } else { wanted };
-        Reader { store: self, parts, cursors, widened: 0, seen: HashSet::new(), wanted, taken: 0 }
+        Reader { store: self, parts, cursors, seen: HashSet::new(), wanted, taken: 0 }
     }
 
     /// Reads all items of `range`, in order.
@@ -334,15 +327,15 @@ impl Store {
             let mut count = 0_u64;
             let mut add = |items: usize| count += u64::try_from(items).unwrap_or_default();
             for part in self.parts_of(range) {
-                if matches!(part.standing, Standing::Anywhere | Standing::Here) {
-                    let most = most_counted(self.carried(&part)).max(self.most_looked_into());
-                    self.sweep(&part, ReadOut::Nothing, most, |page| add(page.count)).await?;
-                } else {
+                if part.standing.is_of_unstarted() {
                     // Which of them count is in what is read out.
                     let mut reader = self.read(part, usize::MAX);
                     while let Some(items) = reader.more().await? {
                         add(items.len());
                     }
+                } else {
+                    let most = most_counted(self.carried(&part)).max(self.most_looked_into());
+                    self.sweep(&part, ReadOut::Nothing, most, |page| add(page.count)).await?;
                 }
             }
             Ok(count)
@@ -434,7 +427,9 @@ impl Store {
 impl Reader<'_> {
     /// Doubles the next pages, for a caller that takes more than it announced.
     pub fn widen(&mut self) {
-        self.widened += 1;
+        for cursor in &mut self.cursors {
+            cursor.first = (2 * cursor.first).min(LARGEST_PAGE);
+        }
     }
 
     /// Returns the attribute that the items are sorted by; none for the table's own order.
@@ -486,7 +481,7 @@ impl Reader<'_> {
                 items.extend(item.filter(|item| is_told_of_once || self.seen.insert(item.key.clone())));
             }
             self.taken += items.len();
-            let is_at_end = items.is_empty() && self.cursors.iter().all(Cursor::is_at_end);
+            let is_at_end = items.is_empty() && !self.cursors.iter().any(Cursor::is_dry);
             Ok((!is_at_end).then_some(items))
         })
     }
@@ -496,7 +491,7 @@ impl Reader<'_> {
         if !self.cursors.iter().any(Cursor::is_dry) {
             return Ok(());
         }
-        let (store, parts, widened, sort) = (self.store, &self.parts, self.widened, self.sort());
+        let (store, parts, sort) = (self.store, &self.parts, self.sort());
         let (shards, sort) = (self.cursors.len(), sort.as_deref());
         let progress = Progress { left: self.wanted.saturating_sub(self.taken), taken: self.taken };
         // Who is about to run dry is asked together with who has, so that they don't take turns.
@@ -507,7 +502,7 @@ impl Reader<'_> {
             let most = cursor.looked_at.saturating_add(most);
             // A page can be empty before the end, when the 1 MB limit falls on filtered or deleted items.
             loop {
-                let limit = cursor.page_size(widened, shards, progress.missing(cursor));
+                let limit = cursor.page_size(shards, progress.missing(cursor));
                 let start = cursor.next.take();
                 let partition = &cursor.partition;
                 let page = store.page_of(Query { range, partition, read_out: ReadOut::Items, limit, start }).await?;

@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     future::Future,
 };
 
@@ -13,11 +13,11 @@ use serde::Deserialize;
 
 use super::{
     Item, Key, Record, Store, cost,
+    held::Held,
     query::{Direction, Range, Reader, Wanted},
     sought::Sought,
     table::{self, Index, Projection},
-    unreadable,
-    unstarted::{self, Standing},
+    unreadable, unstarted,
 };
 use domain::model::RunSummary;
 use error::Result;
@@ -407,8 +407,10 @@ impl Store {
         };
         for range in self.parts_of(range) {
             let is_head = self.carried(&range) == Projection::Head;
-            let is_whole = matches!(range.standing, Standing::Anywhere | Standing::Here);
-            if is_whole && (is_head || self.looks_into_rows()) && self.is_decided(&range, matcher) {
+            if !range.standing.is_of_unstarted()
+                && (is_head || self.looks_into_rows())
+                && self.is_decided(&range, matcher)
+            {
                 let range = self.narrowed(range, matcher);
                 self.read_briefs(&range, |brief| unreadable::summary(brief).iter().for_each(&mut visit)).await?;
             } else if is_head {
@@ -567,58 +569,6 @@ struct Ordered<'s, R> {
     found: Vec<R>,
 }
 
-/// Matching records by their times and ids, until everything that comes before them has been read.
-struct Held<R>(BTreeMap<String, R>);
-
-impl<R> Default for Held<R> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<R: Record> Held<R> {
-    fn add(&mut self, records: Vec<R>, index: Option<Index>) {
-        let order = |record: R| (index.and_then(|index| record.order_in(index)).unwrap_or_default(), record);
-        self.0.extend(records.into_iter().map(order));
-    }
-
-    /// Takes out what nothing comes before that stands behind the place `last`, in order.
-    fn take_before(&mut self, last: &str, direction: Direction) -> Vec<R> {
-        // What has no time comes before all that has one.
-        let Some(last) = table::time_of(last) else {
-            return match direction {
-                Direction::Ascending => Vec::new(),
-                Direction::Descending => self.take_from(table::null().as_str()),
-            };
-        };
-        match direction {
-            // No time is before its place.
-            Direction::Ascending => {
-                let rest = self.0.split_off(&last.sortable());
-                std::mem::replace(&mut self.0, rest).into_values().collect()
-            }
-            Direction::Descending => {
-                let after = Range::last_with(&last.plus_seconds(AHEAD).sortable());
-                self.take_from(&after)
-            }
-        }
-    }
-
-    /// Takes out what comes after `order`, the last first.
-    fn take_from(&mut self, order: &str) -> Vec<R> {
-        self.0.split_off(order).into_values().rev().collect()
-    }
-
-    /// Takes out all that there is, in order.
-    fn take_all(&mut self, direction: Direction) -> Vec<R> {
-        let all = std::mem::take(&mut self.0).into_values();
-        match direction {
-            Direction::Ascending => all.collect(),
-            Direction::Descending => all.rev().collect(),
-        }
-    }
-}
-
 impl<'s, R: Record> Ordered<'s, R> {
     fn new(store: &'s Store, range: Range, matcher: &impl Matcher<R>, window: Window) -> Self {
         let matches_all = matcher.matches_all();
@@ -655,11 +605,10 @@ impl<'s, R: Record> Ordered<'s, R> {
                 return Ok(false);
             }
             if !self.refill(left).await? {
-                let rest = match (&mut self.held, &self.reader) {
-                    (Some(held), Some(reader)) => held.take_all(reader.direction()),
-                    _ => Vec::new(),
-                };
-                self.keep(rest);
+                if let (Some(held), Some(reader)) = (&mut self.held, &self.reader) {
+                    let rest = held.take_all(reader.direction());
+                    self.keep(rest.into_iter().map(|(_, record)| record).collect());
+                }
                 break;
             }
             let decides_by_record = self.held.is_some() || matches!(self.of, Some(Place::None(_)));
@@ -678,14 +627,29 @@ impl<'s, R: Record> Ordered<'s, R> {
             if let Some(of) = self.of {
                 kept.retain(|record: &R| of.is_of(record, self.store));
             }
-            if let (Some(held), Some(reader)) = (&mut self.held, &self.reader) {
-                held.add(kept, reader.index());
-                let last = items.last().and_then(|last| last.index_keys.get(&reader.index()?.sort()));
-                kept = last.map_or_else(Vec::new, |last| held.take_before(last, reader.direction()));
-            }
+            kept = self.settled(kept, items.last());
             self.keep(kept);
         }
         Ok(true)
+    }
+
+    /// Holds `records` if they are only nearly in order; returns those that nothing comes before which stands behind `last`.
+    fn settled(&mut self, records: Vec<R>, last: Option<&Item>) -> Vec<R> {
+        let (Some(held), Some(reader)) = (&mut self.held, &self.reader) else { return records };
+        let (index, direction) = (reader.index(), reader.direction());
+        for record in records {
+            held.hold(index.and_then(|index| record.order_in(index)).unwrap_or_default(), record);
+        }
+        let Some(last) = last.and_then(|last| last.index_keys.get(&index?.sort())) else { return Vec::new() };
+        let settled = match (table::time_of(last), direction) {
+            // No time is before its place.
+            (Some(last), Direction::Ascending) => held.take_before(last, direction),
+            (Some(last), Direction::Descending) => held.take_before(last.plus_seconds(AHEAD), direction),
+            // What has no time comes before all that has one.
+            (None, Direction::Ascending) => Vec::new(),
+            (None, Direction::Descending) => held.take_all(direction),
+        };
+        settled.into_iter().map(|(_, record)| record).collect()
     }
 
     /// Takes the next matching records, as far as they are within the window.

@@ -97,6 +97,13 @@ pub enum Standing {
     UnstartedIn(Index, Vec<String>),
 }
 
+impl Standing {
+    /// Says whether a range is one of runs that have not started, so that what is read out tells which of them are meant.
+    pub(super) fn is_of_unstarted(&self) -> bool {
+        matches!(self, Self::Unstarted | Self::UnstartedIn(..))
+    }
+}
+
 /// Returns the group that a run is in, of those that `index` has.
 fn group_of(run: &FlowRun, index: Index) -> Option<String> {
     match index {
@@ -127,6 +134,11 @@ impl Store {
     /// Returns the ranges in which all runs stand that belong to `range`, its own first; another range alone.
     pub(super) fn parts_of(&self, range: Range) -> Vec<Range> {
         let Some(index) = range.index.filter(|_| range.standing == Standing::Anywhere) else { return vec![range] };
+        let elsewhere = elsewhere(self.shards(), index, &range.partitions);
+        // As most ranges are; each read comes by here.
+        if elsewhere.is_empty() {
+            return vec![Range { standing: Standing::Here, ..range }];
+        }
         let wanted = match self.carried(&range) {
             Projection::All | Projection::Fetched => Wanted::Record,
             Projection::Orders => Wanted::Orders,
@@ -139,15 +151,13 @@ impl Store {
             }
             part
         };
-        let unstarted: Vec<Range> = elsewhere(self.shards(), index, &range.partitions).into_iter().map(part).collect();
+        let unstarted: Vec<Range> = elsewhere.into_iter().map(part).collect();
         std::iter::once(Range { standing: Standing::Here, ..range }).chain(unstarted).collect()
     }
 
     /// Returns those items of a page of `range` that are [standing](Standing) there as it asks, sorted by what `sort` has.
     pub(super) async fn standing(&self, range: &Range, mut items: Vec<Item>, sort: Option<&str>) -> Result<Vec<Item>> {
-        let (Some(index), Standing::Unstarted | Standing::UnstartedIn(..)) = (range.index, &range.standing) else {
-            return Ok(items);
-        };
+        let Some(index) = range.index.filter(|_| range.standing.is_of_unstarted()) else { return Ok(items) };
         let own = index.sort();
         items.retain(|item| item.index_keys.get(&own).is_some_and(|key| !is_placed(key)));
         if let Some(sort) = sort.filter(|sort| *sort != own) {
